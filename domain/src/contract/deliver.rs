@@ -1,0 +1,127 @@
+use futures_util::future::{join, join_all};
+
+use super::fixtures::*;
+use crate::model::Contents;
+use crate::ports::Stores;
+
+pub(super) async fn a_message_is_read_as_it_was_sent(stores: Stores) {
+    let alice = add(&stores, "Alice").await;
+    let sent = must(deliver(&stores, "alice", "hello", 5).await.ok_or("not delivered"));
+    assert_eq!(sent.sender, name("bob"));
+    assert_eq!(sent.recipient, name("Alice"));
+    assert_eq!(sent.contents, contents("hello"));
+    assert_eq!(sent.sent_at, moment(5));
+    let page = read_all(&stores, alice.mailbox).await;
+    assert_eq!(numbers(&page), [1]);
+    assert_eq!(page.envelopes[0].message, sent);
+}
+
+pub(super) async fn a_message_to_nobody_is_not_stored(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    assert_eq!(deliver(&stores, "nobody", "hello", 0).await, None);
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
+}
+
+pub(super) async fn a_recipient_is_found_by_every_spelling(stores: Stores) {
+    let alice = add(&stores, "Alice").await;
+    for spelling in ["alice", "ALICE"] {
+        let sent = must(deliver(&stores, spelling, "hello", 0).await.ok_or("not delivered"));
+        assert_eq!(sent.recipient.as_str(), "Alice");
+    }
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2]);
+}
+
+/// D10.
+pub(super) async fn contents_come_out_byte_for_byte(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let texts = ["", "\0", "\u{1F54A}\u{FFFF}\r\n\t\"\\", &"x".repeat(Contents::MAX_BYTES)];
+    for text in texts {
+        deliver(&stores, "alice", text, 0).await;
+    }
+    let page = read_all(&stores, alice.mailbox).await;
+    let read: Vec<_> = page.envelopes.iter().map(|envelope| envelope.message.contents.as_str()).collect();
+    assert_eq!(read, texts);
+}
+
+/// D3.
+pub(super) async fn sequence_numbers_have_no_gaps(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let deliveries: Vec<_> = (0..100).map(|count| format!("message {count}")).collect();
+    join_all(deliveries.iter().map(|text| deliver(&stores, "alice", text, 0))).await;
+    let page = read_all(&stores, alice.mailbox).await;
+    assert_eq!(numbers(&page), (1..=100).collect::<Vec<_>>());
+    let mut read: Vec<_> = page.envelopes.iter().map(|envelope| envelope.message.contents.as_str()).collect();
+    read.sort_unstable();
+    let mut sent: Vec<_> = deliveries.iter().map(String::as_str).collect();
+    sent.sort_unstable();
+    assert_eq!(read, sent);
+}
+
+/// D3.
+pub(super) async fn a_reader_never_sees_a_number_below_one_it_has_seen(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let senders = join_all((0..16).map(async |sender: i64| {
+        for count in 0..10 {
+            deliver(&stores, "alice", "hello", sender * 100 + count).await;
+        }
+    }));
+    let reader = async {
+        let mut seen = 0;
+        while seen < 160 {
+            // All of it, each time: what appears late shows as a change below what was seen.
+            let numbers = numbers(&read_all(&stores, alice.mailbox).await);
+            assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>());
+            assert!(numbers.len() as i64 >= seen);
+            seen = numbers.len() as i64;
+            yield_once().await;
+        }
+    };
+    join(senders, reader).await;
+}
+
+pub(super) async fn stamps_never_decrease_when_the_clock_does(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for micros in [50, 20, 90, 0] {
+        deliver(&stores, "alice", "hello", micros).await;
+    }
+    let page = read_all(&stores, alice.mailbox).await;
+    let stamps: Vec<_> = page.envelopes.iter().map(|envelope| envelope.message.sent_at).collect();
+    assert_eq!(stamps, [moment(50), moment(50), moment(90), moment(90)]);
+    assert_eq!(page.not_before, moment(90));
+}
+
+pub(super) async fn nothing_is_stamped_before_a_closed_moment(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    must(stores.mailboxes.close_before(alice.mailbox, moment(70)).await);
+    let early = must(deliver(&stores, "alice", "early", 30).await.ok_or("not delivered"));
+    let late = must(deliver(&stores, "alice", "late", 80).await.ok_or("not delivered"));
+    assert_eq!((early.sent_at, late.sent_at), (moment(70), moment(80)));
+}
+
+/// D9.
+pub(super) async fn mailboxes_do_not_mix(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let carol = add(&stores, "carol").await;
+    deliver(&stores, "alice", "to alice", 0).await;
+    deliver(&stores, "carol", "to carol", 0).await;
+    deliver(&stores, "alice", "to alice too", 0).await;
+    let read = async |mailbox| {
+        let page = read_all(&stores, mailbox).await;
+        page.envelopes.into_iter().map(|envelope| envelope.message.contents.into_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(alice.mailbox).await, ["to alice", "to alice too"]);
+    assert_eq!(read(carol.mailbox).await, ["to carol"]);
+}
+
+/// Lets the others of a `join` go on, whatever runs it.
+async fn yield_once() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,97 @@
+use super::fixtures::*;
+use crate::model::DeviceId;
+use crate::ports::Stores;
+
+/// D2.
+pub(super) async fn reading_changes_nothing(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    deliver(&stores, "alice", "one", 1).await;
+    deliver(&stores, "alice", "two", 2).await;
+    let page = read_all(&stores, alice.mailbox).await;
+    assert_eq!(numbers(&page), [1, 2]);
+    assert_eq!(read_all(&stores, alice.mailbox).await, page);
+}
+
+pub(super) async fn reading_starts_after_a_number_and_stops_at_a_limit(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for _ in 0..5 {
+        deliver(&stores, "alice", "hello", 0).await;
+    }
+    assert_eq!(numbers(&read(&stores, alice.mailbox, 0, 2).await), [1, 2]);
+    assert_eq!(numbers(&read(&stores, alice.mailbox, 2, 2).await), [3, 4]);
+    assert_eq!(numbers(&read(&stores, alice.mailbox, 4, 2).await), [5]);
+    assert_eq!(numbers(&read(&stores, alice.mailbox, 5, 2).await), [0; 0]);
+}
+
+pub(super) async fn a_mailbox_that_is_not_there_reads_as_empty(stores: Stores) {
+    add(&stores, "alice").await;
+    let page = read_all(&stores, DeviceId::new(4711)).await;
+    assert_eq!((numbers(&page), page.not_before.micros()), (vec![], 0));
+}
+
+pub(super) async fn a_new_mailbox_is_closed_before_its_creation(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    assert_eq!(read_all(&stores, alice.mailbox).await.not_before, moment(0));
+    let sent = must(deliver(&stores, "alice", "hello", -1).await.ok_or("not delivered"));
+    assert_eq!(sent.sent_at, moment(0));
+}
+
+pub(super) async fn closing_never_opens_again(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    must(stores.mailboxes.close_before(alice.mailbox, moment(70)).await);
+    must(stores.mailboxes.close_before(alice.mailbox, moment(20)).await);
+    assert_eq!(read_all(&stores, alice.mailbox).await.not_before, moment(70));
+    must(stores.mailboxes.close_before(DeviceId::new(4711), moment(20)).await);
+}
+
+pub(super) async fn acknowledging_deletes_exactly_what_is_older(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for micros in [10, 20, 30, 40] {
+        deliver(&stores, "alice", "hello", micros).await;
+    }
+    assert_eq!(must(stores.mailboxes.acknowledge_before(alice.mailbox, moment(30)).await), 2);
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3, 4]);
+}
+
+/// D5.
+pub(super) async fn acknowledging_again_deletes_nothing(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for micros in [10, 20, 30] {
+        deliver(&stores, "alice", "hello", micros).await;
+    }
+    assert_eq!(must(stores.mailboxes.acknowledge_before(alice.mailbox, moment(25)).await), 2);
+    for earlier in [25, 15, 0] {
+        assert_eq!(must(stores.mailboxes.acknowledge_before(alice.mailbox, moment(earlier)).await), 0);
+    }
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3]);
+    assert_eq!(must(stores.mailboxes.acknowledge_before(DeviceId::new(4711), moment(25)).await), 0);
+}
+
+pub(super) async fn acknowledging_all_deletes_all(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for micros in [10, 20, 30] {
+        deliver(&stores, "alice", "hello", micros).await;
+    }
+    assert_eq!(must(stores.mailboxes.acknowledge_before(alice.mailbox, moment(i64::from(u32::MAX))).await), 3);
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
+}
+
+/// D3.
+pub(super) async fn numbers_go_on_after_all_was_acknowledged(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    deliver(&stores, "alice", "one", 10).await;
+    deliver(&stores, "alice", "two", 20).await;
+    assert_eq!(must(stores.mailboxes.acknowledge_before(alice.mailbox, moment(30)).await), 2);
+    deliver(&stores, "alice", "three", 30).await;
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3]);
+}
+
+/// D9.
+pub(super) async fn another_mailbox_is_not_acknowledged(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let carol = add(&stores, "carol").await;
+    deliver(&stores, "alice", "to alice", 0).await;
+    deliver(&stores, "carol", "to carol", 0).await;
+    assert_eq!(must(stores.mailboxes.acknowledge_before(alice.mailbox, moment(1)).await), 1);
+    assert_eq!(numbers(&read_all(&stores, carol.mailbox).await), [1]);
+}

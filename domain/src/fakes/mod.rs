@@ -1,0 +1,9 @@
+//! The ports in memory, for tests: same contract, no I/O, and a clock that stands still until it is set.
+
+mod clock;
+mod password_hasher;
+mod store;
+
+pub use clock::ManualClock;
+pub use password_hasher::PlainHasher;
+pub use store::MemoryStore;

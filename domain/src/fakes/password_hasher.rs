@@ -1,0 +1,19 @@
+use async_trait::async_trait;
+
+use crate::model::{Password, PasswordHash};
+use crate::ports::{PasswordHasher, PortError};
+
+/// Keeps passwords as they are. For tests alone.
+#[derive(Debug, Default)]
+pub struct PlainHasher;
+
+#[async_trait]
+impl PasswordHasher for PlainHasher {
+    async fn hash(&self, password: &Password) -> Result<PasswordHash, PortError> {
+        Ok(PasswordHash::new(password.reveal().to_owned()))
+    }
+
+    async fn verify<'a>(&self, password: &Password, hash: Option<&'a PasswordHash>) -> Result<bool, PortError> {
+        Ok(hash.is_some_and(|hash| hash.reveal() == password.reveal()))
+    }
+}

@@ -1,0 +1,101 @@
+//! Texts that only clients understand. The server bounds their length and keeps them byte for byte.
+
+use std::fmt;
+
+/// A text is longer than its field allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is longer than {limit} bytes")]
+pub struct TooLong {
+    /// The field that the text was meant for.
+    pub field: &'static str,
+    /// The most bytes that the field takes, as UTF-8.
+    pub limit: usize,
+}
+
+macro_rules! opaque {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $kib:literal KiB) => {
+        $(#[$doc])*
+        ///
+        #[doc = concat!("Any text of up to ", $kib, " KiB of UTF-8. Its `Debug` form hides it.")]
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The most bytes that it takes, as UTF-8.
+            pub const MAX_BYTES: usize = $kib * 1024;
+
+            /// Takes a text.
+            ///
+            /// # Errors
+            ///
+            /// Where it is longer than [`Self::MAX_BYTES`].
+            pub fn new(text: String) -> Result<Self, TooLong> {
+                if text.len() > Self::MAX_BYTES {
+                    return Err(TooLong { field: $field, limit: Self::MAX_BYTES });
+                }
+                Ok(Self(text))
+            }
+
+            /// The text as it was given.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The text as it was given.
+            pub fn into_string(self) -> String {
+                self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({} bytes)"), self.0.len())
+            }
+        }
+    };
+}
+
+opaque! {
+    /// What others encrypt for a user with.
+    PublicKey, "public_key", 16 KiB
+}
+opaque! {
+    /// A user's private key as its client encrypted it; a part of the vault.
+    PrivateKey, "private_key", 64 KiB
+}
+opaque! {
+    /// Whatever a user's client keeps for itself; a part of the vault.
+    Info, "info", 64 KiB
+}
+opaque! {
+    /// What a message carries: ciphertext that the server never reads.
+    Contents, "contents", 64 KiB
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_kept_up_to_its_limit_and_refused_one_byte_above() {
+        assert!(Contents::new("c".repeat(64 * 1024)).is_ok());
+        assert_eq!(
+            Contents::new("c".repeat(64 * 1024 + 1)).unwrap_err().to_string(),
+            "contents is longer than 65536 bytes"
+        );
+        assert!(PublicKey::new("k".repeat(16 * 1024)).is_ok());
+        assert_eq!(PublicKey::new("k".repeat(16 * 1024 + 1)), Err(TooLong { field: "public_key", limit: 16 * 1024 }));
+    }
+
+    #[test]
+    fn the_limit_counts_bytes_not_characters() {
+        assert!(Contents::new("é".repeat(32 * 1024)).is_ok());
+        assert!(Contents::new("é".repeat(32 * 1024 + 1)).is_err());
+    }
+
+    #[test]
+    fn the_debug_form_hides_the_text() {
+        let contents = Contents::new("attack at dawn".to_owned()).unwrap();
+        assert_eq!(format!("{contents:?}"), "Contents(14 bytes)");
+    }
+}

@@ -1,0 +1,106 @@
+use std::sync::Arc;
+
+use crate::model::{DeviceId, Password, UserId, Username};
+use crate::ports::{PasswordHasher, PortError, Users};
+
+/// Checks a username and password.
+pub struct Authenticate {
+    users: Arc<dyn Users>,
+    hasher: Arc<dyn PasswordHasher>,
+}
+
+/// Who is asking, known to be who it says.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The user.
+    pub user_id: UserId,
+    /// The name as it was registered.
+    pub username: Username,
+    /// The device whose mailbox it uses.
+    pub device: DeviceId,
+}
+
+/// Why nobody was authenticated.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// The username or the password is wrong. It is not told which (D9).
+    #[error("username or password is wrong")]
+    Denied,
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl Authenticate {
+    /// Works on these ports.
+    pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>) -> Self {
+        Self { users, hasher }
+    }
+
+    /// Checks a login. `username` is `None` where what was given can't be anybody's name; that takes as long as a wrong
+    /// password.
+    ///
+    /// # Errors
+    ///
+    /// Where it is wrong, or a port fails.
+    pub async fn execute(&self, username: Option<&Username>, password: &Password) -> Result<Caller, AuthenticateError> {
+        let credential = match username {
+            Some(username) => self.users.credential(username).await?,
+            None => None,
+        };
+        let hash = credential.as_ref().map(|credential| &credential.password_hash);
+        let verified = self.hasher.verify(password, hash).await?;
+        match credential {
+            Some(credential) if verified => Ok(Caller {
+                user_id: credential.user_id,
+                username: credential.username,
+                device: credential.first_device,
+            }),
+            _ => Err(AuthenticateError::Denied),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{MockPasswordHasher, MockUsers};
+
+    fn password() -> Password {
+        Password::new("open sesame".to_owned()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_costs_a_verification_too() {
+        let mut users = MockUsers::new();
+        users.expect_credential().returning(|_| Ok(None));
+        let mut hasher = MockPasswordHasher::new();
+        hasher.expect_verify().withf(|_, hash| hash.is_none()).times(1).returning(|_, _| Ok(false));
+        let authenticate = Authenticate::new(Arc::new(users), Arc::new(hasher));
+
+        let nobody = Username::new("nobody").unwrap();
+        let denied = authenticate.execute(Some(&nobody), &password()).await;
+        assert!(matches!(denied, Err(AuthenticateError::Denied)));
+    }
+
+    #[tokio::test]
+    async fn an_impossible_username_costs_a_verification_and_no_lookup() {
+        let mut hasher = MockPasswordHasher::new();
+        hasher.expect_verify().withf(|_, hash| hash.is_none()).times(1).returning(|_, _| Ok(false));
+        let authenticate = Authenticate::new(Arc::new(MockUsers::new()), Arc::new(hasher));
+
+        let denied = authenticate.execute(None, &password()).await;
+        assert!(matches!(denied, Err(AuthenticateError::Denied)));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_is_not_taken_for_a_wrong_password() {
+        let mut users = MockUsers::new();
+        users.expect_credential().returning(|_| Err(PortError::unavailable("gone")));
+        let authenticate = Authenticate::new(Arc::new(users), Arc::new(MockPasswordHasher::new()));
+
+        let alice = Username::new("alice").unwrap();
+        let failed = authenticate.execute(Some(&alice), &password()).await;
+        assert!(matches!(failed, Err(AuthenticateError::Port(PortError::Unavailable(_)))));
+    }
+}

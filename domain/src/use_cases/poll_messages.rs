@@ -1,0 +1,103 @@
+use std::sync::Arc;
+
+use super::Caller;
+use crate::model::{DeviceId, Envelope, Message, SequenceNumber, Timestamp};
+use crate::ports::{Clock, Mailboxes, Page, PortError};
+
+/// Reads pending messages; the first half of the classic API's way to read.
+///
+/// A classic client polls, and then deletes all from before the poll's `query_time`, in whole seconds. So that this
+/// loses nothing, `query_time` is always at or below the mailbox's `not_before`: no message of an earlier second can
+/// arrive any more. And all messages of those earlier seconds are in the answer.
+pub struct PollMessages {
+    mailboxes: Arc<dyn Mailboxes>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The answer to a poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poll {
+    /// The oldest pending messages in order: [`PollMessages::LIMIT`] at most, more only where one second holds more.
+    pub messages: Vec<Message>,
+    /// The Unix second up to which, itself excluded, the answer is complete for good.
+    pub query_time: i64,
+}
+
+impl PollMessages {
+    /// The most messages of an answer, unless one second holds more.
+    pub const LIMIT: usize = 100;
+
+    /// Works on these ports.
+    pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
+        Self { mailboxes, clock }
+    }
+
+    /// Reads the caller's oldest pending messages. It deletes none.
+    ///
+    /// # Errors
+    ///
+    /// Where a port fails.
+    pub async fn execute(&self, caller: &Caller) -> Result<Poll, PortError> {
+        let mailbox = caller.device;
+        let mut page = self.read(mailbox).await?;
+
+        // Only a poll that has something to gain from it writes; one of an empty mailbox never does.
+        let past = self.clock.now().floor_to_second();
+        let closed = page.not_before.floor_to_second();
+        if page.envelopes.iter().any(|envelope| (closed..past).contains(&envelope.message.sent_at)) {
+            self.mailboxes.close_before(mailbox, past).await?;
+            page = self.read(mailbox).await?;
+        }
+        self.cut(mailbox, page).await
+    }
+
+    /// Reads one envelope more than an answer takes, to see where the answer may end.
+    async fn read(&self, mailbox: DeviceId) -> Result<Page, PortError> {
+        self.mailboxes.read(mailbox, SequenceNumber::ZERO, Self::LIMIT + 1).await
+    }
+
+    /// Ends the answer where a second ends, so that it is complete up to its `query_time`.
+    async fn cut(&self, mailbox: DeviceId, page: Page) -> Result<Poll, PortError> {
+        let Page { not_before, mut envelopes } = page;
+        let closed = not_before.floor_to_second();
+        let next = envelopes.get(Self::LIMIT).map(sent_at);
+        let first = envelopes.first().map(sent_at);
+        let (Some(first), Some(next)) = (first, next.filter(|next| *next < closed)) else {
+            envelopes.truncate(Self::LIMIT);
+            return Ok(poll(envelopes, closed));
+        };
+
+        let split = next.floor_to_second();
+        if first < split {
+            envelopes.retain(|envelope| sent_at(envelope) < split);
+            return Ok(poll(envelopes, split));
+        }
+        let end = Timestamp::from_seconds(split.seconds() + 1);
+        self.read_on(mailbox, &mut envelopes, end).await?;
+        Ok(poll(envelopes, end))
+    }
+
+    /// Completes what one second holds.
+    async fn read_on(&self, mailbox: DeviceId, envelopes: &mut Vec<Envelope>, end: Timestamp) -> Result<(), PortError> {
+        while let Some(last) = envelopes.last().filter(|last| sent_at(last) < end) {
+            let more = self.mailboxes.read(mailbox, last.sequence, Self::LIMIT).await?.envelopes;
+            if more.is_empty() {
+                break;
+            }
+            envelopes.extend(more);
+        }
+        envelopes.retain(|envelope| sent_at(envelope) < end);
+        Ok(())
+    }
+}
+
+fn sent_at(envelope: &Envelope) -> Timestamp {
+    envelope.message.sent_at
+}
+
+fn poll(envelopes: Vec<Envelope>, complete_before: Timestamp) -> Poll {
+    Poll {
+        messages: envelopes.into_iter().map(|envelope| envelope.message).collect(),
+        query_time: complete_before.seconds(),
+    }
+}

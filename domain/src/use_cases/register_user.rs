@@ -1,0 +1,132 @@
+use std::sync::Arc;
+
+use crate::model::{Info, Password, PrivateKey, PublicKey, User, Username};
+use crate::ports::{Clock, NewUser, PasswordHasher, PortError, Users};
+
+/// Registers a user.
+pub struct RegisterUser {
+    users: Arc<dyn Users>,
+    hasher: Arc<dyn PasswordHasher>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a user registers with.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The name that it wants.
+    pub username: Username,
+    /// What it will log in with.
+    pub password: Password,
+    /// What others encrypt for it with.
+    pub public_key: PublicKey,
+    /// The private key, encrypted by the client, where there is one.
+    pub private_key: Option<PrivateKey>,
+    /// Whatever the client keeps for itself.
+    pub info: Info,
+}
+
+/// Why nobody was registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterUserError {
+    /// Somebody has the name, in this or another spelling.
+    #[error("username is taken")]
+    UsernameTaken,
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl RegisterUser {
+    /// Works on these ports.
+    pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>, clock: Arc<dyn Clock>) -> Self {
+        Self { users, hasher, clock }
+    }
+
+    /// Registers a user with a first device and its empty mailbox.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is taken, or a port fails.
+    pub async fn execute(&self, registration: Registration) -> Result<User, RegisterUserError> {
+        // Asked before hashing too, so that a taken name costs no hash.
+        if self.users.find(&registration.username).await?.is_some() {
+            return Err(RegisterUserError::UsernameTaken);
+        }
+        let password_hash = self.hasher.hash(&registration.password).await?;
+        let user = NewUser {
+            username: registration.username,
+            password_hash,
+            public_key: registration.public_key,
+            private_key: registration.private_key,
+            info: registration.info,
+            created_at: self.clock.now(),
+        };
+        self.users.add(user).await?.ok_or(RegisterUserError::UsernameTaken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{PasswordHash, Timestamp, UserId};
+    use crate::ports::{MockClock, MockPasswordHasher, MockUsers};
+
+    fn registration() -> Registration {
+        Registration {
+            username: Username::new("alice").unwrap(),
+            password: Password::new("open sesame".to_owned()).unwrap(),
+            public_key: PublicKey::new("key".to_owned()).unwrap(),
+            private_key: None,
+            info: Info::new(String::new()).unwrap(),
+        }
+    }
+
+    fn user(registration: Registration) -> User {
+        User {
+            id: UserId::new(1),
+            username: registration.username,
+            public_key: registration.public_key,
+            private_key: None,
+            info: registration.info,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_taken_name_costs_no_hash() {
+        let mut users = MockUsers::new();
+        users.expect_find().returning(|_| Ok(Some(user(registration()))));
+        let register =
+            RegisterUser::new(Arc::new(users), Arc::new(MockPasswordHasher::new()), Arc::new(MockClock::new()));
+
+        let refused = register.execute(registration()).await;
+        assert!(matches!(refused, Err(RegisterUserError::UsernameTaken)));
+    }
+
+    #[tokio::test]
+    async fn a_name_taken_while_hashing_is_refused() {
+        let mut users = MockUsers::new();
+        users.expect_find().returning(|_| Ok(None));
+        users.expect_add().times(1).returning(|_| Ok(None));
+        let mut hasher = MockPasswordHasher::new();
+        hasher.expect_hash().returning(|_| Ok(PasswordHash::new("hash".to_owned())));
+        let mut clock = MockClock::new();
+        clock.expect_now().returning(|| Timestamp::from_seconds(1));
+        let register = RegisterUser::new(Arc::new(users), Arc::new(hasher), Arc::new(clock));
+
+        let refused = register.execute(registration()).await;
+        assert!(matches!(refused, Err(RegisterUserError::UsernameTaken)));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_added_when_hashing_fails() {
+        let mut users = MockUsers::new();
+        users.expect_find().returning(|_| Ok(None));
+        users.expect_add().never();
+        let mut hasher = MockPasswordHasher::new();
+        hasher.expect_hash().returning(|_| Err(PortError::fault("no memory")));
+        let register = RegisterUser::new(Arc::new(users), Arc::new(hasher), Arc::new(MockClock::new()));
+
+        let failed = register.execute(registration()).await;
+        assert!(matches!(failed, Err(RegisterUserError::Port(PortError::Fault(_)))));
+    }
+}
