@@ -1,0 +1,138 @@
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use argon2::password_hash::{Error, PasswordHasher as _, PasswordVerifier as _, phc};
+use argon2::{Algorithm, Argon2, Params, Version};
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use woosh_domain::model::{Password, PasswordHash};
+use woosh_domain::ports::{PasswordHasher, PortError};
+
+/// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
+/// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) has it.
+///
+/// It runs on threads for blocking work, on as many at once as there are processors; whoever comes then waits.
+#[derive(Debug, Clone)]
+pub struct Argon2idHasher {
+    turns: Arc<Semaphore>,
+}
+
+/// A hash with the parameters of all others and no password, to verify against where there is no user.
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUu$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+impl Argon2idHasher {
+    /// A hasher for this machine.
+    pub fn new() -> Self {
+        let turns = available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { turns: Arc::new(Semaphore::new(turns)) }
+    }
+
+    /// Does a piece of hashing when it is its turn.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Argon2<'static>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let turn = self.turns.clone().acquire_owned().await.map_err(PortError::fault)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let outcome = work(argon2());
+            drop(turn);
+            outcome
+        });
+        done.await.map_err(PortError::fault)?.map_err(|error| PortError::fault(error.to_string()))
+    }
+}
+
+impl Default for Argon2idHasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn argon2() -> Argon2<'static> {
+    // The crate's default parameters are the ones above; a test holds it to that.
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+}
+
+#[async_trait]
+impl PasswordHasher for Argon2idHasher {
+    async fn hash(&self, password: &Password) -> Result<PasswordHash, PortError> {
+        let password = password.clone();
+        self.in_turn(move |argon2| {
+            let hash: phc::PasswordHash = argon2.hash_password(password.reveal().as_bytes())?;
+            Ok(PasswordHash::new(hash.to_string()))
+        })
+        .await
+    }
+
+    async fn verify<'a>(&self, password: &Password, hash: Option<&'a PasswordHash>) -> Result<bool, PortError> {
+        let password = password.clone();
+        let exists = hash.is_some();
+        let hash = hash.map_or(DECOY, PasswordHash::reveal).to_owned();
+        let matches = self
+            .in_turn(move |argon2| {
+                let hash = phc::PasswordHash::new(&hash)?;
+                match argon2.verify_password(password.reveal().as_bytes(), &hash) {
+                    Ok(()) => Ok(true),
+                    Err(Error::PasswordInvalid) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            })
+            .await?;
+        Ok(matches && exists)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_verifies_its_own_password_and_no_other() {
+        let hasher = Argon2idHasher::new();
+        let hash = hasher.hash(&password("open sesame")).await.unwrap();
+        assert!(hasher.verify(&password("open sesame"), Some(&hash)).await.unwrap());
+        assert!(!hasher.verify(&password("open sesam"), Some(&hash)).await.unwrap());
+        assert!(!hasher.verify(&password("open sesame"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn hashes_are_salted_and_carry_the_parameters_of_the_decoy() {
+        let hasher = Argon2idHasher::new();
+        let one = hasher.hash(&password("open sesame")).await.unwrap();
+        let two = hasher.hash(&password("open sesame")).await.unwrap();
+        assert_ne!(one, two);
+        let parameters = |phc: &str| phc.split('$').take(4).collect::<Vec<_>>().join("$");
+        assert_eq!(parameters(one.reveal()), "$argon2id$v=19$m=19456,t=2,p=1");
+        assert_eq!(parameters(DECOY), parameters(one.reveal()));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
+        let hasher = Argon2idHasher::new();
+        let hash = hasher.hash(&password("open sesame")).await.unwrap();
+        let fastest = async |hash| {
+            let mut fastest = Duration::MAX;
+            for _ in 0..5 {
+                let start = Instant::now();
+                assert!(!hasher.verify(&password("wrong"), hash).await.unwrap());
+                fastest = fastest.min(start.elapsed());
+            }
+            fastest
+        };
+        let (known, unknown) = (fastest(Some(&hash)).await, fastest(None).await);
+        // Without the decoy the ratio would be thousands.
+        assert!(unknown * 3 > known && known * 3 > unknown, "{known:?} {unknown:?}");
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_cannot_be_read_is_a_fault_not_a_wrong_password() {
+        let garbage = PasswordHash::new("garbage".to_owned());
+        let error = Argon2idHasher::new().verify(&password("open sesame"), Some(&garbage)).await;
+        assert!(matches!(error, Err(PortError::Fault(_))));
+    }
+}

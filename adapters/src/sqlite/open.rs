@@ -1,0 +1,106 @@
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
+
+use super::SqliteStore;
+use super::writer::Writer;
+use crate::database::OpenError;
+use crate::sql::primary_code;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long to wait for another process that writes the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Reading is short and from memory for the most part: more connections than this would only wait for processors.
+const READERS: u32 = 4;
+
+impl SqliteStore {
+    /// Opens the file of a `sqlite:` URL; makes it where there is none, and migrates it.
+    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = options(url)?;
+        let path = options.get_filename().display().to_string();
+        // Nothing is changed before it is known whose file this is.
+        let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
+        check(&path, &mut connection).await?;
+        sqlx::query("PRAGMA journal_mode = WAL")
+            .execute(&mut connection)
+            .await
+            .map_err(|error| describe(&path, error))?;
+        MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
+            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => describe(&path, cause),
+            other => OpenError::Other { path: path.clone(), cause: other.into() },
+        })?;
+
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.create_if_missing(false).read_only(true));
+        Ok(Self { writer: Writer::start(connection), readers })
+    }
+}
+
+fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
+    let refuse = |reason: String| OpenError::Url { url: url.to_owned(), reason };
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(refuse("a database in memory would lose messages; name a file".to_owned()));
+    }
+    let options: SqliteConnectOptions = url.parse().map_err(|error: sqlx::Error| refuse(error.to_string()))?;
+    if options.get_filename().as_os_str().is_empty() {
+        return Err(refuse("it names no file".to_owned()));
+    }
+    // FULL: a commit is on the disk before it is answered (D1). One sync serves all that the writer groups.
+    Ok(options
+        .create_if_missing(true)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT))
+}
+
+/// Refuses a database that is not ours or comes from the future.
+async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let tables: Vec<(String,)> = sqlx::query_as(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(|error| describe(path, error))?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    if !tables.iter().any(|(name,)| name == "_sqlx_migrations") {
+        return Err(OpenError::Foreign { path: path.to_owned() });
+    }
+    let (found,): (i64,) = sqlx::query_as("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| describe(path, error))?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
+/// Says what an error means for a file. The codes are at <https://www.sqlite.org/rescode.html>.
+fn describe(path: &str, error: sqlx::Error) -> OpenError {
+    /// `SQLITE_PERM`, `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
+    const INACCESSIBLE: [i32; 3] = [3, 8, 14];
+    /// `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
+    const NOT_A_DATABASE: [i32; 2] = [11, 26];
+
+    let path = path.to_owned();
+    let database = error.as_database_error();
+    match database.and_then(primary_code) {
+        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { path },
+        Some(code) if INACCESSIBLE.contains(&code) => {
+            let reason = database.map(|cause| cause.message().to_owned()).unwrap_or_default();
+            OpenError::Inaccessible { path, reason }
+        }
+        _ => OpenError::Other { path, cause: error.into() },
+    }
+}

@@ -1,0 +1,157 @@
+//! The one writer of a SQLite file, which groups what waits for it.
+//!
+//! A commit costs a sync of the disk, whatever it holds. So the writer takes all jobs that wait, at most
+//! [`MAX_BATCH`], runs each in a savepoint of one transaction, commits, and only then answers. A job that fails is
+//! rolled back to its savepoint and harms no other.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use woosh_domain::ports::PortError;
+
+use crate::sql::SqlError;
+
+/// The most jobs that one transaction takes.
+const MAX_BATCH: usize = 256;
+/// The most jobs that wait; whoever comes then waits outside.
+const MAX_WAITING: usize = 1024;
+
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+    stop: Arc<Notify>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the writer on its connection.
+    pub(super) fn start(connection: SqliteConnection) -> Self {
+        let (jobs, waiting) = mpsc::channel(MAX_WAITING);
+        let stop = Arc::new(Notify::new());
+        let task = tokio::spawn(serve(connection, waiting, stop.clone()));
+        Self { jobs, stop, task: Mutex::new(Some(task)) }
+    }
+
+    /// Runs a job, and gives its outcome once that is on the disk.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (reply, outcome) = oneshot::channel();
+        let job = Task { work: Some(Box::new(work)), outcome: None, reply };
+        self.jobs.send(Box::new(job)).await.map_err(|_| closed())?;
+        outcome.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Does what waits, then stops and closes the connection.
+    pub(super) async fn close(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.stop.notify_one();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the writer did not end well");
+        }
+    }
+}
+
+fn closed() -> PortError {
+    PortError::unavailable("the database is closed")
+}
+
+/// A unit of work that waits for the writer.
+#[async_trait]
+trait Job: Send {
+    /// Does the work and keeps its outcome. Gives whether it is to be kept in the database too.
+    async fn run(&mut self, connection: &mut SqliteConnection) -> bool;
+
+    /// Answers with the outcome, or with what went wrong when that was to be committed.
+    fn answer(self: Box<Self>, committed: Result<(), Arc<sqlx::Error>>);
+}
+
+type Work<T> = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send>;
+
+struct Task<T> {
+    work: Option<Work<T>>,
+    outcome: Option<Result<T, PortError>>,
+    reply: oneshot::Sender<Result<T, PortError>>,
+}
+
+#[async_trait]
+impl<T: Send> Job for Task<T> {
+    async fn run(&mut self, connection: &mut SqliteConnection) -> bool {
+        // Whoever gave up waiting was not told that it is done, so it need not be.
+        let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
+            return false;
+        };
+        let outcome = match AssertUnwindSafe(work(connection)).catch_unwind().await {
+            Ok(outcome) => outcome.map_err(PortError::from),
+            Err(panic) => Err(PortError::fault(format!("a write panicked: {}", message(panic.as_ref())))),
+        };
+        self.outcome.insert(outcome).is_ok()
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Arc<sqlx::Error>>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(PortError::unavailable(error)),
+            (Some(outcome), Ok(())) => outcome,
+            (None, Ok(())) => return,
+        };
+        // Whoever gave up waiting needs no answer.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+async fn serve(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Box<dyn Job>>, stop: Arc<Notify>) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    loop {
+        let taken = tokio::select! {
+            taken = waiting.recv_many(&mut batch, MAX_BATCH) => taken,
+            () = stop.notified() => {
+                waiting.close();
+                continue;
+            }
+        };
+        if taken == 0 {
+            break;
+        }
+        let committed = commit(&mut connection, &mut batch).await.map_err(Arc::new);
+        if let Err(error) = &committed {
+            tracing::error!(%error, jobs = batch.len(), "a batch of writes was not committed");
+        }
+        for job in batch.drain(..) {
+            job.answer(committed.clone());
+        }
+    }
+    if let Err(error) = connection.close().await {
+        tracing::error!(%error, "the database did not close well");
+    }
+}
+
+async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    for job in batch {
+        let mut savepoint = transaction.begin().await?;
+        if job.run(&mut savepoint).await {
+            savepoint.commit().await?;
+        } else {
+            savepoint.rollback().await?;
+        }
+    }
+    transaction.commit().await
+}
