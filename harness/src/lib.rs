@@ -1,1 +1,24 @@
-//! x
+//! Fresh, isolated Woosh servers for tests.
+//!
+//! ```
+//! use woosh_harness::{Backend, TestServer};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let server = TestServer::start(Backend::Sqlite).await?;
+//! let answer = reqwest::get(format!("{}/health/ready", server.url())).await?;
+//! assert!(answer.status().is_success());
+//! // The server goes when it is dropped, and its data with it.
+//! # anyhow::Ok(())
+//! # }).unwrap();
+//! ```
+//!
+//! The binary `woosh-harness` offers the same to any language, and the black-box [`sanity`] suite.
+
+mod backend;
+pub mod cli;
+pub mod sanity;
+mod scratch;
+mod test_server;
+
+pub use backend::Backend;
+pub use test_server::{TestServer, TestServerError};

@@ -1,2 +1,17 @@
-//! x
-fn main() {}
+//! Fresh, isolated Woosh servers for tests in any language.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use woosh_harness::cli::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Cli::parse().run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("woosh-harness: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,3 +1,7 @@
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -21,6 +25,8 @@ impl SqliteStore {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         let options = options(url)?;
         let path = options.get_filename().display().to_string();
+        create(options.get_filename())
+            .map_err(|error| OpenError::Inaccessible { path: path.clone(), reason: error.to_string() })?;
         // Nothing is changed before it is known whose file this is.
         let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
         check(&path, &mut connection).await?;
@@ -39,7 +45,7 @@ impl SqliteStore {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_lazy_with(options.create_if_missing(false).read_only(true));
+            .connect_lazy_with(options.read_only(true));
         Ok(Self { writer: Writer::start(connection), readers })
     }
 }
@@ -55,10 +61,18 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     }
     // FULL: a commit is on the disk before it is answered (D1). One sync serves all that the writer groups.
     Ok(options
-        .create_if_missing(true)
+        .create_if_missing(false)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT))
+}
+
+/// Makes an empty file where there is none, for its owner alone. The files that SQLite puts beside it get its rights.
+fn create(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a database that is not ours or comes from the future.

@@ -1,0 +1,170 @@
+//! The command line. Every flag can be given in the environment too.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+use woosh_adapters::database::{Database, DatabaseUrl};
+
+use crate::api;
+use crate::logging::{self, LogFormat};
+use crate::server::{Config, Server};
+
+/// The delivery server for end-to-end encrypted messaging.
+#[derive(Debug, Parser)]
+#[command(name = "woosh-server", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API (what it does without a command, too).
+    Serve(ServeArgs),
+    /// Make the database where there is none, bring its schema up to date, and exit.
+    Migrate(DatabaseArgs),
+    /// Print the OpenAPI document.
+    Openapi {
+        /// The format to print it in.
+        #[arg(long, value_enum, default_value_t = DocumentFormat::Yaml)]
+        format: DocumentFormat,
+    },
+    /// Exit with 0 where a server answers that it is ready, else with 1.
+    Healthcheck(AddressArgs),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    address: AddressArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// What to log, as a filter of tracing: a level, or target=level, separated by commas.
+    #[arg(long, env = "WOOSH_LOG", default_value = "info,poem=warn", value_name = "FILTER")]
+    log: String,
+    /// How log lines look.
+    #[arg(long, env = "WOOSH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Human)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+struct AddressArgs {
+    /// The address to listen on.
+    #[arg(long, env = "WOOSH_HOST", default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on; 0 for any free one.
+    #[arg(short, long, env = "WOOSH_PORT", default_value_t = 3000)]
+    port: u16,
+}
+
+#[derive(Debug, Args)]
+struct DatabaseArgs {
+    /// Where the messages are kept [default: $DATABASE_URL, else sqlite:woosh.db]
+    #[arg(short, long, env = "WOOSH_DATABASE", hide_env_values = true, value_name = "URL")]
+    database: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DocumentFormat {
+    Yaml,
+    Json,
+}
+
+/// How long requests in flight may take to finish once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+impl Cli {
+    /// Does what the command line asks for.
+    ///
+    /// # Errors
+    ///
+    /// Where that fails, with one line that says why.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            None => serve(self.serve).await,
+            Some(Command::Serve(args)) => serve(args).await,
+            Some(Command::Migrate(args)) => migrate(&args).await,
+            Some(Command::Openapi { format }) => {
+                let document = api::document();
+                print!("{}", if matches!(format, DocumentFormat::Yaml) { document.yaml() } else { document.json() });
+                Ok(())
+            }
+            Some(Command::Healthcheck(address)) => healthcheck(&address).await,
+        }
+    }
+}
+
+impl DatabaseArgs {
+    fn url(&self) -> anyhow::Result<DatabaseUrl> {
+        let given = self.database.clone().or_else(|| std::env::var("DATABASE_URL").ok());
+        let text = given.as_deref().unwrap_or("sqlite:woosh.db");
+        // What was given may hold a password, so it isn't shown.
+        text.parse().context("the database URL")
+    }
+}
+
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    logging::start(&args.log, args.log_format).context("the log filter")?;
+    let config =
+        Config { host: args.address.host, port: args.address.port, database: args.database.url()?, grace: GRACE };
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+
+    let server = Server::bind(&config).await?;
+    let address = server.address();
+    tracing::info!(
+        "listening on http://{address}, documentation at http://{address}/docs, database {}",
+        config.database
+    );
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping: requests in flight have {} seconds to finish", GRACE.as_secs());
+    };
+    server.run_until(stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
+    let url = args.url()?;
+    let database = Database::open(&url).await.context("the database")?;
+    database.close().await;
+    println!("{url} is up to date");
+    Ok(())
+}
+
+/// Asks the server on this machine whether it is ready, by hand: one request needs no HTTP client.
+async fn healthcheck(address: &AddressArgs) -> anyhow::Result<()> {
+    const LIMIT: Duration = Duration::from_secs(5);
+    let host = match address.host.as_str() {
+        "0.0.0.0" => "127.0.0.1",
+        "::" => "::1",
+        host => host,
+    };
+    let request = format!("GET /health/ready HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let exchange = async {
+        let mut stream = TcpStream::connect((host, address.port)).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let answer = tokio::time::timeout(LIMIT, exchange)
+        .await
+        .with_context(|| format!("no answer within {} seconds", LIMIT.as_secs()))?
+        .with_context(|| format!("no answer from {host}:{}", address.port))?;
+    let status = answer.lines().next().unwrap_or_default();
+    if !status.starts_with("HTTP/1.1 200 ") {
+        bail!("not ready: {status}");
+    }
+    Ok(())
+}

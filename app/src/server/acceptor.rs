@@ -1,0 +1,150 @@
+//! Connections: how many at once, and how long one may be silent.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use poem::http::uri::Scheme;
+use poem::listener::Acceptor;
+use poem::web::{LocalAddr, RemoteAddr};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// The most connections at once; whoever comes then waits to be accepted.
+const MAX_CONNECTIONS: usize = 20_000;
+/// A connection without progress for this long, or up to twice as long, is ended: a client that stalls in the middle of
+/// a request or an answer holds it no longer.
+const MAX_SILENCE: Duration = Duration::from_secs(75);
+/// How long to leave off when the system has no more file handles to give.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Accepts connections, never more than there is room for.
+pub(super) struct ConnectionAcceptor {
+    listener: TcpListener,
+    address: SocketAddr,
+    room: Arc<Semaphore>,
+}
+
+impl ConnectionAcceptor {
+    pub(super) fn new(listener: TcpListener, address: SocketAddr) -> Self {
+        Self { listener, address, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+    }
+}
+
+impl Acceptor for ConnectionAcceptor {
+    type Io = Connection;
+
+    fn local_addr(&self) -> Vec<LocalAddr> {
+        vec![LocalAddr(self.address.into())]
+    }
+
+    async fn accept(&mut self) -> io::Result<(Connection, LocalAddr, RemoteAddr, Scheme)> {
+        let place = self.room.clone().acquire_owned().await.map_err(io::Error::other)?;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, remote)) => {
+                    // An answer is written in one piece; waiting for more of it would only delay it.
+                    stream.set_nodelay(true)?;
+                    let connection = Connection::new(stream, place);
+                    return Ok((connection, LocalAddr(self.address.into()), RemoteAddr(remote.into()), Scheme::HTTP));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    sleep(BACK_OFF).await;
+                }
+            }
+        }
+    }
+}
+
+/// A connection that ends when it is silent for too long.
+pub(super) struct Connection {
+    stream: TcpStream,
+    progress: bool,
+    check: Pin<Box<Sleep>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        Self { stream, progress: false, check: Box::pin(sleep(MAX_SILENCE)), _place: place }
+    }
+
+    /// Notes progress, or fails where there was none for too long.
+    fn watch<T>(&mut self, context: &mut Context<'_>, io: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if io.is_ready() {
+            self.progress = true;
+            return io;
+        }
+        loop {
+            ready!(self.check.as_mut().poll(context));
+            if !std::mem::take(&mut self.progress) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.check.as_mut().reset(Instant::now() + MAX_SILENCE);
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let io = Pin::new(&mut self.stream).poll_read(context, buf);
+        self.watch(context, io)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let io = Pin::new(&mut self.stream).poll_write(context, buf);
+        self.watch(context, io)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// An accepted connection and its other end.
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut acceptor = ConnectionAcceptor::new(listener, address);
+        let (accepted, client) = tokio::join!(acceptor.accept(), TcpStream::connect(address));
+        (accepted.unwrap().0, client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_is_ended() {
+        let (mut connection, _client) = pair().await;
+        tokio::time::pause();
+        let start = Instant::now();
+        let error = connection.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((MAX_SILENCE..MAX_SILENCE * 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn progress_keeps_a_connection_open() {
+        let (mut connection, mut client) = pair().await;
+        client.write_u8(1).await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), 1);
+        tokio::time::pause();
+        let start = Instant::now();
+        connection.read_u8().await.unwrap_err();
+        assert!(start.elapsed() >= MAX_SILENCE * 2, "{:?}", start.elapsed());
+    }
+}

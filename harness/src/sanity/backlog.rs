@@ -1,0 +1,106 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use futures_util::future::try_join_all;
+use serde_json::Value;
+
+use super::client::{Client, User, ensure_eq};
+
+pub(super) async fn a_thousand_messages_all_arrive_in_order(client: Client) -> anyhow::Result<()> {
+    let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
+    let mut sent = Vec::new();
+    for count in 0..1000 {
+        sent.push(alice.write(&bob, &format!("message {count}")).await?["id"].as_i64().context("no id")?);
+    }
+    let mut reader = Reader::new(bob);
+    while !reader.round().await? {}
+    ensure_eq!(reader.order, sent);
+    reader.ensure_once_where_old()
+}
+
+pub(super) async fn nothing_is_lost_while_others_send(client: Client) -> anyhow::Result<()> {
+    const SENDERS: usize = 8;
+    const MESSAGES: usize = 50;
+    let bob = client.user("bob").await?;
+    let senders =
+        try_join_all((0..SENDERS).map(|sender| client.user(["a", "b", "c", "d", "e", "f", "g", "h"][sender])));
+    let senders = senders.await?;
+    let sending = try_join_all(senders.iter().map(async |sender| {
+        let mut sent = Vec::new();
+        for count in 0..MESSAGES {
+            sent.push(sender.write(&bob, &format!("message {count}")).await?["id"].as_i64().context("no id")?);
+            // Spread over some seconds, so that polls fall into the middle of them.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        anyhow::Ok(sent)
+    }));
+    let mut reader = Reader::new(bob.clone());
+    let reading = async {
+        while reader.order.len() < SENDERS * MESSAGES || !reader.round().await? {
+            reader.round().await?;
+        }
+        anyhow::Ok(())
+    };
+    let (sent, ()) = tokio::try_join!(sending, reading)?;
+    let mut all: Vec<i64> = sent.concat();
+    all.sort_unstable();
+    let mut read = reader.order.clone();
+    read.sort_unstable();
+    ensure_eq!(read, all);
+    for (sender, sent) in sent.iter().enumerate() {
+        let of_sender: Vec<_> = reader.order.iter().filter(|id| sent.contains(id)).collect();
+        ensure!(of_sender.iter().zip(sent).all(|(read, sent)| *read == sent), "sender {sender} is out of order");
+    }
+    reader.ensure_once_where_old()
+}
+
+/// Reads as a classic client does: polls, then deletes by the query time.
+struct Reader {
+    user: User,
+    /// The messages in the order in which they came first.
+    order: Vec<i64>,
+    /// How often each came when it was older than a second.
+    came_old: BTreeMap<i64, u32>,
+    rounds: u32,
+}
+
+impl Reader {
+    fn new(user: User) -> Self {
+        Self { user, order: Vec::new(), came_old: BTreeMap::new(), rounds: 0 }
+    }
+
+    /// Polls and deletes once. Gives whether the mailbox was empty.
+    async fn round(&mut self) -> anyhow::Result<bool> {
+        self.rounds += 1;
+        if self.rounds > 2000 {
+            bail!("the mailbox is not empty after {} rounds", self.rounds);
+        }
+        let (messages, query_time) = self.user.poll().await?;
+        let sent_at = |message: &Value| message["sent_at"].as_i64().unwrap_or_default();
+        let one_second = messages.iter().all(|message| sent_at(message) == sent_at(&messages[0]));
+        ensure!(messages.len() <= 100 || one_second, "a poll gave {} messages", messages.len());
+        ensure!(messages.is_sorted_by_key(sent_at), "a poll was not in order");
+        for message in &messages {
+            let id = message["id"].as_i64().context("no id")?;
+            if !self.order.contains(&id) {
+                self.order.push(id);
+            }
+            if sent_at(message) < query_time {
+                *self.came_old.entry(id).or_default() += 1;
+            }
+        }
+        let due = messages.iter().filter(|message| sent_at(message) < query_time).count();
+        ensure_eq!(self.user.delete_until(query_time).await?, due as u64);
+        // What is younger than a second stays; no need to ask for it as fast as can be.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Ok(messages.is_empty())
+    }
+
+    fn ensure_once_where_old(&self) -> anyhow::Result<()> {
+        let twice: Vec<_> = self.came_old.iter().filter(|(_, count)| **count != 1).collect();
+        ensure!(twice.is_empty(), "came again after they were deleted: {twice:?}");
+        ensure_eq!(self.came_old.len(), self.order.len());
+        Ok(())
+    }
+}
