@@ -1,0 +1,173 @@
+//! Starting the server, and what happens when it can't be.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Output;
+
+use support::{Server, output};
+
+/// Fails unless the server refused with one line that has all these parts.
+fn assert_refused(output: &Output, parts: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "it started: {text}");
+    assert_eq!(text.lines().count(), 1, "not one line: {text}");
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in: {text}");
+    }
+}
+
+fn tempdir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A server's database, left as after its stop.
+fn migrated(folder: &Path) {
+    assert!(output(folder, &["migrate"]).status.success());
+}
+
+#[test]
+fn one_line_says_where_it_listens_where_the_docs_are_and_which_database_it_uses() {
+    let folder = tempdir();
+    let server = Server::start(folder.path(), &[]);
+    let url = server.url.clone();
+    let log = server.stop();
+    let line = log.iter().find(|line| line.contains("listening on")).unwrap();
+    for part in [format!("listening on {url}"), format!("{url}/docs"), "sqlite:woosh.db".to_owned()] {
+        assert!(line.contains(&part), "{part:?} is not in: {line}");
+    }
+    assert!(folder.path().join("woosh.db").exists());
+}
+
+#[test]
+fn the_database_is_its_owners_alone_and_nothing_is_left_beside_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempdir();
+    Server::start(folder.path(), &[]).stop();
+    let entries: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(entries, ["woosh.db"]);
+    let mode = fs::metadata(folder.path().join("woosh.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
+#[test]
+fn the_environment_configures_it_too() {
+    let folder = tempdir();
+    let mut command = support::command(folder.path(), &["migrate"]);
+    let output = command.env("DATABASE_URL", "sqlite:other.db").output().unwrap();
+    assert!(output.status.success());
+    assert!(folder.path().join("other.db").exists());
+    command.env("WOOSH_DATABASE", "sqlite:first.db").output().unwrap();
+    assert!(folder.path().join("first.db").exists());
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_as_it_is() {
+    let folder = tempdir();
+    for contents in ["short", &"something else entirely ".repeat(1000)] {
+        fs::write(folder.path().join("woosh.db"), contents).unwrap();
+        for args in [&["--port", "0"] as &[&str], &["migrate"]] {
+            assert_refused(&output(folder.path(), args), &["woosh.db", "not a SQLite database"]);
+        }
+        assert_eq!(fs::read_to_string(folder.path().join("woosh.db")).unwrap(), contents);
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_or_no_folder_is_named() {
+    let folder = tempdir();
+    fs::write(folder.path().join("file"), "").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for place in ["missing/woosh.db", "file/woosh.db", "folder"] {
+        let url = format!("sqlite:{place}");
+        assert_refused(&output(folder.path(), &["--port", "0", "--database", &url]), &[place, "folder"]);
+    }
+}
+
+#[test]
+fn a_database_of_something_else_is_left_as_it_is() {
+    let folder = tempdir();
+    let file = folder.path().join("woosh.db");
+    sqlite(&file, "CREATE TABLE birds (name TEXT); INSERT INTO birds VALUES ('swift')");
+    let before = fs::read(&file).unwrap();
+    assert_refused(&output(folder.path(), &["--port", "0"]), &["woosh.db", "something else than Woosh"]);
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_schema_from_the_future_is_left_as_it_is() {
+    let folder = tempdir();
+    migrated(folder.path());
+    let file = folder.path().join("woosh.db");
+    sqlite(
+        &file,
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', 1, x'00', 0)",
+    );
+    let before = fs::read(&file).unwrap();
+    assert_refused(&output(folder.path(), &["--port", "0"]), &["woosh.db", "newer Woosh", "9999"]);
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let folder = tempdir();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    assert_refused(&output(folder.path(), &["--port", &port]), &["127.0.0.1", &port]);
+    assert!(!folder.path().join("woosh.db").exists(), "a server that can't listen makes no database");
+}
+
+#[test]
+fn a_url_of_no_file_or_no_known_database_is_refused_without_repeating_a_password() {
+    let folder = tempdir();
+    assert_refused(&output(folder.path(), &["-d", "sqlite::memory:"]), &["in memory"]);
+    assert_refused(&output(folder.path(), &["-d", "sqlite:"]), &["no file"]);
+    let output = output(folder.path(), &["-d", "mysql://woosh:hunter2@localhost/woosh"]);
+    assert_refused(&output, &["sqlite:"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"));
+}
+
+#[test]
+fn a_database_that_is_up_to_date_is_migrated_again_without_harm() {
+    let folder = tempdir();
+    migrated(folder.path());
+    let before = fs::read(folder.path().join("woosh.db")).unwrap();
+    migrated(folder.path());
+    assert_eq!(fs::read(folder.path().join("woosh.db")).unwrap(), before);
+}
+
+#[test]
+fn the_document_is_printed_without_touching_a_database() {
+    let folder = tempdir();
+    let yaml = output(folder.path(), &["openapi"]);
+    let json = output(folder.path(), &["openapi", "--format", "json"]);
+    assert!(yaml.status.success() && json.status.success());
+    assert!(yaml.stdout.starts_with(b"openapi: 3."));
+    assert!(json.stdout.starts_with(b"{"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_healthcheck_tells_a_server_from_none() {
+    let folder = tempdir();
+    let server = Server::start(folder.path(), &[]);
+    let port = server.url.rsplit(':').next().unwrap().to_owned();
+    assert!(output(folder.path(), &["healthcheck", "--port", &port]).status.success());
+    server.stop();
+    assert_refused(&output(folder.path(), &["healthcheck", "--port", &port]), &[&port]);
+}
+
+/// Runs statements on a file.
+fn sqlite(file: &Path, statements: &'static str) {
+    use sqlx::ConnectOptions as _;
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+    });
+}

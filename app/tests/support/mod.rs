@@ -1,0 +1,115 @@
+//! Starts the server's binary and talks to it.
+#![allow(clippy::unwrap_used, clippy::expect_used, dead_code, reason = "a test's helper; not every test uses all")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A command of the server's binary, in a working directory, with nothing in its environment to configure it.
+pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_woosh-server"));
+    command.current_dir(folder).args(args).env_remove("DATABASE_URL");
+    for name in ["WOOSH_DATABASE", "WOOSH_HOST", "WOOSH_PORT", "WOOSH_LOG", "WOOSH_LOG_FORMAT"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) fn output(folder: &Path, args: &[&str]) -> Output {
+    command(folder, args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// A running server; killed when it is dropped.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) url: String,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Server {
+    /// Starts it on a free port, and waits for the line that says where it listens.
+    pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut child =
+            command(folder, args).args(["--port", "0"]).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut server = Self { child, url: String::new(), lines, seen: Vec::new() };
+        let line = server.wait_for("listening on ");
+        let (_, rest) = line.split_once("listening on ").unwrap();
+        server.url = rest.split(',').next().unwrap().to_owned();
+        server
+    }
+
+    /// Waits for a line of the log.
+    pub(crate) fn wait_for(&mut self, part: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("no line with {part:?} came; these did: {:#?}", self.seen));
+            self.seen.push(line.clone());
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
+    }
+
+    /// Ends it as an operator does, and gives all that it logged.
+    pub(crate) fn stop(mut self) -> Vec<String> {
+        self.signal(Signal::TERM);
+        assert!(self.child.wait().unwrap().success());
+        self.seen.extend(self.lines.iter());
+        std::mem::take(&mut self.seen)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks as a classic user.
+pub(crate) async fn ask(
+    server: &Server,
+    user: &str,
+    method: &str,
+    path: &str,
+    body: serde_json::Value,
+) -> (u16, serde_json::Value) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client
+        .request(method.parse().unwrap(), format!("{}{path}", server.url))
+        .header("x-user-name", user)
+        .header("x-user-token", PASSWORD)
+        .json(&body);
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// The password of every user here.
+pub(crate) const PASSWORD: &str = "open-sesame";
+
+/// Registers a user.
+pub(crate) async fn register(server: &Server, name: &str) {
+    let user = serde_json::json!({
+        "username": name, "password": PASSWORD, "public_key": "public-key-of-it", "private_key": "private-key-of-it",
+    });
+    assert_eq!(ask(server, name, "POST", "/users", user).await.0, 201);
+}
