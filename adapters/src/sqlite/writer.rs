@@ -155,3 +155,72 @@ async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -
     }
     transaction.commit().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+    use sqlx::ConnectOptions as _;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    /// A writer on a new file with one table, and the file's folder.
+    async fn writer() -> (Writer, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new().filename(folder.path().join("test.db")).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::raw_sql("CREATE TABLE birds (id INTEGER PRIMARY KEY)").execute(&mut connection).await.unwrap();
+        (Writer::start(connection), folder)
+    }
+
+    async fn add(writer: &Writer, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
+        let outcome = writer.run(move |connection| {
+            Box::pin(async move {
+                sqlx::query("INSERT INTO birds (id) VALUES ($1)").bind(id).execute(connection).await?;
+                then()
+            })
+        });
+        outcome.await.is_ok()
+    }
+
+    async fn all(writer: &Writer) -> Vec<i64> {
+        let read = writer.run(|connection| {
+            Box::pin(
+                async move { Ok(sqlx::query_scalar("SELECT id FROM birds ORDER BY id").fetch_all(connection).await?) },
+            )
+        });
+        read.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_or_panics_harms_no_other_of_its_batch() {
+        let (writer, _folder) = writer().await;
+        let outcomes = join_all((1..=9).map(|id| {
+            add(&writer, id, move || match id % 3 {
+                0 => Err(sqlx::Error::RowNotFound.into()),
+                1 => panic!("on purpose"),
+                _ => Ok(()),
+            })
+        }));
+        assert_eq!(outcomes.await, [1, 2, 3, 4, 5, 6, 7, 8, 9].map(|id| id % 3 == 2));
+        assert_eq!(all(&writer).await, [2, 5, 8]);
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_fails_is_told_to_its_own_job_alone() {
+        let (writer, _folder) = writer().await;
+        assert!(add(&writer, 1, || Ok(())).await);
+        let outcomes = join_all([1, 2, 2, 3].map(|id| add(&writer, id, || Ok(()))));
+        assert_eq!(outcomes.await, [false, true, false, true]);
+        assert_eq!(all(&writer).await, [1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn closing_does_what_waits_and_refuses_what_comes_later() {
+        let (writer, _folder) = writer().await;
+        let (outcomes, ()) =
+            futures_util::future::join(join_all((1..=100).map(|id| add(&writer, id, || Ok(())))), writer.close()).await;
+        assert!(outcomes.iter().all(|done| *done));
+        let late = writer.run(|_| Box::pin(async { Ok(()) })).await;
+        assert!(matches!(late, Err(PortError::Unavailable(_))));
+    }
+}

@@ -19,7 +19,7 @@ pub(super) async fn a_message_arrives_as_it_was_sent(client: Client) -> anyhow::
     ensure_eq!(sent, expected);
     ensure!(sent["sent_at"].is_i64(), "sent_at is {}", sent["sent_at"]);
     let (messages, query_time) = bob.poll().await?;
-    ensure_eq!(messages, [sent.clone()]);
+    ensure_eq!(messages, std::slice::from_ref(&sent));
     ensure!(query_time >= sent["sent_at"].as_i64().unwrap_or(i64::MAX), "the query time is {query_time}");
     Ok(())
 }

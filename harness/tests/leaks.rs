@@ -1,0 +1,124 @@
+//! Nothing is left behind: no process, no file, no port, also when the parent is killed.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use woosh_harness::{Backend, TestServer};
+
+/// The harness as a process, with its servers.
+struct Harness {
+    child: Child,
+    ports: Vec<SocketAddr>,
+}
+
+impl Harness {
+    /// Starts servers whose temporary files are all in `folder`.
+    fn start(folder: &Path, count: usize) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_woosh-harness"))
+            .args(["start", "--count", &count.to_string()])
+            .env("TMPDIR", folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let started: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let instances = started["instances"].as_array().unwrap();
+        assert_eq!(instances.len(), count);
+        let ports = instances.iter().map(|instance| {
+            assert_eq!(instance["backend"], "sqlite");
+            address(instance["url"].as_str().unwrap())
+        });
+        Self { ports: ports.collect(), child }
+    }
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.trim_start_matches("http://").parse().unwrap()
+}
+
+fn listens(address: &SocketAddr) -> bool {
+    TcpStream::connect(address).is_ok()
+}
+
+/// Waits until the folder is empty, no process names it and nobody listens.
+fn assert_nothing_left(folder: &Path, ports: &[SocketAddr]) {
+    let start = Instant::now();
+    loop {
+        let files = std::fs::read_dir(folder).unwrap().count();
+        let (processes, listening) = (processes_that_name(folder), ports.iter().filter(|port| listens(port)).count());
+        if (files, processes, listening) == (0, 0, 0) {
+            return;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "left behind: {files} files, {processes} processes, {listening} ports"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn processes_that_name(folder: &Path) -> usize {
+    let folder = folder.to_str().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let commands = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    commands.filter(|command| String::from_utf8_lossy(command).contains(folder)).count()
+}
+
+#[test]
+fn two_hundred_servers_one_after_another_leave_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let own_children = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
+        let children = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        children.flat_map(|ids| ids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    // The first one may leave what every process has once.
+    drop(runtime.block_on(TestServer::start(Backend::Sqlite)).unwrap());
+    let files = open_files();
+    for _ in 0..200 {
+        let server = runtime.block_on(TestServer::start(Backend::Sqlite)).unwrap();
+        let port = address(server.url());
+        assert!(listens(&port));
+        drop(server);
+        assert!(!listens(&port));
+    }
+    let watchers = own_children().into_iter().filter(|id| {
+        std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|command| command.contains("woosh-scratch"))
+    });
+    // The other tests of this file have harnesses of their own, but no watchers.
+    assert_eq!(watchers.count(), 0);
+    // They have pipes, too.
+    assert!(open_files() < files + 50, "{files} files were open before, {} are after", open_files());
+}
+
+#[test]
+fn two_hundred_servers_eight_at_a_time_leave_nothing_when_standard_input_closes() {
+    for _ in 0..25 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut harness = Harness::start(folder.path(), 8);
+        assert!(harness.ports.iter().all(listens));
+        drop(harness.child.stdin.take());
+        assert!(harness.child.wait().unwrap().success());
+        assert_nothing_left(folder.path(), &harness.ports);
+    }
+}
+
+#[test]
+fn servers_leave_nothing_when_their_process_is_killed() {
+    for signal in ["TERM", "INT", "HUP", "KILL"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut harness = Harness::start(folder.path(), 8);
+        let killed =
+            Command::new("/bin/sh").args(["-c", &format!("kill -{signal} {}", harness.child.id())]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(harness.child.wait().unwrap().success(), signal != "KILL");
+        assert_nothing_left(folder.path(), &harness.ports);
+    }
+}
