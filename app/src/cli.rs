@@ -68,6 +68,9 @@ struct DatabaseArgs {
     /// Where the messages are kept [default: $DATABASE_URL, else sqlite:woosh.db]
     #[arg(short, long, env = "WOOSH_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
+    /// How many seconds to wait for a database that is out of reach at the start.
+    #[arg(long, env = "WOOSH_DATABASE_WAIT", default_value_t = 30, value_name = "SECONDS")]
+    database_wait: u64,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -107,12 +110,21 @@ impl DatabaseArgs {
         // What was given may hold a password, so it isn't shown.
         text.parse().context("the database URL")
     }
+
+    fn wait(&self) -> Duration {
+        Duration::from_secs(self.database_wait)
+    }
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     logging::start(&args.log, args.log_format).context("the log filter")?;
-    let config =
-        Config { host: args.address.host, port: args.address.port, database: args.database.url()?, grace: GRACE };
+    let config = Config {
+        host: args.address.host,
+        port: args.address.port,
+        database: args.database.url()?,
+        database_wait: args.database.wait(),
+        grace: GRACE,
+    };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
@@ -136,7 +148,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
 async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let url = args.url()?;
-    let database = Database::open(&url).await.context("the database")?;
+    let database = Database::open(&url, args.wait()).await.context("the database")?;
     database.close().await;
     println!("{url} is up to date");
     Ok(())

@@ -16,3 +16,5 @@ pub mod cli;
 mod logging;
 pub mod server;
 mod services;
+
+pub use woosh_adapters::database;

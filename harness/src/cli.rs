@@ -2,16 +2,17 @@
 
 use std::io::Read as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 use futures_util::future::try_join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command as Process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::{Backend, TestServer, sanity};
+use crate::{Backend, TestDatabase, TestServer, sanity};
 
 /// Fresh, isolated Woosh servers for tests in any language.
 #[derive(Debug, Parser)]
@@ -37,12 +38,15 @@ struct StartArgs {
     /// Which database they keep their data in.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite)]
     backend: Backend,
-    /// The port to listen on; 0 for any free one. With more than one server, the first of so many ports in a row.
+    /// The port to listen on; 0 for any free one. With more than one server, the first of as many ports in a row.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// How many servers.
+    /// How many instances.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
+    /// How many servers to start on the database of each instance.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    replicas: u16,
 }
 
 #[derive(Debug, Args)]
@@ -57,9 +61,10 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct SanityArgs {
-    /// A running server to check. It gets users that stay. Without this, each check gets a fresh server.
+    /// A running server to check; several times for its replicas, which are asked in turn. It gets users that stay.
+    /// Without this, each check gets a fresh server.
     #[arg(long)]
-    url: Option<String>,
+    url: Vec<String>,
     /// Which database the fresh servers keep their data in.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     backend: Backend,
@@ -83,19 +88,35 @@ impl Cli {
 async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     // From here on no signal can end the process before the servers are gone.
     let mut signals = Signals::new()?;
-    let last = u32::from(args.port) + u32::from(args.count) - 1;
-    ensure!(args.port == 0 || last <= u32::from(u16::MAX), "there are no {} ports from {}", args.count, args.port);
-    let ports = (0..args.count).map(|place| if args.port == 0 { 0 } else { args.port + place });
-    let servers = try_join_all(ports.map(|port| TestServer::start_on(args.backend, port))).await?;
+    let StartArgs { backend, port, count, replicas } = args;
+    ensure!(replicas == 1 || backend != Backend::Sqlite, "--replicas needs a database that servers can share");
+    let servers = u32::from(count) * u32::from(replicas);
+    let last = u32::from(port) + servers - 1;
+    ensure!(port == 0 || last <= u32::from(u16::MAX), "there are no {servers} ports from {port} on");
 
-    let instances =
-        servers.iter().map(|server| json!({ "url": server.url(), "backend": server.backend().to_string() }));
-    println!("{}", json!({ "instances": instances.collect::<Vec<_>>() }));
+    let instances = try_join_all((0..count).map(async |place| {
+        let database = Arc::new(TestDatabase::create(backend).await?);
+        let first = port + if port == 0 { 0 } else { place * replicas };
+        let ports = (0..replicas).map(|replica| if port == 0 { 0 } else { first + replica });
+        try_join_all(ports.map(|port| TestServer::start_on(database.clone(), port))).await
+    }));
+    let instances = instances.await?;
+    println!("{}", json!({ "instances": instances.iter().map(|servers| describe(servers)).collect::<Vec<_>>() }));
     tokio::select! {
         () = end_of_input() => {}
         _ = signals.next() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where the servers of an instance are.
+fn describe(servers: &[TestServer]) -> Value {
+    let urls: Vec<_> = servers.iter().map(TestServer::url).collect();
+    let backend = servers.first().map(|server| server.backend().to_string());
+    match urls.as_slice() {
+        [url] => json!({ "url": url, "backend": backend }),
+        _ => json!({ "url": urls.first(), "replicas": urls, "backend": backend }),
+    }
 }
 
 async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -132,9 +153,10 @@ fn exit_code(status: std::process::ExitStatus) -> u8 {
 }
 
 async fn check(args: SanityArgs) -> anyhow::Result<ExitCode> {
-    let target = match args.url {
-        Some(url) => sanity::Target::Running(url.trim_end_matches('/').to_owned()),
-        None => sanity::Target::Fresh(args.backend),
+    let target = if args.url.is_empty() {
+        sanity::Target::Fresh { backend: args.backend, replicas: 1 }
+    } else {
+        sanity::Target::Running(args.url)
     };
     let failed = sanity::run(&target, |line| println!("{line}")).await;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -16,9 +16,12 @@
 
 mod backend;
 pub mod cli;
+pub mod postgres;
 pub mod sanity;
 mod scratch;
+mod test_database;
 mod test_server;
 
 pub use backend::Backend;
-pub use test_server::{TestServer, TestServerError};
+pub use test_database::TestDatabase;
+pub use test_server::TestServer;

@@ -1,12 +1,12 @@
-use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::sync::oneshot;
-use woosh_server::server::{Config, Server, StartError};
+use woosh_server::server::{Config, Server};
 
-use crate::Backend;
-use crate::scratch::Scratch;
+use crate::{Backend, TestDatabase};
 
 /// A fresh server with data of its own. Both go when it is dropped.
 ///
@@ -14,35 +14,11 @@ use crate::scratch::Scratch;
 /// runtime do.
 pub struct TestServer {
     url: String,
-    backend: Backend,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     // Dropped after the server has stopped.
-    _scratch: Scratch,
+    database: Arc<TestDatabase>,
 }
-
-/// Why there is no fresh server.
-#[derive(Debug)]
-pub enum TestServerError {
-    /// There is no place for its data, or no thread for it.
-    System(io::Error),
-    /// It did not start.
-    Start(StartError),
-    /// It started and does not answer.
-    Silent(String),
-}
-
-impl std::fmt::Display for TestServerError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::System(cause) => write!(f, "no place for a test server: {cause}"),
-            Self::Start(cause) => write!(f, "the test server did not start: {cause}"),
-            Self::Silent(cause) => write!(f, "the test server does not answer: {cause}"),
-        }
-    }
-}
-
-impl std::error::Error for TestServerError {}
 
 impl TestServer {
     /// Starts a fresh server on a free port. It answers when this returns.
@@ -50,35 +26,34 @@ impl TestServer {
     /// # Errors
     ///
     /// Where it can't be started.
-    pub async fn start(backend: Backend) -> Result<Self, TestServerError> {
-        Self::start_on(backend, 0).await
+    pub async fn start(backend: Backend) -> anyhow::Result<Self> {
+        Self::start_on(TestDatabase::create(backend).await?.into(), 0).await
     }
 
-    /// Starts a fresh server on a port of 127.0.0.1. It answers when this returns.
+    /// Starts a server on a database, which others may use as well, and on a port of 127.0.0.1, where 0 is any free one.
+    /// It answers when this returns.
     ///
     /// # Errors
     ///
     /// Where it can't be started, for one because the port is in use.
-    pub async fn start_on(backend: Backend, port: u16) -> Result<Self, TestServerError> {
-        let scratch = Scratch::new().map_err(TestServerError::System)?;
-        let file = scratch.path().join("woosh.db");
-        let database = format!("sqlite:{}", file.display()).parse().map_err(|_| {
-            TestServerError::System(io::Error::other("the folder for temporary files can't be part of a URL"))
-        })?;
-        // Who drops a test server no longer waits for its answers.
-        let config = Config { host: "127.0.0.1".to_owned(), port, database, grace: Duration::ZERO };
-
+    pub async fn start_on(database: Arc<TestDatabase>, port: u16) -> anyhow::Result<Self> {
+        let config = Config {
+            host: "127.0.0.1".to_owned(),
+            port,
+            database: database.url().clone(),
+            database_wait: Duration::ZERO,
+            // Who drops a test server no longer waits for its answers.
+            grace: Duration::ZERO,
+        };
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("woosh-server".to_owned())
             .spawn(move || run(&config, ready, stopped))
-            .map_err(TestServerError::System)?;
+            .context("no thread for a test server")?;
         // Where this fails below, dropping the server waits for the thread.
-        let mut server =
-            Self { url: String::new(), backend, stop: Some(stop), thread: Some(thread), _scratch: scratch };
-        let silent = |_| TestServerError::Silent("its thread ended".to_owned());
-        server.url = started.await.map_err(silent)??;
+        let mut server = Self { url: String::new(), stop: Some(stop), thread: Some(thread), database };
+        server.url = started.await.context("the thread of a test server ended")??;
         Ok(server)
     }
 
@@ -89,7 +64,7 @@ impl TestServer {
 
     /// Which database it keeps its data in.
     pub fn backend(&self) -> Backend {
-        self.backend
+        self.database.backend()
     }
 }
 
@@ -104,11 +79,11 @@ impl Drop for TestServer {
 }
 
 /// Serves on this thread until `stopped`.
-fn run(config: &Config, ready: oneshot::Sender<Result<String, TestServerError>>, stopped: oneshot::Receiver<()>) {
+fn run(config: &Config, ready: oneshot::Sender<anyhow::Result<String>>, stopped: oneshot::Receiver<()>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = ready.send(Err(TestServerError::System(error)));
+            let _ = ready.send(Err(error).context("no runtime for a test server"));
             return;
         }
     };
@@ -116,13 +91,13 @@ fn run(config: &Config, ready: oneshot::Sender<Result<String, TestServerError>>,
         let server = match Server::bind(config).await {
             Ok(server) => server,
             Err(error) => {
-                let _ = ready.send(Err(TestServerError::Start(error)));
+                let _ = ready.send(Err(error).context("a test server did not start"));
                 return;
             }
         };
         let url = format!("http://{}", server.address());
         let probe = async {
-            let answer = probe(&url).await.map_err(|error| TestServerError::Silent(format!("{error:#}")));
+            let answer = probe(&url).await.context("a test server does not answer");
             // Nobody waits any more where the start was given up.
             let _ = ready.send(answer.map(|()| url.clone()));
         };

@@ -1,15 +1,25 @@
 //! The sanity suite on fresh servers.
 
-use libtest_mimic::{Arguments, Trial};
+mod support;
+
+use libtest_mimic::{Arguments, Failed};
 use woosh_harness::Backend;
-use woosh_harness::sanity::{self, Target};
+use woosh_harness::sanity::{self, Check, Target};
 
 fn main() {
-    let trials = sanity::checks().into_iter().map(|check| {
-        Trial::test(format!("sqlite::{}", check.name), move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(check.run(&Target::Fresh(Backend::Sqlite))).map_err(|error| format!("{error:#}").into())
+    let targets =
+        [("sqlite", Backend::Sqlite, 1), ("postgres", Backend::Postgres, 1), ("two_replicas", Backend::Postgres, 2)];
+    let trials = targets.into_iter().flat_map(|(group, backend, replicas)| {
+        let target = Target::Fresh { backend, replicas };
+        sanity::checks().into_iter().map(move |check| {
+            let target = target.clone();
+            support::trial(group, backend, check.name, move || run(check, &target))
         })
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+fn run(check: Check, target: &Target) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(check.run(target)).map_err(|error| format!("{error:#}").into())
 }

@@ -1,15 +1,31 @@
 use async_trait::async_trait;
-use sqlx::{FromRow, SqliteConnection};
+use conditional_trait_gen::{trait_gen, when};
+use sqlx::{FromRow, Row as _, SqliteConnection};
 use woosh_domain::model::{Contents, DeviceId, Envelope, Message, MessageId, SequenceNumber, Timestamp};
 use woosh_domain::ports::{Mailboxes, NewMessage, Page, PortError};
 
-use super::{SqlError, opaque, username};
+use super::{Connection, SqlError, opaque, username};
+use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 
+/// A message as it was stored.
 #[derive(FromRow)]
-struct NumberedRow {
-    not_before: i64,
+struct StoredRow {
+    id: i64,
     recipient: String,
+    sent_at: i64,
+}
+
+impl StoredRow {
+    fn into_message(self, new: NewMessage) -> Result<Message, SqlError> {
+        Ok(Message {
+            id: MessageId::new(self.id),
+            sender: new.sender,
+            recipient: username("messages", "recipient", self.id, &self.recipient)?,
+            contents: new.contents,
+            sent_at: Timestamp::from_micros(self.sent_at),
+        })
+    }
 }
 
 #[derive(FromRow)]
@@ -37,38 +53,83 @@ impl TryFrom<EnvelopeRow> for Envelope {
     }
 }
 
+#[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
-impl Mailboxes for SqliteStore {
-    async fn deliver(&self, new: NewMessage) -> Result<Option<Message>, PortError> {
+impl Mailboxes for Store {
+    /// The writer has the file to itself, and a statement costs little: one step at a time.
+    #[when(SqliteStore -> deliver)]
+    async fn deliver_on_sqlite(&self, new: NewMessage) -> Result<Option<Message>, PortError> {
         self.write(move |connection| Box::pin(deliver(connection, new))).await
     }
 
+    /// Other replicas write as well, and each statement is a trip to the server: all in one. It takes the mailboxes in a
+    /// fixed order, so that no two deliveries wait for each other, and holds them until it commits, so that sequence
+    /// numbers follow the order of commits.
+    #[when(PostgresStore -> deliver)]
+    async fn deliver_on_postgres(&self, new: NewMessage) -> Result<Option<Message>, PortError> {
+        let stored: Option<StoredRow> = sqlx::query_as(
+            "WITH recipient AS (
+                 SELECT id, username FROM users WHERE username_key = $1
+             ), locked AS (
+                 SELECT mb.device_id, mb.not_before
+                 FROM mailboxes mb JOIN devices d ON d.id = mb.device_id JOIN recipient r ON r.id = d.user_id
+                 ORDER BY mb.device_id
+                 FOR UPDATE OF mb
+             ), stamp AS (
+                 SELECT greatest($2, max(not_before)) AS sent_at, count(*) AS copies FROM locked
+             ), numbered AS (
+                 UPDATE mailboxes mb SET last_sequence = mb.last_sequence + 1, not_before = s.sent_at
+                 FROM locked l, stamp s
+                 WHERE mb.device_id = l.device_id
+                 RETURNING mb.device_id, mb.last_sequence
+             ), message AS (
+                 INSERT INTO messages (sender, recipient, contents, sent_at, copies)
+                 SELECT $3, r.username, $4, s.sent_at, s.copies FROM recipient r, stamp s
+                 RETURNING id, recipient, sent_at
+             ), placed AS (
+                 INSERT INTO envelopes (device_id, sequence, message_id)
+                 SELECT n.device_id, n.last_sequence, m.id FROM numbered n, message m
+             )
+             SELECT id, recipient, sent_at FROM message",
+        )
+        .bind(new.recipient.key())
+        .bind(new.now.micros())
+        .bind(new.sender.as_str())
+        .bind(new.contents.as_str().as_bytes())
+        .fetch_optional(self.readers())
+        .await
+        .map_err(SqlError::from)?;
+        Ok(stored.map(|stored| stored.into_message(new)).transpose()?)
+    }
+
     async fn read(&self, mailbox: DeviceId, after: SequenceNumber, limit: usize) -> Result<Page, PortError> {
-        let mut connection = self.readers().acquire().await.map_err(SqlError::from)?;
-        // `not_before` is read first: whatever is stamped before it was committed by then, so the second statement sees
-        // it, whether or not the two see the same state.
-        let not_before: Option<(i64,)> = sqlx::query_as("SELECT not_before FROM mailboxes WHERE device_id = $1")
-            .bind(mailbox.get())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(SqlError::from)?;
-        let rows: Vec<EnvelopeRow> = sqlx::query_as(
-            "SELECT e.sequence, m.id, m.sender, m.recipient, m.contents, m.sent_at
-             FROM envelopes e JOIN messages m ON m.id = e.message_id
-             WHERE e.device_id = $1 AND e.sequence > $2
+        // One statement, so that it sees `not_before` and the envelopes as one commit left them.
+        let rows = sqlx::query(
+            "SELECT mb.not_before, e.sequence, m.id, m.sender, m.recipient, m.contents, m.sent_at
+             FROM mailboxes mb
+             LEFT JOIN envelopes e ON e.device_id = mb.device_id AND e.sequence > $2
+             LEFT JOIN messages m ON m.id = e.message_id
+             WHERE mb.device_id = $1
              ORDER BY e.sequence
              LIMIT $3",
         )
         .bind(mailbox.get())
         .bind(after.get())
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&mut *connection)
+        .fetch_all(self.readers())
         .await
         .map_err(SqlError::from)?;
-        Ok(Page {
-            not_before: Timestamp::from_micros(not_before.map_or(0, |(micros,)| micros)),
-            envelopes: rows.into_iter().map(Envelope::try_from).collect::<Result<_, _>>()?,
-        })
+
+        let mut page = Page { not_before: Timestamp::from_micros(0), envelopes: Vec::new() };
+        for row in rows {
+            page.not_before = Timestamp::from_micros(row.try_get("not_before").map_err(SqlError::from)?);
+            // An empty mailbox has one row, without an envelope.
+            let sequence: Option<i64> = row.try_get("sequence").map_err(SqlError::from)?;
+            if sequence.is_some() {
+                page.envelopes.push(EnvelopeRow::from_row(&row).map_err(SqlError::from)?.try_into()?);
+            }
+        }
+        Ok(page)
     }
 
     async fn close_before(&self, mailbox: DeviceId, moment: Timestamp) -> Result<(), PortError> {
@@ -86,31 +147,25 @@ impl Mailboxes for SqliteStore {
     }
 
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp) -> Result<u64, PortError> {
-        self.write(move |connection| Box::pin(acknowledge_before(connection, mailbox, moment))).await
+        self.write(move |connection| Box::pin(Self::acknowledge_before(connection, mailbox, moment))).await
     }
 }
 
 async fn deliver(connection: &mut SqliteConnection, new: NewMessage) -> Result<Option<Message>, SqlError> {
-    // Taking the numbers by updating the mailboxes locks them until the commit, so that numbers follow commit order.
-    let numbered: Vec<NumberedRow> = sqlx::query_as(
-        "UPDATE mailboxes
-         SET last_sequence = last_sequence + 1,
-             not_before = CASE WHEN not_before < $2 THEN $2 ELSE not_before END
+    let earliest: Vec<i64> = sqlx::query_scalar(
+        "UPDATE mailboxes SET last_sequence = last_sequence + 1, not_before = max(not_before, $2)
          WHERE device_id IN
              (SELECT d.id FROM devices d JOIN users u ON u.id = d.user_id WHERE u.username_key = $1)
-         RETURNING not_before, (SELECT username FROM users WHERE username_key = $1) AS recipient",
+         RETURNING not_before",
     )
     .bind(new.recipient.key())
     .bind(new.now.micros())
     .fetch_all(&mut *connection)
     .await?;
-    let Some(latest) = numbered.iter().max_by_key(|row| row.not_before) else {
+    let Some(sent_at) = earliest.iter().copied().max() else {
         return Ok(None);
     };
-    let sent_at = latest.not_before;
-    let recipient = latest.recipient.clone();
-
-    if numbered.iter().any(|row| row.not_before < sent_at) {
+    if earliest.iter().any(|earliest| *earliest < sent_at) {
         sqlx::query(
             "UPDATE mailboxes SET not_before = $2
              WHERE device_id IN
@@ -121,14 +176,16 @@ async fn deliver(connection: &mut SqliteConnection, new: NewMessage) -> Result<O
         .execute(&mut *connection)
         .await?;
     }
-    let (id,): (i64,) = sqlx::query_as(
-        "INSERT INTO messages (sender, recipient, contents, sent_at, copies) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+    let stored: StoredRow = sqlx::query_as(
+        "INSERT INTO messages (sender, recipient, contents, sent_at, copies)
+         SELECT $2, username, $3, $4, $5 FROM users WHERE username_key = $1
+         RETURNING id, recipient, sent_at",
     )
-    .bind(new.sender.as_str().to_owned())
-    .bind(recipient.clone())
-    .bind(new.contents.as_str().as_bytes().to_owned())
+    .bind(new.recipient.key())
+    .bind(new.sender.as_str())
+    .bind(new.contents.as_str().as_bytes())
     .bind(sent_at)
-    .bind(numbered.len() as i64)
+    .bind(earliest.len() as i64)
     .fetch_one(&mut *connection)
     .await?;
     sqlx::query(
@@ -138,84 +195,96 @@ async fn deliver(connection: &mut SqliteConnection, new: NewMessage) -> Result<O
          WHERE u.username_key = $1",
     )
     .bind(new.recipient.key())
-    .bind(id)
+    .bind(stored.id)
     .execute(connection)
     .await?;
-
-    Ok(Some(Message {
-        id: MessageId::new(id),
-        sender: new.sender,
-        recipient: username("users", "username", id, &recipient)?,
-        contents: new.contents,
-        sent_at: Timestamp::from_micros(sent_at),
-    }))
+    stored.into_message(new).map(Some)
 }
 
-async fn acknowledge_before(
-    connection: &mut SqliteConnection,
-    mailbox: DeviceId,
-    moment: Timestamp,
-) -> Result<u64, SqlError> {
-    // The update changes nothing but locks the mailbox, so that nothing is delivered between the statements.
-    let last: Option<(i64,)> =
-        sqlx::query_as("UPDATE mailboxes SET acknowledged = acknowledged WHERE device_id = $1 RETURNING last_sequence")
-            .bind(mailbox.get())
-            .fetch_optional(&mut *connection)
-            .await?;
-    let Some((last,)) = last else {
-        return Ok(0);
-    };
-    // Stamps never decrease along a mailbox: all before the first that stays is to go.
-    let first_to_stay: Option<(i64,)> = sqlx::query_as(
-        "SELECT e.sequence FROM envelopes e JOIN messages m ON m.id = e.message_id
-         WHERE e.device_id = $1 AND m.sent_at >= $2
-         ORDER BY e.sequence
-         LIMIT 1",
-    )
-    .bind(mailbox.get())
-    .bind(moment.micros())
-    .fetch_optional(&mut *connection)
-    .await?;
-    acknowledge(connection, mailbox, first_to_stay.map_or(last, |(sequence,)| sequence - 1)).await
-}
-
-/// Deletes a locked mailbox's envelopes up to a sequence number, and the messages that no other mailbox holds.
-async fn acknowledge(connection: &mut SqliteConnection, mailbox: DeviceId, up_to: i64) -> Result<u64, SqlError> {
-    let moved = sqlx::query("UPDATE mailboxes SET acknowledged = $2 WHERE device_id = $1 AND acknowledged < $2")
+#[trait_gen(Store -> SqliteStore, PostgresStore)]
+impl Store {
+    async fn acknowledge_before(
+        connection: &mut Connection<Store>,
+        mailbox: DeviceId,
+        moment: Timestamp,
+    ) -> Result<u64, SqlError> {
+        // It changes nothing but locks the mailbox, so that nothing is delivered between the statements.
+        let last: Option<i64> = sqlx::query_scalar(
+            "UPDATE mailboxes SET acknowledged = acknowledged WHERE device_id = $1 RETURNING last_sequence",
+        )
         .bind(mailbox.get())
-        .bind(up_to)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(last) = last else {
+            return Ok(0);
+        };
+        // Stamps never decrease along a mailbox: all before the first that stays is to go.
+        let first_to_stay: Option<i64> = sqlx::query_scalar(
+            "SELECT e.sequence FROM envelopes e JOIN messages m ON m.id = e.message_id
+             WHERE e.device_id = $1 AND m.sent_at >= $2
+             ORDER BY e.sequence
+             LIMIT 1",
+        )
+        .bind(mailbox.get())
+        .bind(moment.micros())
+        .fetch_optional(&mut *connection)
+        .await?;
+        let up_to = first_to_stay.map_or(last, |sequence| sequence - 1);
+        Self::acknowledge(connection, mailbox, SequenceNumber::new(up_to)).await
+    }
+
+    /// Deletes a locked mailbox's envelopes up to a sequence number, and each message with its last envelope.
+    async fn acknowledge(
+        connection: &mut Connection<Store>,
+        mailbox: DeviceId,
+        up_to: SequenceNumber,
+    ) -> Result<u64, SqlError> {
+        let moved = sqlx::query("UPDATE mailboxes SET acknowledged = $2 WHERE device_id = $1 AND acknowledged < $2")
+            .bind(mailbox.get())
+            .bind(up_to.get())
+            .execute(&mut *connection)
+            .await?
+            .rows_affected();
+        if moved == 0 {
+            return Ok(0);
+        }
+        // Most messages have but one envelope, which goes with its message.
+        let last_copies = sqlx::query(
+            "DELETE FROM messages
+             WHERE copies = 1
+               AND id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2)",
+        )
+        .bind(mailbox.get())
+        .bind(up_to.get())
         .execute(&mut *connection)
         .await?
         .rows_affected();
-    if moved == 0 {
-        return Ok(0);
-    }
-    // Deleting a message takes its envelopes along; most messages have but one.
-    let last_copies = sqlx::query(
-        "DELETE FROM messages
-         WHERE copies = 1
-           AND id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2)",
-    )
-    .bind(mailbox.get())
-    .bind(up_to)
-    .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    let other_copies = sqlx::query(
-        "UPDATE messages SET copies = copies - 1
-         WHERE id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2)",
-    )
-    .bind(mailbox.get())
-    .bind(up_to)
-    .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    if other_copies > 0 {
-        sqlx::query("DELETE FROM envelopes WHERE device_id = $1 AND sequence <= $2")
+        let other_copies = sqlx::query(
+            "UPDATE messages SET copies = copies - 1
+             WHERE id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2)",
+        )
+        .bind(mailbox.get())
+        .bind(up_to.get())
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+        if other_copies > 0 {
+            // One whose other envelope went while we waited for its row has none left now.
+            sqlx::query(
+                "DELETE FROM messages
+                 WHERE copies = 0
+                   AND id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2)",
+            )
             .bind(mailbox.get())
-            .bind(up_to)
-            .execute(connection)
+            .bind(up_to.get())
+            .execute(&mut *connection)
             .await?;
+            sqlx::query("DELETE FROM envelopes WHERE device_id = $1 AND sequence <= $2")
+                .bind(mailbox.get())
+                .bind(up_to.get())
+                .execute(connection)
+                .await?;
+        }
+        Ok(last_copies + other_copies)
     }
-    Ok(last_copies + other_copies)
 }

@@ -5,7 +5,11 @@ mod users;
 
 use std::error::Error;
 
+use sqlx::postgres::PgDatabaseError;
+use woosh_domain::model::Username;
 use woosh_domain::ports::PortError;
+
+use crate::{postgres, sqlite};
 
 /// Why a statement gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -27,22 +31,26 @@ impl From<SqlError> for PortError {
     }
 }
 
-/// Whether the same statement may go through later.
-fn is_passing(error: &sqlx::Error) -> bool {
-    /// The primary codes `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`
-    /// (<https://www.sqlite.org/rescode.html>).
-    const PASSING: [i32; 4] = [5, 6, 10, 13];
+/// A connection to the database of a store.
+type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(cause) => primary_code(cause.as_ref()).is_some_and(|code| PASSING.contains(&code)),
-        _ => false,
-    }
+/// The database that a store keeps its tables in. The stores have methods of the same names beyond this, `readers` and
+/// `write`, and the statements are generated for each.
+pub(crate) trait SqlStore {
+    type Database: sqlx::Database;
 }
 
-/// The primary part of a SQLite result code.
-pub(crate) fn primary_code(error: &dyn sqlx::error::DatabaseError) -> Option<i32> {
-    error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
+/// Whether the same statement may go through later.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(cause) => match cause.code() {
+            Some(code) if cause.try_downcast_ref::<PgDatabaseError>().is_some() => postgres::is_passing(&code),
+            Some(code) => sqlite::is_passing(&code),
+            None => false,
+        },
+        _ => false,
+    }
 }
 
 /// Makes a column's bytes a model type again.
@@ -62,16 +70,6 @@ where
 }
 
 /// Makes a column's text a username again.
-fn username(
-    table: &'static str,
-    column: &'static str,
-    row: i64,
-    text: &str,
-) -> Result<woosh_domain::model::Username, SqlError> {
-    woosh_domain::model::Username::new(text).map_err(|error| SqlError::Corrupt {
-        table,
-        column,
-        row,
-        cause: error.into(),
-    })
+fn username(table: &'static str, column: &'static str, row: i64, text: &str) -> Result<Username, SqlError> {
+    Username::new(text).map_err(|error| SqlError::Corrupt { table, column, row, cause: error.into() })
 }

@@ -1,9 +1,11 @@
 use async_trait::async_trait;
+use conditional_trait_gen::trait_gen;
 use sqlx::FromRow;
 use woosh_domain::model::{DeviceId, Info, PasswordHash, PrivateKey, PublicKey, User, UserId, Username};
 use woosh_domain::ports::{Credential, NewUser, PortError, Users};
 
 use super::{SqlError, opaque, username};
+use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 
 #[derive(FromRow)]
@@ -39,8 +41,9 @@ struct CredentialRow {
     first_device: i64,
 }
 
+#[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
-impl Users for SqliteStore {
+impl Users for Store {
     async fn add(&self, new: NewUser) -> Result<Option<User>, PortError> {
         self.write(move |connection| {
             Box::pin(async move {

@@ -8,10 +8,9 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
-use super::SqliteStore;
 use super::writer::Writer;
+use super::{SqliteStore, primary};
 use crate::database::OpenError;
-use crate::sql::primary_code;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -26,7 +25,7 @@ impl SqliteStore {
         let options = options(url)?;
         let path = options.get_filename().display().to_string();
         create(options.get_filename())
-            .map_err(|error| OpenError::Inaccessible { path: path.clone(), reason: error.to_string() })?;
+            .map_err(|error| OpenError::Inaccessible { place: path.clone(), reason: error.to_string() })?;
         // Nothing is changed before it is known whose file this is.
         let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
         check(&path, &mut connection).await?;
@@ -36,7 +35,7 @@ impl SqliteStore {
             .map_err(|error| describe(&path, error))?;
         MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
             MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => describe(&path, cause),
-            other => OpenError::Other { path: path.clone(), cause: other.into() },
+            other => OpenError::Other { place: path.clone(), cause: other.into() },
         })?;
 
         let readers = SqlitePoolOptions::new()
@@ -77,7 +76,7 @@ fn create(path: &Path) -> io::Result<()> {
 
 /// Refuses a database that is not ours or comes from the future.
 async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let tables: Vec<(String,)> = sqlx::query_as(
+    let tables: Vec<String> = sqlx::query_scalar(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
     )
     .fetch_all(&mut *connection)
@@ -86,35 +85,31 @@ async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), Open
     if tables.is_empty() {
         return Ok(());
     }
-    if !tables.iter().any(|(name,)| name == "_sqlx_migrations") {
-        return Err(OpenError::Foreign { path: path.to_owned() });
+    if !tables.iter().any(|name| name == "_sqlx_migrations") {
+        return Err(OpenError::Foreign { place: path.to_owned() });
     }
-    let (found,): (i64,) = sqlx::query_as("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
+    let found: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
         .fetch_one(connection)
         .await
         .map_err(|error| describe(path, error))?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
-    }
-    Ok(())
+    OpenError::unless_newer(path, found, &MIGRATIONS)
 }
 
-/// Says what an error means for a file. The codes are at <https://www.sqlite.org/rescode.html>.
+/// Says what an error means for a file.
 fn describe(path: &str, error: sqlx::Error) -> OpenError {
     /// `SQLITE_PERM`, `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
     const INACCESSIBLE: [i32; 3] = [3, 8, 14];
     /// `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
     const NOT_A_DATABASE: [i32; 2] = [11, 26];
 
-    let path = path.to_owned();
+    let place = path.to_owned();
     let database = error.as_database_error();
-    match database.and_then(primary_code) {
-        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { path },
+    match database.and_then(|cause| primary(&cause.code()?)) {
+        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { place },
         Some(code) if INACCESSIBLE.contains(&code) => {
             let reason = database.map(|cause| cause.message().to_owned()).unwrap_or_default();
-            OpenError::Inaccessible { path, reason }
+            OpenError::Inaccessible { place, reason }
         }
-        _ => OpenError::Other { path, cause: error.into() },
+        _ => OpenError::Other { place, cause: error.into() },
     }
 }

@@ -22,6 +22,8 @@ pub struct Config {
     pub port: u16,
     /// Where the messages are kept.
     pub database: DatabaseUrl,
+    /// How long to wait for a database that is out of reach at the start.
+    pub database_wait: Duration,
     /// How long requests in flight may take to finish once the server is told to stop.
     pub grace: Duration,
 }
@@ -62,11 +64,11 @@ impl Server {
     ///
     /// Where the address or the database can't be had.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let Config { host, port, database, grace } = config;
+        let Config { host, port, database, database_wait, grace } = config;
         let refused = |cause| StartError::Address { host: host.clone(), port: *port, cause };
         let listener = TcpListener::bind((host.as_str(), *port)).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let database = Database::open(database).await?;
+        let database = Database::open(database, *database_wait).await?;
         let services = Services::new(database).map_err(StartError::Randomness)?.into();
         Ok(Self { address, acceptor: ConnectionAcceptor::new(listener, address), services, grace: *grace })
     }

@@ -1,6 +1,7 @@
 //! What the checks talk to a server with.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -8,11 +9,12 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-/// Talks to one server.
+/// Talks to a server, or to its replicas in turn.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
-    url: String,
+    urls: Vec<String>,
+    requests: Arc<AtomicUsize>,
     /// Makes the usernames of this check differ from those of all others.
     run: u64,
 }
@@ -36,12 +38,13 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    pub(super) fn new(url: &str) -> anyhow::Result<Self> {
+    pub(super) fn new<'a>(urls: impl Iterator<Item = &'a str>) -> anyhow::Result<Self> {
         static CHECKS: AtomicU64 = AtomicU64::new(0);
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?;
         let random = getrandom::u64()? % 0xffff_ffff;
         let run = random + CHECKS.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { http, url: url.to_owned(), run })
+        let urls = urls.map(|url| url.trim_end_matches('/').to_owned()).collect();
+        Ok(Self { http, urls, requests: Arc::default(), run })
     }
 
     /// A username that nobody has yet: `base` and something that no other check has.
@@ -50,7 +53,8 @@ impl Client {
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url))
+        let turn = self.requests.fetch_add(1, Ordering::Relaxed) % self.urls.len();
+        self.http.request(method, format!("{}{path}", self.urls[turn]))
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {

@@ -15,23 +15,29 @@ mod search;
 mod send;
 mod tenancy;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::stream;
 
 use self::client::Client;
-use crate::{Backend, TestServer};
+use crate::{Backend, TestDatabase, TestServer};
 
 /// What is checked.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// A fresh server for each check.
-    Fresh(Backend),
-    /// A running server, by its URL.
-    Running(String),
+    /// Fresh servers for each check, on one database, asked in turn.
+    Fresh {
+        /// Which database.
+        backend: Backend,
+        /// How many servers.
+        replicas: usize,
+    },
+    /// Running servers on one database, by their URLs, asked in turn.
+    Running(Vec<String>),
 }
 
 /// One thing that a client relies on.
@@ -50,11 +56,12 @@ impl Check {
     /// Where it does not hold, with what was seen instead, or where there is no server.
     pub async fn run(&self, target: &Target) -> anyhow::Result<()> {
         match target {
-            Target::Fresh(backend) => {
-                let server = TestServer::start(*backend).await?;
-                (self.check)(Client::new(server.url())?).await
+            Target::Fresh { backend, replicas } => {
+                let database = Arc::new(TestDatabase::create(*backend).await?);
+                let servers = try_join_all((0..*replicas).map(|_| TestServer::start_on(database.clone(), 0))).await?;
+                (self.check)(Client::new(servers.iter().map(TestServer::url))?).await
             }
-            Target::Running(url) => (self.check)(Client::new(url)?).await,
+            Target::Running(urls) => (self.check)(Client::new(urls.iter().map(String::as_str))?).await,
         }
     }
 }

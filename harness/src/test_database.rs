@@ -1,0 +1,52 @@
+use anyhow::Context as _;
+use woosh_server::database::DatabaseUrl;
+
+use crate::Backend;
+use crate::postgres::{self, PostgresDatabase};
+use crate::scratch::Scratch;
+
+/// A fresh database. It goes when it is dropped, and also where the process is killed before.
+pub struct TestDatabase {
+    url: DatabaseUrl,
+    place: Place,
+}
+
+enum Place {
+    Sqlite { _folder: Scratch },
+    Postgres { _database: PostgresDatabase },
+}
+
+impl TestDatabase {
+    /// Makes a fresh database.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be had; for Postgres, with what was tried.
+    pub async fn create(backend: Backend) -> anyhow::Result<Self> {
+        match backend {
+            Backend::Sqlite => {
+                let folder = Scratch::new().context("no folder for a SQLite file")?;
+                let url = format!("sqlite:{}", folder.path().join("woosh.db").display()).parse()?;
+                Ok(Self { url, place: Place::Sqlite { _folder: folder } })
+            }
+            Backend::Postgres => {
+                let database = postgres::create().await.context("no Postgres database")?;
+                let url = database.url().parse()?;
+                Ok(Self { url, place: Place::Postgres { _database: database } })
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// Which database it is.
+    pub fn backend(&self) -> Backend {
+        match self.place {
+            Place::Sqlite { .. } => Backend::Sqlite,
+            Place::Postgres { .. } => Backend::Postgres,
+        }
+    }
+}
