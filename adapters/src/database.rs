@@ -52,12 +52,13 @@ impl FromStr for DatabaseUrl {
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Sqlite(url) => f.write_str(url),
+            // What comes after the file are options, and nobody's business.
+            Kind::Sqlite(url) => f.write_str(url.split('?').next().unwrap_or(url)),
             Kind::Postgres(options) => {
                 let (user, host) = (options.get_username(), options.get_host());
                 let database = options.get_database().unwrap_or(user);
                 match options.get_socket() {
-                    Some(socket) => write!(f, "postgres://{user}@/{database}?host={}", socket.display()),
+                    Some(socket) => write!(f, "postgres:///{database}?host={}&user={user}", socket.display()),
                     None => write!(f, "postgres://{user}@{host}:{}/{database}", options.get_port()),
                 }
             }
@@ -222,9 +223,13 @@ mod tests {
     #[test]
     fn the_password_of_a_url_is_hidden() {
         for (text, shown) in [
+            ("sqlite:mail.db?password=hunter2", "sqlite:mail.db"),
             ("postgres://woosh:hunter2@db.example:5433/mail", "postgres://woosh@db.example:5433/mail"),
             ("postgresql://db.example/mail?user=woosh&password=hunter2", "postgres://woosh@db.example:5432/mail"),
-            ("postgres://woosh:hunter2@/mail?host=/run/postgres", "postgres://woosh@/mail?host=/run/postgres"),
+            (
+                "postgres:///mail?host=/run/postgres&user=woosh&password=hunter2",
+                "postgres:///mail?host=/run/postgres&user=woosh",
+            ),
         ] {
             let url: DatabaseUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown);

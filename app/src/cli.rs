@@ -1,9 +1,11 @@
 //! The command line. Every flag can be given in the environment too.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -95,8 +97,7 @@ impl Cli {
             Some(Command::Migrate(args)) => migrate(&args).await,
             Some(Command::Openapi { format }) => {
                 let document = api::document();
-                print!("{}", if matches!(format, DocumentFormat::Yaml) { document.yaml() } else { document.json() });
-                Ok(())
+                print(if matches!(format, DocumentFormat::Yaml) { document.yaml() } else { document.json() })
             }
             Some(Command::Healthcheck(address)) => healthcheck(&address).await,
         }
@@ -117,6 +118,7 @@ impl DatabaseArgs {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    raise_handle_limit();
     logging::start(&args.log, args.log_format).context("the log filter")?;
     let config = Config {
         host: args.address.host,
@@ -148,10 +150,24 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
 async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let url = args.url()?;
-    let database = Database::open(&url, args.wait()).await.context("the database")?;
+    let database = Database::open(&url, args.wait()).await?;
     database.close().await;
-    println!("{url} is up to date");
-    Ok(())
+    print(&format!("{url} is up to date\n"))
+}
+
+/// Writes to standard output. Nobody there to read it is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Lets this process have as many file handles as it may: each connection takes one.
+fn raise_handle_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is not allowed, there are fewer connections.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Asks the server on this machine whether it is ready, by hand: one request needs no HTTP client.

@@ -3,30 +3,63 @@
 
 mod support;
 
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 use serde_json::json;
-use support::{PASSWORD, Server, ask, register};
+use support::{PASSWORD, Server, ask, register, try_ask};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// D1.
+/// D1 and D2: killed in the middle of what several clients send, again and again.
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), &[]);
-    register(&server, "alice").await;
-    register(&server, "bob").await;
-    for count in 0..20 {
-        let message = json!({ "recipient": "bob", "contents": count.to_string() });
-        assert_eq!(ask(&server, "alice", "POST", "/messages", message).await.0, 201);
+    let mut sent = Vec::new();
+    for round in 0..5 {
+        let server = Server::start(folder.path(), &[]);
+        if round == 0 {
+            register(&server, "alice").await;
+            register(&server, "bob").await;
+        }
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let senders = (0..4).map(async |sender| {
+            let mut answered = Vec::new();
+            for count in 0.. {
+                let contents = format!("{round}/{sender}/{count}");
+                let message = json!({ "recipient": "bob", "contents": contents });
+                match try_ask(&client, &server, "alice", "POST", "/messages", &message).await {
+                    Ok((status, _)) => {
+                        assert_eq!(status, 201);
+                        answered.push(contents);
+                    }
+                    // The server is gone; whether it took this one, nobody knows.
+                    Err(_) => break,
+                }
+            }
+            answered
+        });
+        let kill = async {
+            tokio::time::sleep(Duration::from_millis(100 + 70 * round)).await;
+            server.signal(Signal::KILL);
+        };
+        let (answered, ()) = futures_util::future::join(futures_util::future::join_all(senders), kill).await;
+        sent.extend(answered.into_iter().flatten());
     }
-    server.signal(Signal::KILL);
-    drop(server);
+    assert!(sent.len() > 50, "only {} messages were sent", sent.len());
 
     let server = Server::start(folder.path(), &[]);
-    let (_, page) = ask(&server, "bob", "GET", "/messages", json!(null)).await;
-    let contents: Vec<_> = page["messages"].as_array().unwrap().iter().map(|message| &message["contents"]).collect();
-    assert_eq!(contents, (0..20).map(|count| json!(count.to_string())).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    let mut received = HashSet::new();
+    let start = Instant::now();
+    while received.len() < sent.len() && start.elapsed() < Duration::from_secs(30) {
+        let (_, page) = ask(&server, "bob", "GET", "/messages", json!(null)).await;
+        let messages = page["messages"].as_array().unwrap();
+        received.extend(messages.iter().map(|message| message["contents"].as_str().unwrap().to_owned()));
+        ask(&server, "bob", "DELETE", &format!("/messages?until={}", page["query_time"]), json!(null)).await;
+    }
+    let lost: Vec<_> = sent.iter().filter(|contents| !received.contains(*contents)).collect();
+    assert!(lost.is_empty(), "of {} messages these are lost: {lost:?}", sent.len());
 }
 
 #[tokio::test]
@@ -37,7 +70,7 @@ async fn a_request_in_flight_is_finished_when_the_server_is_told_to_stop() {
         let body =
             json!({ "username": "alice", "password": PASSWORD, "public_key": "", "private_key": "" }).to_string();
         let (head, tail) = body.split_at(10);
-        let address = server.url.trim_start_matches("http://").to_owned();
+        let address = server.address().to_owned();
         let mut stream = TcpStream::connect(&address).await.unwrap();
         // The answer to "100-continue" shows that the server has begun with the request.
         let request = format!(
@@ -66,13 +99,40 @@ async fn a_request_in_flight_is_finished_when_the_server_is_told_to_stop() {
 async fn a_client_that_stalls_does_not_keep_the_server_from_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &[]);
-    let address = server.url.trim_start_matches("http://").to_owned();
-    let mut idle = TcpStream::connect(&address).await.unwrap();
+    let mut stalled = Vec::new();
+    let half = "POST /users HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"username\": ";
+    for begun in ["", "GET /health/li", half] {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    // One that is done with its request and keeps the connection, too.
+    let mut idle = TcpStream::connect(server.address()).await.unwrap();
     idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    let mut first = [0; 12];
-    idle.read_exact(&mut first).await.unwrap();
+    idle.read_exact(&mut [0; 12]).await.unwrap();
+
+    let start = Instant::now();
     server.signal(Signal::TERM);
     assert!(server.child.wait().unwrap().success());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn without_credentials_a_body_that_stalls_or_breaks_off_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let request = "POST /messages HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 100\r\n\r\n";
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 401");
+
+    let broken = "POST /messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n";
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(broken.as_bytes()).await.unwrap();
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 401");
 }
 
 #[tokio::test]

@@ -132,6 +132,23 @@ fn a_url_of_no_file_or_no_known_database_is_refused_without_repeating_a_password
 }
 
 #[test]
+fn a_database_server_that_is_down_is_waited_for_and_then_named_without_its_password() {
+    let folder = tempdir();
+    // Nobody listens on a port that was bound and is no more.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("postgres://woosh:hunter2@127.0.0.1:{port}/woosh");
+    let output = output(folder.path(), &["--port", "0", "-d", &url, "--database-wait", "1"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = text.lines().collect();
+    let (last, before) = lines.split_last().unwrap();
+    assert!(!output.status.success());
+    assert!(before.iter().any(|line| line.contains("out of reach; trying for")), "{text}");
+    assert!(last.contains(&format!("postgres://woosh@127.0.0.1:{port}/woosh")), "{last}");
+    assert!(last.contains("out of reach, also after 1 seconds"), "{last}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
 fn a_database_that_is_up_to_date_is_migrated_again_without_harm() {
     let folder = tempdir();
     migrated(folder.path());

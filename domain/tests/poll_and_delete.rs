@@ -1,5 +1,5 @@
 //! The law of the classic API's way to read: poll, then delete what is older than the poll's `query_time`. Whatever
-//! arrives in between, every message comes at least once, and once only where it was older than a second.
+//! arrives in between, and however the clock is set, every message comes at least once, and once only where it was older than a second.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use woosh_domain::fakes::{ManualClock, MemoryStore, PlainHasher};
-use woosh_domain::model::{Contents, Info, MessageId, Password, PublicKey, Timestamp, Username};
+use woosh_domain::model::{Contents, Info, Message, MessageId, Password, PublicKey, Timestamp, Username};
 use woosh_domain::ports::Clock;
 use woosh_domain::use_cases::{
     Authenticate, Caller, DeleteMessages, PollMessages, RegisterUser, Registration, SendMessage,
@@ -52,84 +52,97 @@ impl World {
         }
     }
 
-    async fn send(&self) -> MessageId {
+    async fn send(&self) -> Message {
         let contents = Contents::new("hello".to_owned()).unwrap();
-        self.send.execute(&self.bob, self.alice.username.clone(), contents).await.unwrap().id
+        self.send.execute(&self.bob, self.alice.username.clone(), contents).await.unwrap()
     }
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     Send(usize),
+    /// Time passes, in microseconds.
     Wait(i64),
+    /// The clock is set forward or back, while no time passes.
+    SetClock(i64),
     Poll,
     Delete,
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
     prop_oneof![
-        4 => (1_usize..150).prop_map(Step::Send),
-        // Now and then the clock steps back.
-        4 => (-700_000_i64..2_500_000).prop_map(Step::Wait),
-        4 => Just(Step::Poll),
-        4 => Just(Step::Delete),
+        6 => (1_usize..150).prop_map(Step::Send),
+        6 => (0_i64..2_500_000).prop_map(Step::Wait),
+        1 => (-700_000_i64..700_000).prop_map(Step::SetClock),
+        1 => (-DAY..DAY).prop_map(Step::SetClock),
+        6 => Just(Step::Poll),
+        6 => Just(Step::Delete),
     ]
+}
+
+/// What a client and a server have been through with a message.
+struct Fate {
+    sent_at: Timestamp,
+    came: bool,
+    deleted: bool,
 }
 
 proptest! {
     #[test]
     fn every_message_comes_at_least_once_and_once_only_where_it_was_older_than_a_second(
-        steps in prop::collection::vec(step(), 1..40)
+        steps in prop::collection::vec(step(), 1..60)
     ) {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
             let world = World::new().await;
-            let mut sent = Vec::new();
-            // How often each was polled before a delete followed, and whether it was older than a second then.
-            let mut came: HashMap<MessageId, u32> = HashMap::new();
-            let mut settled: HashMap<MessageId, bool> = HashMap::new();
-            let mut query_time = None;
-            let finish = std::iter::repeat_n([Step::Wait(2_000_000), Step::Poll, Step::Delete], 80).flatten();
+            let mut fates: HashMap<MessageId, Fate> = HashMap::new();
+            let mut polled = None;
+            // Each round takes a second's worth at least, and a second holds what one `Send` or more have sent.
+            let rounds = steps.iter().map(|step| if let Step::Send(count) = step { count / 50 + 2 } else { 1 }).sum();
+            let finish = std::iter::repeat_n([Step::Wait(1_100_000), Step::Poll, Step::Delete], rounds).flatten();
             for step in steps.into_iter().chain(finish) {
                 match step {
                     Step::Send(count) => {
                         for _ in 0..count {
-                            sent.push(world.send().await);
+                            let message = world.send().await;
+                            let fate = Fate { sent_at: message.sent_at, came: false, deleted: false };
+                            prop_assert!(fates.insert(message.id, fate).is_none());
                         }
                     }
-                    Step::Wait(micros) => world.clock.advance(micros),
+                    Step::Wait(micros) | Step::SetClock(micros) => world.clock.advance(micros),
                     Step::Poll => {
                         let now = world.clock.now();
                         let poll = world.poll.execute(&world.alice).await.unwrap();
-                        for (earlier, later) in poll.messages.iter().zip(poll.messages.iter().skip(1)) {
-                            prop_assert!(earlier.sent_at <= later.sent_at);
-                        }
-                        let in_one_second = poll.messages.iter().all(|message| {
+                        let one_second = poll.messages.iter().all(|message| {
                             message.sent_at.seconds() == poll.messages[0].sent_at.seconds()
                         });
-                        prop_assert!(poll.messages.len() <= PollMessages::LIMIT || in_one_second);
+                        prop_assert!(poll.messages.len() <= PollMessages::LIMIT || one_second);
+                        prop_assert!(poll.messages.is_sorted_by_key(|message| message.id.get()));
                         for message in &poll.messages {
-                            *came.entry(message.id).or_default() += 1;
-                            prop_assert!(settled.get(&message.id) != Some(&true), "came again after it was deleted");
+                            let fate = fates.get_mut(&message.id).unwrap();
+                            prop_assert!(!fate.deleted, "came again after it was deleted");
+                            prop_assert_eq!(message.sent_at, fate.sent_at);
+                            fate.came = true;
                             let old = message.sent_at.micros() <= now.micros() - 1_000_000;
                             prop_assert!(!old || message.sent_at.seconds() < poll.query_time);
-                            settled.insert(message.id, false);
                         }
-                        query_time = Some((poll.query_time, poll.messages));
+                        polled = Some(poll);
                     }
                     Step::Delete => {
-                        if let Some((until, messages)) = query_time.take() {
-                            let due: Vec<_> =
-                                messages.iter().filter(|message| message.sent_at.seconds() < until).collect();
-                            let deleted = world.delete.execute(&world.alice, until).await.unwrap();
-                            prop_assert_eq!(deleted, due.len() as u64, "only what the answer held is deleted");
-                            settled.extend(due.iter().map(|message| (message.id, true)));
+                        let Some(poll) = polled.take() else { continue };
+                        let due = poll.messages.iter().filter(|message| message.sent_at.seconds() < poll.query_time);
+                        let mut count = 0;
+                        for message in due {
+                            fates.get_mut(&message.id).unwrap().deleted = true;
+                            count += 1;
                         }
+                        let deleted = world.delete.execute(&world.alice, poll.query_time).await.unwrap();
+                        prop_assert_eq!(deleted, count, "what the answer did not hold was deleted");
                     }
                 }
             }
-            prop_assert!(sent.iter().all(|id| came.contains_key(id)), "a message never came");
-            let left = world.poll.execute(&world.alice).await.unwrap();
-            prop_assert_eq!(left.messages.len(), 0, "the loop ends with an empty mailbox");
+            prop_assert!(fates.values().all(|fate| fate.came), "a message never came");
+            prop_assert!(fates.values().all(|fate| fate.deleted), "the loop does not end with an empty mailbox");
             Ok(())
         })?;
     }

@@ -1,4 +1,5 @@
 use anyhow::Context as _;
+use sqlx::postgres::PgConnectOptions;
 use woosh_server::database::DatabaseUrl;
 
 use crate::Backend;
@@ -13,7 +14,7 @@ pub struct TestDatabase {
 
 enum Place {
     Sqlite { _folder: Scratch },
-    Postgres { _database: PostgresDatabase },
+    Postgres { database: PostgresDatabase },
 }
 
 impl TestDatabase {
@@ -32,7 +33,7 @@ impl TestDatabase {
             Backend::Postgres => {
                 let database = postgres::create().await.context("no Postgres database")?;
                 let url = database.url().parse()?;
-                Ok(Self { url, place: Place::Postgres { _database: database } })
+                Ok(Self { url, place: Place::Postgres { database } })
             }
         }
     }
@@ -40,6 +41,14 @@ impl TestDatabase {
     /// Where it is.
     pub fn url(&self) -> &DatabaseUrl {
         &self.url
+    }
+
+    /// How to connect to it past the server, where it is Postgres.
+    pub fn postgres_options(&self) -> Option<PgConnectOptions> {
+        match &self.place {
+            Place::Sqlite { .. } => None,
+            Place::Postgres { database } => database.url().parse().ok(),
+        }
     }
 
     /// Which database it is.

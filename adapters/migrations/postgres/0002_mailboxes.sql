@@ -2,7 +2,8 @@ CREATE TABLE mailboxes (
     device_id     BIGINT PRIMARY KEY REFERENCES devices (id) ON DELETE CASCADE,
     last_sequence BIGINT NOT NULL, -- of the newest envelope ever; 0 where there was none
     acknowledged  BIGINT NOT NULL, -- all up to this sequence number is safely processed
-    not_before    BIGINT NOT NULL  -- no envelope will be stamped before this moment any more
+    not_before    BIGINT NOT NULL, -- no envelope will be stamped before this moment any more
+    closed_at     BIGINT NOT NULL  -- when that was last raised for a reader
 ) WITH (fillfactor = 50);          -- updated with each delivery: room for the new version on the same page
 
 CREATE TABLE messages (

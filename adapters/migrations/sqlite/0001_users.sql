@@ -1,5 +1,7 @@
 -- Times are microseconds since the Unix epoch. Opaque texts are BLOBs: they come out byte for byte, NULs included.
 
+PRAGMA application_id = 0x776f6f73; -- "woos": whose file this is
+
 CREATE TABLE users (
     id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never given out again
     username      TEXT    NOT NULL,                  -- as registered

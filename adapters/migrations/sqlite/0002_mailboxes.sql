@@ -2,7 +2,8 @@ CREATE TABLE mailboxes (
     device_id     INTEGER PRIMARY KEY REFERENCES devices (id) ON DELETE CASCADE,
     last_sequence INTEGER NOT NULL, -- of the newest envelope ever; 0 where there was none
     acknowledged  INTEGER NOT NULL, -- all up to this sequence number is safely processed
-    not_before    INTEGER NOT NULL  -- no envelope will be stamped before this moment any more
+    not_before    INTEGER NOT NULL, -- no envelope will be stamped before this moment any more
+    closed_at     INTEGER NOT NULL  -- when that was last raised for a reader
 ) STRICT;
 
 CREATE TABLE messages (

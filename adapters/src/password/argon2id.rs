@@ -11,11 +11,16 @@ use woosh_domain::ports::{PasswordHasher, PortError};
 /// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
 /// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) has it.
 ///
-/// It runs on threads for blocking work, on as many at once as there are processors; whoever comes then waits.
+/// It runs on threads for blocking work, on as many at once as there are processors. So many wait for their turn;
+/// whoever comes then is told to come back later, so that a flood of wrong passwords delays others by seconds at most.
 #[derive(Debug, Clone)]
 pub struct Argon2idHasher {
     turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
+
+/// How many may hash or wait for their turn: some seconds' worth.
+const PLACES: usize = 256;
 
 /// A hash with the parameters of all others and no password, to verify against where there is no user.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUu$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -24,7 +29,7 @@ impl Argon2idHasher {
     /// A hasher for this machine.
     pub fn new() -> Self {
         let turns = available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { turns: Arc::new(Semaphore::new(turns)) }
+        Self { turns: Arc::new(Semaphore::new(turns)), places: Arc::new(Semaphore::new(PLACES)) }
     }
 
     /// Does a piece of hashing when it is its turn.
@@ -32,6 +37,7 @@ impl Argon2idHasher {
         &self,
         work: impl FnOnce(Argon2<'static>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, PortError> {
+        let _place = self.places.try_acquire().map_err(PortError::unavailable)?;
         let turn = self.turns.clone().acquire_owned().await.map_err(PortError::fault)?;
         let done = tokio::task::spawn_blocking(move || {
             let outcome = work(argon2());
@@ -127,6 +133,16 @@ mod tests {
         let (known, unknown) = (fastest(Some(&hash)).await, fastest(None).await);
         // Without the decoy the ratio would be thousands.
         assert!(unknown * 3 > known && known * 3 > unknown, "{known:?} {unknown:?}");
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_no_place_to_wait_is_told_to_come_back() {
+        let hasher = Argon2idHasher { places: Arc::new(Semaphore::new(2)), ..Argon2idHasher::new() };
+        let verify = || async { hasher.verify(&password("wrong"), None).await };
+        let (first, second, third) = tokio::join!(verify(), verify(), verify());
+        assert!(first.is_ok() && second.is_ok());
+        assert!(matches!(third, Err(PortError::Unavailable(_))));
+        assert!(verify().await.is_ok());
     }
 
     #[tokio::test]

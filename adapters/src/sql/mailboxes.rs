@@ -105,7 +105,7 @@ impl Mailboxes for Store {
     async fn read(&self, mailbox: DeviceId, after: SequenceNumber, limit: usize) -> Result<Page, PortError> {
         // One statement, so that it sees `not_before` and the envelopes as one commit left them.
         let rows = sqlx::query(
-            "SELECT mb.not_before, e.sequence, m.id, m.sender, m.recipient, m.contents, m.sent_at
+            "SELECT mb.not_before, mb.closed_at, e.sequence, m.id, m.sender, m.recipient, m.contents, m.sent_at
              FROM mailboxes mb
              LEFT JOIN envelopes e ON e.device_id = mb.device_id AND e.sequence > $2
              LEFT JOIN messages m ON m.id = e.message_id
@@ -120,9 +120,10 @@ impl Mailboxes for Store {
         .await
         .map_err(SqlError::from)?;
 
-        let mut page = Page { not_before: Timestamp::from_micros(0), envelopes: Vec::new() };
+        let mut page = Page::EMPTY;
         for row in rows {
             page.not_before = Timestamp::from_micros(row.try_get("not_before").map_err(SqlError::from)?);
+            page.closed_at = Timestamp::from_micros(row.try_get("closed_at").map_err(SqlError::from)?);
             // An empty mailbox has one row, without an envelope.
             let sequence: Option<i64> = row.try_get("sequence").map_err(SqlError::from)?;
             if sequence.is_some() {
@@ -132,14 +133,17 @@ impl Mailboxes for Store {
         Ok(page)
     }
 
-    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp) -> Result<(), PortError> {
+    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
         self.write(move |connection| {
             Box::pin(async move {
-                sqlx::query("UPDATE mailboxes SET not_before = $2 WHERE device_id = $1 AND not_before < $2")
-                    .bind(mailbox.get())
-                    .bind(moment.micros())
-                    .execute(connection)
-                    .await?;
+                sqlx::query(
+                    "UPDATE mailboxes SET not_before = $2, closed_at = $3 WHERE device_id = $1 AND not_before < $2",
+                )
+                .bind(mailbox.get())
+                .bind(moment.micros())
+                .bind(now.micros())
+                .execute(connection)
+                .await?;
                 Ok(())
             })
         })

@@ -74,8 +74,8 @@ impl Users for Store {
                         .fetch_one(&mut *connection)
                         .await?;
                 sqlx::query(
-                    "INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before)
-                     VALUES ($1, 0, 0, $2)",
+                    "INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at)
+                     VALUES ($1, 0, 0, $2, $2)",
                 )
                 .bind(device)
                 .bind(new.created_at.micros())

@@ -41,7 +41,7 @@ impl SqlStore for SqliteStore {
 impl Backend for SqliteStore {
     async fn ping(&self) -> Result<(), PortError> {
         sqlx::query("SELECT 1").execute(&self.readers).await.map_err(SqlError::from)?;
-        Ok(())
+        self.write(|_| Box::pin(async { Ok(()) })).await
     }
 
     async fn close(&self) {
@@ -61,4 +61,40 @@ pub(crate) fn is_passing(code: &str) -> bool {
     /// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
     const PASSING: [i32; 4] = [5, 6, 10, 13];
     primary(code).is_some_and(|code| PASSING.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+
+    /// D1 rests on these.
+    #[tokio::test]
+    async fn the_writer_syncs_each_commit_to_a_log_and_minds_foreign_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
+        let store = SqliteStore::open(&url).await.unwrap();
+        let read = store.write(|connection| {
+            Box::pin(async move {
+                let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await?;
+                let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await?;
+                let foreign_keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(connection).await?;
+                Ok((journal, synchronous, foreign_keys))
+            })
+        });
+        // 2 is FULL.
+        assert_eq!(read.await.unwrap(), ("wal".to_owned(), 2, 1));
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn servers_that_start_at_once_on_a_new_file_all_start() {
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
+            for store in join_all((0..4).map(|_| SqliteStore::open(&url))).await {
+                store.unwrap().close().await;
+            }
+        }
+    }
 }

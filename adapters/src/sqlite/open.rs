@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::writer::Writer;
 use super::{SqliteStore, primary};
@@ -14,6 +14,8 @@ use crate::database::OpenError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// What the header of our files says that they are: "woos". The first migration writes it.
+const APPLICATION_ID: i64 = 0x776f_6f73;
 /// How long to wait for another process that writes the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reading is short and from memory for the most part: more connections than this would only wait for processors.
@@ -29,11 +31,7 @@ impl SqliteStore {
         // Nothing is changed before it is known whose file this is.
         let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
         check(&path, &mut connection).await?;
-        sqlx::query("PRAGMA journal_mode = WAL")
-            .execute(&mut connection)
-            .await
-            .map_err(|error| describe(&path, error))?;
-        MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
+        migrate(&mut connection).await.map_err(|error| match error {
             MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => describe(&path, cause),
             other => OpenError::Other { place: path.clone(), cause: other.into() },
         })?;
@@ -44,13 +42,17 @@ impl SqliteStore {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_lazy_with(options.read_only(true));
-        Ok(Self { writer: Writer::start(connection), readers })
+            // Opened at once: later there may be no file handles left.
+            .min_connections(READERS)
+            .connect_with(options.clone().read_only(true))
+            .await
+            .map_err(|error| describe(&path, error))?;
+        Ok(Self { writer: Writer::start(connection, options), readers })
     }
 }
 
 fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
-    let refuse = |reason: String| OpenError::Url { url: url.to_owned(), reason };
+    let refuse = |reason: String| OpenError::Url { url: url.split('?').next().unwrap_or(url).to_owned(), reason };
     if url.contains(":memory:") || url.contains("mode=memory") {
         return Err(refuse("a database in memory would lose messages; name a file".to_owned()));
     }
@@ -74,18 +76,26 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Brings the schema up to date, in one transaction that others wait for: of several servers that start at once on a new
+/// file, one migrates it.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
+    sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    MIGRATIONS.run(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
 /// Refuses a database that is not ours or comes from the future.
 async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-    )
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(|error| describe(path, error))?;
-    if tables.is_empty() {
+    let (id, tables): (i64, i64) =
+        sqlx::query_as("SELECT (SELECT application_id FROM pragma_application_id), count(*) FROM sqlite_schema")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|error| describe(path, error))?;
+    if id == 0 && tables == 0 {
         return Ok(());
     }
-    if !tables.iter().any(|name| name == "_sqlx_migrations") {
+    if id != APPLICATION_ID {
         return Err(OpenError::Foreign { place: path.to_owned() });
     }
     let found: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")

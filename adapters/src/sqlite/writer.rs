@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use woosh_domain::ports::PortError;
@@ -30,11 +31,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer on its connection.
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// Starts the writer on its connection. With the options it makes itself another where this one fails.
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (jobs, waiting) = mpsc::channel(MAX_WAITING);
         let stop = Arc::new(Notify::new());
-        let task = tokio::spawn(serve(connection, waiting, stop.clone()));
+        let task = tokio::spawn(serve(connection, options, waiting, stop.clone()));
         Self { jobs, stop, task: Mutex::new(Some(task)) }
     }
 
@@ -117,7 +118,13 @@ fn message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-async fn serve(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Box<dyn Job>>, stop: Arc<Notify>) {
+async fn serve(
+    connection: SqliteConnection,
+    options: SqliteConnectOptions,
+    mut waiting: mpsc::Receiver<Box<dyn Job>>,
+    stop: Arc<Notify>,
+) {
+    let mut connection = Some(connection);
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
         let taken = tokio::select! {
@@ -130,7 +137,7 @@ async fn serve(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Box
         if taken == 0 {
             break;
         }
-        let committed = commit(&mut connection, &mut batch).await.map_err(Arc::new);
+        let committed = commit_on(&mut connection, &options, &mut batch).await.map_err(Arc::new);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = batch.len(), "a batch of writes was not committed");
         }
@@ -138,9 +145,27 @@ async fn serve(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Box
             job.answer(committed.clone());
         }
     }
-    if let Err(error) = connection.close().await {
+    if let Some(connection) = connection
+        && let Err(error) = connection.close().await
+    {
         tracing::error!(%error, "the database did not close well");
     }
+}
+
+/// Commits a batch, on a new connection where there is none. One that fails is given up: where the disk was full, for
+/// one, SQLite has ended the transaction by itself, and the connection is of no more use.
+async fn commit_on(
+    place: &mut Option<SqliteConnection>,
+    options: &SqliteConnectOptions,
+    batch: &mut [Box<dyn Job>],
+) -> Result<(), sqlx::Error> {
+    let mut connection = match place.take() {
+        Some(connection) => connection,
+        None => options.connect().await?,
+    };
+    commit(&mut connection, batch).await?;
+    *place = Some(connection);
+    Ok(())
 }
 
 async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
@@ -160,8 +185,6 @@ async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -
 mod tests {
     use super::*;
     use futures_util::future::join_all;
-    use sqlx::ConnectOptions as _;
-    use sqlx::sqlite::SqliteConnectOptions;
 
     /// A writer on a new file with one table, and the file's folder.
     async fn writer() -> (Writer, tempfile::TempDir) {
@@ -169,7 +192,7 @@ mod tests {
         let options = SqliteConnectOptions::new().filename(folder.path().join("test.db")).create_if_missing(true);
         let mut connection = options.connect().await.unwrap();
         sqlx::raw_sql("CREATE TABLE birds (id INTEGER PRIMARY KEY)").execute(&mut connection).await.unwrap();
-        (Writer::start(connection), folder)
+        (Writer::start(connection, options), folder)
     }
 
     async fn add(writer: &Writer, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
@@ -212,6 +235,28 @@ mod tests {
         let outcomes = join_all([1, 2, 2, 3].map(|id| add(&writer, id, || Ok(()))));
         assert_eq!(outcomes.await, [false, true, false, true]);
         assert_eq!(all(&writer).await, [1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn writing_goes_on_when_a_full_disk_has_room_again() {
+        let (writer, _folder) = writer().await;
+        // The limit is the connection's own, so a new connection finds room.
+        let full = writer.run(|connection| {
+            Box::pin(async move {
+                sqlx::raw_sql(
+                    "PRAGMA max_page_count = 3; CREATE TABLE big (bytes BLOB);
+                     INSERT INTO big VALUES (zeroblob(100000))",
+                )
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+        });
+        assert!(matches!(full.await, Err(PortError::Unavailable(_))));
+        // Of those that follow, one at most may meet the connection that failed.
+        add(&writer, 1, || Ok(())).await;
+        assert!(add(&writer, 2, || Ok(())).await);
+        assert!(all(&writer).await.contains(&2));
     }
 
     #[tokio::test]

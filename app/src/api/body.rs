@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Deserializer};
 use serde_json::Value;
 
-use super::limits::{MAX_BODY, TooLarge};
+use super::limits::Incoming;
 
 /// A JSON body.
 pub(super) struct Body<T>(pub(super) T);
@@ -18,8 +18,6 @@ pub(super) struct Body<T>(pub(super) T);
 /// A body can't be read. The text names the field, never what was in it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
-    #[error("the body is longer than {} bytes", MAX_BODY)]
-    TooLarge,
     #[error("the body is missing: expected a JSON object")]
     Missing,
     #[error("the body is not JSON: {0}")]
@@ -30,10 +28,7 @@ pub(super) enum BodyError {
 
 impl ResponseError for BodyError {
     fn status(&self) -> StatusCode {
-        match self {
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Missing | Self::NotJson(_) | Self::Field(_) => StatusCode::BAD_REQUEST,
-        }
+        StatusCode::BAD_REQUEST
     }
 }
 
@@ -54,13 +49,13 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
 
     async fn from_request(
         request: &'a Request,
-        body: &mut RequestBody,
+        _: &mut RequestBody,
         _: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
-        if request.data::<TooLarge>().is_some() {
-            return Err(BodyError::TooLarge.into());
-        }
-        let bytes = body.take()?.into_bytes().await?;
+        let bytes = match request.data::<Incoming>() {
+            Some(body) => body.read().await?,
+            None => Vec::new(),
+        };
         Ok(Self(parse(&bytes)?))
     }
 }

@@ -1,75 +1,112 @@
 //! Limits of every request: the size of its body, and the time that it may take.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, pin_mut};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use poem::error::ResponseError;
-use poem::http::StatusCode;
-use poem::{Body, Endpoint, Request, Response};
+use poem::http::{StatusCode, header};
+use poem::{Endpoint, Request, Response};
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
 /// The longest body: room for the largest fields, each character of them escaped.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
-/// How much of a body that is too long is read all the same, so that the client gets to read the answer.
-const MAX_DRAINED: usize = 16 * 1024 * 1024;
-/// How long a body may take to arrive, and how long an operation may take then.
+/// How long a body may take to arrive.
+const MAX_BODY_TIME: Duration = Duration::from_secs(20);
+/// How long a request may take, its body included.
 const MAX_TIME: Duration = Duration::from_secs(30);
+/// How much of a body that nobody wants is read all the same, and for how long, so that a client that sends it before it
+/// reads anything gets to read the answer.
+const MAX_DRAINED: usize = 16 * 1024 * 1024;
+const MAX_DRAINING: Duration = Duration::from_secs(5);
 
-/// Marks a request whose body was too long. Only an operation that wants the body, and gets to read it, minds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TooLarge;
+/// The kibibytes that the bodies being read may hold together.
+static ROOM: Semaphore = Semaphore::const_new(128 * 1024);
 
+/// Why a request was not let through.
 #[derive(Debug, thiserror::Error)]
-enum LimitError {
-    #[error("the body took longer than {} seconds to arrive", MAX_TIME.as_secs())]
+pub(super) enum LimitError {
+    #[error("the body is longer than {MAX_BODY} bytes")]
+    TooLarge,
+    #[error("the body took longer than {} seconds to arrive", MAX_BODY_TIME.as_secs())]
     SlowBody,
     #[error("the body broke off: {0}")]
-    BrokenBody(std::io::Error),
+    BrokenBody(io::Error),
+    #[error("too many bodies arrive at once")]
+    NoRoom,
     #[error("the request took longer than {} seconds", MAX_TIME.as_secs())]
-    SlowOperation,
+    SlowRequest,
 }
 
 impl ResponseError for LimitError {
     fn status(&self) -> StatusCode {
         match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody(_) => StatusCode::BAD_REQUEST,
-            Self::SlowOperation => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoRoom | Self::SlowRequest => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
 
-/// Reads the body up to the limit, then runs the operation up to the time limit.
+/// The body of a request as it arrives. It is read by the operations that want one, once they know who asks: nobody
+/// makes the server keep a body for nothing.
+#[derive(Clone)]
+pub(super) struct Incoming(Arc<Mutex<BoxStream<'static, io::Result<Bytes>>>>);
+
+impl Incoming {
+    /// All of it.
+    pub(super) async fn read(&self) -> Result<Vec<u8>, LimitError> {
+        timeout(MAX_BODY_TIME, self.read_up_to_limit()).await.map_err(|_| LimitError::SlowBody)?
+    }
+
+    async fn read_up_to_limit(&self) -> Result<Vec<u8>, LimitError> {
+        let mut chunks = self.0.lock().await;
+        let (mut bytes, mut rooms) = (Vec::new(), Vec::new());
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(LimitError::BrokenBody)?;
+            if bytes.len() + chunk.len() > MAX_BODY {
+                return Err(LimitError::TooLarge);
+            }
+            let kibibytes = u32::try_from(chunk.len().div_ceil(1024)).unwrap_or(u32::MAX);
+            rooms.push(ROOM.try_acquire_many(kibibytes).map_err(|_| LimitError::NoRoom)?);
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Lets the rest of it go by.
+    async fn drain(&self) {
+        let drained = timeout(MAX_DRAINING, async {
+            let (mut chunks, mut drained) = (self.0.lock().await, 0);
+            while let Some(Ok(chunk)) = chunks.next().await {
+                drained += chunk.len();
+                if drained > MAX_DRAINED {
+                    break;
+                }
+            }
+        });
+        // Whoever goes on after that sees the connection end.
+        let _ = drained.await;
+    }
+}
+
+/// Runs an operation up to the time limit.
 pub(super) async fn limit<E>(next: Arc<E>, mut request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
-    let body = timeout(MAX_TIME, read(request.take_body())).await.map_err(|_| LimitError::SlowBody)?;
-    match body.map_err(LimitError::BrokenBody)? {
-        Some(bytes) => request.set_body(bytes),
-        None => {
-            request.set_data(TooLarge);
-        }
+    // Whoever waits for a go-ahead has not sent the body yet, and won't be asked to.
+    let waits = request.headers().contains_key(header::EXPECT);
+    let body = Incoming(Arc::new(Mutex::new(request.take_body().into_bytes_stream().boxed())));
+    request.set_data(body.clone());
+    let answer = timeout(MAX_TIME, next.call(request)).await.map_err(|_| LimitError::SlowRequest)?;
+    if !waits {
+        body.drain().await;
     }
-    timeout(MAX_TIME, next.call(request)).await.map_err(|_| LimitError::SlowOperation)?
-}
-
-/// The bytes of a body, or nothing where it is too long.
-async fn read(body: Body) -> std::io::Result<Option<Vec<u8>>> {
-    let (mut bytes, mut drained) = (Vec::new(), 0);
-    let chunks = body.into_bytes_stream();
-    pin_mut!(chunks);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        if drained == 0 && bytes.len() + chunk.len() <= MAX_BODY {
-            bytes.extend_from_slice(&chunk);
-            continue;
-        }
-        drained += chunk.len();
-        if drained > MAX_DRAINED {
-            break;
-        }
-    }
-    Ok((drained == 0).then_some(bytes))
+    answer
 }

@@ -19,7 +19,7 @@ use crate::services::Services;
 
 #[derive(Tags)]
 enum Group {
-    /// The original's API, frozen, for the clients that have it. New clients use v1.
+    /// The original's API, frozen, for the clients that have it.
     #[oai(rename = "Classic")]
     Classic,
     /// For those who run the server.
@@ -39,7 +39,6 @@ fn service() -> OpenApiService<Operations, ()> {
 pub(crate) fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
     Route::new()
         .nest("/", service())
-        .at("/docs", poem::get(operations::docs))
         .data(services)
         .map_to_response()
         .around(limits::limit)

@@ -10,18 +10,24 @@ use std::time::Duration;
 use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
 use poem::web::{LocalAddr, RemoteAddr};
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The most connections at once; whoever comes then waits to be accepted.
-const MAX_CONNECTIONS: usize = 20_000;
+/// The most connections at once, as far as there are file handles; whoever comes then waits to be accepted.
+const MAX_CONNECTIONS: u64 = 20_000;
+/// File handles for all but connections.
+const OTHER_HANDLES: u64 = 64;
 /// A connection without progress for this long, or up to twice as long, is ended: a client that stalls in the middle of
 /// a request or an answer holds it no longer.
 const MAX_SILENCE: Duration = Duration::from_secs(75);
+/// A request that nothing was answered to for this long after its first byte came ends its connection, however steadily
+/// the bytes still come. All that an operation may take is well below it.
+const MAX_UNANSWERED: Duration = Duration::from_secs(150);
 /// How long to leave off when the system has no more file handles to give.
-const BACK_OFF: Duration = Duration::from_millis(50);
+const BACK_OFF: Duration = Duration::from_millis(250);
 
 /// Accepts connections, never more than there is room for.
 pub(super) struct ConnectionAcceptor {
@@ -32,7 +38,9 @@ pub(super) struct ConnectionAcceptor {
 
 impl ConnectionAcceptor {
     pub(super) fn new(listener: TcpListener, address: SocketAddr) -> Self {
-        Self { listener, address, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+        let handles = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let room = handles.saturating_sub(OTHER_HANDLES).clamp(1, MAX_CONNECTIONS);
+        Self { listener, address, room: Arc::new(Semaphore::new(room as usize)) }
     }
 }
 
@@ -66,13 +74,14 @@ impl Acceptor for ConnectionAcceptor {
 pub(super) struct Connection {
     stream: TcpStream,
     progress: bool,
+    unanswered_since: Option<Instant>,
     check: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
     fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, progress: false, check: Box::pin(sleep(MAX_SILENCE)), _place: place }
+        Self { stream, progress: false, unanswered_since: None, check: Box::pin(sleep(MAX_SILENCE)), _place: place }
     }
 
     /// Notes progress, or fails where there was none for too long.
@@ -83,7 +92,8 @@ impl Connection {
         }
         loop {
             ready!(self.check.as_mut().poll(context));
-            if !std::mem::take(&mut self.progress) {
+            let unanswered = self.unanswered_since.is_some_and(|since| since.elapsed() >= MAX_UNANSWERED);
+            if !std::mem::take(&mut self.progress) || unanswered {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             self.check.as_mut().reset(Instant::now() + MAX_SILENCE);
@@ -94,6 +104,9 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let io = Pin::new(&mut self.stream).poll_read(context, buf);
+        if io.is_ready() {
+            self.unanswered_since.get_or_insert_with(Instant::now);
+        }
         self.watch(context, io)
     }
 }
@@ -101,6 +114,9 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let io = Pin::new(&mut self.stream).poll_write(context, buf);
+        if io.is_ready() {
+            self.unanswered_since = None;
+        }
         self.watch(context, io)
     }
 
@@ -146,5 +162,28 @@ mod tests {
         let start = Instant::now();
         connection.read_u8().await.unwrap_err();
         assert!(start.elapsed() >= MAX_SILENCE * 2, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_is_ended() {
+        let (mut connection, mut client) = pair().await;
+        tokio::time::pause();
+        let start = Instant::now();
+        // A byte now and then is progress, and still not a request.
+        let error = loop {
+            client.write_u8(1).await.unwrap();
+            let wait = tokio::time::timeout(Duration::from_secs(60), async {
+                loop {
+                    if let Err(error) = connection.read_u8().await {
+                        break error;
+                    }
+                }
+            });
+            if let Ok(error) = wait.await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((MAX_UNANSWERED..MAX_UNANSWERED * 2).contains(&start.elapsed()), "{:?}", start.elapsed());
     }
 }

@@ -28,6 +28,9 @@ pub struct Config {
     pub grace: Duration,
 }
 
+/// The most requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
+
 /// Why a server did not start. Each text is one line, for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -42,7 +45,7 @@ pub enum StartError {
         cause: std::io::Error,
     },
     /// The database can't be had.
-    #[error("the database {0}")]
+    #[error(transparent)]
     Database(#[from] OpenError),
     /// The system has no randomness to give.
     #[error("the system gives no randomness")]
@@ -87,6 +90,7 @@ impl Server {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let database = self.services.database.clone();
         let served = poem::Server::new_with_acceptor(self.acceptor)
+            .http2_max_concurrent_streams(MAX_STREAMS)
             .run_with_graceful_shutdown(api::endpoint(self.services), stop, Some(self.grace))
             .await;
         database.close().await;

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// A command of the server's binary, in a working directory, with nothing in its environment to configure it.
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
@@ -65,6 +66,11 @@ impl Server {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
     }
@@ -86,21 +92,27 @@ impl Drop for Server {
 }
 
 /// Asks as a classic user.
-pub(crate) async fn ask(
+pub(crate) async fn ask(server: &Server, user: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    try_ask(&client, server, user, method, path, &body).await.unwrap()
+}
+
+/// Asks as a classic user a server that may be gone.
+pub(crate) async fn try_ask(
+    client: &reqwest::Client,
     server: &Server,
     user: &str,
     method: &str,
     path: &str,
-    body: serde_json::Value,
-) -> (u16, serde_json::Value) {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    body: &Value,
+) -> reqwest::Result<(u16, Value)> {
     let request = client
         .request(method.parse().unwrap(), format!("{}{path}", server.url))
         .header("x-user-name", user)
         .header("x-user-token", PASSWORD)
-        .json(&body);
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+        .json(body);
+    let answer = request.send().await?;
+    Ok((answer.status().as_u16(), answer.json().await?))
 }
 
 /// The password of every user here.

@@ -92,10 +92,24 @@ pub(super) async fn stamps_never_decrease_when_the_clock_does(stores: Stores) {
 
 pub(super) async fn nothing_is_stamped_before_a_closed_moment(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    must(stores.mailboxes.close_before(alice.mailbox, moment(70)).await);
+    must(stores.mailboxes.close_before(alice.mailbox, moment(70), moment(70)).await);
     let early = must(deliver(&stores, "alice", "early", 30).await.ok_or("not delivered"));
     let late = must(deliver(&stores, "alice", "late", 80).await.ok_or("not delivered"));
     assert_eq!((early.sent_at, late.sent_at), (moment(70), moment(80)));
+}
+
+/// D3, and no delivery waits for another for ever.
+pub(super) async fn crossing_deliveries_all_arrive(stores: Stores) {
+    let names = ["alice", "carol", "dave", "erin", "frank", "grace"];
+    let mut residents = Vec::new();
+    for name in names {
+        residents.push(add(&stores, name).await);
+    }
+    join_all((0..120).map(|count| deliver(&stores, names[count % names.len()], "hello", 0))).await;
+    for resident in residents {
+        let page = read_all(&stores, resident.mailbox).await;
+        assert_eq!(numbers(&page), (1..=20).collect::<Vec<_>>(), "{}", resident.user.username);
+    }
 }
 
 /// D9.

@@ -1,6 +1,8 @@
+use futures_util::future::{join, join_all};
+
 use super::fixtures::*;
 use crate::model::DeviceId;
-use crate::ports::Stores;
+use crate::ports::{Page, Stores};
 
 /// D2.
 pub(super) async fn reading_changes_nothing(stores: Stores) {
@@ -26,22 +28,56 @@ pub(super) async fn reading_starts_after_a_number_and_stops_at_a_limit(stores: S
 pub(super) async fn a_mailbox_that_is_not_there_reads_as_empty(stores: Stores) {
     add(&stores, "alice").await;
     let page = read_all(&stores, DeviceId::new(4711)).await;
-    assert_eq!((numbers(&page), page.not_before.micros()), (vec![], 0));
+    assert_eq!(page, Page::EMPTY);
 }
 
 pub(super) async fn a_new_mailbox_is_closed_before_its_creation(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    assert_eq!(read_all(&stores, alice.mailbox).await.not_before, moment(0));
+    let page = read_all(&stores, alice.mailbox).await;
+    assert_eq!((page.not_before, page.closed_at), (moment(0), moment(0)));
     let sent = must(deliver(&stores, "alice", "hello", -1).await.ok_or("not delivered"));
     assert_eq!(sent.sent_at, moment(0));
 }
 
 pub(super) async fn closing_never_opens_again(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    must(stores.mailboxes.close_before(alice.mailbox, moment(70)).await);
-    must(stores.mailboxes.close_before(alice.mailbox, moment(20)).await);
-    assert_eq!(read_all(&stores, alice.mailbox).await.not_before, moment(70));
-    must(stores.mailboxes.close_before(DeviceId::new(4711), moment(20)).await);
+    must(stores.mailboxes.close_before(alice.mailbox, moment(70), moment(75)).await);
+    // Neither says nor does anything new.
+    for earlier in [20, 70] {
+        must(stores.mailboxes.close_before(alice.mailbox, moment(earlier), moment(90)).await);
+    }
+    let page = read_all(&stores, alice.mailbox).await;
+    assert_eq!((page.not_before, page.closed_at), (moment(70), moment(75)));
+    must(stores.mailboxes.close_before(DeviceId::new(4711), moment(20), moment(20)).await);
+}
+
+/// Whatever stamps the senders ask for, and however their deliveries fall together with the closing.
+pub(super) async fn what_was_closed_stays_as_it_was_read(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let senders = join_all((0..16).map(async |sender: i64| {
+        for count in 0..10 {
+            deliver(&stores, "alice", "hello", sender * 7 + count * 50).await;
+        }
+    }));
+    let stored_before = |page: &Page, moment| {
+        let stored = page.envelopes.iter().filter(|envelope| envelope.message.sent_at < moment);
+        stored.map(|envelope| envelope.sequence).collect::<Vec<_>>()
+    };
+    let closer = async {
+        let mut read = Vec::new();
+        for micros in (0..600).step_by(20) {
+            must(stores.mailboxes.close_before(alice.mailbox, moment(micros), moment(micros)).await);
+            let page = read_all(&stores, alice.mailbox).await;
+            assert!(page.not_before >= moment(micros));
+            read.push((page.not_before, stored_before(&page, page.not_before)));
+        }
+        read
+    };
+    let (_, read) = join(senders, closer).await;
+    let last = read_all(&stores, alice.mailbox).await;
+    for (closed, stored) in read {
+        assert_eq!(stored_before(&last, closed), stored, "closed before {closed:?}");
+    }
 }
 
 pub(super) async fn acknowledging_deletes_exactly_what_is_older(stores: Stores) {

@@ -73,6 +73,7 @@ pub fn cases() -> Vec<Case> {
             a_reader_never_sees_a_number_below_one_it_has_seen,
             stamps_never_decrease_when_the_clock_does,
             nothing_is_stamped_before_a_closed_moment,
+            crossing_deliveries_all_arrive,
             mailboxes_do_not_mix;
         mailbox:
             reading_changes_nothing,
@@ -80,6 +81,7 @@ pub fn cases() -> Vec<Case> {
             a_mailbox_that_is_not_there_reads_as_empty,
             a_new_mailbox_is_closed_before_its_creation,
             closing_never_opens_again,
+            what_was_closed_stays_as_it_was_read,
             acknowledging_deletes_exactly_what_is_older,
             acknowledging_again_deletes_nothing,
             acknowledging_all_deletes_all,

@@ -30,6 +30,7 @@ struct Account {
 struct Mailbox {
     last: SequenceNumber,
     not_before: Timestamp,
+    closed_at: Timestamp,
     envelopes: BTreeMap<SequenceNumber, Message>,
 }
 
@@ -61,7 +62,12 @@ impl Users for MemoryStore {
         }
         let id = state.accounts.len() as i64 + 1;
         let device = DeviceId::new(id);
-        let mailbox = Mailbox { last: SequenceNumber::ZERO, not_before: new.created_at, envelopes: BTreeMap::new() };
+        let mailbox = Mailbox {
+            last: SequenceNumber::ZERO,
+            not_before: new.created_at,
+            closed_at: new.created_at,
+            envelopes: BTreeMap::new(),
+        };
         state.mailboxes.insert(device, mailbox);
         let user = User {
             id: UserId::new(id),
@@ -128,20 +134,24 @@ impl Mailboxes for MemoryStore {
     async fn read(&self, mailbox: DeviceId, after: SequenceNumber, limit: usize) -> Result<Page, PortError> {
         let state = self.state();
         let Some(mailbox) = state.mailboxes.get(&mailbox) else {
-            return Ok(Page { not_before: Timestamp::from_seconds(0), envelopes: Vec::new() });
+            return Ok(Page::EMPTY);
         };
         let envelopes = mailbox.envelopes.range(after.next()..).take(limit);
         Ok(Page {
             not_before: mailbox.not_before,
+            closed_at: mailbox.closed_at,
             envelopes: envelopes
                 .map(|(sequence, message)| Envelope { sequence: *sequence, message: message.clone() })
                 .collect(),
         })
     }
 
-    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp) -> Result<(), PortError> {
-        if let Some(mailbox) = self.state().mailboxes.get_mut(&mailbox) {
-            mailbox.not_before = mailbox.not_before.max(moment);
+    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
+        if let Some(mailbox) = self.state().mailboxes.get_mut(&mailbox)
+            && mailbox.not_before < moment
+        {
+            mailbox.not_before = moment;
+            mailbox.closed_at = now;
         }
         Ok(())
     }

@@ -5,6 +5,9 @@ pub struct Timestamp(i64);
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 impl Timestamp {
+    /// The start of Unix time.
+    pub const EPOCH: Self = Self(0);
+
     /// The moment so many microseconds after the Unix epoch.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -23,6 +26,11 @@ impl Timestamp {
     /// The Unix second that this moment lies in.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(MICROS_PER_SECOND)
+    }
+
+    /// The start of the Unix second after the one that this moment lies in.
+    pub fn next_second(self) -> Self {
+        Self::from_seconds(self.seconds().saturating_add(1))
     }
 
     /// The start of the Unix second that this moment lies in.

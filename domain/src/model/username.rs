@@ -3,7 +3,7 @@ use std::fmt;
 /// A user's name: 3 to 32 of `a-z`, `A-Z`, `0-9`, `_` and `-`.
 ///
 /// It keeps the letters as they were given; two names that differ only in ASCII case name the same user, so that
-/// nobody poses as `Alice` beside `alice`.
+/// nobody poses as `Alice` beside `alice`: [`Self::is_same_as`] tells. (`==` compares the letters as they are.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 

@@ -21,8 +21,15 @@ pub struct NewMessage {
 pub struct Page {
     /// Every envelope stamped before this moment is stored already: none will ever be added.
     pub not_before: Timestamp,
+    /// When the mailbox was last closed before a moment; its creation where it never was.
+    pub closed_at: Timestamp,
     /// Envelopes in the order of their sequence numbers.
     pub envelopes: Vec<Envelope>,
+}
+
+impl Page {
+    /// The page of a mailbox that is not there.
+    pub const EMPTY: Self = Self { not_before: Timestamp::EPOCH, closed_at: Timestamp::EPOCH, envelopes: Vec::new() };
 }
 
 /// The mailboxes and what is in them.
@@ -47,22 +54,22 @@ pub trait Mailboxes: Send + Sync {
     /// Reads the oldest envelopes after a sequence number, at most `limit` of them.
     ///
     /// MUST change nothing (D2). MUST give every stored envelope stamped before the page's `not_before`, up to the
-    /// limit. MUST give an empty page at the epoch where there is no such mailbox.
+    /// limit. MUST give [`Page::EMPTY`] where there is no such mailbox.
     ///
     /// # Errors
     ///
     /// Where the store fails.
     async fn read(&self, mailbox: DeviceId, after: SequenceNumber, limit: usize) -> Result<Page, PortError>;
 
-    /// Raises a mailbox's `not_before` to a moment.
+    /// Raises a mailbox's `not_before` to a moment, and notes that this was done `now`.
     ///
-    /// MUST NOT lower it. MUST have waited for every delivery that took a stamp before that moment: a read that starts
+    /// MUST change nothing where `not_before` is there already. MUST have waited for every delivery that took a stamp before that moment: a read that starts
     /// after it returns sees them all.
     ///
     /// # Errors
     ///
     /// Where the store fails.
-    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp) -> Result<(), PortError>;
+    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError>;
 
     /// Acknowledges all envelopes stamped before a moment, and gives how many that were.
     ///

@@ -1,4 +1,4 @@
-//! What a client can ask for, one file each. Both doors of the API, classic and v1, lead here.
+//! What a client can ask for, one file each. Every door of the API leads here.
 
 mod authenticate;
 mod delete_messages;

@@ -40,12 +40,11 @@ impl PollMessages {
     pub async fn execute(&self, caller: &Caller) -> Result<Poll, PortError> {
         let mailbox = caller.device;
         let mut page = self.read(mailbox).await?;
-
-        // Only a poll that has something to gain from it writes; one of an empty mailbox never does.
-        let past = self.clock.now().floor_to_second();
-        let closed = page.not_before.floor_to_second();
-        if page.envelopes.iter().any(|envelope| (closed..past).contains(&envelope.message.sent_at)) {
-            self.mailboxes.close_before(mailbox, past).await?;
+        let now = self.clock.now();
+        // A store that can't be written can be read all the same: then more of the answer will come again.
+        if let Some(moment) = closable(&page, now)
+            && self.mailboxes.close_before(mailbox, moment, now).await.is_ok()
+        {
             page = self.read(mailbox).await?;
         }
         self.cut(mailbox, page).await
@@ -58,7 +57,7 @@ impl PollMessages {
 
     /// Ends the answer where a second ends, so that it is complete up to its `query_time`.
     async fn cut(&self, mailbox: DeviceId, page: Page) -> Result<Poll, PortError> {
-        let Page { not_before, mut envelopes } = page;
+        let Page { not_before, mut envelopes, .. } = page;
         let closed = not_before.floor_to_second();
         let next = envelopes.get(Self::LIMIT).map(sent_at);
         let first = envelopes.first().map(sent_at);
@@ -72,7 +71,7 @@ impl PollMessages {
             envelopes.retain(|envelope| sent_at(envelope) < split);
             return Ok(poll(envelopes, split));
         }
-        let end = Timestamp::from_seconds(split.seconds() + 1);
+        let end = split.next_second();
         self.read_on(mailbox, &mut envelopes, end).await?;
         Ok(poll(envelopes, end))
     }
@@ -89,6 +88,23 @@ impl PollMessages {
         envelopes.retain(|envelope| sent_at(envelope) < end);
         Ok(())
     }
+}
+
+/// The moment to close a mailbox before, so that more of what is pending can be deleted; nothing where nothing is gained,
+/// as in an empty mailbox, so that polling it never writes.
+fn closable(page: &Page, now: Timestamp) -> Option<Timestamp> {
+    let closed = page.not_before.floor_to_second();
+    let second = now.floor_to_second();
+    let mut open = page.envelopes.iter().map(sent_at).filter(|stamp| *stamp >= closed);
+    if open.clone().any(|stamp| stamp < second) {
+        return Some(second);
+    }
+    // Some clock was ahead, and the mailbox with it. It must not wait until the time has come: its seconds are closed as
+    // they fill, though no more than one in a second, so that it runs ahead no further.
+    let ahead = open.clone().any(|stamp| stamp > now);
+    let just_closed = page.closed_at.floor_to_second() == second;
+    let last = open.next_back()?;
+    (ahead && !just_closed).then(|| last.next_second())
 }
 
 fn sent_at(envelope: &Envelope) -> Timestamp {

@@ -22,7 +22,7 @@ pub(super) struct ClassicCaller(pub(super) Caller);
 /// A header is missing or wrong. It is not told which.
 #[derive(Debug, thiserror::Error)]
 #[error("x-user-name and x-user-token are missing or wrong")]
-struct Denied;
+pub(super) struct Denied;
 
 impl ResponseError for Denied {
     fn status(&self) -> StatusCode {

@@ -1,5 +1,3 @@
-use poem::handler;
-use poem::web::Html;
 use poem_openapi::payload::PlainText;
 use poem_openapi::{ApiResponse, OpenApi};
 
@@ -22,8 +20,23 @@ enum Json {
     Ok(PlainText<&'static str>),
 }
 
+#[derive(ApiResponse)]
+enum Page {
+    /// The page.
+    #[oai(status = 200, content_type = "text/html")]
+    Ok(PlainText<String>),
+}
+
 #[OpenApi(tag = "Group::Operations")]
 impl DocumentApi {
+    /// This document in Swagger UI
+    ///
+    /// The page comes whole from this server, and loads nothing from elsewhere.
+    #[oai(path = "/docs", method = "get", operation_id = "getDocs")]
+    async fn page(&self) -> Page {
+        Page::Ok(PlainText(document().page()))
+    }
+
     /// This document as YAML
     #[oai(path = "/openapi.yaml", method = "get", operation_id = "getOpenapiYaml")]
     async fn yaml(&self) -> Yaml {
@@ -35,10 +48,4 @@ impl DocumentApi {
     async fn json(&self) -> Json {
         Json::Ok(PlainText(document().json()))
     }
-}
-
-/// Swagger UI, whole, from this binary.
-#[handler]
-pub(in crate::api) fn docs() -> Html<String> {
-    Html(document().page())
 }

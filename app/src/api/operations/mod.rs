@@ -3,5 +3,5 @@
 mod documents;
 mod health;
 
-pub(super) use documents::{DocumentApi, docs};
+pub(super) use documents::DocumentApi;
 pub(super) use health::HealthApi;

@@ -1,9 +1,9 @@
-use poem::error::NotFoundError;
 use poem_openapi::ApiResponse;
 use poem_openapi::payload::Json;
 use woosh_domain::use_cases::Caller;
 
 use super::OwnUser;
+use crate::api::classic::auth::Denied;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
@@ -17,6 +17,6 @@ pub(super) enum Response {
 pub(super) async fn own(services: &Services, caller: &Caller) -> poem::Result<Response> {
     let user = services.find_user.execute(&caller.username).await.map_err(PortFailed::from)?;
     // Deleted since it was authenticated.
-    let user = user.ok_or(NotFoundError)?;
+    let user = user.ok_or(Denied)?;
     Ok(Response::Ok(Json(user.into())))
 }

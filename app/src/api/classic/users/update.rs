@@ -1,4 +1,3 @@
-use poem::error::NotFoundError;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
@@ -9,6 +8,7 @@ use woosh_domain::use_cases::{Caller, UpdateUserError};
 use super::OwnUser;
 use crate::api::body::optional_text;
 use crate::api::classic::ClassicError;
+use crate::api::classic::auth::Denied;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
@@ -48,7 +48,7 @@ pub(super) async fn update(services: &Services, caller: &Caller, body: Update) -
     };
     match services.update_user.execute(caller, info).await {
         Ok(user) => Ok(Response::Ok(Json(user.into()))),
-        Err(UpdateUserError::Gone) => Err(NotFoundError.into()),
+        Err(UpdateUserError::Gone) => Err(Denied.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }
