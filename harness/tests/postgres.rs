@@ -1,0 +1,137 @@
+//! Where Postgres comes from, and that nothing of it is left behind.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Failed};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection};
+use woosh_harness::{Backend, TestDatabase};
+
+fn main() {
+    let trial = |name, test: fn() -> Result<(), Failed>| support::trial("postgres", Backend::Postgres, name, test);
+    let trials = vec![
+        trial("databases_on_a_server_of_ones_own_are_dropped_and_swept_after_a_crash", on_ones_own_server),
+        trial("a_server_of_this_machines_programs_goes_with_its_harness", of_this_machines_programs),
+        trial("a_url_that_leads_nowhere_is_an_error_and_no_other_server_is_taken", nowhere),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn command(count: usize) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_woosh-harness"));
+    command.args(["start", "--backend", "postgres", "--count", &count.to_string()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Waits until the servers have been started.
+fn started(child: &mut Child) {
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains(r#""backend":"postgres""#), "{line}");
+}
+
+fn stderr(child: &mut Child) -> String {
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+async fn databases(connection: &mut PgConnection) -> Vec<String> {
+    sqlx::query_scalar(r"SELECT datname::text FROM pg_database WHERE datname LIKE 'woosh\_test\_%' ORDER BY 1")
+        .fetch_all(connection)
+        .await
+        .unwrap()
+}
+
+fn on_ones_own_server() -> Result<(), Failed> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        // This process's own server is the one, whichever it is.
+        let database = TestDatabase::create(Backend::Postgres).await.map_err(|error| format!("{error:#}"))?;
+        let admin: PgConnectOptions = database.postgres_options().unwrap().database("postgres");
+        let url = admin.to_url_lossy().to_string();
+        let mut connection = admin.connect().await?;
+        let before = databases(&mut connection).await;
+        assert_eq!(before.len(), 1);
+        let start = |count| command(count).env("WOOSH_TEST_POSTGRES_URL", &url).spawn().unwrap();
+
+        let mut child = start(2);
+        started(&mut child);
+        assert_eq!(databases(&mut connection).await.len(), 3);
+        drop(child.stdin.take());
+        assert!(child.wait()?.success());
+        assert!(stderr(&mut child).contains("Postgres from WOOSH_TEST_POSTGRES_URL"));
+        assert_eq!(databases(&mut connection).await, before);
+
+        let mut child = start(2);
+        started(&mut child);
+        child.kill()?;
+        child.wait()?;
+        let left = databases(&mut connection).await;
+        assert_eq!(left.len(), 3);
+
+        // Postgres takes a moment to notice that the owner is gone; one that lives is spared.
+        let begun = Instant::now();
+        while databases(&mut connection).await != before {
+            assert!(begun.elapsed() < Duration::from_secs(30), "not swept: {:?}", databases(&mut connection).await);
+            let mut child = start(1);
+            started(&mut child);
+            drop(child.stdin.take());
+            assert!(child.wait()?.success());
+        }
+        Ok(())
+    })
+}
+
+fn of_this_machines_programs() -> Result<(), Failed> {
+    for signal in ["TERM", "KILL"] {
+        let mut child =
+            command(1).env_remove("WOOSH_TEST_POSTGRES_URL").env("DOCKER_HOST", "unix:///nowhere").spawn()?;
+        started(&mut child);
+        let folders: Vec<_> = children(child.id()).into_iter().filter_map(|id| working_folder(&id)).collect();
+        let [folder] = folders.as_slice() else { panic!("it runs in {folders:?}") };
+        assert!(folder.join("data/PG_VERSION").exists());
+        let killed = Command::new("/bin/sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status()?;
+        assert!(killed.success());
+        child.wait()?;
+        assert!(stderr(&mut child).contains("Postgres from the programs in"));
+        let begun = Instant::now();
+        while folder.exists() || processes_in(folder) > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{signal}: {} processes left", processes_in(folder));
+        }
+    }
+    Ok(())
+}
+
+fn nowhere() -> Result<(), Failed> {
+    let mut child = command(1).env("WOOSH_TEST_POSTGRES_URL", "postgres://woosh@127.0.0.1:1/woosh").spawn()?;
+    assert!(!child.wait()?.success());
+    let text = stderr(&mut child);
+    assert!(text.contains("WOOSH_TEST_POSTGRES_URL does not answer"), "{text}");
+    Ok(())
+}
+
+/// The processes that one has started.
+fn children(id: u32) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).unwrap().filter_map(Result::ok);
+    let ids = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    ids.flat_map(|ids| ids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+fn working_folder(id: &str) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{id}/cwd")).ok().filter(|folder| folder.join("data").exists())
+}
+
+fn processes_in(folder: &Path) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes
+        .filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok())
+        .filter(|cwd| cwd.starts_with(folder))
+        .count()
+}
