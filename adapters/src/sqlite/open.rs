@@ -9,6 +9,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::writer::Writer;
+use tokio::time::{Instant, sleep};
+
 use super::{SqliteStore, primary};
 use crate::database::OpenError;
 
@@ -18,6 +20,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 const APPLICATION_ID: i64 = 0x776f_6f73;
 /// How long to wait for another process that writes the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to leave off where SQLite itself does not wait.
+const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
+/// `SQLITE_BUSY`.
+const BUSY: i32 = 5;
 /// Reading is short and from memory for the most part: more connections than this would only wait for processors.
 const READERS: u32 = 4;
 
@@ -79,7 +85,15 @@ fn create(path: &Path) -> io::Result<()> {
 /// Brings the schema up to date, in one transaction that others wait for: of several servers that start at once on a new
 /// file, one migrates it.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
-    sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await?;
+    let start = Instant::now();
+    // Changing the mode does not wait for others by itself.
+    while let Err(error) = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
+        let busy = error.as_database_error().and_then(|cause| primary(&cause.code()?)) == Some(BUSY);
+        if !busy || start.elapsed() > BUSY_TIMEOUT {
+            return Err(error.into());
+        }
+        sleep(BUSY_BACK_OFF).await;
+    }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     MIGRATIONS.run(&mut *transaction).await?;
     Ok(transaction.commit().await?)

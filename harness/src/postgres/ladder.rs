@@ -22,7 +22,7 @@ pub(super) struct Server {
 
 enum Guard {
     None,
-    Container { _container: Container },
+    Container { _container: Box<Container> },
     Local { _server: LocalServer },
 }
 
@@ -92,7 +92,11 @@ impl Server {
             Rung::Docker => {
                 let container = Container::start().await.context("Docker")?;
                 let admin = container.admin();
-                Self { admin, origin: "Docker".to_owned(), _guard: Guard::Container { _container: container } }
+                Self {
+                    admin,
+                    origin: "Docker".to_owned(),
+                    _guard: Guard::Container { _container: Box::new(container) },
+                }
             }
             Rung::Local(programs) => {
                 let origin = format!("the programs in {}", programs.display());
