@@ -12,6 +12,7 @@ use tokio::process::Command as Process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::watcher::Watcher;
 use crate::{Backend, TestDatabase, TestServer, sanity};
 
 /// Fresh, isolated Woosh servers for tests in any language.
@@ -130,7 +131,10 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         .env("WOOSH_URL", server.url())
         .spawn()
         .with_context(|| format!("{program} can't be run"))?;
-    let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+    let id = child.id().context("the command ended before it was waited for")?;
+    let pid = rustix::process::Pid::from_raw(id.cast_signed());
+    // This process may be killed before it can end the command.
+    let mut watcher = Watcher::new(r#"kill -TERM "$1""#, id.to_string())?;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,
@@ -142,6 +146,7 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             }
         }
     };
+    watcher.dismiss();
     Ok(ExitCode::from(exit_code(status)))
 }
 

@@ -21,6 +21,7 @@ pub mod sanity;
 mod scratch;
 mod test_database;
 mod test_server;
+mod watcher;
 
 pub use backend::Backend;
 pub use test_database::TestDatabase;

@@ -106,9 +106,9 @@ fn two_hundred_servers_one_after_another_leave_nothing() {
         assert!(!this_process_listens(&port));
     }
     let watchers = own_children().into_iter().filter(|id| {
-        std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|command| command.contains("woosh-scratch"))
+        std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|command| command.contains("woosh-watcher"))
     });
-    // The other tests of this file have harnesses of their own, but no watchers.
+    // The other tests of this file have harnesses of their own, but these have their watchers.
     assert_eq!(watchers.count(), 0);
     // They have pipes, too.
     assert!(open_files() < files + 50, "{files} files were open before, {} are after", open_files());
@@ -137,4 +137,24 @@ fn servers_leave_nothing_when_their_process_is_killed() {
         assert_eq!(harness.child.wait().unwrap().success(), signal != "KILL");
         assert_nothing_left(folder.path(), &harness.ports);
     }
+}
+
+#[test]
+fn a_command_and_its_server_go_with_the_harness_that_runs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // The command names the folder, and says where its server is and that it runs.
+    let mut harness = Command::new(env!("CARGO_BIN_EXE_woosh-harness"))
+        .args(["run", "--", "sh", "-c", "echo $WOOSH_URL; while :; do sleep 0.05; done"])
+        .arg(folder.path())
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(harness.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(processes_that_name(folder.path()) > 1);
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    assert_nothing_left(folder.path(), &[address(line.trim())]);
 }

@@ -117,3 +117,61 @@ fn poll(envelopes: Vec<Envelope>, complete_before: Timestamp) -> Poll {
         query_time: complete_before.seconds(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Contents, MessageId, UserId, Username};
+    use crate::ports::{MockClock, MockMailboxes};
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn page() -> Page {
+        let alice = Username::new("alice").unwrap();
+        let message = Message {
+            id: MessageId::new(1),
+            sender: Username::new("bob").unwrap(),
+            recipient: alice,
+            contents: Contents::new("hello".to_owned()).unwrap(),
+            sent_at: Timestamp::from_seconds(NOW - 10),
+        };
+        Page {
+            not_before: Timestamp::from_seconds(NOW - 10),
+            closed_at: Timestamp::from_seconds(NOW - 20),
+            envelopes: vec![Envelope { sequence: SequenceNumber::new(1), message }],
+        }
+    }
+
+    async fn poll(mailboxes: MockMailboxes) -> Result<Poll, PortError> {
+        let mut clock = MockClock::new();
+        clock.expect_now().returning(|| Timestamp::from_seconds(NOW));
+        let caller =
+            Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
+        PollMessages::new(Arc::new(mailboxes), Arc::new(clock)).execute(&caller).await
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_written_is_read_and_nothing_can_be_deleted_that_may_still_grow() {
+        let mut mailboxes = MockMailboxes::new();
+        mailboxes.expect_read().times(1).returning(|_, _, _| Ok(page()));
+        mailboxes.expect_close_before().times(1).returning(|_, _, _| Err(PortError::unavailable("disk full")));
+        let poll = poll(mailboxes).await.unwrap();
+        assert_eq!(poll.messages.len(), 1);
+        assert_eq!(poll.query_time, NOW - 10);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_read_is_an_error() {
+        let mut mailboxes = MockMailboxes::new();
+        mailboxes.expect_read().returning(|_, _, _| Err(PortError::unavailable("gone")));
+        assert!(poll(mailboxes).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn polling_an_empty_mailbox_writes_nothing() {
+        let mut mailboxes = MockMailboxes::new();
+        mailboxes.expect_read().times(1).returning(|_, _, _| Ok(Page { envelopes: Vec::new(), ..page() }));
+        mailboxes.expect_close_before().never();
+        assert_eq!(poll(mailboxes).await.unwrap().messages, []);
+    }
+}

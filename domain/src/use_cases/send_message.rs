@@ -52,17 +52,35 @@ impl SendMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DeviceId, UserId};
+    use crate::model::{DeviceId, Timestamp, UserId};
     use crate::ports::{MockClock, MockMailboxes};
+
+    fn alice() -> Caller {
+        Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) }
+    }
+
+    async fn send(mailboxes: MockMailboxes, recipient: &str) -> Result<Message, SendMessageError> {
+        let mut clock = MockClock::new();
+        clock.expect_now().returning(|| Timestamp::from_seconds(1));
+        let contents = Contents::new("hello".to_owned()).unwrap();
+        let send = SendMessage::new(Arc::new(mailboxes), Arc::new(clock));
+        send.execute(&alice(), Username::new(recipient).unwrap(), contents).await
+    }
 
     #[tokio::test]
     async fn nothing_is_sent_to_oneself_in_any_spelling() {
-        let send = SendMessage::new(Arc::new(MockMailboxes::new()), Arc::new(MockClock::new()));
-        let alice =
-            Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
+        let mut mailboxes = MockMailboxes::new();
+        mailboxes.expect_deliver().never();
+        assert!(matches!(send(mailboxes, "ALICE").await, Err(SendMessageError::ToOneself)));
+    }
 
-        let contents = Contents::new("hello me".to_owned()).unwrap();
-        let refused = send.execute(&alice, Username::new("ALICE").unwrap(), contents).await;
-        assert!(matches!(refused, Err(SendMessageError::ToOneself)));
+    #[tokio::test]
+    async fn a_recipient_that_is_not_there_is_told_from_a_store_that_fails() {
+        let mut mailboxes = MockMailboxes::new();
+        mailboxes.expect_deliver().returning(|_| Ok(None));
+        assert!(matches!(send(mailboxes, "nobody").await, Err(SendMessageError::NoSuchRecipient)));
+        let mut mailboxes = MockMailboxes::new();
+        mailboxes.expect_deliver().returning(|_| Err(PortError::fault("broken")));
+        assert!(matches!(send(mailboxes, "nobody").await, Err(SendMessageError::Port(PortError::Fault(_)))));
     }
 }
