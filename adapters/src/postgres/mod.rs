@@ -5,7 +5,7 @@ mod open;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sqlx::migrate::Migrator;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 use woosh_domain::ports::PortError;
 
 use crate::database::Backend;
@@ -47,7 +47,7 @@ impl SqlStore for PostgresStore {
 #[async_trait]
 impl Backend for PostgresStore {
     async fn ping(&self) -> Result<(), PortError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await.map_err(SqlError::from)?;
+        self.pool.acquire().await.map_err(SqlError::from)?.ping().await.map_err(SqlError::from)?;
         Ok(())
     }
 

@@ -101,10 +101,7 @@ async fn check(place: &str, connection: &mut PgConnection) -> Result<(), OpenErr
     if !ours {
         return Ok(());
     }
-    let found: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
-        .fetch_one(connection)
-        .await
-        .map_err(|error| failed(place, error))?;
+    let found = PostgresStore::schema_version(connection).await.map_err(|error| failed(place, error))?;
     OpenError::unless_newer(place, found, &MIGRATIONS)
 }
 

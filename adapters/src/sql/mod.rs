@@ -1,6 +1,7 @@
 //! The statements of the ports, and how their rows become model types.
 
 mod mailboxes;
+mod schema;
 mod users;
 
 use std::error::Error;

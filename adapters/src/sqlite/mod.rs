@@ -5,7 +5,7 @@ mod writer;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
 use woosh_domain::ports::PortError;
 
 use self::writer::Writer;
@@ -40,7 +40,7 @@ impl SqlStore for SqliteStore {
 #[async_trait]
 impl Backend for SqliteStore {
     async fn ping(&self) -> Result<(), PortError> {
-        sqlx::query("SELECT 1").execute(&self.readers).await.map_err(SqlError::from)?;
+        self.readers.acquire().await.map_err(SqlError::from)?.ping().await.map_err(SqlError::from)?;
         self.write(|_| Box::pin(async { Ok(()) })).await
     }
 

@@ -112,10 +112,7 @@ async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), Open
     if id != APPLICATION_ID {
         return Err(OpenError::Foreign { place: path.to_owned() });
     }
-    let found: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
-        .fetch_one(connection)
-        .await
-        .map_err(|error| describe(path, error))?;
+    let found = SqliteStore::schema_version(connection).await.map_err(|error| describe(path, error))?;
     OpenError::unless_newer(path, found, &MIGRATIONS)
 }
 
