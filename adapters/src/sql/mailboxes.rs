@@ -150,8 +150,26 @@ impl Mailboxes for Store {
         .await
     }
 
-    async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp) -> Result<u64, PortError> {
-        self.write(move |connection| Box::pin(Self::acknowledge_before(connection, mailbox, moment))).await
+    async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError> {
+        // Outside the transaction: what is delivered meanwhile has later numbers than all that is seen here.
+        let oldest: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT e.sequence, m.sent_at FROM envelopes e JOIN messages m ON m.id = e.message_id
+             WHERE e.device_id = $1
+             ORDER BY e.sequence
+             LIMIT $2",
+        )
+        .bind(mailbox.get())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.readers())
+        .await
+        .map_err(SqlError::from)?;
+        // Stamps never decrease along a mailbox.
+        let older = oldest.iter().take_while(|(_, sent_at)| *sent_at < moment.micros());
+        let Some((last, _)) = older.last() else {
+            return Ok(0);
+        };
+        let up_to = SequenceNumber::new(*last);
+        self.write(move |connection| Box::pin(Self::acknowledge(connection, mailbox, up_to))).await
     }
 }
 
@@ -207,37 +225,7 @@ async fn deliver(connection: &mut SqliteConnection, new: NewMessage) -> Result<O
 
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Store {
-    async fn acknowledge_before(
-        connection: &mut Connection<Store>,
-        mailbox: DeviceId,
-        moment: Timestamp,
-    ) -> Result<u64, SqlError> {
-        // It changes nothing but locks the mailbox, so that nothing is delivered between the statements.
-        let last: Option<i64> = sqlx::query_scalar(
-            "UPDATE mailboxes SET acknowledged = acknowledged WHERE device_id = $1 RETURNING last_sequence",
-        )
-        .bind(mailbox.get())
-        .fetch_optional(&mut *connection)
-        .await?;
-        let Some(last) = last else {
-            return Ok(0);
-        };
-        // Stamps never decrease along a mailbox: all before the first that stays is to go.
-        let first_to_stay: Option<i64> = sqlx::query_scalar(
-            "SELECT e.sequence FROM envelopes e JOIN messages m ON m.id = e.message_id
-             WHERE e.device_id = $1 AND m.sent_at >= $2
-             ORDER BY e.sequence
-             LIMIT 1",
-        )
-        .bind(mailbox.get())
-        .bind(moment.micros())
-        .fetch_optional(&mut *connection)
-        .await?;
-        let up_to = first_to_stay.map_or(last, |sequence| sequence - 1);
-        Self::acknowledge(connection, mailbox, SequenceNumber::new(up_to)).await
-    }
-
-    /// Deletes a locked mailbox's envelopes up to a sequence number, and each message with its last envelope.
+    /// Deletes a mailbox's envelopes up to a sequence number, and each message with its last envelope.
     async fn acknowledge(
         connection: &mut Connection<Store>,
         mailbox: DeviceId,

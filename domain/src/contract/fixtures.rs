@@ -63,6 +63,10 @@ pub(super) async fn read_all(stores: &Stores, mailbox: DeviceId) -> Page {
     read(stores, mailbox, 0, 10_000).await
 }
 
+pub(super) async fn acknowledge(stores: &Stores, mailbox: DeviceId, moment: Timestamp, limit: usize) -> u64 {
+    must(stores.mailboxes.acknowledge_before(mailbox, moment, limit).await)
+}
+
 /// The sequence numbers of a page.
 pub(super) fn numbers(page: &Page) -> Vec<i64> {
     page.envelopes.iter().map(|envelope| envelope.sequence.get()).collect()

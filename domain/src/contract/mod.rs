@@ -84,6 +84,7 @@ pub fn cases() -> Vec<Case> {
             what_was_closed_stays_as_it_was_read,
             acknowledging_deletes_exactly_what_is_older,
             acknowledging_again_deletes_nothing,
+            acknowledging_stops_at_a_limit,
             acknowledging_all_deletes_all,
             numbers_go_on_after_all_was_acknowledged,
             another_mailbox_is_not_acknowledged;

@@ -156,13 +156,14 @@ impl Mailboxes for MemoryStore {
         Ok(())
     }
 
-    async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp) -> Result<u64, PortError> {
+    async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError> {
         let mut state = self.state();
         let Some(mailbox) = state.mailboxes.get_mut(&mailbox) else {
             return Ok(0);
         };
-        let before = mailbox.envelopes.len();
-        mailbox.envelopes.retain(|_, message| message.sent_at >= moment);
-        Ok((before - mailbox.envelopes.len()) as u64)
+        let older = mailbox.envelopes.iter().take_while(|(_, message)| message.sent_at < moment);
+        let older: Vec<_> = older.take(limit).map(|(sequence, _)| *sequence).collect();
+        mailbox.envelopes.retain(|sequence, _| !older.contains(sequence));
+        Ok(older.len() as u64)
     }
 }

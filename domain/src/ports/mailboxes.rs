@@ -71,12 +71,12 @@ pub trait Mailboxes: Send + Sync {
     /// Where the store fails.
     async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError>;
 
-    /// Acknowledges all envelopes stamped before a moment, and gives how many that were.
+    /// Acknowledges the oldest envelopes stamped before a moment, at most `limit` of them, and gives how many that were.
     ///
     /// MUST delete exactly those, and each message with its last envelope. MUST NOT fail when repeated (D5).
     ///
     /// # Errors
     ///
     /// Where the store fails; then nothing was deleted.
-    async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp) -> Result<u64, PortError>;
+    async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError>;
 }

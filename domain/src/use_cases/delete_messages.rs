@@ -10,6 +10,9 @@ pub struct DeleteMessages {
 }
 
 impl DeleteMessages {
+    /// The most that one step deletes, so that whoever deletes a great many holds up others for moments only.
+    pub const BATCH: usize = 1000;
+
     /// Works on this port.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
@@ -20,8 +23,16 @@ impl DeleteMessages {
     ///
     /// # Errors
     ///
-    /// Where the port fails.
+    /// Where the port fails. Some may be deleted by then: the oldest.
     pub async fn execute(&self, caller: &Caller, until_seconds: i64) -> Result<u64, PortError> {
-        self.mailboxes.acknowledge_before(caller.device, Timestamp::from_seconds(until_seconds)).await
+        let until = Timestamp::from_seconds(until_seconds);
+        let mut deleted = 0;
+        loop {
+            let batch = self.mailboxes.acknowledge_before(caller.device, until, Self::BATCH).await?;
+            deleted += batch;
+            if batch < Self::BATCH as u64 {
+                return Ok(deleted);
+            }
+        }
     }
 }

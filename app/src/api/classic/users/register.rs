@@ -1,3 +1,4 @@
+use poem::http::HeaderValue;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
@@ -60,15 +61,27 @@ pub(super) enum Response {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
 enum BadField {
+    #[error(transparent)]
     Username(#[from] UsernameError),
+    #[error(transparent)]
     Password(#[from] PasswordError),
+    #[error("password can't be sent as x-user-token: it has a control character, or a space at an end")]
+    Unsendable,
+    #[error(transparent)]
     TooLong(#[from] TooLong),
+}
+
+/// Whether a header can carry a password, so that nobody registers and can never log in.
+fn is_sendable(password: &str) -> bool {
+    HeaderValue::from_bytes(password.as_bytes()).is_ok() && password.trim_matches([' ', '\t']) == password
 }
 
 impl Registration {
     fn try_into_domain(self) -> Result<use_cases::Registration, BadField> {
+        if !is_sendable(&self.password) {
+            return Err(BadField::Unsendable);
+        }
         Ok(use_cases::Registration {
             username: Username::new(&self.username)?,
             password: Password::new(self.password)?,
