@@ -135,6 +135,28 @@ async fn without_credentials_a_body_that_stalls_or_breaks_off_is_not_waited_for(
     assert_eq!(&status, b"HTTP/1.1 401");
 }
 
+/// Each takes 19 MiB for a moment. An allocator that keeps them has hundreds of megabytes after this.
+#[tokio::test]
+async fn a_flood_of_logins_leaves_no_memory_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    register(&server, "alice").await;
+    for round in 0..3 {
+        let attempts = (0..32).map(|attempt| {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let request = client.get(format!("{}/users/me", server.url)).header("x-user-name", "alice");
+            request.header("x-user-token", format!("wrong {round} {attempt}")).send()
+        });
+        for answer in futures_util::future::join_all(attempts).await {
+            assert_eq!(answer.unwrap().status(), 401);
+        }
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kibibytes < 100 * 1024, "{line}");
+}
+
 #[tokio::test]
 async fn no_secret_is_logged_however_much_is() {
     let folder = tempfile::tempdir().unwrap();

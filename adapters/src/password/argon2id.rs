@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use argon2::password_hash::{Error, PasswordHasher as _, PasswordVerifier as _, phc};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use woosh_domain::model::{Password, PasswordHash};
@@ -32,19 +32,17 @@ impl Argon2idHasher {
         Self { turns: Arc::new(Semaphore::new(turns)), places: Arc::new(Semaphore::new(PLACES)) }
     }
 
-    /// Does a piece of hashing when it is its turn.
-    async fn in_turn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Argon2<'static>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, PortError> {
+    /// Computes, when it is its turn, the output of Argon2id for a password and what a hash says of salt and parameters.
+    async fn compute(&self, password: &Password, like: phc::PasswordHash) -> Result<phc::Output, PortError> {
         let _place = self.places.try_acquire().map_err(PortError::unavailable)?;
         let turn = self.turns.clone().acquire_owned().await.map_err(PortError::fault)?;
+        let password = password.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let outcome = work(argon2());
+            let output = compute(&password, &like);
             drop(turn);
-            outcome
+            output
         });
-        done.await.map_err(PortError::fault)?.map_err(|error| PortError::fault(error.to_string()))
+        done.await.map_err(PortError::fault)?
     }
 }
 
@@ -54,43 +52,61 @@ impl Default for Argon2idHasher {
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    // The crate's default parameters are the ones above; a test holds it to that.
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+/// What the system's allocator always maps and unmaps by itself. Anything smaller it scatters over its arenas and keeps:
+/// some hundred logins at once would cost hundreds of megabytes for good. What is reserved and not used costs nothing.
+const MAPPED: usize = 33 * 1024 * 1024;
+
+fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output, PortError> {
+    let fault = |error: &dyn std::fmt::Display| PortError::fault(format!("a password hash: {error}"));
+    let missing = || PortError::fault("a password hash has no salt");
+    let params = Params::try_from(like).map_err(|error| fault(&error))?;
+    let salt = like.salt.as_ref().ok_or_else(missing)?;
+    let mut memory = Vec::with_capacity(MAPPED / Block::SIZE);
+    memory.resize(params.block_count(), Block::default());
+
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password.reveal().as_bytes(), salt, &mut output, memory.as_mut_slice())
+        .map_err(|error| fault(&error))?;
+    phc::Output::new(&output).map_err(|error| fault(&error))
+}
+
+/// A hash that lacks its output. A test holds the crate's default parameters to the ones above.
+fn blank() -> Result<phc::PasswordHash, PortError> {
+    let fault = |error: phc::Error| PortError::fault(error.to_string());
+    let mut salt = [0; phc::Salt::RECOMMENDED_LENGTH];
+    getrandom::fill(&mut salt).map_err(PortError::fault)?;
+    Ok(phc::PasswordHash {
+        algorithm: phc::Ident::new("argon2id").map_err(fault)?,
+        version: Some(Version::V0x13.into()),
+        params: phc::ParamsString::try_from(&Params::DEFAULT).map_err(|error| PortError::fault(error.to_string()))?,
+        salt: Some(phc::Salt::new(&salt).map_err(fault)?),
+        hash: None,
+    })
 }
 
 #[async_trait]
 impl PasswordHasher for Argon2idHasher {
     async fn hash(&self, password: &Password) -> Result<PasswordHash, PortError> {
-        let password = password.clone();
-        self.in_turn(move |argon2| {
-            let hash: phc::PasswordHash = argon2.hash_password(password.reveal().as_bytes())?;
-            Ok(PasswordHash::new(hash.to_string()))
-        })
-        .await
+        let mut hash = blank()?;
+        hash.hash = Some(self.compute(password, hash.clone()).await?);
+        Ok(PasswordHash::new(hash.to_string()))
     }
 
     async fn verify<'a>(&self, password: &Password, hash: Option<&'a PasswordHash>) -> Result<bool, PortError> {
-        let password = password.clone();
-        let exists = hash.is_some();
-        let hash = hash.map_or(DECOY, PasswordHash::reveal).to_owned();
-        let matches = self
-            .in_turn(move |argon2| {
-                let hash = phc::PasswordHash::new(&hash)?;
-                match argon2.verify_password(password.reveal().as_bytes(), &hash) {
-                    Ok(()) => Ok(true),
-                    Err(Error::PasswordInvalid) => Ok(false),
-                    Err(error) => Err(error),
-                }
-            })
-            .await?;
-        Ok(matches && exists)
+        let text = hash.map_or(DECOY, PasswordHash::reveal);
+        let parsed = phc::PasswordHash::new(text).map_err(|error| PortError::fault(error.to_string()))?;
+        let expected = parsed.hash;
+        let output = self.compute(password, parsed).await?;
+        // The comparison takes as long wherever the two differ.
+        Ok(expected == Some(output) && hash.is_some())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
     use std::time::{Duration, Instant};
 
     fn password(text: &str) -> Password {
@@ -104,6 +120,17 @@ mod tests {
         assert!(hasher.verify(&password("open sesame"), Some(&hash)).await.unwrap());
         assert!(!hasher.verify(&password("open sesam"), Some(&hash)).await.unwrap());
         assert!(!hasher.verify(&password("open sesame"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn hashes_are_those_of_the_crate() {
+        let (hasher, crates) = (Argon2idHasher::new(), Argon2::default());
+        let ours = hasher.hash(&password("open sesame")).await.unwrap();
+        let ours = phc::PasswordHash::new(ours.reveal()).unwrap();
+        assert!(crates.verify_password(b"open sesame", &ours).is_ok());
+        let theirs: phc::PasswordHash = crates.hash_password(b"open sesame").unwrap();
+        let theirs = PasswordHash::new(theirs.to_string());
+        assert!(hasher.verify(&password("open sesame"), Some(&theirs)).await.unwrap());
     }
 
     #[tokio::test]
