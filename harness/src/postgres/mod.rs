@@ -1,6 +1,6 @@
 //! Postgres databases for tests.
 //!
-//! The server comes from the first rung of a ladder that holds (see [`ladder`]); there is one per process. A database
+//! The server comes from the first rung of a ladder that holds (see `ladder`); there is one per process. A database
 //! is cloned from a template that has been migrated once, and dropped by the keeper, a thread of its own, since
 //! whoever drops one may not be able to wait for it.
 
