@@ -11,7 +11,7 @@ use woosh_domain::ports::{PasswordHasher, PortError};
 /// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
 /// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) has it.
 ///
-/// It runs on threads for blocking work, on as many at once as there are processors. So many wait for their turn;
+/// It runs on threads for blocking work, on as many at once as there are processors. Some hundreds wait for their turn;
 /// whoever comes then is told to come back later, so that a flood of wrong passwords delays others by seconds at most.
 #[derive(Debug, Clone)]
 pub struct Argon2idHasher {
