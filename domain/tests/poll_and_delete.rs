@@ -6,11 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use woosh_domain::fakes::{ManualClock, MemoryStore, PlainHasher};
-use woosh_domain::model::{Contents, Info, Message, MessageId, Password, PublicKey, Timestamp, Username};
-use woosh_domain::ports::Clock;
+use woosh_domain::fakes::{CountingRandomness, ManualClock, MemoryStore, PlainHasher};
+use woosh_domain::model::{
+    Contents, DeviceName, Info, Limits, MessageId, Password, PublicKey, Timestamp, Username,
+};
+use woosh_domain::ports::{Addressed, Clock, Receipt};
 use woosh_domain::use_cases::{
-    Authenticate, Caller, DeleteMessages, PollMessages, RegisterUser, Registration, SendMessage,
+    Authenticate, Caller, DeleteMessages, Outgoing, PollMessages, RegisterUser, Registration, SendMessage,
 };
 
 struct World {
@@ -27,7 +29,12 @@ impl World {
         let stores = MemoryStore::stores();
         let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_700_000_000_300_000)));
         let hasher = Arc::new(PlainHasher);
-        let register = RegisterUser::new(stores.users.clone(), hasher.clone(), clock.clone());
+        let register = RegisterUser::new(
+            stores.users.clone(),
+            hasher.clone(),
+            Arc::new(CountingRandomness::default()),
+            clock.clone(),
+        );
         let authenticate = Authenticate::new(stores.users.clone(), hasher);
         let join = async |name: &str| {
             let username = Username::new(name).unwrap();
@@ -38,6 +45,8 @@ impl World {
                 public_key: PublicKey::new("key".to_owned()).unwrap(),
                 private_key: None,
                 info: Info::new(String::new()).unwrap(),
+                device_name: DeviceName::new(String::new()).unwrap(),
+                log_in: false,
             };
             register.execute(registration).await.unwrap();
             authenticate.execute(Some(&username), &password).await.unwrap()
@@ -45,16 +54,18 @@ impl World {
         Self {
             alice: join("alice").await,
             bob: join("bob").await,
-            send: SendMessage::new(stores.mailboxes.clone(), clock.clone()),
+            send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default()),
             poll: PollMessages::new(stores.mailboxes.clone(), clock.clone()),
             delete: DeleteMessages::new(stores.mailboxes),
             clock,
         }
     }
 
-    async fn send(&self) -> Message {
+    async fn send(&self) -> Receipt {
         let contents = Contents::new("hello".to_owned()).unwrap();
-        self.send.execute(&self.bob, self.alice.username.clone(), contents).await.unwrap()
+        let recipients = vec![Addressed { recipient: self.alice.username.clone(), contents }];
+        let outgoing = Outgoing { recipients, ttl_seconds: None, key: None };
+        self.send.execute(&self.bob, outgoing).await.unwrap().receipt
     }
 }
 

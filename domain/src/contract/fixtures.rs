@@ -1,9 +1,12 @@
 //! What the cases need to set the scene. All of it panics where the scene can't be set.
 
 use crate::model::{
-    Contents, DeviceId, Info, Message, PasswordHash, PrivateKey, PublicKey, SequenceNumber, Timestamp, User, Username,
+    Contents, Device, DeviceId, DeviceName, Info, PasswordHash, PrivateKey, PublicKey, Quota, SequenceNumber, Session,
+    Timestamp, Token, TokenHash, User, Username,
 };
-use crate::ports::{NewMessage, NewUser, Page, Stores};
+use crate::ports::{
+    Acknowledgement, Addressed, Delivery, NewDelivery, NewSession, NewUser, Opening, Page, PageLimit, Receipt, Stores,
+};
 
 /// When every scene starts.
 pub(super) const START: i64 = 1_700_000_000;
@@ -25,6 +28,10 @@ pub(super) fn info(text: &str) -> Info {
     must(Info::new(text.to_owned()))
 }
 
+pub(super) fn device_name(text: &str) -> DeviceName {
+    must(DeviceName::new(text.to_owned()))
+}
+
 pub(super) fn new_user(username: &str) -> NewUser {
     NewUser {
         username: name(username),
@@ -32,6 +39,8 @@ pub(super) fn new_user(username: &str) -> NewUser {
         public_key: must(PublicKey::new(format!("public key of {username}"))),
         private_key: Some(must(PrivateKey::new(format!("private key of {username}")))),
         info: info(""),
+        device_name: device_name(&format!("first device of {username}")),
+        token: None,
         created_at: moment(0),
     }
 }
@@ -43,27 +52,90 @@ pub(super) struct Resident {
 }
 
 pub(super) async fn add(stores: &Stores, username: &str) -> Resident {
-    let user = must(must(stores.users.add(new_user(username)).await).ok_or("the name is taken"));
-    let credential = must(must(stores.users.credential(&user.username).await).ok_or("no credential"));
-    Resident { user, mailbox: credential.first_device }
+    let account = must(must(stores.users.add(new_user(username)).await).ok_or("the name is taken"));
+    Resident { user: account.user, mailbox: account.device.id }
 }
 
-/// Delivers from Bob, whoever that is, so many microseconds after the start.
-pub(super) async fn deliver(stores: &Stores, recipient: &str, text: &str, micros: i64) -> Option<Message> {
-    let message =
-        NewMessage { sender: name("bob"), recipient: name(recipient), contents: contents(text), now: moment(micros) };
-    must(stores.mailboxes.deliver(message).await)
+/// What is kept of the token of that number.
+pub(super) fn token(number: u8) -> TokenHash {
+    Token::from_random([number; 32]).hash()
 }
 
-pub(super) async fn read(stores: &Stores, mailbox: DeviceId, after: i64, limit: usize) -> Page {
-    must(stores.mailboxes.read(mailbox, SequenceNumber::new(after), limit).await)
+/// A login of a resident, as the device that it names or as a new one.
+pub(super) fn new_session(resident: &Resident, device: Option<DeviceId>, number: u8) -> NewSession {
+    NewSession {
+        user_id: resident.user.id,
+        password_hash: PasswordHash::new(format!("hash of {}", resident.user.username)),
+        device,
+        device_name: device_name("another device"),
+        token: token(number),
+        now: moment(0),
+    }
+}
+
+pub(super) async fn open(
+    stores: &Stores,
+    resident: &Resident,
+    device: Option<DeviceId>,
+    number: u8,
+) -> (Session, Device) {
+    match must(stores.sessions.open(new_session(resident, device, number)).await) {
+        Opening::Opened(session, device) => (session, device),
+        other => panic!("not opened: {other:?}"),
+    }
+}
+
+/// Adds a device to a resident, and gives its mailbox.
+pub(super) async fn add_device(stores: &Stores, resident: &Resident) -> DeviceId {
+    open(stores, resident, None, 200).await.1.id
+}
+
+/// More than any case fills.
+pub(super) const ROOM: Quota = Quota { messages: 10_000, bytes: 100_000_000 };
+/// How long what cases deliver waits, in seconds.
+pub(super) const TTL: u64 = 1000;
+
+/// A send from Bob, whoever that is, so many microseconds after the start.
+pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery {
+    let addressed = |(recipient, text): &(&str, &str)| Addressed { recipient: name(recipient), contents: contents(text) };
+    NewDelivery {
+        sender: name("bob"),
+        sender_device: DeviceId::new(4711),
+        recipients: recipients.iter().map(addressed).collect(),
+        now: moment(micros),
+        ttl_seconds: TTL,
+        quota: ROOM,
+        once: None,
+    }
+}
+
+/// Makes a send that has to be stored.
+pub(super) async fn store(stores: &Stores, delivery: NewDelivery) -> Receipt {
+    match must(stores.mailboxes.deliver(delivery).await) {
+        Delivery::Stored { receipt, .. } => receipt,
+        other => panic!("not stored: {other:?}"),
+    }
+}
+
+/// Delivers to one recipient so many microseconds after the start.
+pub(super) async fn deliver(stores: &Stores, recipient: &str, text: &str, micros: i64) -> Receipt {
+    store(stores, delivery(&[(recipient, text)], micros)).await
+}
+
+pub(super) async fn read(stores: &Stores, mailbox: DeviceId, after: i64, count: usize) -> Page {
+    let limit = PageLimit { count, bytes: usize::MAX };
+    must(stores.mailboxes.read(mailbox, SequenceNumber::new(after), limit, moment(0)).await)
 }
 
 pub(super) async fn read_all(stores: &Stores, mailbox: DeviceId) -> Page {
     read(stores, mailbox, 0, 10_000).await
 }
 
-pub(super) async fn acknowledge(stores: &Stores, mailbox: DeviceId, moment: Timestamp, limit: usize) -> u64 {
+pub(super) async fn acknowledge(stores: &Stores, mailbox: DeviceId, up_to: i64, limit: usize) -> Acknowledgement {
+    must(stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(up_to), limit).await)
+}
+
+pub(super) async fn acknowledge_before(stores: &Stores, mailbox: DeviceId, moment: Timestamp, limit: usize) -> u64 {
     must(stores.mailboxes.acknowledge_before(mailbox, moment, limit).await)
 }
 

@@ -85,7 +85,7 @@ pub(super) async fn acknowledging_deletes_exactly_what_is_older(stores: Stores) 
     for micros in [10, 20, 30, 40] {
         deliver(&stores, "alice", "hello", micros).await;
     }
-    assert_eq!(acknowledge(&stores, alice.mailbox, moment(30), 1000).await, 2);
+    assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(30), 1000).await, 2);
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3, 4]);
 }
 
@@ -95,12 +95,12 @@ pub(super) async fn acknowledging_again_deletes_nothing(stores: Stores) {
     for micros in [10, 20, 30] {
         deliver(&stores, "alice", "hello", micros).await;
     }
-    assert_eq!(acknowledge(&stores, alice.mailbox, moment(25), 1000).await, 2);
+    assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(25), 1000).await, 2);
     for earlier in [25, 15, 0] {
-        assert_eq!(acknowledge(&stores, alice.mailbox, moment(earlier), 1000).await, 0);
+        assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(earlier), 1000).await, 0);
     }
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3]);
-    assert_eq!(acknowledge(&stores, DeviceId::new(4711), moment(25), 1000).await, 0);
+    assert_eq!(acknowledge_before(&stores, DeviceId::new(4711), moment(25), 1000).await, 0);
 }
 
 pub(super) async fn acknowledging_stops_at_a_limit(stores: Stores) {
@@ -108,10 +108,10 @@ pub(super) async fn acknowledging_stops_at_a_limit(stores: Stores) {
     for _ in 0..5 {
         deliver(&stores, "alice", "hello", 0).await;
     }
-    assert_eq!(acknowledge(&stores, alice.mailbox, moment(1), 2).await, 2);
+    assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(1), 2).await, 2);
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3, 4, 5]);
-    assert_eq!(acknowledge(&stores, alice.mailbox, moment(1), 3).await, 3);
-    assert_eq!(acknowledge(&stores, alice.mailbox, moment(1), 3).await, 0);
+    assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(1), 3).await, 3);
+    assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(1), 3).await, 0);
 }
 
 pub(super) async fn acknowledging_all_deletes_all(stores: Stores) {
@@ -119,7 +119,7 @@ pub(super) async fn acknowledging_all_deletes_all(stores: Stores) {
     for micros in [10, 20, 30] {
         deliver(&stores, "alice", "hello", micros).await;
     }
-    assert_eq!(acknowledge(&stores, alice.mailbox, moment(i64::from(u32::MAX)), 1000).await, 3);
+    assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(i64::from(u32::MAX)), 1000).await, 3);
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn numbers_go_on_after_all_was_acknowledged(stores: Stores) {
     let alice = add(&stores, "alice").await;
     deliver(&stores, "alice", "one", 10).await;
     deliver(&stores, "alice", "two", 20).await;
-    assert_eq!(acknowledge(&stores, alice.mailbox, moment(30), 1000).await, 2);
+    assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(30), 1000).await, 2);
     deliver(&stores, "alice", "three", 30).await;
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3]);
 }
@@ -139,6 +139,6 @@ pub(super) async fn another_mailbox_is_not_acknowledged(stores: Stores) {
     let carol = add(&stores, "carol").await;
     deliver(&stores, "alice", "to alice", 0).await;
     deliver(&stores, "carol", "to carol", 0).await;
-    assert_eq!(acknowledge(&stores, alice.mailbox, moment(1), 1000).await, 1);
+    assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(1), 1000).await, 1);
     assert_eq!(numbers(&read_all(&stores, carol.mailbox).await), [1]);
 }

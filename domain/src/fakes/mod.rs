@@ -2,8 +2,10 @@
 
 mod clock;
 mod password_hasher;
+mod randomness;
 mod store;
 
 pub use clock::ManualClock;
 pub use password_hasher::PlainHasher;
+pub use randomness::CountingRandomness;
 pub use store::MemoryStore;

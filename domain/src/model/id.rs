@@ -29,6 +29,10 @@ id! {
     DeviceId
 }
 id! {
-    /// Names a message.
+    /// Names a session.
+    SessionId
+}
+id! {
+    /// Names a send: what it brings to each recipient has the same.
     MessageId
 }

@@ -1,19 +1,29 @@
 //! The types of the domain. A value that exists is valid.
 
+mod device;
+mod gap;
 mod id;
+mod idempotency;
+mod limits;
 mod message;
 mod opaque;
 mod password;
 mod sequence;
 mod timestamp;
+mod token;
 mod user;
 mod username;
 
-pub use id::{DeviceId, MessageId, UserId};
+pub use device::{Device, Session};
+pub use gap::{Gap, GapReason};
+pub use id::{DeviceId, MessageId, SessionId, UserId};
+pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError};
+pub use limits::{Limits, Quota};
 pub use message::{Envelope, Message};
-pub use opaque::{Contents, Info, PrivateKey, PublicKey, TooLong};
+pub use opaque::{Contents, DeviceName, Info, PrivateKey, PublicKey, TooLong};
 pub use password::{Password, PasswordError, PasswordHash};
 pub use sequence::SequenceNumber;
 pub use timestamp::Timestamp;
-pub use user::User;
+pub use token::{Token, TokenHash};
+pub use user::{User, Version};
 pub use username::{Username, UsernameError};

@@ -13,16 +13,16 @@ pub struct TooLong {
 }
 
 macro_rules! opaque {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $kib:literal KiB) => {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $max:literal) => {
         $(#[$doc])*
         ///
-        #[doc = concat!("Any text of up to ", $kib, " KiB of UTF-8. Its `Debug` form hides it.")]
+        /// Any text of up to [`Self::MAX_BYTES`] bytes of UTF-8. Its `Debug` form hides it.
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name(String);
 
         impl $name {
             /// The most bytes that it takes, as UTF-8.
-            pub const MAX_BYTES: usize = $kib * 1024;
+            pub const MAX_BYTES: usize = $max;
 
             /// Takes a text.
             ///
@@ -57,19 +57,24 @@ macro_rules! opaque {
 
 opaque! {
     /// What others encrypt for a user with.
-    PublicKey, "public_key", 16 KiB
+    PublicKey, "public_key", 16_384
 }
 opaque! {
     /// A user's private key as its client encrypted it; a part of the vault.
-    PrivateKey, "private_key", 64 KiB
+    PrivateKey, "private_key", 65_536
 }
 opaque! {
     /// Whatever a user's client keeps for itself; a part of the vault.
-    Info, "info", 64 KiB
+    Info, "info", 65_536
 }
 opaque! {
     /// What a message carries: ciphertext that the server never reads.
-    Contents, "contents", 64 KiB
+    Contents, "contents", 65_536
+}
+
+opaque! {
+    /// What a user calls a device.
+    DeviceName, "device_name", 128
 }
 
 #[cfg(test)]

@@ -19,6 +19,11 @@ impl SequenceNumber {
 
     /// The place after this one.
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The place before this one.
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 }

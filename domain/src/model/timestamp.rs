@@ -33,6 +33,18 @@ impl Timestamp {
         Self::from_seconds(self.seconds().saturating_add(1))
     }
 
+    /// The moment so many seconds later.
+    pub fn plus_seconds(self, seconds: u64) -> Self {
+        let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(MICROS_PER_SECOND);
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// The moment so many seconds earlier.
+    pub fn minus_seconds(self, seconds: u64) -> Self {
+        let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(MICROS_PER_SECOND);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// The start of the Unix second that this moment lies in.
     pub fn floor_to_second(self) -> Self {
         Self::from_seconds(self.seconds())

@@ -13,4 +13,30 @@ pub struct User {
     pub private_key: Option<PrivateKey>,
     /// Vault: whatever the client keeps for itself.
     pub info: Info,
+    /// Counts the changes of the key and the vault.
+    pub version: Version,
+}
+
+/// Counts the changes of something, so that nobody overwrites what they have not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version(i64);
+
+impl Version {
+    /// What was never changed.
+    pub const FIRST: Self = Self(1);
+
+    /// Takes the version as a store or a client has it.
+    pub fn new(value: i64) -> Self {
+        Self(value)
+    }
+
+    /// The version as a number.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The version after this one.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }

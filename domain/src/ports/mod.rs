@@ -5,27 +5,51 @@
 //! the `contract` module checks it.
 
 mod clock;
+mod devices;
 mod error;
 mod mailboxes;
 mod password_hasher;
+mod randomness;
+mod sessions;
 mod users;
+mod wakeups;
 
 use std::sync::Arc;
 
 pub use clock::Clock;
+pub use devices::{DeviceDeletion, Devices};
 pub use error::PortError;
-pub use mailboxes::{Mailboxes, NewMessage, Page};
+pub use mailboxes::{
+    Acknowledgement, Addressed, Delivery, Mailboxes, NewDelivery, Page, PageLimit, Receipt, Undelivered,
+};
 pub use password_hasher::PasswordHasher;
-pub use users::{Credential, NewUser, Users};
+pub use randomness::Randomness;
+pub use sessions::{MAX_DEVICES, MAX_SESSIONS, NewSession, Opening, SessionOwner, Sessions};
+pub use users::{Credential, NewAccount, NewUser, UserChange, UserUpdate, Users};
+pub use wakeups::{Subscription, Wakeups};
 
 #[cfg(test)]
-pub(crate) use {clock::MockClock, mailboxes::MockMailboxes, password_hasher::MockPasswordHasher, users::MockUsers};
+pub(crate) use {
+    clock::MockClock,
+    mailboxes::MockMailboxes,
+    password_hasher::MockPasswordHasher,
+    randomness::MockRandomness,
+    sessions::MockSessions,
+    users::MockUsers,
+    wakeups::{MockSubscription, MockWakeups},
+};
 
 /// The ports that one database implements together.
 #[derive(Clone)]
 pub struct Stores {
-    /// The users and their devices.
+    /// The users.
     pub users: Arc<dyn Users>,
+    /// Their devices.
+    pub devices: Arc<dyn Devices>,
+    /// The logins of the devices.
+    pub sessions: Arc<dyn Sessions>,
     /// The mailboxes and what is in them.
     pub mailboxes: Arc<dyn Mailboxes>,
+    /// Who waits for something to come into a mailbox.
+    pub wakeups: Arc<dyn Wakeups>,
 }

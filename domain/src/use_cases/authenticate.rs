@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::model::{DeviceId, Password, UserId, Username};
-use crate::ports::{PasswordHasher, PortError, Users};
+use crate::ports::{Credential, PasswordHasher, PortError, Users};
 
 /// Checks a username and password.
 pub struct Authenticate {
@@ -44,21 +44,30 @@ impl Authenticate {
     ///
     /// Where it is wrong, or a port fails.
     pub async fn execute(&self, username: Option<&Username>, password: &Password) -> Result<Caller, AuthenticateError> {
-        let credential = match username {
-            Some(username) => self.users.credential(username).await?,
-            None => None,
-        };
-        let hash = credential.as_ref().map(|credential| &credential.password_hash);
-        let verified = self.hasher.verify(password, hash).await?;
-        match credential {
-            Some(credential) if verified => Ok(Caller {
-                user_id: credential.user_id,
-                username: credential.username,
-                device: credential.first_device,
-            }),
-            _ => Err(AuthenticateError::Denied),
-        }
+        let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, password).await?;
+        let credential = credential.ok_or(AuthenticateError::Denied)?;
+        Ok(Caller {
+            user_id: credential.user_id,
+            username: credential.username,
+            device: credential.first_device,
+        })
     }
+}
+
+/// The credential of a username, where the password is its own. An unknown name takes as long as a wrong password.
+pub(super) async fn verify(
+    users: &dyn Users,
+    hasher: &dyn PasswordHasher,
+    username: Option<&Username>,
+    password: &Password,
+) -> Result<Option<Credential>, PortError> {
+    let credential = match username {
+        Some(username) => users.credential(username).await?,
+        None => None,
+    };
+    let hash = credential.as_ref().map(|credential| &credential.password_hash);
+    let verified = hasher.verify(password, hash).await?;
+    Ok(credential.filter(|_| verified))
 }
 
 #[cfg(test)]

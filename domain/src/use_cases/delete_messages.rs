@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::Caller;
+use super::tidy_up::BATCH;
 use crate::model::Timestamp;
 use crate::ports::{Mailboxes, PortError};
 
@@ -10,9 +11,6 @@ pub struct DeleteMessages {
 }
 
 impl DeleteMessages {
-    /// The most that one step deletes, so that whoever deletes a great many holds up others for moments only.
-    pub const BATCH: usize = 1000;
-
     /// Works on this port.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
@@ -28,9 +26,9 @@ impl DeleteMessages {
         let until = Timestamp::from_seconds(until_seconds);
         let mut deleted = 0;
         loop {
-            let batch = self.mailboxes.acknowledge_before(caller.device, until, Self::BATCH).await?;
+            let batch = self.mailboxes.acknowledge_before(caller.device, until, BATCH).await?;
             deleted += batch;
-            if batch < Self::BATCH as u64 {
+            if batch < BATCH as u64 {
                 return Ok(deleted);
             }
         }

@@ -1,17 +1,43 @@
 //! What a client can ask for, one file each. Every door of the API leads here.
 
+mod acknowledge;
 mod authenticate;
+mod change_password;
+mod check_token;
+mod delete_device;
 mod delete_messages;
+mod delete_user;
+mod end_session;
 mod find_user;
+mod list_devices;
+mod list_sessions;
+mod log_in;
 mod poll_messages;
+mod read_mailbox;
 mod register_user;
+mod search_users;
 mod send_message;
+mod tidy_up;
 mod update_user;
 
+use self::tidy_up::purge;
+
+pub use acknowledge::{Acknowledge, AcknowledgeError};
 pub use authenticate::{Authenticate, AuthenticateError, Caller};
+pub use change_password::{ChangePassword, ChangePasswordError};
+pub use check_token::{CheckToken, SessionCaller};
+pub use delete_device::DeleteDevice;
 pub use delete_messages::DeleteMessages;
+pub use delete_user::DeleteUser;
+pub use end_session::EndSession;
 pub use find_user::FindUser;
+pub use list_devices::ListDevices;
+pub use list_sessions::ListSessions;
+pub use log_in::{LogIn, LogInError, LoggedIn, Login};
 pub use poll_messages::{Poll, PollMessages};
-pub use register_user::{RegisterUser, RegisterUserError, Registration};
-pub use send_message::{SendMessage, SendMessageError};
+pub use read_mailbox::{ReadMailbox, ReadMailboxError};
+pub use register_user::{RegisterUser, RegisterUserError, Registered, Registration};
+pub use search_users::{FoundUsers, SearchUsers, SearchUsersError};
+pub use send_message::{Outgoing, SendMessage, SendMessageError, Sent};
+pub use tidy_up::TidyUp;
 pub use update_user::{UpdateUser, UpdateUserError};

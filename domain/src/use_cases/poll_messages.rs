@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Caller;
 use crate::model::{DeviceId, Envelope, Message, SequenceNumber, Timestamp};
-use crate::ports::{Clock, Mailboxes, Page, PortError};
+use crate::ports::{Clock, Mailboxes, Page, PageLimit, PortError};
 
 /// Reads pending messages; the first half of the classic API's way to read.
 ///
@@ -26,6 +26,8 @@ pub struct Poll {
 impl PollMessages {
     /// The most messages of an answer, unless one second holds more.
     pub const LIMIT: usize = 100;
+    /// The most bytes of contents of an answer, unless one second holds more.
+    pub const MAX_BYTES: usize = 1024 * 1024;
 
     /// Works on these ports.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
@@ -52,14 +54,19 @@ impl PollMessages {
 
     /// Reads one envelope more than an answer takes, to see where the answer may end.
     async fn read(&self, mailbox: DeviceId) -> Result<Page, PortError> {
-        self.mailboxes.read(mailbox, SequenceNumber::ZERO, Self::LIMIT + 1).await
+        self.read_after(mailbox, SequenceNumber::ZERO).await
+    }
+
+    async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<Page, PortError> {
+        let limit = PageLimit { count: Self::LIMIT + 1, bytes: Self::MAX_BYTES };
+        self.mailboxes.read(mailbox, after, limit, self.clock.now()).await
     }
 
     /// Ends the answer where a second ends, so that it is complete up to its `query_time`.
     async fn cut(&self, mailbox: DeviceId, page: Page) -> Result<Poll, PortError> {
-        let Page { not_before, mut envelopes, .. } = page;
+        let Page { not_before, mut envelopes, has_more, .. } = page;
         let closed = not_before.floor_to_second();
-        let next = envelopes.get(Self::LIMIT).map(sent_at);
+        let next = if has_more || envelopes.len() > Self::LIMIT { envelopes.last().map(sent_at) } else { None };
         let first = envelopes.first().map(sent_at);
         let (Some(first), Some(next)) = (first, next.filter(|next| *next < closed)) else {
             envelopes.truncate(Self::LIMIT);
@@ -79,7 +86,7 @@ impl PollMessages {
     /// Completes what one second holds.
     async fn read_on(&self, mailbox: DeviceId, envelopes: &mut Vec<Envelope>, end: Timestamp) -> Result<(), PortError> {
         while let Some(last) = envelopes.last().filter(|last| sent_at(last) < end) {
-            let more = self.mailboxes.read(mailbox, last.sequence, Self::LIMIT).await?.envelopes;
+            let more = self.read_after(mailbox, last.sequence).await?.envelopes;
             if more.is_empty() {
                 break;
             }
@@ -131,14 +138,18 @@ mod tests {
         let message = Message {
             id: MessageId::new(1),
             sender: Username::new("bob").unwrap(),
+            sender_device: None,
             recipient: alice,
             contents: Contents::new("hello".to_owned()).unwrap(),
             sent_at: Timestamp::from_seconds(NOW - 10),
+            expires_at: Timestamp::from_seconds(NOW + 10),
         };
         Page {
             not_before: Timestamp::from_seconds(NOW - 10),
             closed_at: Timestamp::from_seconds(NOW - 20),
             envelopes: vec![Envelope { sequence: SequenceNumber::new(1), message }],
+            last: SequenceNumber::new(1),
+            ..Page::EMPTY
         }
     }
 
@@ -153,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_cannot_be_written_is_read_and_nothing_can_be_deleted_that_may_still_grow() {
         let mut mailboxes = MockMailboxes::new();
-        mailboxes.expect_read().times(1).returning(|_, _, _| Ok(page()));
+        mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(page()));
         mailboxes.expect_close_before().times(1).returning(|_, _, _| Err(PortError::unavailable("disk full")));
         let poll = poll(mailboxes).await.unwrap();
         assert_eq!(poll.messages.len(), 1);
@@ -163,14 +174,14 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_cannot_be_read_is_an_error() {
         let mut mailboxes = MockMailboxes::new();
-        mailboxes.expect_read().returning(|_, _, _| Err(PortError::unavailable("gone")));
+        mailboxes.expect_read().returning(|_, _, _, _| Err(PortError::unavailable("gone")));
         assert!(poll(mailboxes).await.is_err());
     }
 
     #[tokio::test]
     async fn polling_an_empty_mailbox_writes_nothing() {
         let mut mailboxes = MockMailboxes::new();
-        mailboxes.expect_read().times(1).returning(|_, _, _| Ok(Page { envelopes: Vec::new(), ..page() }));
+        mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(Page { envelopes: Vec::new(), ..page() }));
         mailboxes.expect_close_before().never();
         assert_eq!(poll(mailboxes).await.unwrap().messages, []);
     }

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use crate::model::{Info, Password, PrivateKey, PublicKey, User, Username};
-use crate::ports::{Clock, NewUser, PasswordHasher, PortError, Users};
+use crate::model::{Device, DeviceName, Info, Password, PrivateKey, PublicKey, Session, Token, User, Username};
+use crate::ports::{Clock, NewUser, PasswordHasher, PortError, Randomness, Users};
 
 /// Registers a user.
 pub struct RegisterUser {
     users: Arc<dyn Users>,
     hasher: Arc<dyn PasswordHasher>,
+    randomness: Arc<dyn Randomness>,
     clock: Arc<dyn Clock>,
 }
 
@@ -23,6 +24,21 @@ pub struct Registration {
     pub private_key: Option<PrivateKey>,
     /// Whatever the client keeps for itself.
     pub info: Info,
+    /// What its first device is called.
+    pub device_name: DeviceName,
+    /// Whether it wants a session on that device.
+    pub log_in: bool,
+}
+
+/// A user that was registered.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// The user.
+    pub user: User,
+    /// Its first device.
+    pub device: Device,
+    /// Its first session and the token of that, where it wanted one.
+    pub login: Option<(Session, Token)>,
 }
 
 /// Why nobody was registered.
@@ -38,38 +54,47 @@ pub enum RegisterUserError {
 
 impl RegisterUser {
     /// Works on these ports.
-    pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>, clock: Arc<dyn Clock>) -> Self {
-        Self { users, hasher, clock }
+    pub fn new(
+        users: Arc<dyn Users>,
+        hasher: Arc<dyn PasswordHasher>,
+        randomness: Arc<dyn Randomness>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { users, hasher, randomness, clock }
     }
 
-    /// Registers a user with a first device and its empty mailbox.
+    /// Registers a user with a first device and its empty mailbox, and opens a session on it where that is wanted.
     ///
     /// # Errors
     ///
     /// Where the name is taken, or a port fails.
-    pub async fn execute(&self, registration: Registration) -> Result<User, RegisterUserError> {
+    pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
         // Asked before hashing too, so that a taken name costs no hash.
         if self.users.find(&registration.username).await?.is_some() {
             return Err(RegisterUserError::UsernameTaken);
         }
         let password_hash = self.hasher.hash(&registration.password).await?;
+        let token = if registration.log_in { Some(Token::from_random(self.randomness.bits()?)) } else { None };
         let user = NewUser {
             username: registration.username,
             password_hash,
             public_key: registration.public_key,
             private_key: registration.private_key,
             info: registration.info,
+            device_name: registration.device_name,
+            token: token.as_ref().map(Token::hash),
             created_at: self.clock.now(),
         };
-        self.users.add(user).await?.ok_or(RegisterUserError::UsernameTaken)
+        let account = self.users.add(user).await?.ok_or(RegisterUserError::UsernameTaken)?;
+        Ok(Registered { user: account.user, device: account.device, login: account.session.zip(token) })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PasswordHash, Timestamp, UserId};
-    use crate::ports::{MockClock, MockPasswordHasher, MockUsers};
+    use crate::model::{PasswordHash, Timestamp, UserId, Version};
+    use crate::ports::{MockClock, MockPasswordHasher, MockRandomness, MockUsers};
 
     fn registration() -> Registration {
         Registration {
@@ -78,7 +103,17 @@ mod tests {
             public_key: PublicKey::new("key".to_owned()).unwrap(),
             private_key: None,
             info: Info::new(String::new()).unwrap(),
+            device_name: DeviceName::new(String::new()).unwrap(),
+            log_in: true,
         }
+    }
+
+    fn register(users: MockUsers, hasher: MockPasswordHasher) -> RegisterUser {
+        let mut randomness = MockRandomness::new();
+        randomness.expect_bits().returning(|| Ok([7; 32]));
+        let mut clock = MockClock::new();
+        clock.expect_now().returning(|| Timestamp::from_seconds(1));
+        RegisterUser::new(Arc::new(users), Arc::new(hasher), Arc::new(randomness), Arc::new(clock))
     }
 
     fn user(registration: Registration) -> User {
@@ -88,6 +123,7 @@ mod tests {
             public_key: registration.public_key,
             private_key: None,
             info: registration.info,
+            version: Version::FIRST,
         }
     }
 
@@ -95,10 +131,7 @@ mod tests {
     async fn a_taken_name_costs_no_hash() {
         let mut users = MockUsers::new();
         users.expect_find().returning(|_| Ok(Some(user(registration()))));
-        let register =
-            RegisterUser::new(Arc::new(users), Arc::new(MockPasswordHasher::new()), Arc::new(MockClock::new()));
-
-        let refused = register.execute(registration()).await;
+        let refused = register(users, MockPasswordHasher::new()).execute(registration()).await;
         assert!(matches!(refused, Err(RegisterUserError::UsernameTaken)));
     }
 
@@ -109,11 +142,7 @@ mod tests {
         users.expect_add().times(1).returning(|_| Ok(None));
         let mut hasher = MockPasswordHasher::new();
         hasher.expect_hash().returning(|_| Ok(PasswordHash::new("hash".to_owned())));
-        let mut clock = MockClock::new();
-        clock.expect_now().returning(|| Timestamp::from_seconds(1));
-        let register = RegisterUser::new(Arc::new(users), Arc::new(hasher), Arc::new(clock));
-
-        let refused = register.execute(registration()).await;
+        let refused = register(users, hasher).execute(registration()).await;
         assert!(matches!(refused, Err(RegisterUserError::UsernameTaken)));
     }
 
@@ -124,9 +153,7 @@ mod tests {
         users.expect_add().never();
         let mut hasher = MockPasswordHasher::new();
         hasher.expect_hash().returning(|_| Err(PortError::fault("no memory")));
-        let register = RegisterUser::new(Arc::new(users), Arc::new(hasher), Arc::new(MockClock::new()));
-
-        let failed = register.execute(registration()).await;
+        let failed = register(users, hasher).execute(registration()).await;
         assert!(matches!(failed, Err(RegisterUserError::Port(PortError::Fault(_)))));
     }
 }

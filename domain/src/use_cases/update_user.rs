@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use super::Caller;
-use crate::model::{Info, User};
-use crate::ports::{PortError, Users};
+use crate::model::{User, Version};
+use crate::ports::{PortError, UserChange, UserUpdate, Users};
 
-/// Changes what a user's vault holds.
+/// Changes the caller's public key and vault.
 pub struct UpdateUser {
     users: Arc<dyn Users>,
 }
@@ -12,6 +12,9 @@ pub struct UpdateUser {
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateUserError {
+    /// The user has changed since the caller saw it.
+    #[error("the user has changed since: get it, and change what it is now")]
+    OtherVersion,
     /// The user was deleted after it was authenticated.
     #[error("the user is gone")]
     Gone,
@@ -26,12 +29,21 @@ impl UpdateUser {
         Self { users }
     }
 
-    /// Replaces the caller's info, and gives the user as it is then.
+    /// Makes a change, only to the expected version where one is given, and gives the user as it is then.
     ///
     /// # Errors
     ///
-    /// Where the user is gone, or the port fails.
-    pub async fn execute(&self, caller: &Caller, info: Info) -> Result<User, UpdateUserError> {
-        self.users.set_info(caller.user_id, info).await?.ok_or(UpdateUserError::Gone)
+    /// Where the user has another version or is gone, or the port fails.
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        change: UserChange,
+        expected: Option<Version>,
+    ) -> Result<User, UpdateUserError> {
+        match self.users.update(caller.user_id, change, expected).await? {
+            UserUpdate::Made(user) => Ok(user),
+            UserUpdate::OtherVersion => Err(UpdateUserError::OtherVersion),
+            UserUpdate::Gone => Err(UpdateUserError::Gone),
+        }
     }
 }

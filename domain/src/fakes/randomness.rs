@@ -1,0 +1,15 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::ports::{PortError, Randomness};
+
+/// Bits that differ each time, and that everybody can guess. For tests alone.
+#[derive(Debug, Default)]
+pub struct CountingRandomness(AtomicU64);
+
+impl Randomness for CountingRandomness {
+    fn bits(&self) -> Result<[u8; 32], PortError> {
+        let mut bits = [0; 32];
+        bits[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+        Ok(bits)
+    }
+}

@@ -1,0 +1,30 @@
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::model::{Device, DeviceId, UserId};
+use crate::ports::{DeviceDeletion, Devices, PortError};
+
+#[async_trait]
+impl Devices for MemoryStore {
+    async fn list(&self, user: UserId) -> Result<Vec<Device>, PortError> {
+        Ok(self.state().account_of(user).map(|account| account.devices.clone()).unwrap_or_default())
+    }
+
+    async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeviceDeletion, PortError> {
+        let mut state = self.state();
+        let Some(account) = state.account_of(user) else {
+            return Ok(DeviceDeletion::NotFound);
+        };
+        let Some(place) = account.devices.iter().position(|own| own.id == device) else {
+            return Ok(DeviceDeletion::NotFound);
+        };
+        if account.devices.len() == 1 {
+            return Ok(DeviceDeletion::Last);
+        }
+        account.devices.remove(place);
+        account.sessions.retain(|(session, _)| session.device != device);
+        state.delete_device(device);
+        self.wakeups.wake([device].into_iter());
+        Ok(DeviceDeletion::Deleted)
+    }
+}

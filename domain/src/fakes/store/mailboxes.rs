@@ -1,0 +1,210 @@
+use async_trait::async_trait;
+
+use super::{Mailbox, MemoryStore, Remembered, State};
+use crate::model::{DeviceId, Envelope, Gap, Message, MessageId, Quota, SequenceNumber, Timestamp};
+use crate::ports::{
+    Acknowledgement, Delivery, Mailboxes, NewDelivery, Page, PageLimit, PortError, Receipt, Undelivered,
+};
+
+#[async_trait]
+impl Mailboxes for MemoryStore {
+    async fn deliver(&self, new: NewDelivery) -> Result<Delivery, PortError> {
+        let state = &mut *self.state();
+        let key = new.once.as_ref().map(|(key, _)| (new.sender_device, key.as_str().to_owned()));
+        if let (Some(known), Some((_, fingerprint))) = (key.as_ref().and_then(|key| state.keys.get(key)), &new.once) {
+            return Ok(match known.fingerprint == *fingerprint {
+                true => Delivery::Repeated(known.receipt.clone()),
+                false => Delivery::KeyReused,
+            });
+        }
+        let nobody = new.recipients.iter().map(|to| &to.recipient).filter(|name| state.account(name).is_none());
+        let nobody: Vec<_> = nobody.cloned().collect();
+        if !nobody.is_empty() {
+            return Ok(Delivery::NoSuchRecipients(nobody));
+        }
+
+        let (recipients, messages) = state.address(&new);
+        let stamps = messages.iter().map(|(device, _)| state.mailboxes[device].not_before);
+        let sent_at = stamps.fold(new.now, Timestamp::max);
+        let (mut undelivered, mut placed) = (Vec::new(), Vec::new());
+        for (device, mut message) in messages {
+            message.sent_at = sent_at;
+            message.expires_at = sent_at.plus_seconds(new.ttl_seconds);
+            let Some(mailbox) = state.mailboxes.get_mut(&device) else { continue };
+            mailbox.last = mailbox.last.next();
+            mailbox.not_before = sent_at;
+            if mailbox.has_room(&message, new.quota) {
+                mailbox.envelopes.insert(mailbox.last, message);
+                placed.push(device);
+            } else {
+                mailbox.refused.push(mailbox.last);
+                undelivered.push(Undelivered { recipient: message.recipient, device });
+            }
+        }
+        if placed.is_empty() {
+            return Ok(Delivery::AllFull);
+        }
+        undelivered.sort_by_key(|undelivered| undelivered.device);
+        let receipt = Receipt { id: MessageId::new(state.last_message), sent_at, undelivered };
+        if let (Some(key), Some((_, fingerprint))) = (key, new.once) {
+            state.keys.insert(key, Remembered { fingerprint, receipt: receipt.clone() });
+        }
+        self.wakeups.wake(placed.into_iter());
+        Ok(Delivery::Stored { receipt, recipients })
+    }
+
+    async fn read(
+        &self,
+        mailbox: DeviceId,
+        after: SequenceNumber,
+        limit: PageLimit,
+        now: Timestamp,
+    ) -> Result<Page, PortError> {
+        let state = self.state();
+        let Some(mailbox) = state.mailboxes.get(&mailbox) else {
+            return Ok(Page::EMPTY);
+        };
+        let live = mailbox.envelopes.range(after.next()..).filter(|(_, message)| message.expires_at > now);
+        let mut live = live.peekable();
+        let (mut envelopes, mut bytes) = (Vec::new(), 0);
+        while let Some((sequence, message)) = live.peek() {
+            bytes += message.contents.as_str().len();
+            if envelopes.len() == limit.count || (!envelopes.is_empty() && bytes > limit.bytes) {
+                break;
+            }
+            envelopes.push(Envelope { sequence: **sequence, message: (*message).clone() });
+            live.next();
+        }
+        let mut page = Page {
+            acknowledged: mailbox.acknowledged,
+            last: mailbox.last,
+            not_before: mailbox.not_before,
+            closed_at: mailbox.closed_at,
+            envelopes,
+            gaps: Vec::new(),
+            has_more: live.peek().is_some(),
+        };
+        let refused: Vec<_> = mailbox.refused.iter().map(|number| (*number, *number)).collect();
+        let present = page.envelopes.iter().map(|envelope| envelope.sequence);
+        page.gaps = Gap::between(after.max(page.acknowledged), page.up_to(), present, &refused);
+        Ok(page)
+    }
+
+    async fn acknowledge(
+        &self,
+        mailbox: DeviceId,
+        up_to: SequenceNumber,
+        limit: usize,
+    ) -> Result<Acknowledgement, PortError> {
+        let mut state = self.state();
+        let Some(mailbox) = state.mailboxes.get_mut(&mailbox) else {
+            return Ok(Acknowledgement::Beyond(SequenceNumber::ZERO));
+        };
+        if up_to > mailbox.last {
+            return Ok(Acknowledgement::Beyond(mailbox.last));
+        }
+        let mut due = mailbox.envelopes.range(..=up_to).map(|(sequence, _)| *sequence);
+        let reached = match due.clone().nth(limit) {
+            Some(_) => due.nth(limit - 1).unwrap_or(up_to),
+            None => up_to,
+        };
+        mailbox.acknowledge(reached);
+        Ok(Acknowledgement::UpTo(mailbox.acknowledged))
+    }
+
+    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
+        if let Some(mailbox) = self.state().mailboxes.get_mut(&mailbox)
+            && mailbox.not_before < moment
+        {
+            mailbox.not_before = moment;
+            mailbox.closed_at = now;
+        }
+        Ok(())
+    }
+
+    async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError> {
+        let mut state = self.state();
+        let Some(mailbox) = state.mailboxes.get_mut(&mailbox) else {
+            return Ok(0);
+        };
+        let older = mailbox.envelopes.iter().take_while(|(_, message)| message.sent_at < moment);
+        let older: Vec<_> = older.take(limit).map(|(sequence, _)| *sequence).collect();
+        if let Some(last) = older.last() {
+            mailbox.acknowledge(*last);
+        }
+        Ok(older.len() as u64)
+    }
+
+    async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
+        let mut state = self.state();
+        let messages = state.mailboxes.values().flat_map(|mailbox| mailbox.envelopes.values());
+        let mut expired: Vec<_> = messages.filter(|message| message.expires_at <= now).map(identity).collect();
+        expired.sort_unstable();
+        expired.dedup();
+        expired.truncate(limit);
+        for mailbox in state.mailboxes.values_mut() {
+            mailbox.envelopes.retain(|_, message| expired.binary_search(&identity(message)).is_err());
+        }
+        Ok(expired.len() as u64)
+    }
+
+    async fn purge(&self, _: usize) -> Result<u64, PortError> {
+        // A mailbox goes with all that is in it.
+        Ok(0)
+    }
+
+    async fn forget_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
+        let mut state = self.state();
+        let old = state.keys.iter().filter(|(_, known)| known.receipt.sent_at < before);
+        let old: Vec<_> = old.map(|(key, _)| key.clone()).take(limit).collect();
+        for key in &old {
+            state.keys.remove(key);
+        }
+        Ok(old.len() as u64)
+    }
+}
+
+/// What a send brings to one recipient is one message, in however many mailboxes.
+fn identity(message: &Message) -> (MessageId, String) {
+    (message.id, message.recipient.key())
+}
+
+impl State {
+    /// The recipients' names as registered, and what goes into which mailbox.
+    fn address(&mut self, new: &NewDelivery) -> (Vec<crate::model::Username>, Vec<(DeviceId, Message)>) {
+        self.last_message += 1;
+        let id = MessageId::new(self.last_message);
+        let (mut recipients, mut messages) = (Vec::new(), Vec::new());
+        for addressed in &new.recipients {
+            let Some(account) = self.account(&addressed.recipient) else { continue };
+            let recipient = account.user.username.clone();
+            for device in &account.devices {
+                let message = Message {
+                    id,
+                    sender: new.sender.clone(),
+                    sender_device: Some(new.sender_device),
+                    recipient: recipient.clone(),
+                    contents: addressed.contents.clone(),
+                    sent_at: new.now,
+                    expires_at: new.now,
+                };
+                messages.push((device.id, message));
+            }
+            recipients.push(recipient);
+        }
+        (recipients, messages)
+    }
+}
+
+impl Mailbox {
+    fn has_room(&self, message: &Message, quota: Quota) -> bool {
+        let sizes = self.envelopes.values().chain([message]).map(|message| message.contents.as_str().len() as u64);
+        (self.envelopes.len() as u64) < quota.messages && sizes.sum::<u64>() <= quota.bytes
+    }
+
+    fn acknowledge(&mut self, up_to: SequenceNumber) {
+        self.acknowledged = self.acknowledged.max(up_to);
+        self.envelopes.retain(|sequence, _| *sequence > up_to);
+        self.refused.retain(|sequence| *sequence > up_to);
+    }
+}

@@ -1,0 +1,115 @@
+//! All ports of a database, in memory.
+
+mod devices;
+mod mailboxes;
+mod sessions;
+mod users;
+mod wakeups;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use self::wakeups::MemoryWakeups;
+use crate::model::{
+    Device, DeviceId, DeviceName, Fingerprint, Message, PasswordHash, SequenceNumber, Session, SessionId, Timestamp,
+    TokenHash, User, UserId, Username,
+};
+use crate::ports::{Receipt, Stores};
+
+/// Users, devices, sessions and mailboxes in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+    wakeups: MemoryWakeups,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    accounts: Vec<Account>,
+    retired: HashSet<String>,
+    mailboxes: HashMap<DeviceId, Mailbox>,
+    keys: HashMap<(DeviceId, String), Remembered>,
+    last_user: i64,
+    last_device: i64,
+    last_session: i64,
+    last_message: i64,
+}
+
+#[derive(Debug)]
+struct Account {
+    user: User,
+    password_hash: PasswordHash,
+    devices: Vec<Device>,
+    sessions: Vec<(Session, TokenHash)>,
+}
+
+#[derive(Debug)]
+struct Mailbox {
+    last: SequenceNumber,
+    acknowledged: SequenceNumber,
+    not_before: Timestamp,
+    closed_at: Timestamp,
+    envelopes: BTreeMap<SequenceNumber, Message>,
+    refused: Vec<SequenceNumber>,
+}
+
+/// A send that happens once.
+#[derive(Debug)]
+struct Remembered {
+    fingerprint: Fingerprint,
+    receipt: Receipt,
+}
+
+impl MemoryStore {
+    /// An empty store, as the ports.
+    pub fn stores() -> Stores {
+        let store = Arc::new(Self::default());
+        Stores {
+            users: store.clone(),
+            devices: store.clone(),
+            sessions: store.clone(),
+            wakeups: Arc::new(store.wakeups.clone()),
+            mailboxes: store,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A step that panicked has failed its test already.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn account(&self, username: &Username) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.user.username.is_same_as(username))
+    }
+
+    fn account_of(&mut self, id: UserId) -> Option<&mut Account> {
+        self.accounts.iter_mut().find(|account| account.user.id == id)
+    }
+
+    fn add_device(&mut self, name: DeviceName, now: Timestamp) -> Device {
+        self.last_device += 1;
+        let device = Device { id: DeviceId::new(self.last_device), name, created_at: now };
+        let mailbox = Mailbox {
+            last: SequenceNumber::ZERO,
+            acknowledged: SequenceNumber::ZERO,
+            not_before: now,
+            closed_at: now,
+            envelopes: BTreeMap::new(),
+            refused: Vec::new(),
+        };
+        self.mailboxes.insert(device.id, mailbox);
+        device
+    }
+
+    fn add_session(&mut self, device: DeviceId, now: Timestamp) -> Session {
+        self.last_session += 1;
+        Session { id: SessionId::new(self.last_session), device, created_at: now }
+    }
+
+    fn delete_device(&mut self, device: DeviceId) {
+        self.mailboxes.remove(&device);
+        self.keys.retain(|(owner, _), _| *owner != device);
+    }
+}

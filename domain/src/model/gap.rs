@@ -1,0 +1,97 @@
+use super::SequenceNumber;
+
+/// Sequence numbers whose envelopes are gone unread (D7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The first of them.
+    pub first: SequenceNumber,
+    /// The last of them.
+    pub last: SequenceNumber,
+    /// Why they are gone.
+    pub reason: GapReason,
+}
+
+/// Why an envelope is gone unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GapReason {
+    /// Its time was up.
+    Expired,
+    /// The mailbox was full when it came.
+    MailboxFull,
+}
+
+impl Gap {
+    /// The gaps among the numbers above `after` up to `up_to`, of which `present` are there, in order, and the ranges of
+    /// `refused` met a full mailbox. A number that is neither has expired: there is no other way to go unread.
+    pub fn between(
+        after: SequenceNumber,
+        up_to: SequenceNumber,
+        present: impl Iterator<Item = SequenceNumber>,
+        refused: &[(SequenceNumber, SequenceNumber)],
+    ) -> Vec<Self> {
+        let mut gaps: Vec<Self> = Vec::new();
+        let mut next = after.next();
+        for there in present.chain([up_to.next()]) {
+            while next < there {
+                let range = refused.iter().find(|(first, last)| (*first..=*last).contains(&next));
+                let reason = if range.is_some() { GapReason::MailboxFull } else { GapReason::Expired };
+                // As far as the reason is the same.
+                let beyond = match range {
+                    Some((_, last)) => last.next(),
+                    None => refused.iter().map(|(first, _)| *first).filter(|first| *first > next).min().unwrap_or(there),
+                };
+                let beyond = beyond.min(there);
+                match gaps.last_mut() {
+                    Some(gap) if gap.reason == reason && gap.last.next() == next => gap.last = beyond.previous(),
+                    _ => gaps.push(Self { first: next, last: beyond.previous(), reason }),
+                }
+                next = beyond;
+            }
+            next = there.next();
+        }
+        gaps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn number(value: i64) -> SequenceNumber {
+        SequenceNumber::new(value)
+    }
+
+    fn gaps(after: i64, up_to: i64, present: &[i64], refused: &[(i64, i64)]) -> Vec<(i64, i64, GapReason)> {
+        let refused: Vec<_> = refused.iter().map(|(first, last)| (number(*first), number(*last))).collect();
+        let present = present.iter().copied().map(number);
+        let gaps = Gap::between(number(after), number(up_to), present, &refused);
+        gaps.into_iter().map(|gap| (gap.first.get(), gap.last.get(), gap.reason)).collect()
+    }
+
+    #[test]
+    fn each_missing_number_is_in_a_gap_that_says_why() {
+        use GapReason::{Expired, MailboxFull};
+        assert_eq!(gaps(0, 3, &[1, 2, 3], &[]), []);
+        assert_eq!(gaps(0, 0, &[], &[]), []);
+        assert_eq!(gaps(0, 5, &[3], &[]), [(1, 2, Expired), (4, 5, Expired)]);
+        assert_eq!(gaps(2, 6, &[4], &[(1, 3), (6, 9)]), [(3, 3, MailboxFull), (5, 5, Expired), (6, 6, MailboxFull)]);
+        assert_eq!(gaps(0, 6, &[], &[(2, 3), (4, 4)]), [(1, 1, Expired), (2, 4, MailboxFull), (5, 6, Expired)]);
+    }
+
+    proptest! {
+        #[test]
+        fn gaps_and_what_is_there_cover_every_number_once(
+            after in 0_i64..20, present in prop::collection::btree_set(1_i64..40, 0..20), more in 0_i64..5,
+            refused in (1_i64..40, 0_i64..6),
+        ) {
+            let present: Vec<_> = present.into_iter().filter(|number| *number > after).collect();
+            let up_to = present.last().copied().unwrap_or(after) + more;
+            let gaps = gaps(after, up_to, &present, &[(refused.0, refused.0 + refused.1)]);
+            let missing = gaps.iter().flat_map(|(first, last, _)| *first..=*last);
+            let mut all: Vec<_> = missing.chain(present).collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, (after + 1..=up_to).collect::<Vec<_>>());
+        }
+    }
+}

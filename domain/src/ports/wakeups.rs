@@ -1,0 +1,26 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::{DeviceId, SequenceNumber};
+
+/// Tells waiting readers that something may have come (D8).
+#[cfg_attr(test, mockall::automock)]
+pub trait Wakeups: Send + Sync {
+    /// Attends to a mailbox for as long as the patience lasts.
+    ///
+    /// Whatever a read that starts after this misses, it MUST tell of.
+    fn subscribe(&self, mailbox: DeviceId, patience: Duration) -> Box<dyn Subscription>;
+}
+
+/// A reader's attention to a mailbox. It ends when dropped.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits until the mailbox may hold more than the number that was `seen` last, or who reads it may have changed.
+    ///
+    /// MUST return `true` where it is worth to look again: soon after each delivery that was not told of yet, from
+    /// whichever replica, and after a session of the device has ended. MAY return `true` for nothing. MUST return
+    /// `false` once the patience is at its end or the server stops. MUST hold neither a thread nor a connection.
+    async fn wait(&mut self, seen: SequenceNumber) -> bool;
+}

@@ -1,0 +1,68 @@
+use std::sync::Arc;
+
+use super::Caller;
+use super::tidy_up::BATCH;
+use crate::model::SequenceNumber;
+use crate::ports::{Acknowledgement, Mailboxes, PortError};
+
+/// Acknowledges what a device has safely processed; only then is it deleted.
+pub struct Acknowledge {
+    mailboxes: Arc<dyn Mailboxes>,
+}
+
+/// Why nothing was acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum AcknowledgeError {
+    /// No envelope beyond this number was ever there.
+    #[error("up_to is beyond the newest sequence number of the mailbox, {}", .0.get())]
+    Beyond(SequenceNumber),
+    /// The port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl Acknowledge {
+    /// Works on this port.
+    pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
+        Self { mailboxes }
+    }
+
+    /// Acknowledges all up to a sequence number, and gives up to which all is acknowledged then. Repeating it, or
+    /// acknowledging less, changes nothing (D5).
+    ///
+    /// # Errors
+    ///
+    /// Where the number is beyond what ever was there, or the port fails. In the latter case some may be acknowledged,
+    /// the oldest; it is safe to try again.
+    pub async fn execute(&self, caller: &Caller, up_to: SequenceNumber) -> Result<SequenceNumber, AcknowledgeError> {
+        loop {
+            match self.mailboxes.acknowledge(caller.device, up_to, BATCH).await? {
+                Acknowledgement::UpTo(reached) if reached >= up_to => return Ok(reached),
+                Acknowledgement::UpTo(_) => {}
+                Acknowledgement::Beyond(last) => return Err(AcknowledgeError::Beyond(last)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DeviceId, UserId, Username};
+    use crate::ports::MockMailboxes;
+
+    #[tokio::test]
+    async fn a_great_many_are_acknowledged_in_steps() {
+        let mut mailboxes = MockMailboxes::new();
+        let mut reached = 0;
+        mailboxes.expect_acknowledge().times(3).returning(move |_, up_to, limit| {
+            reached += limit as i64;
+            Ok(Acknowledgement::UpTo(SequenceNumber::new(reached).min(up_to)))
+        });
+        let caller =
+            Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
+        let up_to = SequenceNumber::new(2_500);
+        let reached = Acknowledge::new(Arc::new(mailboxes)).execute(&caller, up_to).await.unwrap();
+        assert_eq!(reached, up_to);
+    }
+}

@@ -1,0 +1,53 @@
+use std::sync::Arc;
+
+use super::SessionCaller;
+use super::authenticate::verify;
+use crate::model::Password;
+use crate::ports::{PasswordHasher, PortError, Users};
+
+/// Changes the caller's password.
+pub struct ChangePassword {
+    users: Arc<dyn Users>,
+    hasher: Arc<dyn PasswordHasher>,
+}
+
+/// Why the password stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The old password is wrong.
+    #[error("old_password is wrong")]
+    WrongPassword,
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl ChangePassword {
+    /// Works on these ports.
+    pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>) -> Self {
+        Self { users, hasher }
+    }
+
+    /// Replaces the caller's password, and ends all its sessions but the one that asks.
+    ///
+    /// # Errors
+    ///
+    /// Where the old password is wrong, or a port fails.
+    pub async fn execute(
+        &self,
+        asking: &SessionCaller,
+        old: &Password,
+        new: &Password,
+    ) -> Result<(), ChangePasswordError> {
+        let username = Some(&asking.caller.username);
+        let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, old).await?;
+        let credential = credential.ok_or(ChangePasswordError::WrongPassword)?;
+        let hash = self.hasher.hash(new).await?;
+        let old = &credential.password_hash;
+        // Somebody else may have changed it meanwhile.
+        match self.users.set_password(asking.caller.user_id, old, hash, asking.session).await? {
+            true => Ok(()),
+            false => Err(ChangePasswordError::WrongPassword),
+        }
+    }
+}

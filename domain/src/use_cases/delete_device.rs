@@ -1,0 +1,31 @@
+use std::sync::Arc;
+
+use super::{Caller, purge};
+use crate::model::DeviceId;
+use crate::ports::{DeviceDeletion, Devices, Mailboxes, PortError};
+
+/// Deletes a device of the caller, with its mailbox and sessions.
+pub struct DeleteDevice {
+    devices: Arc<dyn Devices>,
+    mailboxes: Arc<dyn Mailboxes>,
+}
+
+impl DeleteDevice {
+    /// Works on these ports.
+    pub fn new(devices: Arc<dyn Devices>, mailboxes: Arc<dyn Mailboxes>) -> Self {
+        Self { devices, mailboxes }
+    }
+
+    /// Deletes a device; never the caller's last one.
+    ///
+    /// # Errors
+    ///
+    /// Where a port fails. The device may be gone by then, and the rest of what it had goes later.
+    pub async fn execute(&self, caller: &Caller, device: DeviceId) -> Result<DeviceDeletion, PortError> {
+        let deletion = self.devices.delete(caller.user_id, device).await?;
+        if deletion == DeviceDeletion::Deleted {
+            purge(self.mailboxes.as_ref()).await?;
+        }
+        Ok(deletion)
+    }
+}

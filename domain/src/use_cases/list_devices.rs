@@ -1,0 +1,26 @@
+use std::sync::Arc;
+
+use super::Caller;
+use crate::model::Device;
+use crate::ports::{Devices, PortError};
+
+/// Lists the caller's devices.
+pub struct ListDevices {
+    devices: Arc<dyn Devices>,
+}
+
+impl ListDevices {
+    /// Works on this port.
+    pub fn new(devices: Arc<dyn Devices>) -> Self {
+        Self { devices }
+    }
+
+    /// The caller's devices, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the port fails.
+    pub async fn execute(&self, caller: &Caller) -> Result<Vec<Device>, PortError> {
+        self.devices.list(caller.user_id).await
+    }
+}

@@ -1,0 +1,26 @@
+use std::sync::Arc;
+
+use super::Caller;
+use crate::model::Session;
+use crate::ports::{PortError, Sessions};
+
+/// Lists the caller's sessions.
+pub struct ListSessions {
+    sessions: Arc<dyn Sessions>,
+}
+
+impl ListSessions {
+    /// Works on this port.
+    pub fn new(sessions: Arc<dyn Sessions>) -> Self {
+        Self { sessions }
+    }
+
+    /// The caller's sessions, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the port fails.
+    pub async fn execute(&self, caller: &Caller) -> Result<Vec<Session>, PortError> {
+        self.sessions.list(caller.user_id).await
+    }
+}
