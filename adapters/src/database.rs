@@ -8,10 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
-use woosh_domain::ports::{Mailboxes, PortError, Stores, Users};
+use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, Users};
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
+use crate::wakeups::{self, Wakeups};
 
 /// Where a database is. Its `Display` and `Debug` forms hide a password.
 #[derive(Clone)]
@@ -147,9 +148,12 @@ impl OpenError {
 
 /// What a database has to offer.
 #[async_trait]
-pub(crate) trait Backend: Users + Mailboxes {
+pub(crate) trait Backend: Users + Devices + Sessions + Mailboxes {
     /// Finds out whether the database answers.
     async fn ping(&self) -> Result<(), PortError>;
+
+    /// Whom it wakes.
+    fn wakeups(&self) -> &Wakeups;
 
     /// Finishes what was begun and lets go of the database.
     async fn close(&self);
@@ -175,7 +179,18 @@ impl Database {
 
     /// The ports on this database.
     pub fn stores(&self) -> Stores {
-        Stores { users: self.0.clone(), mailboxes: self.0.clone() }
+        Stores {
+            users: self.0.clone(),
+            devices: self.0.clone(),
+            sessions: self.0.clone(),
+            mailboxes: self.0.clone(),
+            wakeups: wakeups::port(self.0.wakeups()),
+        }
+    }
+
+    /// Ends all waiting for messages, now and from now on, so that whoever stops need not wait for it.
+    pub fn close_wakeups(&self) {
+        self.0.wakeups().close();
     }
 
     /// Finds out whether the database answers.

@@ -2,14 +2,19 @@
 //!
 //! - [`database`]: finds out from a URL which database it is, and opens it.
 //! - `sql`: the statements of the ports, once for both databases, and side by side where these differ.
-//! - `sqlite`: opening a file, its one writer and its readers.
-//! - `postgres`: opening a database that other replicas use as well.
+//! - `sqlite`: opening a file, its one writer and its readers; sends and deletions its own way.
+//! - `postgres`: opening a database that other replicas use as well; sends and deletions its own way.
 //! - [`password`]: Argon2id, and a memory of what was verified lately.
-//! - [`clock`]: the system's.
+//! - `sessions`: a memory of whose tokens are.
+//! - `wakeups`: who waits for messages, in this process and on other replicas.
+//! - [`clock`], [`randomness`]: the system's.
 
 pub mod clock;
 pub mod database;
 pub mod password;
 mod postgres;
+pub mod randomness;
+mod sessions;
 mod sql;
 mod sqlite;
+mod wakeups;

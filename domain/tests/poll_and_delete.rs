@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use woosh_domain::fakes::{CountingRandomness, ManualClock, MemoryStore, PlainHasher};
-use woosh_domain::model::{
-    Contents, DeviceName, Info, Limits, MessageId, Password, PublicKey, Timestamp, Username,
-};
+use woosh_domain::model::{Contents, DeviceName, Info, Limits, MessageId, Password, PublicKey, Timestamp, Username};
 use woosh_domain::ports::{Addressed, Clock, Receipt};
 use woosh_domain::use_cases::{
     Authenticate, Caller, DeleteMessages, Outgoing, PollMessages, RegisterUser, Registration, SendMessage,

@@ -1,19 +1,32 @@
 //! Postgres as the store of one or more servers.
 
+mod delete;
+mod deliver;
 mod open;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
+use woosh_domain::model::UserId;
 use woosh_domain::ports::PortError;
 
 use crate::database::Backend;
+use crate::sessions::SessionMemory;
 use crate::sql::{SqlError, SqlStore};
+use crate::wakeups::Wakeups;
+use crate::wakeups::postgres::Exchange;
 
 /// The ports on one Postgres database.
+#[derive(Clone)]
 pub(crate) struct PostgresStore {
     pool: PgPool,
+    /// Remembers none: other replicas end sessions as well.
+    sessions: Arc<SessionMemory>,
+    wakeups: Wakeups,
+    _exchange: Arc<Exchange>,
 }
 
 impl PostgresStore {
@@ -22,11 +35,48 @@ impl PostgresStore {
         &self,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
     ) -> Result<T, PortError> {
-        let mut transaction = self.pool.begin().await.map_err(SqlError::from)?;
-        // Where this fails, dropping the transaction rolls it back.
-        let outcome = work(&mut transaction).await?;
-        transaction.commit().await.map_err(SqlError::from)?;
-        Ok(outcome)
+        self.write_then(work, |_| ()).await
+    }
+
+    /// Runs a unit of work in a transaction and then, once that is on the disk, what is to follow, even where nobody waits for
+    /// the outcome any more.
+    pub(crate) async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, PortError> {
+        let pool = self.pool.clone();
+        let task = tokio::spawn(async move {
+            let mut transaction = pool.begin().await?;
+            // Where this fails, dropping the transaction rolls it back.
+            let outcome = work(&mut transaction).await?;
+            transaction.commit().await?;
+            then(&outcome);
+            Ok::<_, SqlError>(outcome)
+        });
+        Ok(task.await.map_err(PortError::fault)??)
+    }
+
+    /// What it remembers of sessions.
+    pub(crate) fn sessions(&self) -> &Arc<SessionMemory> {
+        &self.sessions
+    }
+
+    /// Whom it wakes.
+    pub(crate) fn wakeups(&self) -> &Wakeups {
+        &self.wakeups
+    }
+
+    /// Takes the mailboxes of a user in the order in which sends take them, so that neither waits for the other for ever.
+    pub(crate) async fn lock_mailboxes(connection: &mut PgConnection, user: UserId) -> Result<(), SqlError> {
+        sqlx::query(
+            "SELECT device_id FROM mailboxes WHERE device_id IN (SELECT id FROM devices WHERE user_id = $1)
+             ORDER BY device_id FOR UPDATE",
+        )
+        .bind(user.get())
+        .execute(connection)
+        .await?;
+        Ok(())
     }
 
     /// Connections for single statements.
@@ -51,7 +101,12 @@ impl Backend for PostgresStore {
         Ok(())
     }
 
+    fn wakeups(&self) -> &Wakeups {
+        &self.wakeups
+    }
+
     async fn close(&self) {
+        self.wakeups.close();
         self.pool.close().await;
     }
 }

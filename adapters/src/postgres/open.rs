@@ -7,10 +7,12 @@ use tokio::time::{Instant, sleep};
 
 use super::{PostgresStore, is_passing};
 use crate::database::OpenError;
+use crate::sessions::SessionMemory;
+use crate::wakeups::postgres::Exchange;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// Connections of one server: enough to keep a database of a few processors busy, and few enough that a handful of
+/// Connections of one server, beside two for wake-ups: enough to keep a database of a few processors busy, and few enough that a handful of
 /// replicas stay below the 100 that Postgres allows by default.
 const CONNECTIONS: u32 = 16;
 /// How long a request waits for a connection before it is told to come back later.
@@ -56,8 +58,10 @@ impl PostgresStore {
                 })
             })
             // Statements are prepared once per connection, and there are fewer of them than the default of 100.
-            .connect_lazy_with(options);
-        Ok(Self { pool })
+            .connect_lazy_with(options.clone());
+        let exchange = Exchange::start(options, pool.clone()).await.map_err(|error| failed(place, error))?;
+        let (wakeups, exchange) = exchange;
+        Ok(Self { pool, sessions: SessionMemory::none().into(), wakeups, _exchange: exchange.into() })
     }
 }
 

@@ -1,38 +1,21 @@
 use async_trait::async_trait;
-use conditional_trait_gen::{trait_gen, when};
-use sqlx::{FromRow, Row as _, SqliteConnection};
-use woosh_domain::model::{Contents, DeviceId, Envelope, Message, MessageId, SequenceNumber, Timestamp};
-use woosh_domain::ports::{Mailboxes, NewMessage, Page, PortError};
+use conditional_trait_gen::trait_gen;
+use sqlx::{FromRow, Row as _};
+use woosh_domain::model::{Contents, DeviceId, Envelope, Gap, Message, MessageId, SequenceNumber, Timestamp};
+use woosh_domain::ports::{Acknowledgement, Delivery, Mailboxes, NewDelivery, Page, PageLimit, PortError};
 
-use super::{Connection, SqlError, opaque, username};
+use super::{SqlError, opaque, username};
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
-
-/// A message as it was stored.
-#[derive(FromRow)]
-struct StoredRow {
-    id: i64,
-    recipient: String,
-    sent_at: i64,
-}
-
-impl StoredRow {
-    fn into_message(self, new: NewMessage) -> Result<Message, SqlError> {
-        Ok(Message {
-            id: MessageId::new(self.id),
-            sender: new.sender,
-            recipient: username("messages", "recipient", self.id, &self.recipient)?,
-            contents: new.contents,
-            sent_at: Timestamp::from_micros(self.sent_at),
-        })
-    }
-}
 
 #[derive(FromRow)]
 struct EnvelopeRow {
     sequence: i64,
+    expires_at: i64,
     id: i64,
+    send_id: i64,
     sender: String,
+    sender_device: Option<i64>,
     recipient: String,
     contents: Vec<u8>,
     sent_at: i64,
@@ -43,94 +26,111 @@ impl TryFrom<EnvelopeRow> for Envelope {
 
     fn try_from(row: EnvelopeRow) -> Result<Self, SqlError> {
         let message = Message {
-            id: MessageId::new(row.id),
+            id: MessageId::new(row.send_id),
             sender: username("messages", "sender", row.id, &row.sender)?,
+            sender_device: row.sender_device.map(DeviceId::new),
             recipient: username("messages", "recipient", row.id, &row.recipient)?,
             contents: opaque("messages", "contents", row.id, row.contents, Contents::new)?,
             sent_at: Timestamp::from_micros(row.sent_at),
+            expires_at: Timestamp::from_micros(row.expires_at),
         };
         Ok(Self { sequence: SequenceNumber::new(row.sequence), message })
     }
 }
 
+/// What an acknowledgement did.
+#[derive(FromRow)]
+pub(crate) struct Acknowledged {
+    /// All up to this number is acknowledged.
+    pub(crate) acknowledged: i64,
+    /// The newest number ever given out.
+    pub(crate) last_sequence: i64,
+    /// How many envelopes it deleted.
+    pub(crate) deleted: i64,
+}
+
+/// A count as the databases have it.
+pub(crate) fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
 impl Mailboxes for Store {
-    /// The writer has the file to itself, and a statement costs little: one step at a time.
-    #[when(SqliteStore -> deliver)]
-    async fn deliver_on_sqlite(&self, new: NewMessage) -> Result<Option<Message>, PortError> {
-        self.write(move |connection| Box::pin(deliver(connection, new))).await
+    async fn deliver(&self, delivery: NewDelivery) -> Result<Delivery, PortError> {
+        self.store_delivery(delivery).await
     }
 
-    /// Other replicas write as well, and each statement is a trip to the server: all in one. It takes the mailboxes in a
-    /// fixed order, so that no two deliveries wait for each other, and holds them until it commits, so that sequence
-    /// numbers follow the order of commits.
-    #[when(PostgresStore -> deliver)]
-    async fn deliver_on_postgres(&self, new: NewMessage) -> Result<Option<Message>, PortError> {
-        let stored: Option<StoredRow> = sqlx::query_as(
-            "WITH recipient AS (
-                 SELECT id, username FROM users WHERE username_key = $1
-             ), locked AS (
-                 SELECT mb.device_id, mb.not_before
-                 FROM mailboxes mb JOIN devices d ON d.id = mb.device_id JOIN recipient r ON r.id = d.user_id
-                 ORDER BY mb.device_id
-                 FOR UPDATE OF mb
-             ), stamp AS (
-                 SELECT greatest($2, max(not_before)) AS sent_at, count(*) AS copies FROM locked
-             ), numbered AS (
-                 UPDATE mailboxes mb SET last_sequence = mb.last_sequence + 1, not_before = s.sent_at
-                 FROM locked l, stamp s
-                 WHERE mb.device_id = l.device_id
-                 RETURNING mb.device_id, mb.last_sequence
-             ), message AS (
-                 INSERT INTO messages (sender, recipient, contents, sent_at, copies)
-                 SELECT $3, r.username, $4, s.sent_at, s.copies FROM recipient r, stamp s
-                 RETURNING id, recipient, sent_at
-             ), placed AS (
-                 INSERT INTO envelopes (device_id, sequence, message_id)
-                 SELECT n.device_id, n.last_sequence, m.id FROM numbered n, message m
-             )
-             SELECT id, recipient, sent_at FROM message",
-        )
-        .bind(new.recipient.key())
-        .bind(new.now.micros())
-        .bind(new.sender.as_str())
-        .bind(new.contents.as_str().as_bytes())
-        .fetch_optional(self.readers())
-        .await
-        .map_err(SqlError::from)?;
-        Ok(stored.map(|stored| stored.into_message(new)).transpose()?)
-    }
-
-    async fn read(&self, mailbox: DeviceId, after: SequenceNumber, limit: usize) -> Result<Page, PortError> {
-        // One statement, so that it sees `not_before` and the envelopes as one commit left them.
+    async fn read(
+        &self,
+        mailbox: DeviceId,
+        after: SequenceNumber,
+        limit: PageLimit,
+        now: Timestamp,
+    ) -> Result<Page, PortError> {
+        // One statement, so that it sees the mailbox and the envelopes as one commit left them. It gives one envelope more
+        // than the page takes, where there is one.
         let rows = sqlx::query(
-            "SELECT mb.not_before, mb.closed_at, e.sequence, m.id, m.sender, m.recipient, m.contents, m.sent_at
+            "SELECT mb.acknowledged, mb.last_sequence, mb.not_before, mb.closed_at, e.sequence, e.expires_at,
+                    m.id, m.send_id, m.sender, m.sender_device, m.recipient, m.contents, m.sent_at
              FROM mailboxes mb
-             LEFT JOIN envelopes e ON e.device_id = mb.device_id AND e.sequence > $2
+             LEFT JOIN (
+                 SELECT device_id, sequence, message_id, expires_at,
+                        sum(size) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) - size AS bytes_before
+                 FROM (
+                     SELECT device_id, sequence, message_id, expires_at, size FROM envelopes
+                     WHERE device_id = $1 AND sequence > $2 AND expires_at > $3
+                     ORDER BY sequence
+                     LIMIT $4
+                 ) oldest
+             ) e ON e.device_id = mb.device_id AND e.bytes_before <= $5
              LEFT JOIN messages m ON m.id = e.message_id
              WHERE mb.device_id = $1
-             ORDER BY e.sequence
-             LIMIT $3",
+             ORDER BY e.sequence",
         )
         .bind(mailbox.get())
         .bind(after.get())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(now.micros())
+        .bind(count(limit.count).saturating_add(1))
+        .bind(count(limit.bytes))
         .fetch_all(self.readers())
         .await
         .map_err(SqlError::from)?;
 
         let mut page = Page::EMPTY;
+        let mut bytes = 0;
         for row in rows {
+            page.acknowledged = SequenceNumber::new(row.try_get("acknowledged").map_err(SqlError::from)?);
+            page.last = SequenceNumber::new(row.try_get("last_sequence").map_err(SqlError::from)?);
             page.not_before = Timestamp::from_micros(row.try_get("not_before").map_err(SqlError::from)?);
             page.closed_at = Timestamp::from_micros(row.try_get("closed_at").map_err(SqlError::from)?);
             // An empty mailbox has one row, without an envelope.
             let sequence: Option<i64> = row.try_get("sequence").map_err(SqlError::from)?;
-            if sequence.is_some() {
-                page.envelopes.push(EnvelopeRow::from_row(&row).map_err(SqlError::from)?.try_into()?);
+            if sequence.is_none() {
+                continue;
             }
+            let envelope: Envelope = EnvelopeRow::from_row(&row).map_err(SqlError::from)?.try_into()?;
+            bytes += envelope.message.contents.as_str().len();
+            let full = page.envelopes.len() == limit.count || bytes > limit.bytes;
+            if full && !page.envelopes.is_empty() {
+                page.has_more = true;
+                break;
+            }
+            page.envelopes.push(envelope);
         }
+        self.add_gaps(mailbox, after, &mut page).await?;
         Ok(page)
+    }
+
+    async fn acknowledge(
+        &self,
+        mailbox: DeviceId,
+        up_to: SequenceNumber,
+        limit: usize,
+    ) -> Result<Acknowledgement, PortError> {
+        let done = self.delete_up_to(mailbox, up_to, limit).await?;
+        let (acknowledged, last) = (SequenceNumber::new(done.acknowledged), SequenceNumber::new(done.last_sequence));
+        Ok(if up_to > last { Acknowledgement::Beyond(last) } else { Acknowledgement::UpTo(acknowledged) })
     }
 
     async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
@@ -159,7 +159,7 @@ impl Mailboxes for Store {
              LIMIT $2",
         )
         .bind(mailbox.get())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(count(limit))
         .fetch_all(self.readers())
         .await
         .map_err(SqlError::from)?;
@@ -168,115 +168,80 @@ impl Mailboxes for Store {
         let Some((last, _)) = older.last() else {
             return Ok(0);
         };
-        let up_to = SequenceNumber::new(*last);
-        self.write(move |connection| Box::pin(Self::acknowledge(connection, mailbox, up_to))).await
+        let done = self.delete_up_to(mailbox, SequenceNumber::new(*last), limit).await?;
+        Ok(done.deleted.unsigned_abs())
     }
-}
 
-async fn deliver(connection: &mut SqliteConnection, new: NewMessage) -> Result<Option<Message>, SqlError> {
-    let earliest: Vec<i64> = sqlx::query_scalar(
-        "UPDATE mailboxes SET last_sequence = last_sequence + 1, not_before = max(not_before, $2)
-         WHERE device_id IN
-             (SELECT d.id FROM devices d JOIN users u ON u.id = d.user_id WHERE u.username_key = $1)
-         RETURNING not_before",
-    )
-    .bind(new.recipient.key())
-    .bind(new.now.micros())
-    .fetch_all(&mut *connection)
-    .await?;
-    let Some(sent_at) = earliest.iter().copied().max() else {
-        return Ok(None);
-    };
-    if earliest.iter().any(|earliest| *earliest < sent_at) {
-        sqlx::query(
-            "UPDATE mailboxes SET not_before = $2
-             WHERE device_id IN
-                 (SELECT d.id FROM devices d JOIN users u ON u.id = d.user_id WHERE u.username_key = $1)",
-        )
-        .bind(new.recipient.key())
-        .bind(sent_at)
-        .execute(&mut *connection)
-        .await?;
+    async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
+        let first: Option<i64> = sqlx::query_scalar("SELECT min(expires_at) FROM envelopes")
+            .fetch_one(self.readers())
+            .await
+            .map_err(SqlError::from)?;
+        // Where there is nothing to do, nothing is written.
+        match first {
+            Some(first) if first <= now.micros() => self.delete_expired(now, limit).await,
+            _ => Ok(0),
+        }
     }
-    let stored: StoredRow = sqlx::query_as(
-        "INSERT INTO messages (sender, recipient, contents, sent_at, copies)
-         SELECT $2, username, $3, $4, $5 FROM users WHERE username_key = $1
-         RETURNING id, recipient, sent_at",
-    )
-    .bind(new.recipient.key())
-    .bind(new.sender.as_str())
-    .bind(new.contents.as_str().as_bytes())
-    .bind(sent_at)
-    .bind(earliest.len() as i64)
-    .fetch_one(&mut *connection)
-    .await?;
-    sqlx::query(
-        "INSERT INTO envelopes (device_id, sequence, message_id)
-         SELECT mb.device_id, mb.last_sequence, $2
-         FROM users u JOIN devices d ON d.user_id = u.id JOIN mailboxes mb ON mb.device_id = d.id
-         WHERE u.username_key = $1",
-    )
-    .bind(new.recipient.key())
-    .bind(stored.id)
-    .execute(connection)
-    .await?;
-    stored.into_message(new).map(Some)
+
+    async fn purge(&self, limit: usize) -> Result<bool, PortError> {
+        let left: Option<i64> = sqlx::query_scalar("SELECT min(device_id) FROM purges")
+            .fetch_one(self.readers())
+            .await
+            .map_err(SqlError::from)?;
+        match left {
+            Some(device) => self.delete_remains(DeviceId::new(device), limit).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn forget_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
+        let first: Option<i64> = sqlx::query_scalar("SELECT min(sent_at) FROM idempotency_keys")
+            .fetch_one(self.readers())
+            .await
+            .map_err(SqlError::from)?;
+        if first.is_none_or(|first| first >= before.micros()) {
+            return Ok(0);
+        }
+        self.write(move |connection| {
+            Box::pin(async move {
+                let forgotten = sqlx::query(
+                    "DELETE FROM idempotency_keys WHERE (device_id, key) IN
+                         (SELECT device_id, key FROM idempotency_keys WHERE sent_at < $1 ORDER BY sent_at LIMIT $2)",
+                )
+                .bind(before.micros())
+                .bind(count(limit))
+                .execute(connection)
+                .await?;
+                Ok(forgotten.rows_affected())
+            })
+        })
+        .await
+    }
 }
 
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Store {
-    /// Deletes a mailbox's envelopes up to a sequence number, and each message with its last envelope.
-    async fn acknowledge(
-        connection: &mut Connection<Store>,
-        mailbox: DeviceId,
-        up_to: SequenceNumber,
-    ) -> Result<u64, SqlError> {
-        let moved = sqlx::query("UPDATE mailboxes SET acknowledged = $2 WHERE device_id = $1 AND acknowledged < $2")
-            .bind(mailbox.get())
-            .bind(up_to.get())
-            .execute(&mut *connection)
-            .await?
-            .rows_affected();
-        if moved == 0 {
-            return Ok(0);
+    /// Says which numbers of a page are gone, and why.
+    async fn add_gaps(&self, mailbox: DeviceId, after: SequenceNumber, page: &mut Page) -> Result<(), SqlError> {
+        let (after, up_to) = (after.max(page.acknowledged), page.up_to());
+        if up_to.get().saturating_sub(after.get()) <= count(page.envelopes.len()) {
+            return Ok(());
         }
-        // Most messages have but one envelope, which goes with its message.
-        let last_copies = sqlx::query(
-            "DELETE FROM messages
-             WHERE copies = 1
-               AND id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2)",
+        let refused: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT first_sequence, last_sequence FROM gaps
+             WHERE device_id = $1 AND last_sequence > $2 AND first_sequence <= $3
+             ORDER BY first_sequence",
         )
         .bind(mailbox.get())
+        .bind(after.get())
         .bind(up_to.get())
-        .execute(&mut *connection)
-        .await?
-        .rows_affected();
-        let other_copies = sqlx::query(
-            "UPDATE messages SET copies = copies - 1
-             WHERE id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2)",
-        )
-        .bind(mailbox.get())
-        .bind(up_to.get())
-        .execute(&mut *connection)
-        .await?
-        .rows_affected();
-        if other_copies > 0 {
-            // One whose other envelope went while we waited for its row has none left now.
-            sqlx::query(
-                "DELETE FROM messages
-                 WHERE copies = 0
-                   AND id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2)",
-            )
-            .bind(mailbox.get())
-            .bind(up_to.get())
-            .execute(&mut *connection)
-            .await?;
-            sqlx::query("DELETE FROM envelopes WHERE device_id = $1 AND sequence <= $2")
-                .bind(mailbox.get())
-                .bind(up_to.get())
-                .execute(connection)
-                .await?;
-        }
-        Ok(last_copies + other_copies)
+        .fetch_all(self.readers())
+        .await?;
+        let refused: Vec<_> =
+            refused.into_iter().map(|(first, last)| (SequenceNumber::new(first), SequenceNumber::new(last))).collect();
+        let present = page.envelopes.iter().map(|envelope| envelope.sequence);
+        page.gaps = Gap::between(after, up_to, present, &refused);
+        Ok(())
     }
 }

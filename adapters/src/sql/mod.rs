@@ -1,16 +1,23 @@
 //! The statements of the ports, and how their rows become model types.
 
+mod devices;
 mod mailboxes;
+mod receipts;
 mod schema;
+mod sessions;
 mod users;
 
 use std::error::Error;
 
+use conditional_trait_gen::trait_gen;
 use sqlx::postgres::PgDatabaseError;
-use woosh_domain::model::Username;
+use woosh_domain::model::{UserId, Username};
 use woosh_domain::ports::PortError;
 
-use crate::{postgres, sqlite};
+pub(crate) use self::mailboxes::{Acknowledged, count};
+pub(crate) use self::receipts::{ReceiptRow, format as format_undelivered};
+use crate::postgres::{self, PostgresStore};
+use crate::sqlite::{self, SqliteStore};
 
 /// Why a statement gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +42,28 @@ impl From<SqlError> for PortError {
 /// A connection to the database of a store.
 type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-/// The database that a store keeps its tables in. The stores have methods of the same names beyond this, `readers` and
+/// The database that a store keeps its tables in. The stores have methods of the same names beyond this, like `readers` and
 /// `write`, and the statements are generated for each.
 pub(crate) trait SqlStore {
     type Database: sqlx::Database;
+}
+
+#[trait_gen(Store -> SqliteStore, PostgresStore)]
+impl Store {
+    /// What is to follow a write that ends sessions of a user: they are forgotten, and who waits on their devices is woken.
+    fn ends_sessions<T>(
+        &self,
+        user: UserId,
+        ended: impl FnOnce(&T) -> Option<Vec<i64>> + Send + 'static,
+    ) -> impl FnOnce(&T) + Send + 'static {
+        let (sessions, wakeups) = (self.sessions().clone(), self.wakeups().clone());
+        move |outcome| {
+            if let Some(devices) = ended(outcome) {
+                sessions.forget(user);
+                wakeups.wake(&devices);
+            }
+        }
+    }
 }
 
 /// Whether the same statement may go through later.
@@ -71,6 +96,6 @@ where
 }
 
 /// Makes a column's text a username again.
-fn username(table: &'static str, column: &'static str, row: i64, text: &str) -> Result<Username, SqlError> {
+pub(crate) fn username(table: &'static str, column: &'static str, row: i64, text: &str) -> Result<Username, SqlError> {
     Username::new(text).map_err(|error| SqlError::Corrupt { table, column, row, cause: error.into() })
 }

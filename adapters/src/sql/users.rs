@@ -1,8 +1,11 @@
 use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
+use sha2::{Digest as _, Sha256};
 use sqlx::FromRow;
-use woosh_domain::model::{DeviceId, Info, PasswordHash, PrivateKey, PublicKey, User, UserId, Username};
-use woosh_domain::ports::{Credential, NewUser, PortError, Users};
+use woosh_domain::model::{
+    DeviceId, Info, PasswordHash, PrivateKey, PublicKey, SessionId, User, UserId, Username, Version,
+};
+use woosh_domain::ports::{Credential, NewAccount, NewUser, PortError, UserChange, UserUpdate, Users};
 
 use super::{SqlError, opaque, username};
 use crate::postgres::PostgresStore;
@@ -15,6 +18,7 @@ struct UserRow {
     public_key: Vec<u8>,
     private_key: Option<Vec<u8>>,
     info: Vec<u8>,
+    version: i64,
 }
 
 impl TryFrom<UserRow> for User {
@@ -29,6 +33,7 @@ impl TryFrom<UserRow> for User {
             public_key: opaque("users", "public_key", id, row.public_key, PublicKey::new)?,
             private_key: private_key.transpose()?,
             info: opaque("users", "info", id, row.info, Info::new)?,
+            version: Version::new(row.version),
         })
     }
 }
@@ -41,21 +46,27 @@ struct CredentialRow {
     first_device: i64,
 }
 
+/// All that is kept of a deleted user's name.
+fn digest(username_key: &str) -> Vec<u8> {
+    Sha256::digest(username_key.as_bytes()).to_vec()
+}
+
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
 impl Users for Store {
-    async fn add(&self, new: NewUser) -> Result<Option<User>, PortError> {
+    async fn add(&self, new: NewUser) -> Result<Option<NewAccount>, PortError> {
         self.write(move |connection| {
             Box::pin(async move {
+                let key = new.username.key();
                 let row: Option<UserRow> = sqlx::query_as(
                     "INSERT INTO users
                          (username, username_key, password_hash, public_key, private_key, info, created_at)
                      VALUES ($1, $2, $3, $4, $5, $6, $7)
                      ON CONFLICT (username_key) DO NOTHING
-                     RETURNING id, username, public_key, private_key, info",
+                     RETURNING id, username, public_key, private_key, info, version",
                 )
                 .bind(new.username.as_str().to_owned())
-                .bind(new.username.key())
+                .bind(key.clone())
                 .bind(new.password_hash.reveal().to_owned())
                 .bind(new.public_key.into_string().into_bytes())
                 .bind(new.private_key.map(|key| key.into_string().into_bytes()))
@@ -66,35 +77,56 @@ impl Users for Store {
                 let Some(row) = row else {
                     return Ok(None);
                 };
+                // After the insert, which has waited for whoever was deleting a user of that name.
+                let retired: Option<i32> = sqlx::query_scalar("SELECT 1 FROM retired_usernames WHERE digest = $1")
+                    .bind(digest(&key))
+                    .fetch_optional(&mut *connection)
+                    .await?;
+                if retired.is_some() {
+                    sqlx::query("DELETE FROM users WHERE id = $1").bind(row.id).execute(&mut *connection).await?;
+                    return Ok(None);
+                }
 
-                let (device,): (i64,) =
-                    sqlx::query_as("INSERT INTO devices (user_id, created_at) VALUES ($1, $2) RETURNING id")
-                        .bind(row.id)
-                        .bind(new.created_at.micros())
-                        .fetch_one(&mut *connection)
-                        .await?;
-                sqlx::query(
-                    "INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at)
-                     VALUES ($1, 0, 0, $2, $2)",
-                )
-                .bind(device)
-                .bind(new.created_at.micros())
-                .execute(&mut *connection)
-                .await?;
-                row.try_into().map(Some)
+                let device = Self::add_device(connection, row.id, new.device_name, new.created_at).await?;
+                let session = match new.token {
+                    Some(token) => Some(Self::add_session(connection, device.id, token, new.created_at).await?),
+                    None => None,
+                };
+                Ok(Some(NewAccount { user: row.try_into()?, device, session }))
             })
         })
         .await
     }
 
     async fn find(&self, username: &Username) -> Result<Option<User>, PortError> {
-        let row: Option<UserRow> =
-            sqlx::query_as("SELECT id, username, public_key, private_key, info FROM users WHERE username_key = $1")
-                .bind(username.key())
-                .fetch_optional(self.readers())
-                .await
-                .map_err(SqlError::from)?;
+        let row: Option<UserRow> = sqlx::query_as(
+            "SELECT id, username, public_key, private_key, info, version FROM users WHERE username_key = $1",
+        )
+        .bind(username.key())
+        .fetch_optional(self.readers())
+        .await
+        .map_err(SqlError::from)?;
         Ok(row.map(User::try_from).transpose()?)
+    }
+
+    async fn search(&self, prefix: &str, after: Option<Username>, limit: usize) -> Result<Vec<User>, PortError> {
+        let prefix = prefix.to_ascii_lowercase();
+        // All that starts with the prefix lies below the prefix with the highest character behind it.
+        let end = format!("{prefix}\u{10FFFF}");
+        let rows: Vec<UserRow> = sqlx::query_as(
+            "SELECT id, username, public_key, private_key, info, version FROM users
+             WHERE username_key >= $1 AND username_key < $2 AND username_key > $3
+             ORDER BY username_key
+             LIMIT $4",
+        )
+        .bind(prefix)
+        .bind(end)
+        .bind(after.map(|after| after.key()).unwrap_or_default())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.readers())
+        .await
+        .map_err(SqlError::from)?;
+        Ok(rows.into_iter().map(User::try_from).collect::<Result<_, _>>()?)
     }
 
     async fn credential(&self, name: &Username) -> Result<Option<Credential>, PortError> {
@@ -119,20 +151,103 @@ impl Users for Store {
         }))
     }
 
-    async fn set_info(&self, id: UserId, info: Info) -> Result<Option<User>, PortError> {
+    async fn update(&self, id: UserId, change: UserChange, expected: Option<Version>) -> Result<UserUpdate, PortError> {
         self.write(move |connection| {
             Box::pin(async move {
+                let takes_private_key = change.private_key.is_some();
                 let row: Option<UserRow> = sqlx::query_as(
-                    "UPDATE users SET info = $2 WHERE id = $1
-                     RETURNING id, username, public_key, private_key, info",
+                    "UPDATE users SET
+                         public_key = coalesce($3, public_key),
+                         private_key = CASE WHEN $4 THEN $5 ELSE private_key END,
+                         info = coalesce($6, info),
+                         version = version + 1
+                     WHERE id = $1 AND version = coalesce($2, version)
+                     RETURNING id, username, public_key, private_key, info, version",
                 )
                 .bind(id.get())
-                .bind(info.into_string().into_bytes())
-                .fetch_optional(connection)
+                .bind(expected.map(Version::get))
+                .bind(change.public_key.map(|key| key.into_string().into_bytes()))
+                .bind(takes_private_key)
+                .bind(change.private_key.flatten().map(|key| key.into_string().into_bytes()))
+                .bind(change.info.map(|info| info.into_string().into_bytes()))
+                .fetch_optional(&mut *connection)
                 .await?;
-                row.map(User::try_from).transpose()
+                if let Some(row) = row {
+                    return Ok(UserUpdate::Made(row.try_into()?));
+                }
+                let there: Option<i64> = sqlx::query_scalar("SELECT id FROM users WHERE id = $1")
+                    .bind(id.get())
+                    .fetch_optional(connection)
+                    .await?;
+                Ok(if there.is_some() { UserUpdate::OtherVersion } else { UserUpdate::Gone })
             })
         })
         .await
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: PasswordHash,
+        keep: SessionId,
+    ) -> Result<bool, PortError> {
+        let old = old.reveal().to_owned();
+        let work = self.write_then(
+            move |connection| {
+                Box::pin(async move {
+                    let changed =
+                        sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
+                            .bind(id.get())
+                            .bind(old)
+                            .bind(new.reveal().to_owned())
+                            .execute(&mut *connection)
+                            .await?;
+                    if changed.rows_affected() == 0 {
+                        return Ok(None);
+                    }
+                    let devices: Vec<i64> = sqlx::query_scalar(
+                        "DELETE FROM sessions
+                         WHERE device_id IN (SELECT id FROM devices WHERE user_id = $1) AND id <> $2
+                         RETURNING device_id",
+                    )
+                    .bind(id.get())
+                    .bind(keep.get())
+                    .fetch_all(connection)
+                    .await?;
+                    Ok(Some(devices))
+                })
+            },
+            self.ends_sessions(id, |ended: &Option<Vec<i64>>| ended.clone()),
+        );
+        Ok(work.await?.is_some())
+    }
+
+    async fn delete(&self, id: UserId) -> Result<bool, PortError> {
+        let work = self.write_then(
+            move |connection| {
+                Box::pin(async move {
+                    let Some(key) = Self::lock_user(connection, id).await? else {
+                        return Ok(None);
+                    };
+                    Self::lock_mailboxes(connection, id).await?;
+                    let devices: Vec<i64> = sqlx::query_scalar(
+                        "INSERT INTO purges (device_id) SELECT id FROM devices WHERE user_id = $1 RETURNING device_id",
+                    )
+                    .bind(id.get())
+                    .fetch_all(&mut *connection)
+                    .await?;
+                    sqlx::query("INSERT INTO retired_usernames (digest) VALUES ($1)")
+                        .bind(digest(&key))
+                        .execute(&mut *connection)
+                        .await?;
+                    // Its devices go with it, and with them their mailboxes and sessions.
+                    sqlx::query("DELETE FROM users WHERE id = $1").bind(id.get()).execute(connection).await?;
+                    Ok(Some(devices))
+                })
+            },
+            self.ends_sessions(id, |ended: &Option<Vec<i64>>| ended.clone()),
+        );
+        Ok(work.await?.is_some())
     }
 }

@@ -1,21 +1,30 @@
 //! SQLite as a server's store: one file in WAL mode, one writer and a few readers.
 
+mod delete;
+mod deliver;
 mod open;
 mod writer;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
+use woosh_domain::model::UserId;
 use woosh_domain::ports::PortError;
 
 use self::writer::Writer;
 use crate::database::Backend;
+use crate::sessions::SessionMemory;
 use crate::sql::{SqlError, SqlStore};
+use crate::wakeups::Wakeups;
 
 /// The ports on one SQLite file.
 pub(crate) struct SqliteStore {
     writer: Writer,
     readers: SqlitePool,
+    sessions: Arc<SessionMemory>,
+    wakeups: Wakeups,
 }
 
 impl SqliteStore {
@@ -24,7 +33,32 @@ impl SqliteStore {
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.writer.run(work).await
+        self.write_then(work, |_| ()).await
+    }
+
+    /// Runs a unit of work in a transaction and then, once that is on the disk, what is to follow, even where nobody waits for
+    /// the outcome any more.
+    pub(crate) async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.writer.run(work, then).await
+    }
+
+    /// What it remembers of sessions.
+    pub(crate) fn sessions(&self) -> &Arc<SessionMemory> {
+        &self.sessions
+    }
+
+    /// Whom it wakes.
+    pub(crate) fn wakeups(&self) -> &Wakeups {
+        &self.wakeups
+    }
+
+    /// The writer has the file to itself already.
+    pub(crate) async fn lock_mailboxes(_: &mut SqliteConnection, _: UserId) -> Result<(), SqlError> {
+        Ok(())
     }
 
     /// Connections that only read.
@@ -44,7 +78,12 @@ impl Backend for SqliteStore {
         self.write(|_| Box::pin(async { Ok(()) })).await
     }
 
+    fn wakeups(&self) -> &Wakeups {
+        &self.wakeups
+    }
+
     async fn close(&self) {
+        self.wakeups.close();
         // Only a connection that may write can tidy up behind the last one.
         self.readers.close().await;
         self.writer.close().await;

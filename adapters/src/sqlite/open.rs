@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{SqliteStore, primary};
 use crate::database::OpenError;
+use crate::sessions::SessionMemory;
+use crate::wakeups::Wakeups;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -53,7 +55,8 @@ impl SqliteStore {
             .connect_with(options.clone().read_only(true))
             .await
             .map_err(|error| describe(&path, error))?;
-        Ok(Self { writer: Writer::start(connection, options), readers })
+        let writer = Writer::start(connection, options);
+        Ok(Self { writer, readers, sessions: SessionMemory::new().into(), wakeups: Wakeups::default() })
     }
 }
 

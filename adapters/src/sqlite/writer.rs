@@ -39,13 +39,15 @@ impl Writer {
         Self { jobs, stop, task: Mutex::new(Some(task)) }
     }
 
-    /// Runs a job, and gives its outcome once that is on the disk.
+    /// Runs a job, and gives its outcome once that is on the disk and `then` was done, which happens even where nobody
+    /// waits any more.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, PortError> {
         let (reply, outcome) = oneshot::channel();
-        let job = Task { work: Some(Box::new(work)), outcome: None, reply };
+        let job = Task { work: Some(Box::new(work)), then: Box::new(then), outcome: None, reply };
         self.jobs.send(Box::new(job)).await.map_err(|_| closed())?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -80,6 +82,7 @@ type Work<T> = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c,
 
 struct Task<T> {
     work: Option<Work<T>>,
+    then: Box<dyn FnOnce(&T) + Send>,
     outcome: Option<Result<T, PortError>>,
     reply: oneshot::Sender<Result<T, PortError>>,
 }
@@ -102,7 +105,10 @@ impl<T: Send> Job for Task<T> {
         let outcome = match (self.outcome, committed) {
             (Some(Err(error)), _) => Err(error),
             (_, Err(error)) => Err(PortError::unavailable(error)),
-            (Some(outcome), Ok(())) => outcome,
+            (Some(Ok(outcome)), Ok(())) => {
+                (self.then)(&outcome);
+                Ok(outcome)
+            }
             (None, Ok(())) => return,
         };
         // Whoever gave up waiting needs no answer.
@@ -196,12 +202,13 @@ mod tests {
     }
 
     async fn add(writer: &Writer, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
-        let outcome = writer.run(move |connection| {
+        let work = move |connection: &mut SqliteConnection| -> BoxFuture<'_, Result<(), SqlError>> {
             Box::pin(async move {
                 sqlx::query("INSERT INTO birds (id) VALUES ($1)").bind(id).execute(connection).await?;
                 then()
             })
-        });
+        };
+        let outcome = writer.run(work, |()| ());
         outcome.await.is_ok()
     }
 

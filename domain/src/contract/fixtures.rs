@@ -1,8 +1,8 @@
 //! What the cases need to set the scene. All of it panics where the scene can't be set.
 
 use crate::model::{
-    Contents, Device, DeviceId, DeviceName, Info, PasswordHash, PrivateKey, PublicKey, Quota, SequenceNumber, Session,
-    Timestamp, Token, TokenHash, User, Username,
+    Contents, Device, DeviceId, DeviceName, GapReason, Info, PasswordHash, PrivateKey, PublicKey, Quota,
+    SequenceNumber, Session, Timestamp, Token, TokenHash, User, Username,
 };
 use crate::ports::{
     Acknowledgement, Addressed, Delivery, NewDelivery, NewSession, NewUser, Opening, Page, PageLimit, Receipt, Stores,
@@ -97,7 +97,8 @@ pub(super) const TTL: u64 = 1000;
 
 /// A send from Bob, whoever that is, so many microseconds after the start.
 pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery {
-    let addressed = |(recipient, text): &(&str, &str)| Addressed { recipient: name(recipient), contents: contents(text) };
+    let addressed =
+        |(recipient, text): &(&str, &str)| Addressed { recipient: name(recipient), contents: contents(text) };
     NewDelivery {
         sender: name("bob"),
         sender_device: DeviceId::new(4711),
@@ -144,10 +145,28 @@ pub(super) fn numbers(page: &Page) -> Vec<i64> {
     page.envelopes.iter().map(|envelope| envelope.sequence.get()).collect()
 }
 
+/// The gaps of a page: first, last and why.
+pub(super) fn gaps(page: &Page) -> Vec<(i64, i64, GapReason)> {
+    page.gaps.iter().map(|gap| (gap.first.get(), gap.last.get(), gap.reason)).collect()
+}
+
 /// Takes the value of a step that a case relies on.
 pub(super) fn must<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => panic!("a step failed: {error:?}"),
     }
+}
+
+/// Lets the others of a `join` go on, whatever runs it.
+pub(super) async fn yield_once() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }

@@ -1,8 +1,8 @@
 use futures_util::future::{join, join_all};
 
 use super::fixtures::*;
-use crate::model::DeviceId;
-use crate::ports::{Page, Stores};
+use crate::model::{DeviceId, SequenceNumber};
+use crate::ports::{Page, PageLimit, Stores};
 
 /// D2.
 pub(super) async fn reading_changes_nothing(stores: Stores) {
@@ -25,6 +25,29 @@ pub(super) async fn reading_starts_after_a_number_and_stops_at_a_limit(stores: S
     assert_eq!(numbers(&read(&stores, alice.mailbox, 5, 2).await), [0; 0]);
 }
 
+pub(super) async fn a_page_is_bounded_by_bytes_and_never_empty(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for text in ["four", "", "ten ten te", "four", "one"] {
+        deliver(&stores, "alice", text, 0).await;
+    }
+    let read = async |after, count, bytes| {
+        let limit = PageLimit { count, bytes };
+        let page = must(stores.mailboxes.read(alice.mailbox, SequenceNumber::new(after), limit, moment(0)).await);
+        assert_eq!(page.gaps, []);
+        (numbers(&page), page.has_more, page.up_to().get())
+    };
+    assert_eq!(read(0, 10, 100).await, (vec![1, 2, 3, 4, 5], false, 5));
+    assert_eq!(read(0, 10, 21).await, (vec![1, 2, 3, 4, 5], false, 5));
+    assert_eq!(read(0, 10, 20).await, (vec![1, 2, 3, 4], true, 4));
+    assert_eq!(read(0, 10, 4).await, (vec![1, 2], true, 2));
+    assert_eq!(read(0, 10, 1).await, (vec![1], true, 1));
+    assert_eq!(read(2, 10, 4).await, (vec![3], true, 3));
+    assert_eq!(read(3, 2, 100).await, (vec![4, 5], false, 5));
+    assert_eq!(read(3, 1, 100).await, (vec![4], true, 4));
+    assert_eq!(read(5, 1, 1).await, (vec![], false, 5));
+    assert_eq!(read(i64::MAX, 1, 1).await, (vec![], false, 5));
+}
+
 pub(super) async fn a_mailbox_that_is_not_there_reads_as_empty(stores: Stores) {
     add(&stores, "alice").await;
     let page = read_all(&stores, DeviceId::new(4711)).await;
@@ -35,7 +58,7 @@ pub(super) async fn a_new_mailbox_is_closed_before_its_creation(stores: Stores) 
     let alice = add(&stores, "alice").await;
     let page = read_all(&stores, alice.mailbox).await;
     assert_eq!((page.not_before, page.closed_at), (moment(0), moment(0)));
-    let sent = must(deliver(&stores, "alice", "hello", -1).await.ok_or("not delivered"));
+    let sent = deliver(&stores, "alice", "hello", -1).await;
     assert_eq!(sent.sent_at, moment(0));
 }
 

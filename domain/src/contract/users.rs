@@ -1,8 +1,8 @@
 use futures_util::future::join_all;
 
 use super::fixtures::*;
-use crate::model::{Info, PrivateKey, PublicKey, UserId};
-use crate::ports::Stores;
+use crate::model::{Info, PasswordHash, PrivateKey, PublicKey, User, UserId, Version};
+use crate::ports::{Delivery, NewDelivery, Opening, Page, Stores, UserChange, UserUpdate};
 
 pub(super) async fn a_user_is_found_as_it_was_registered(stores: Stores) {
     let alice = add(&stores, "Alice").await.user;
@@ -36,7 +36,7 @@ pub(super) async fn of_many_who_want_one_name_at_once_one_gets_it(stores: Stores
     });
     let winners: Vec<_> = join_all(attempts).await.into_iter().filter_map(must).collect();
     assert_eq!(winners.len(), 1);
-    assert_eq!(must(stores.users.find(&name("alice")).await).as_ref(), Some(&winners[0]));
+    assert_eq!(must(stores.users.find(&name("alice")).await).as_ref(), Some(&winners[0].user));
 }
 
 pub(super) async fn identifiers_are_given_out_once(stores: Stores) {
@@ -45,16 +45,16 @@ pub(super) async fn identifiers_are_given_out_once(stores: Stores) {
     let bob = add(&stores, "bob").await;
     assert_ne!(alice.user.id, bob.user.id);
     assert_ne!(alice.mailbox, bob.mailbox);
-    let first = must(deliver(&stores, "alice", "one", 0).await.ok_or("not delivered"));
+    let first = deliver(&stores, "alice", "one", 0).await;
     acknowledge_before(&stores, alice.mailbox, moment(1), 1000).await;
-    let second = must(deliver(&stores, "alice", "two", 0).await.ok_or("not delivered"));
+    let second = deliver(&stores, "alice", "two", 0).await;
     assert_ne!(first.id, second.id);
 }
 
 pub(super) async fn a_private_key_may_be_missing(stores: Stores) {
     let mut new = new_user("alice");
     new.private_key = None;
-    let alice = must(must(stores.users.add(new).await).ok_or("taken"));
+    let alice = must(must(stores.users.add(new).await).ok_or("taken")).user;
     assert_eq!(alice.private_key, None);
     assert_eq!(must(stores.users.find(&name("alice")).await), Some(alice));
 }
@@ -65,7 +65,7 @@ pub(super) async fn opaque_texts_come_out_as_they_went_in(stores: Stores) {
     new.public_key = must(PublicKey::new(text.to_owned()));
     new.private_key = Some(must(PrivateKey::new("p".repeat(PrivateKey::MAX_BYTES))));
     new.info = must(Info::new(text.repeat(100)));
-    let alice = must(must(stores.users.add(new.clone()).await).ok_or("taken"));
+    let alice = must(must(stores.users.add(new.clone()).await).ok_or("taken")).user;
     assert_eq!(alice.public_key, new.public_key);
     assert_eq!(alice.private_key, new.private_key);
     assert_eq!(alice.info, new.info);
@@ -89,17 +89,114 @@ pub(super) async fn nobody_is_found_where_nobody_is(stores: Stores) {
     assert!(must(stores.users.credential(&name("bob")).await).is_none());
 }
 
-pub(super) async fn info_is_replaced_and_nothing_else(stores: Stores) {
+pub(super) async fn what_a_change_names_is_replaced_and_nothing_else(stores: Stores) {
     let alice = add(&stores, "alice").await.user;
     let bob = add(&stores, "bob").await.user;
-    let changed = must(must(stores.users.set_info(alice.id, info("tea")).await).ok_or("nobody"));
-    assert_eq!(changed.info.as_str(), "tea");
-    assert_eq!(crate::model::User { info: alice.info.clone(), ..changed.clone() }, alice);
+    let change = UserChange { info: Some(info("tea")), ..UserChange::default() };
+    let changed = updated(&stores, &alice, change, None).await;
+    let expected = User { info: info("tea"), version: alice.version.next(), ..alice.clone() };
+    assert_eq!(changed, expected);
+
+    let key = must(PublicKey::new("another key".to_owned()));
+    let change = UserChange { public_key: Some(key.clone()), private_key: Some(None), info: None };
+    let changed = updated(&stores, &alice, change, Some(expected.version)).await;
+    let expected = User { public_key: key, private_key: None, version: expected.version.next(), ..expected };
+    assert_eq!(changed, expected);
+
+    let key = must(PrivateKey::new("a private key again".to_owned()));
+    let change = UserChange { private_key: Some(Some(key.clone())), ..UserChange::default() };
+    let changed = updated(&stores, &alice, change, None).await;
+    assert_eq!(changed.private_key, Some(key));
     assert_eq!(must(stores.users.find(&name("alice")).await), Some(changed));
     assert_eq!(must(stores.users.find(&name("bob")).await), Some(bob));
 }
 
-pub(super) async fn the_info_of_nobody_cannot_be_replaced(stores: Stores) {
+async fn updated(stores: &Stores, user: &User, change: UserChange, expected: Option<Version>) -> User {
+    match must(stores.users.update(user.id, change, expected).await) {
+        UserUpdate::Made(user) => user,
+        other => panic!("not changed: {other:?}"),
+    }
+}
+
+pub(super) async fn a_change_of_another_version_is_refused(stores: Stores) {
+    let alice = add(&stores, "alice").await.user;
+    let change = |text: &str| UserChange { info: Some(info(text)), ..UserChange::default() };
+    let attempts = ["one", "two", "three"].map(|text| stores.users.update(alice.id, change(text), Some(alice.version)));
+    let outcomes = join_all(attempts).await.into_iter().map(must).collect::<Vec<_>>();
+    let made: Vec<_> = outcomes.iter().filter(|outcome| **outcome != UserUpdate::OtherVersion).collect();
+    let [UserUpdate::Made(user)] = made.as_slice() else { panic!("{outcomes:?}") };
+    assert_eq!(must(stores.users.find(&name("alice")).await).as_ref(), Some(user));
+}
+
+pub(super) async fn nobody_cannot_be_changed(stores: Stores) {
     add(&stores, "alice").await;
-    assert_eq!(must(stores.users.set_info(UserId::new(4711), info("tea")).await), None);
+    let change = UserChange { info: Some(info("tea")), ..UserChange::default() };
+    assert_eq!(must(stores.users.update(UserId::new(4711), change, None).await), UserUpdate::Gone);
+}
+
+pub(super) async fn users_are_searched_in_the_order_of_their_names(stores: Stores) {
+    for username in ["bob", "Alice", "alicia", "ALI-baba", "al_ice", "alice2"] {
+        add(&stores, username).await;
+    }
+    let search = async |prefix: &str, after: Option<&str>, limit| {
+        let found = must(stores.users.search(prefix, after.map(name), limit).await);
+        found.into_iter().map(|user| user.username.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(search("ali", None, 10).await, ["ALI-baba", "Alice", "alice2", "alicia"]);
+    assert_eq!(search("ALI", None, 2).await, ["ALI-baba", "Alice"]);
+    assert_eq!(search("ali", Some("aLice"), 2).await, ["alice2", "alicia"]);
+    assert_eq!(search("ali", Some("alicia"), 2).await, [""; 0]);
+    assert_eq!(search("al_", None, 10).await, ["al_ice"]);
+    assert_eq!(search("zoe", None, 10).await, [""; 0]);
+}
+
+pub(super) async fn a_changed_password_ends_all_sessions_but_one(stores: Stores) {
+    let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
+    let (kept, _) = open(&stores, &alice, None, 1).await;
+    open(&stores, &alice, Some(alice.mailbox), 2).await;
+    open(&stores, &bob, None, 3).await;
+    let sessions = async || {
+        let mut found = Vec::new();
+        for number in [1, 2, 3] {
+            found.push(must(stores.sessions.find(&token(number)).await).is_some());
+        }
+        found
+    };
+    let (old, new) = (PasswordHash::new("hash of alice".to_owned()), PasswordHash::new("new hash".to_owned()));
+    assert!(!must(stores.users.set_password(alice.user.id, &new, old.clone(), kept.id).await));
+    assert_eq!(sessions().await, [true, true, true]);
+    assert!(must(stores.users.set_password(alice.user.id, &old, new.clone(), kept.id).await));
+    assert_eq!(sessions().await, [true, false, true]);
+    let credential = must(must(stores.users.credential(&name("alice")).await).ok_or("nobody"));
+    assert_eq!(credential.password_hash, new);
+    let late = must(stores.sessions.open(new_session(&alice, None, 4)).await);
+    assert_eq!(late, Opening::Superseded);
+}
+
+pub(super) async fn a_deleted_user_leaves_nothing_and_its_name_is_not_given_out_again(stores: Stores) {
+    let (alice, bob) = (add(&stores, "Alice").await, add(&stores, "bob").await);
+    let (_, second) = open(&stores, &alice, None, 1).await;
+    deliver(&stores, "alice", "for alice", 0).await;
+    let sent = NewDelivery { sender: name("Alice"), ..delivery(&[("bob", "from alice")], 0) };
+    store(&stores, sent).await;
+
+    assert!(must(stores.users.delete(alice.user.id).await));
+    assert!(!must(stores.users.delete(alice.user.id).await));
+    while must(stores.mailboxes.purge(1).await) {}
+    assert_eq!(must(stores.users.find(&name("alice")).await), None);
+    assert!(must(stores.users.credential(&name("alice")).await).is_none());
+    assert_eq!(must(stores.sessions.find(&token(1)).await), None);
+    assert_eq!(must(stores.sessions.list(alice.user.id).await), []);
+    assert_eq!(must(stores.devices.list(alice.user.id).await), []);
+    for mailbox in [alice.mailbox, second.id] {
+        assert_eq!(read_all(&stores, mailbox).await, Page::EMPTY);
+    }
+    for spelling in ["Alice", "alice"] {
+        assert_eq!(must(stores.users.add(new_user(spelling)).await), None);
+    }
+    let refused = must(stores.mailboxes.deliver(delivery(&[("alice", "late")], 0)).await);
+    assert_eq!(refused, Delivery::NoSuchRecipients(vec![name("alice")]));
+    // What it has sent is its recipients'.
+    assert_eq!(numbers(&read_all(&stores, bob.mailbox).await), [1]);
+    assert!(must(stores.users.add(new_user("alice2")).await).is_some());
 }

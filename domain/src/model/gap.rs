@@ -38,7 +38,9 @@ impl Gap {
                 // As far as the reason is the same.
                 let beyond = match range {
                     Some((_, last)) => last.next(),
-                    None => refused.iter().map(|(first, _)| *first).filter(|first| *first > next).min().unwrap_or(there),
+                    None => {
+                        refused.iter().map(|(first, _)| *first).filter(|first| *first > next).min().unwrap_or(there)
+                    }
                 };
                 let beyond = beyond.min(there);
                 match gaps.last_mut() {

@@ -8,7 +8,7 @@ macro_rules! id {
 
         impl $name {
             /// Takes the identifier as a store gave it out.
-            pub fn new(value: i64) -> Self {
+            pub const fn new(value: i64) -> Self {
                 Self(value)
             }
 

@@ -7,6 +7,9 @@ impl SequenceNumber {
     /// The place before the first envelope.
     pub const ZERO: Self = Self(0);
 
+    /// A place that no envelope ever has.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// Takes the number as a store gave it out.
     pub fn new(value: i64) -> Self {
         Self(value)

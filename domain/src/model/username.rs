@@ -33,7 +33,7 @@ impl Username {
     ///
     /// Where it is too short or too long, or has a character that is not allowed.
     pub fn new(text: &str) -> Result<Self, UsernameError> {
-        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+        if !text.bytes().all(Self::allows) {
             return Err(UsernameError::BadCharacter);
         }
         match text.len() {
@@ -41,6 +41,11 @@ impl Username {
             Self::MIN_LENGTH..=Self::MAX_LENGTH => Ok(Self(text.to_owned())),
             _ => Err(UsernameError::TooLong),
         }
+    }
+
+    /// Whether a username may have this character.
+    pub fn allows(character: u8) -> bool {
+        character.is_ascii_alphanumeric() || character == b'_' || character == b'-'
     }
 
     /// The name as it was given.

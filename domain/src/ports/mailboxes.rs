@@ -2,7 +2,8 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::model::{
-    Contents, DeviceId, Envelope, Fingerprint, Gap, IdempotencyKey, MessageId, Quota, SequenceNumber, Timestamp, Username,
+    Contents, DeviceId, Envelope, Fingerprint, Gap, IdempotencyKey, MessageId, Quota, SequenceNumber, Timestamp,
+    Username,
 };
 
 /// A send: contents for one recipient or more.
@@ -206,21 +207,23 @@ pub trait Mailboxes: Send + Sync {
     /// Where the store fails; then nothing was deleted.
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError>;
 
-    /// Deletes messages that have expired `now` with all their envelopes, at most `limit` messages, and gives how many that were.
+    /// Deletes envelopes that have expired `now`, at most `limit` of them, and gives how many that were.
     ///
-    /// MUST make room for others in the mailboxes. MUST leave the numbers to be read as gaps.
+    /// MUST delete each message with its last envelope, make room for others in the mailboxes, and leave the numbers to
+    /// be read as gaps.
     ///
     /// # Errors
     ///
     /// Where the store fails; then nothing was deleted.
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError>;
 
-    /// Deletes what deleted devices had in their mailboxes, at most `limit` envelopes, and gives how many that were.
+    /// Deletes what deleted devices had in their mailboxes, at most `limit` envelopes, and returns whether there may be
+    /// more.
     ///
     /// # Errors
     ///
     /// Where the store fails; then nothing was deleted.
-    async fn purge(&self, limit: usize) -> Result<u64, PortError>;
+    async fn purge(&self, limit: usize) -> Result<bool, PortError>;
 
     /// Forgets idempotency keys from before a moment, at most `limit` of them, and gives how many that were.
     ///

@@ -46,11 +46,7 @@ impl Authenticate {
     pub async fn execute(&self, username: Option<&Username>, password: &Password) -> Result<Caller, AuthenticateError> {
         let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, password).await?;
         let credential = credential.ok_or(AuthenticateError::Denied)?;
-        Ok(Caller {
-            user_id: credential.user_id,
-            username: credential.username,
-            device: credential.first_device,
-        })
+        Ok(Caller { user_id: credential.user_id, username: credential.username, device: credential.first_device })
     }
 }
 

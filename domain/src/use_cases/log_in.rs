@@ -86,13 +86,9 @@ impl LogIn {
             now: self.clock.now(),
         };
         match self.sessions.open(session).await? {
-            Opening::Opened(session, device) => Ok(LoggedIn {
-                user_id: credential.user_id,
-                username: credential.username,
-                session,
-                device,
-                token,
-            }),
+            Opening::Opened(session, device) => {
+                Ok(LoggedIn { user_id: credential.user_id, username: credential.username, session, device, token })
+            }
             Opening::Superseded => Err(LogInError::Denied),
             Opening::TooManyDevices => Err(LogInError::TooManyDevices),
         }

@@ -66,6 +66,9 @@ impl SearchUsers {
         if !(1..=Self::MAX_LIMIT).contains(&limit) {
             return Err(SearchUsersError::Limit);
         }
+        if !prefix.bytes().all(Username::allows) {
+            return Ok(FoundUsers { users: Vec::new(), has_more: false });
+        }
         // One more, to see whether there is more.
         let mut users = self.users.search(prefix, after, limit + 1).await?;
         let has_more = users.len() > limit;

@@ -37,6 +37,6 @@ impl TidyUp {
 
 /// Deletes all that deleted devices had.
 pub(super) async fn purge(mailboxes: &dyn Mailboxes) -> Result<(), PortError> {
-    while mailboxes.purge(BATCH).await? > 0 {}
+    while mailboxes.purge(BATCH).await? {}
     Ok(())
 }

@@ -137,20 +137,26 @@ impl Mailboxes for MemoryStore {
 
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
         let mut state = self.state();
-        let messages = state.mailboxes.values().flat_map(|mailbox| mailbox.envelopes.values());
-        let mut expired: Vec<_> = messages.filter(|message| message.expires_at <= now).map(identity).collect();
+        let boxes = state.mailboxes.iter();
+        let all = boxes
+            .flat_map(|(device, mailbox)| mailbox.envelopes.iter().map(move |(number, kept)| (device, number, kept)));
+        let mut expired: Vec<_> = all
+            .filter(|(.., message)| message.expires_at <= now)
+            .map(|(device, sequence, message)| (message.expires_at, *device, *sequence))
+            .collect();
         expired.sort_unstable();
-        expired.dedup();
         expired.truncate(limit);
-        for mailbox in state.mailboxes.values_mut() {
-            mailbox.envelopes.retain(|_, message| expired.binary_search(&identity(message)).is_err());
+        for (_, device, sequence) in &expired {
+            if let Some(mailbox) = state.mailboxes.get_mut(device) {
+                mailbox.envelopes.remove(sequence);
+            }
         }
         Ok(expired.len() as u64)
     }
 
-    async fn purge(&self, _: usize) -> Result<u64, PortError> {
+    async fn purge(&self, _: usize) -> Result<bool, PortError> {
         // A mailbox goes with all that is in it.
-        Ok(0)
+        Ok(false)
     }
 
     async fn forget_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
@@ -162,11 +168,6 @@ impl Mailboxes for MemoryStore {
         }
         Ok(old.len() as u64)
     }
-}
-
-/// What a send brings to one recipient is one message, in however many mailboxes.
-fn identity(message: &Message) -> (MessageId, String) {
-    (message.id, message.recipient.key())
 }
 
 impl State {

@@ -1,0 +1,119 @@
+use async_trait::async_trait;
+use conditional_trait_gen::trait_gen;
+use sqlx::FromRow;
+use woosh_domain::model::{Device, DeviceId, DeviceName, Timestamp, UserId};
+use woosh_domain::ports::{DeviceDeletion, Devices, PortError};
+
+use super::{Connection, SqlError, opaque};
+use crate::postgres::PostgresStore;
+use crate::sqlite::SqliteStore;
+
+#[derive(FromRow)]
+pub(super) struct DeviceRow {
+    id: i64,
+    name: Vec<u8>,
+    created_at: i64,
+}
+
+impl TryFrom<DeviceRow> for Device {
+    type Error = SqlError;
+
+    fn try_from(row: DeviceRow) -> Result<Self, SqlError> {
+        Ok(Self {
+            id: DeviceId::new(row.id),
+            name: opaque("devices", "name", row.id, row.name, DeviceName::new)?,
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}
+
+#[trait_gen(Store -> SqliteStore, PostgresStore)]
+#[async_trait]
+impl Devices for Store {
+    async fn list(&self, user: UserId) -> Result<Vec<Device>, PortError> {
+        let rows: Vec<DeviceRow> =
+            sqlx::query_as("SELECT id, name, created_at FROM devices WHERE user_id = $1 ORDER BY id")
+                .bind(user.get())
+                .fetch_all(self.readers())
+                .await
+                .map_err(SqlError::from)?;
+        Ok(rows.into_iter().map(Device::try_from).collect::<Result<_, _>>()?)
+    }
+
+    async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeviceDeletion, PortError> {
+        self.write_then(
+            move |connection| {
+                Box::pin(async move {
+                    // Two deletions at once would each see the other's device as the one that is left.
+                    if Self::lock_user(connection, user).await?.is_none() {
+                        return Ok(DeviceDeletion::NotFound);
+                    }
+                    let own: Vec<i64> = sqlx::query_scalar("SELECT id FROM devices WHERE user_id = $1")
+                        .bind(user.get())
+                        .fetch_all(&mut *connection)
+                        .await?;
+                    if !own.contains(&device.get()) {
+                        return Ok(DeviceDeletion::NotFound);
+                    }
+                    if own.len() == 1 {
+                        return Ok(DeviceDeletion::Last);
+                    }
+                    sqlx::query("INSERT INTO purges (device_id) VALUES ($1)")
+                        .bind(device.get())
+                        .execute(&mut *connection)
+                        .await?;
+                    // Its mailbox and sessions go with it.
+                    sqlx::query("DELETE FROM devices WHERE id = $1").bind(device.get()).execute(connection).await?;
+                    Ok(DeviceDeletion::Deleted)
+                })
+            },
+            self.ends_sessions(user, move |deletion| {
+                (*deletion == DeviceDeletion::Deleted).then(|| vec![device.get()])
+            }),
+        )
+        .await
+    }
+}
+
+#[trait_gen(Store -> SqliteStore, PostgresStore)]
+impl Store {
+    /// Adds a device with its empty mailbox.
+    pub(super) async fn add_device(
+        connection: &mut Connection<Store>,
+        user: i64,
+        name: DeviceName,
+        now: Timestamp,
+    ) -> Result<Device, SqlError> {
+        let row: DeviceRow = sqlx::query_as(
+            "INSERT INTO devices (user_id, name, created_at) VALUES ($1, $2, $3) RETURNING id, name, created_at",
+        )
+        .bind(user)
+        .bind(name.into_string().into_bytes())
+        .bind(now.micros())
+        .fetch_one(&mut *connection)
+        .await?;
+        sqlx::query(
+            "INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at)
+             VALUES ($1, 0, 0, $2, $2)",
+        )
+        .bind(row.id)
+        .bind(now.micros())
+        .execute(connection)
+        .await?;
+        row.try_into()
+    }
+
+    /// Makes others who change the user's devices wait until this transaction ends. Gives the key of the user's name, or
+    /// nothing where there is no such user.
+    pub(super) async fn lock_user(
+        connection: &mut Connection<Store>,
+        user: UserId,
+    ) -> Result<Option<String>, SqlError> {
+        // It changes nothing, and is the lock that both databases have.
+        let key = sqlx::query_scalar("UPDATE users SET version = version WHERE id = $1 RETURNING username_key")
+            .bind(user.get())
+            .fetch_optional(connection)
+            .await?;
+        Ok(key)
+    }
+}

@@ -1,0 +1,168 @@
+use async_trait::async_trait;
+use conditional_trait_gen::trait_gen;
+use sqlx::FromRow;
+use woosh_domain::model::{Device, DeviceId, Session, SessionId, Timestamp, TokenHash, UserId};
+use woosh_domain::ports::{MAX_DEVICES, MAX_SESSIONS, NewSession, Opening, PortError, SessionOwner, Sessions};
+
+use super::devices::DeviceRow;
+use super::{Connection, SqlError, username};
+use crate::postgres::PostgresStore;
+use crate::sqlite::SqliteStore;
+
+#[derive(FromRow)]
+struct SessionRow {
+    id: i64,
+    device_id: i64,
+    created_at: i64,
+}
+
+impl From<SessionRow> for Session {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            id: SessionId::new(row.id),
+            device: DeviceId::new(row.device_id),
+            created_at: Timestamp::from_micros(row.created_at),
+        }
+    }
+}
+
+#[derive(FromRow)]
+struct OwnerRow {
+    id: i64,
+    user_id: i64,
+    username: String,
+    device_id: i64,
+}
+
+#[trait_gen(Store -> SqliteStore, PostgresStore)]
+#[async_trait]
+impl Sessions for Store {
+    async fn open(&self, new: NewSession) -> Result<Opening, PortError> {
+        let user = new.user_id;
+        let work = self.write_then(
+            move |connection| Box::pin(Self::open_session(connection, new)),
+            self.ends_sessions(user, |(_, ended): &(Opening, Vec<i64>)| (!ended.is_empty()).then(|| ended.clone())),
+        );
+        Ok(work.await?.0)
+    }
+
+    async fn find(&self, token: &TokenHash) -> Result<Option<SessionOwner>, PortError> {
+        let memory = self.sessions();
+        if let Some(owner) = memory.get(token) {
+            return Ok(Some(owner));
+        }
+        let before = memory.generation();
+        let row: Option<OwnerRow> = sqlx::query_as(
+            "SELECT s.id, d.user_id, u.username, s.device_id
+             FROM sessions s JOIN devices d ON d.id = s.device_id JOIN users u ON u.id = d.user_id
+             WHERE s.token_hash = $1",
+        )
+        .bind(token.as_bytes().to_vec())
+        .fetch_optional(self.readers())
+        .await
+        .map_err(SqlError::from)?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let owner = SessionOwner {
+            session: SessionId::new(row.id),
+            user_id: UserId::new(row.user_id),
+            username: username("users", "username", row.user_id, &row.username)?,
+            device: DeviceId::new(row.device_id),
+        };
+        memory.put(*token, owner.clone(), before);
+        Ok(Some(owner))
+    }
+
+    async fn list(&self, user: UserId) -> Result<Vec<Session>, PortError> {
+        let rows: Vec<SessionRow> = sqlx::query_as(
+            "SELECT s.id, s.device_id, s.created_at FROM sessions s JOIN devices d ON d.id = s.device_id
+             WHERE d.user_id = $1 ORDER BY s.id",
+        )
+        .bind(user.get())
+        .fetch_all(self.readers())
+        .await
+        .map_err(SqlError::from)?;
+        Ok(rows.into_iter().map(Session::from).collect())
+    }
+
+    async fn end(&self, user: UserId, session: SessionId) -> Result<bool, PortError> {
+        let work = self.write_then(
+            move |connection| {
+                Box::pin(async move {
+                    let device: Option<i64> = sqlx::query_scalar(
+                        "DELETE FROM sessions
+                         WHERE id = $1 AND device_id IN (SELECT id FROM devices WHERE user_id = $2)
+                         RETURNING device_id",
+                    )
+                    .bind(session.get())
+                    .bind(user.get())
+                    .fetch_optional(connection)
+                    .await?;
+                    Ok(device)
+                })
+            },
+            self.ends_sessions(user, |device: &Option<i64>| device.map(|device| vec![device])),
+        );
+        Ok(work.await?.is_some())
+    }
+}
+
+#[trait_gen(Store -> SqliteStore, PostgresStore)]
+impl Store {
+    pub(super) async fn add_session(
+        connection: &mut Connection<Store>,
+        device: DeviceId,
+        token: TokenHash,
+        now: Timestamp,
+    ) -> Result<Session, SqlError> {
+        let row: SessionRow = sqlx::query_as(
+            "INSERT INTO sessions (device_id, token_hash, created_at) VALUES ($1, $2, $3)
+             RETURNING id, device_id, created_at",
+        )
+        .bind(device.get())
+        .bind(token.as_bytes().to_vec())
+        .bind(now.micros())
+        .fetch_one(connection)
+        .await?;
+        Ok(row.into())
+    }
+
+    /// Opens a session, and gives the devices of those that ended for it.
+    async fn open_session(
+        connection: &mut Connection<Store>,
+        new: NewSession,
+    ) -> Result<(Opening, Vec<i64>), SqlError> {
+        Self::lock_user(connection, new.user_id).await?;
+        let hash: Option<String> = sqlx::query_scalar("SELECT password_hash FROM users WHERE id = $1")
+            .bind(new.user_id.get())
+            .fetch_optional(&mut *connection)
+            .await?;
+        if hash.as_deref() != Some(new.password_hash.reveal()) {
+            return Ok((Opening::Superseded, Vec::new()));
+        }
+        let rows: Vec<DeviceRow> = sqlx::query_as("SELECT id, name, created_at FROM devices WHERE user_id = $1")
+            .bind(new.user_id.get())
+            .fetch_all(&mut *connection)
+            .await?;
+        let devices: Vec<Device> = rows.into_iter().map(Device::try_from).collect::<Result<_, _>>()?;
+        let count = devices.len();
+        let device = match devices.into_iter().find(|device| Some(device.id) == new.device) {
+            Some(own) => own,
+            None if count >= MAX_DEVICES => return Ok((Opening::TooManyDevices, Vec::new())),
+            None => Self::add_device(connection, new.user_id.get(), new.device_name, new.now).await?,
+        };
+        let session = Self::add_session(connection, device.id, new.token, new.now).await?;
+        let ended: Vec<i64> = sqlx::query_scalar(
+            "DELETE FROM sessions
+             WHERE device_id = $1
+               AND id NOT IN (SELECT id FROM sessions WHERE device_id = $1 ORDER BY id DESC LIMIT $2)
+             RETURNING device_id",
+        )
+        .bind(device.id.get())
+        .bind(MAX_SESSIONS as i64)
+        .fetch_all(connection)
+        .await?;
+        Ok((Opening::Opened(session, device), ended))
+    }
+}

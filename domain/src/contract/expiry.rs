@@ -1,0 +1,86 @@
+use super::fixtures::*;
+use crate::model::{GapReason, SequenceNumber, Timestamp};
+use crate::ports::{NewDelivery, Page, PageLimit, Stores};
+
+/// Delivers to Alice what waits so many seconds.
+async fn deliver_for(stores: &Stores, ttl_seconds: u64) {
+    store(stores, NewDelivery { ttl_seconds, ..delivery(&[("alice", "hello")], 0) }).await;
+}
+
+async fn read_at(stores: &Stores, mailbox: crate::model::DeviceId, after: i64, now: Timestamp) -> Page {
+    let limit = PageLimit { count: 100, bytes: usize::MAX };
+    must(stores.mailboxes.read(mailbox, SequenceNumber::new(after), limit, now).await)
+}
+
+fn seconds(seconds: u64) -> Timestamp {
+    moment(0).plus_seconds(seconds)
+}
+
+/// D7.
+pub(super) async fn what_expired_is_a_gap_before_and_after_it_is_deleted(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for ttl in [5, 50, 5, 5, 50, 5] {
+        deliver_for(&stores, ttl).await;
+    }
+    let page = read_at(&stores, alice.mailbox, 0, seconds(5).minus_seconds(1)).await;
+    assert_eq!((numbers(&page), gaps(&page)), (vec![1, 2, 3, 4, 5, 6], vec![]));
+    let expired = |first, last| (first, last, GapReason::Expired);
+    let expected = (vec![2, 5], vec![expired(1, 1), expired(3, 4), expired(6, 6)]);
+    let page = read_at(&stores, alice.mailbox, 0, seconds(5)).await;
+    assert_eq!((numbers(&page), gaps(&page)), expected);
+    assert_eq!(must(stores.mailboxes.expire(seconds(5), 1000).await), 4);
+    let page = read_at(&stores, alice.mailbox, 0, seconds(5)).await;
+    assert_eq!((numbers(&page), gaps(&page)), expected);
+    assert_eq!(page.up_to().get(), 6);
+    let page = read_at(&stores, alice.mailbox, 3, seconds(5)).await;
+    assert_eq!((numbers(&page), gaps(&page)), (vec![5], vec![expired(4, 4), expired(6, 6)]));
+    // Until it is acknowledged.
+    acknowledge(&stores, alice.mailbox, 4, 1000).await;
+    let page = read_at(&stores, alice.mailbox, 0, seconds(5)).await;
+    assert_eq!((numbers(&page), gaps(&page)), (vec![5], vec![expired(6, 6)]));
+    acknowledge(&stores, alice.mailbox, 6, 1000).await;
+    assert_eq!(gaps(&read_at(&stores, alice.mailbox, 0, seconds(50)).await), []);
+}
+
+pub(super) async fn expired_envelopes_are_deleted_in_steps(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let second = add_device(&stores, &alice).await;
+    for ttl in [1, 2, 3, 50] {
+        deliver_for(&stores, ttl).await;
+    }
+    assert_eq!(must(stores.mailboxes.expire(moment(0), 1000).await), 0);
+    let mut deleted = 0;
+    loop {
+        let step = must(stores.mailboxes.expire(seconds(3), 4).await);
+        assert!(step <= 4);
+        deleted += step;
+        if step == 0 {
+            break;
+        }
+    }
+    assert_eq!(deleted, 6);
+    for mailbox in [alice.mailbox, second] {
+        assert_eq!(numbers(&read_at(&stores, mailbox, 0, moment(0)).await), [4]);
+    }
+}
+
+pub(super) async fn what_expired_can_be_acknowledged_before_it_is_deleted(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    deliver_for(&stores, 1).await;
+    deliver_for(&stores, 50).await;
+    acknowledge(&stores, alice.mailbox, 1, 1000).await;
+    assert_eq!(must(stores.mailboxes.expire(seconds(1), 1000).await), 0);
+    let page = read_at(&stores, alice.mailbox, 0, seconds(1)).await;
+    assert_eq!((numbers(&page), gaps(&page)), (vec![2], vec![]));
+}
+
+pub(super) async fn one_device_may_acknowledge_what_expires_for_another(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let second = add_device(&stores, &alice).await;
+    deliver_for(&stores, 1).await;
+    acknowledge(&stores, alice.mailbox, 1, 1000).await;
+    assert_eq!(must(stores.mailboxes.expire(seconds(1), 1000).await), 1);
+    let page = read_at(&stores, second, 0, seconds(1)).await;
+    assert_eq!(gaps(&page), [(1, 1, GapReason::Expired)]);
+    assert_eq!(gaps(&read_at(&stores, alice.mailbox, 0, seconds(1)).await), []);
+}

@@ -1,0 +1,115 @@
+use futures_util::future::{join, join_all};
+
+use super::fixtures::*;
+use crate::model::DeviceId;
+use crate::ports::Stores;
+
+pub(super) async fn every_device_of_every_recipient_gets_it(stores: Stores) {
+    let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
+    let second = add_device(&stores, &alice).await;
+    deliver(&stores, "alice", "before", 1).await;
+    let receipt = store(&stores, delivery(&[("carol", "for carol"), ("ALICE", "for alice")], 5)).await;
+    for (mailbox, sequence, text) in
+        [(alice.mailbox, 2, "for alice"), (second, 2, "for alice"), (carol.mailbox, 1, "for carol")]
+    {
+        let page = read_all(&stores, mailbox).await;
+        let last = must(page.envelopes.last().ok_or("nothing came"));
+        assert_eq!(last.sequence.get(), sequence);
+        assert_eq!((last.message.id, last.message.sent_at), (receipt.id, receipt.sent_at));
+        assert_eq!(last.message.contents, contents(text));
+    }
+}
+
+pub(super) async fn no_two_sends_have_one_identifier(stores: Stores) {
+    add(&stores, "alice").await;
+    let carol = add(&stores, "carol").await;
+    let mut ids = Vec::new();
+    for round in 0..5 {
+        ids.push(deliver(&stores, "alice", "hello", 0).await.id);
+        ids.push(store(&stores, delivery(&[("alice", "hello"), ("carol", "hello")], 0)).await.id);
+        acknowledge(&stores, carol.mailbox, round, 1000).await;
+    }
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count);
+}
+
+pub(super) async fn the_latest_moment_of_all_mailboxes_is_the_stamp(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let second = add_device(&stores, &alice).await;
+    let carol = add(&stores, "carol").await;
+    must(stores.mailboxes.close_before(second, moment(70), moment(70)).await);
+    let receipt = store(&stores, delivery(&[("carol", "hello"), ("alice", "hello")], 5)).await;
+    assert_eq!(receipt.sent_at, moment(70));
+    for mailbox in [alice.mailbox, second, carol.mailbox] {
+        let page = read_all(&stores, mailbox).await;
+        assert_eq!((page.not_before, page.envelopes[0].message.sent_at), (moment(70), moment(70)));
+    }
+}
+
+pub(super) async fn a_message_stays_until_its_last_device_acknowledges_it(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let second = add_device(&stores, &alice).await;
+    for text in ["one", "two", "three"] {
+        deliver(&stores, "alice", text, 0).await;
+    }
+    acknowledge(&stores, alice.mailbox, 2, 1000).await;
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3]);
+    assert_eq!(numbers(&read_all(&stores, second).await), [1, 2, 3]);
+    acknowledge(&stores, second, 3, 1000).await;
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3]);
+    assert_eq!(numbers(&read_all(&stores, second).await), [0; 0]);
+}
+
+/// Nothing is lost, nothing is left, and nobody waits for anybody for ever.
+pub(super) async fn devices_that_acknowledge_at_once_harm_no_delivery(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let devices = [alice.mailbox, add_device(&stores, &alice).await, add_device(&stores, &alice).await];
+    let senders = join_all((0..4).map(async |_| {
+        for count in 0..25 {
+            deliver(&stores, "alice", "hello", count).await;
+        }
+    }));
+    let readers = join_all(devices.map(async |device: DeviceId| {
+        let mut seen = 0;
+        while seen < 100 {
+            let page = read(&stores, device, seen, 7).await;
+            let numbers = numbers(&page);
+            assert_eq!(numbers, (seen + 1..=seen + numbers.len() as i64).collect::<Vec<_>>());
+            seen += numbers.len() as i64;
+            acknowledge(&stores, device, seen, 1000).await;
+            yield_once().await;
+        }
+    }));
+    join(senders, readers).await;
+    for device in devices {
+        assert_eq!(numbers(&read_all(&stores, device).await), [0; 0]);
+    }
+}
+
+/// D6, from both ends of the list.
+pub(super) async fn crossing_fan_outs_are_whole_and_all_arrive(stores: Stores) {
+    let names = ["alice", "carol", "dave", "erin"];
+    let mut residents = Vec::new();
+    for name in names {
+        let resident = add(&stores, name).await;
+        add_device(&stores, &resident).await;
+        residents.push(resident);
+    }
+    join_all((0..60).map(async |count: i64| {
+        let mut recipients = names.map(|name| (name, "hello"));
+        recipients.rotate_left((count % 4) as usize);
+        if count % 2 == 0 {
+            recipients.reverse();
+        }
+        store(&stores, delivery(&recipients, count)).await;
+    }))
+    .await;
+    for resident in residents {
+        for device in must(stores.devices.list(resident.user.id).await) {
+            let page = read_all(&stores, device.id).await;
+            assert_eq!(numbers(&page), (1..=60).collect::<Vec<_>>(), "{}", resident.user.username);
+        }
+    }
+}
