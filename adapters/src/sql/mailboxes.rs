@@ -76,6 +76,7 @@ impl Mailboxes for Store {
              FROM mailboxes mb
              LEFT JOIN (
                  SELECT device_id, sequence, message_id, expires_at,
+                        row_number() OVER (ORDER BY sequence) AS place,
                         sum(size) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) - size AS bytes_before
                  FROM (
                      SELECT device_id, sequence, message_id, expires_at, size FROM envelopes
@@ -83,7 +84,7 @@ impl Mailboxes for Store {
                      ORDER BY sequence
                      LIMIT $4
                  ) oldest
-             ) e ON e.device_id = mb.device_id AND e.bytes_before <= $5
+             ) e ON e.device_id = mb.device_id AND (e.bytes_before <= $5 OR e.place <= 2)
              LEFT JOIN messages m ON m.id = e.message_id
              WHERE mb.device_id = $1
              ORDER BY e.sequence",
