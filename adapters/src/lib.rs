@@ -5,11 +5,12 @@
 //! - `sqlite`: opening a file, its one writer and its readers.
 //! - `postgres`: opening a database that other replicas use as well.
 //! - [`password`]: Argon2id, and a memory of what was verified lately.
-//! - [`clock`]: the system's.
+//! - [`clock`] and [`randomness`]: the system's.
 
 pub mod clock;
 pub mod database;
 pub mod password;
 mod postgres;
+pub mod randomness;
 mod sql;
 mod sqlite;
