@@ -141,6 +141,7 @@ pub(super) fn checks() -> Vec<Check> {
             a_profile_changed_through_one_is_changed_in_the_other;
         problems:
             every_operation_but_registration_and_login_is_closed,
+            every_operation_that_the_document_has_is_closed,
             every_operation_stays_closed_whatever_the_token,
             every_operation_stays_closed_whatever_the_body,
             an_unknown_path_is_a_problem_too,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::sanity::client::{Client, PROBLEMS, ensure_eq, message, registration, send};
 
 /// Every operation that needs a token.
-pub(super) const CLOSED: [(Method, &str); 17] = [
+const CLOSED: [(Method, &str); 17] = [
     (Method::GET, "/v1/users"),
     (Method::GET, "/v1/users/alice"),
     (Method::GET, "/v1/users/me"),
@@ -44,6 +44,26 @@ pub(super) async fn every_operation_but_registration_and_login_is_closed(client:
         refused.expect_problem("unauthenticated", &[])?;
         ensure!(refused.header(WWW_AUTHENTICATE)?.starts_with("Bearer"), "another scheme: {:?}", refused.headers);
     }
+    Ok(())
+}
+
+pub(super) async fn every_operation_that_the_document_has_is_closed(client: Client) -> anyhow::Result<()> {
+    let document = client.get("/openapi.json").await?.expect(200)?;
+    let paths = document["paths"].as_object().context("there are no paths")?;
+    let mut open = Vec::new();
+    for (path, operations) in paths.iter().filter(|(path, _)| path.starts_with("/v1/")) {
+        for (method, operation) in operations.as_object().context("there are no operations")? {
+            if operation.get("security").is_none() {
+                open.push(format!("{method} {path}"));
+                continue;
+            }
+            let method = Method::from_bytes(method.to_uppercase().as_bytes())?;
+            let path = path.replace("{username}", "alice").replace("{id}", "1");
+            send(client.request(method, &path)).await?.expect_problem("unauthenticated", &[])?;
+        }
+    }
+    open.sort_unstable();
+    ensure_eq!(open, ["post /v1/sessions", "post /v1/users"]);
     Ok(())
 }
 
@@ -172,15 +192,15 @@ pub(super) async fn a_code_has_one_title(client: Client) -> anyhow::Result<()> {
 pub(super) async fn every_code_is_in_the_document(client: Client) -> anyhow::Result<()> {
     let document = client.get("/openapi.json").await?.expect(200)?;
     let schemas = document["components"]["schemas"].as_object().context("there are no schemas")?;
-    let codes: BTreeSet<_> = PROBLEMS.iter().map(|(code, ..)| *code).collect();
+    let codes = PROBLEMS.map(|(code, ..)| code);
     let names = |schema: &Value| {
         let names = schema["enum"].as_array().into_iter().flatten();
         names.filter_map(Value::as_str).map(str::to_owned).collect::<BTreeSet<_>>()
     };
     let documented = schemas.values().map(names).find(|names| names.contains("invalid_request"));
-    ensure_eq!(
-        documented.context("no schema lists the codes")?.iter().map(String::as_str).collect::<BTreeSet<_>>(),
-        codes
-    );
+    let documented = documented.context("no schema lists the codes")?;
+    // There may be more of them.
+    let missing: Vec<_> = codes.iter().filter(|code| !documented.contains(**code)).collect();
+    ensure_eq!(missing, [&""; 0]);
     Ok(())
 }
