@@ -60,9 +60,7 @@ pub(super) async fn a_search_finds_the_start_of_names_ignoring_case_and_nothing_
     ensure_eq!(search(alice, &format!("prefix={}", prefix.to_uppercase())).await?.0, expected);
     // What stands for anything in a database stands for itself here.
     ensure_eq!(search(alice, &format!("prefix={prefix}x_")).await?.0, names[..1]);
-    for nothing in [format!("{prefix}x%25"), format!("{prefix}x*"), format!("{prefix}x%5C"), prefix[1..].to_owned()] {
-        ensure_eq!(search(alice, &format!("prefix={nothing}")).await?.0, [""; 0]);
-    }
+    ensure_eq!(search(alice, &format!("prefix={}", &prefix[1..])).await?.0, [""; 0]);
     let whole = alice.get(&format!("/v1/users?prefix={}", names[0])).await?.expect(200)?;
     let found = alice.get(&format!("/v1/users/{}", names[0])).await?.expect(200)?;
     ensure_eq!(whole, json!({ "users": [found], "has_more": false }));
@@ -76,6 +74,10 @@ pub(super) async fn a_wrong_parameter_is_named(client: Client) -> anyhow::Result
         (String::new(), ["prefix", ""]),
         ("?prefix=".to_owned(), ["prefix", "3"]),
         ("?prefix=al".to_owned(), ["prefix", "3"]),
+        ("?prefix=ali%25".to_owned(), ["prefix", ""]),
+        ("?prefix=ali*".to_owned(), ["prefix", ""]),
+        ("?prefix=nul%00".to_owned(), ["prefix", ""]),
+        (format!("?prefix={name}&after=no%20name"), ["after", ""]),
         (format!("?prefix={name}&limit=0"), ["limit", "100"]),
         (format!("?prefix={name}&limit=101"), ["limit", "100"]),
         (format!("?prefix={name}&limit=-1"), ["limit", ""]),
