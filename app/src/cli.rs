@@ -3,13 +3,14 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use anyhow::{Context as _, bail, ensure};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use woosh_adapters::database::{Database, DatabaseUrl};
+use woosh_domain::model::{Limits, Quota};
 
 use crate::api;
 use crate::logging::{self, LogFormat};
@@ -47,6 +48,8 @@ struct ServeArgs {
     address: AddressArgs,
     #[command(flatten)]
     database: DatabaseArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// What to log, as a filter of tracing: a level, or target=level, separated by commas.
     #[arg(long, env = "WOOSH_LOG", default_value = "info,poem=warn", value_name = "FILTER")]
     log: String,
@@ -73,6 +76,22 @@ struct DatabaseArgs {
     /// How many seconds to wait for a database that is out of reach at the start.
     #[arg(long, env = "WOOSH_DATABASE_WAIT", default_value_t = 30, value_name = "SECONDS")]
     database_wait: u64,
+}
+
+#[derive(Debug, Args)]
+struct LimitArgs {
+    /// The most pending messages of a device.
+    #[arg(long, env = "WOOSH_MAILBOX_MESSAGES", default_value_t = Limits::default().mailbox.messages, value_name = "COUNT")]
+    mailbox_messages: u64,
+    /// The most bytes that the pending messages of a device hold together.
+    #[arg(long, env = "WOOSH_MAILBOX_BYTES", default_value_t = Limits::default().mailbox.bytes, value_name = "BYTES")]
+    mailbox_bytes: u64,
+    /// How many seconds a message waits at most, and how many it waits where its sender says nothing.
+    #[arg(long, env = "WOOSH_MAX_TTL", default_value_t = Limits::default().ttl_seconds, value_name = "SECONDS")]
+    max_ttl: u64,
+    /// Whether users can be searched for by the start of their names.
+    #[arg(long, env = "WOOSH_USER_SEARCH", default_value_t = Limits::default().search, value_name = "true|false", action = ArgAction::Set)]
+    user_search: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -117,6 +136,24 @@ impl DatabaseArgs {
     }
 }
 
+/// The longest that messages may be let wait, in seconds: a hundred years.
+const MAX_TTL: u64 = 100 * 365 * 24 * 60 * 60;
+
+impl LimitArgs {
+    fn limits(&self) -> anyhow::Result<Limits> {
+        let within = |name, value, max| {
+            ensure!((1..=max).contains(&value), "{name} has to be 1 to {max}, not {value}");
+            Ok(value)
+        };
+        let most = i64::MAX.cast_unsigned();
+        let mailbox = Quota {
+            messages: within("--mailbox-messages", self.mailbox_messages, most)?,
+            bytes: within("--mailbox-bytes", self.mailbox_bytes, most)?,
+        };
+        Ok(Limits { mailbox, ttl_seconds: within("--max-ttl", self.max_ttl, MAX_TTL)?, search: self.user_search })
+    }
+}
+
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     raise_handle_limit();
     logging::start(&args.log, args.log_format).context("the log filter")?;
@@ -125,6 +162,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         port: args.address.port,
         database: args.database.url()?,
         database_wait: args.database.wait(),
+        limits: args.limits.limits()?,
         grace: GRACE,
     };
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
@@ -25,4 +26,15 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// What caused an error, and what caused that.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    causes.join(": ")
 }

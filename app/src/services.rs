@@ -1,43 +1,85 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use poem::Request;
 use woosh_adapters::clock::SystemClock;
 use woosh_adapters::database::Database;
 use woosh_adapters::password::{Argon2idHasher, RememberingHasher};
-use woosh_domain::ports::{Clock, PasswordHasher, PortError};
+use woosh_adapters::randomness::SystemRandomness;
+use woosh_domain::model::Limits;
+use woosh_domain::ports::{Clock, PasswordHasher, PortError, Randomness, Stores};
 use woosh_domain::use_cases::{
-    Authenticate, DeleteMessages, FindUser, PollMessages, RegisterUser, SendMessage, UpdateUser,
+    Acknowledge, Authenticate, ChangePassword, CheckToken, DeleteDevice, DeleteMessages, DeleteUser, EndSession,
+    FindUser, ListDevices, ListSessions, LogIn, PollMessages, ReadMailbox, RegisterUser, SearchUsers, SendMessage,
+    TidyUp, UpdateUser,
 };
 
 /// All that the operations can ask for.
 pub(crate) struct Services {
+    pub(crate) acknowledge: Acknowledge,
     pub(crate) authenticate: Authenticate,
-    pub(crate) register_user: RegisterUser,
-    pub(crate) find_user: FindUser,
-    pub(crate) update_user: UpdateUser,
-    pub(crate) send_message: SendMessage,
-    pub(crate) poll_messages: PollMessages,
+    pub(crate) change_password: ChangePassword,
+    pub(crate) check_token: CheckToken,
+    pub(crate) delete_device: DeleteDevice,
     pub(crate) delete_messages: DeleteMessages,
+    pub(crate) delete_user: DeleteUser,
+    pub(crate) end_session: EndSession,
+    pub(crate) find_user: FindUser,
+    pub(crate) list_devices: ListDevices,
+    pub(crate) list_sessions: ListSessions,
+    pub(crate) log_in: LogIn,
+    pub(crate) poll_messages: PollMessages,
+    pub(crate) read_mailbox: ReadMailbox,
+    pub(crate) register_user: RegisterUser,
+    pub(crate) search_users: SearchUsers,
+    pub(crate) send_message: SendMessage,
+    pub(crate) tidy_up: TidyUp,
+    pub(crate) update_user: UpdateUser,
     pub(crate) database: Database,
+    stopping: AtomicBool,
 }
 
 impl Services {
-    /// Wires the use cases to the system's clock, Argon2id and a database.
-    pub(crate) fn new(database: Database) -> Result<Self, PortError> {
-        let stores = database.stores();
-        let (users, mailboxes) = (stores.users, stores.mailboxes);
+    /// Wires the use cases to the system's clock and randomness, Argon2id and a database.
+    pub(crate) fn new(database: Database, limits: Limits) -> Result<Self, PortError> {
+        let Stores { users, devices, sessions, mailboxes, wakeups } = database.stores();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let hasher: Arc<dyn PasswordHasher> = Arc::new(RememberingHasher::new(Argon2idHasher::new(), clock.clone())?);
         Ok(Self {
+            acknowledge: Acknowledge::new(mailboxes.clone()),
             authenticate: Authenticate::new(users.clone(), hasher.clone()),
-            register_user: RegisterUser::new(users.clone(), hasher, clock.clone()),
+            change_password: ChangePassword::new(users.clone(), hasher.clone()),
+            check_token: CheckToken::new(sessions.clone()),
+            delete_device: DeleteDevice::new(devices.clone(), mailboxes.clone()),
+            delete_messages: DeleteMessages::new(mailboxes.clone()),
+            delete_user: DeleteUser::new(users.clone(), mailboxes.clone()),
+            end_session: EndSession::new(sessions.clone()),
             find_user: FindUser::new(users.clone()),
+            list_devices: ListDevices::new(devices),
+            list_sessions: ListSessions::new(sessions.clone()),
+            log_in: LogIn::new(users.clone(), sessions.clone(), hasher.clone(), randomness.clone(), clock.clone()),
+            poll_messages: PollMessages::new(mailboxes.clone(), clock.clone()),
+            read_mailbox: ReadMailbox::new(mailboxes.clone(), sessions, wakeups, clock.clone()),
+            register_user: RegisterUser::new(users.clone(), hasher, randomness, clock.clone()),
+            search_users: SearchUsers::new(users.clone(), limits.search),
+            send_message: SendMessage::new(mailboxes.clone(), clock.clone(), limits),
+            tidy_up: TidyUp::new(mailboxes, clock),
             update_user: UpdateUser::new(users),
-            send_message: SendMessage::new(mailboxes.clone(), clock.clone()),
-            poll_messages: PollMessages::new(mailboxes.clone(), clock),
-            delete_messages: DeleteMessages::new(mailboxes),
             database,
+            stopping: AtomicBool::new(false),
         })
+    }
+
+    /// Ends all that waits, so that a server that is told to stop need not wait for it.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.database.close_wakeups();
+    }
+
+    /// Whether nobody should wait any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
     }
 
     /// The services that every request carries.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
-use woosh_server::server::{Config, Server};
+use woosh_server::server::{Config, Limits, Server};
 
 use crate::{Backend, TestDatabase};
 
@@ -42,6 +42,7 @@ impl TestServer {
             port,
             database: database.url().clone(),
             database_wait: Duration::ZERO,
+            limits: Limits::default(),
             // Who drops a test server no longer waits for its answers.
             grace: Duration::ZERO,
         };

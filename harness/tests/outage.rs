@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use woosh_harness::{Backend, TestDatabase};
-use woosh_server::server::{Config, Server};
+use woosh_server::server::{Config, Limits, Server};
 
 fn main() {
     let name = "requests_get_503_while_the_database_is_away_and_nothing_answered_is_lost";
@@ -101,6 +101,7 @@ fn outage() -> Result<(), Failed> {
             port: 0,
             database: format!("postgres://woosh@127.0.0.1:{}/{name}?sslmode=disable", bridge.port).parse()?,
             database_wait: Duration::from_secs(5),
+            limits: Limits::default(),
             grace: Duration::ZERO,
         };
         let server = Server::bind(&config).await?;

@@ -70,8 +70,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
         return Err(BodyError::Field("the body is not a JSON object".to_owned()));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let (path, cause) = (error.path().to_string(), error.inner());
-        BodyError::Field(if path == "." { cause.to_string() } else { format!("{path} {cause}") })
+        let (path, cause) = (error.path().to_string(), error.inner().to_string());
+        // Of what has the wrong type, only what it should be: the rest repeats the value.
+        let cause = match cause.rsplit_once(", expected ") {
+            Some((_, expected)) => format!("has to be {expected}"),
+            None => cause,
+        };
+        BodyError::Field(if path == "." { cause } else { format!("{path} {cause}") })
     })
 }
 
@@ -103,6 +108,15 @@ mod tests {
         password: String,
         #[serde(default, deserialize_with = "optional_text")]
         info: Option<String>,
+        #[serde(default)]
+        others: Vec<Part>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(expecting = "an object")]
+    struct Part {
+        #[serde(rename = "info", deserialize_with = "text")]
+        _info: String,
     }
 
     fn error(body: &str) -> String {
@@ -118,11 +132,16 @@ mod tests {
         assert_eq!(error("{\"password\": 4711}"), "password has to be a string");
         assert_eq!(error("{\"password\": null}"), "password has to be a string");
         assert_eq!(error("{\"password\": \"x\", \"info\": [\"secret\"]}"), "info has to be a string");
+        let others = |others: &str| error(&format!("{{\"password\": \"x\", \"others\": {others}}}"));
+        assert_eq!(others("\"secret\""), "others has to be a sequence");
+        assert_eq!(others("[\"secret\"]"), "others[0] has to be an object");
+        assert_eq!(others("[{\"info\": 4711}]"), "others[0].info has to be a string");
+        assert_eq!(others("[{}]"), "others[0] missing field `info`");
     }
 
     #[test]
     fn unknown_fields_are_ignored_and_the_last_of_a_name_counts() {
         let body: Example = parse(br#"{"password": "a", "info": null, "new": 1, "password": "b"}"#).unwrap();
-        assert_eq!((body.password.as_str(), body.info), ("b", None));
+        assert_eq!((body.password.as_str(), body.info, body.others.len()), ("b", None, 0));
     }
 }

@@ -6,8 +6,7 @@ use std::sync::LazyLock;
 use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::classic;
-use super::service;
+use super::{classic, service, v1};
 
 /// The document, in its forms.
 pub struct Document {
@@ -31,12 +30,8 @@ impl Document {
         let mut document: Value =
             serde_json::from_str(&raw).unwrap_or_else(|error| unreachable!("poem-openapi writes JSON: {error}"));
         complete(&mut document);
-        Self {
-            yaml: serde_yaml_ng::to_string(&document).unwrap_or_else(|error| unreachable!("JSON is YAML: {error}")),
-            json: format!("{document:#}\n"),
-            raw,
-            methods: methods(&document),
-        }
+        let yaml = serde_yaml_ng::to_string(&document).unwrap_or_else(|error| unreachable!("JSON is YAML: {error}"));
+        Self { yaml: quote_times(&yaml), json: format!("{document:#}\n"), raw, methods: methods(&document) }
     }
 
     /// As YAML.
@@ -56,8 +51,26 @@ impl Document {
 
     /// The methods of a path.
     pub(super) fn methods(&self, path: &str) -> impl Iterator<Item = &Method> {
-        self.methods.get(path).into_iter().flatten()
+        let exact = self.methods.get(path);
+        let template = || self.methods.iter().find(|(template, _)| fits(template, path)).map(|(_, methods)| methods);
+        exact.or_else(template).into_iter().flatten()
     }
+}
+
+/// Whether a path is one of those that a template stands for.
+fn fits(template: &str, path: &str) -> bool {
+    let (mut template, mut path) = (template.split('/'), path.split('/'));
+    let all = template.by_ref().zip(path.by_ref()).all(|(name, part)| name == part || name.starts_with('{'));
+    all && template.next().is_none() && path.next().is_none()
+}
+
+/// Puts times into quotes. To many a reader of YAML they are else no strings.
+fn quote_times(yaml: &str) -> String {
+    let quote = |line: &str| match line.split_once("_at: ") {
+        Some((name, time)) if time.ends_with('Z') => format!("{name}_at: '{time}'\n"),
+        _ => format!("{line}\n"),
+    };
+    yaml.lines().map(quote).collect()
 }
 
 fn methods(document: &Value) -> BTreeMap<String, Vec<Method>> {
@@ -74,13 +87,19 @@ fn methods(document: &Value) -> BTreeMap<String, Vec<Method>> {
         .collect()
 }
 
+/// What every error of v1 looks like, and every other.
+const V1_ERROR: (&str, &str) = (v1::MEDIA_TYPE, "Problem");
+const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
+
 /// Adds what poem-openapi can't say, and mends what generators of clients stumble over.
 fn complete(document: &mut Value) {
     document["info"]["description"] = json!(
         "The delivery server for end-to-end encrypted messaging: it keeps users and their public keys, takes opaque \
-         ciphertext, stores it and hands it to recipients. It never decrypts anything.\n\nTo try it out, register \
-         `alice` with the example, and `bob` likewise. Then authorize as `bob`, find `alice` and send her a message, and \
-         authorize as `alice` to poll for it."
+         ciphertext, stores it and hands it to recipients. It never decrypts anything.\n\nTo try it out, register `alice` \
+         with the example, and authorize with the `token` that you get. Send a message with the example, to yourself for \
+         once, read the mailbox, and acknowledge what you have read.\n\nErrors of v1 are problem details of RFC 9457, with \
+         a `code` that says to programs what is wrong. The operations under Classic are the original's, for the clients \
+         that have them: new clients use v1."
     );
     document["info"]["license"] = json!({ "name": "MIT", "url": "https://opensource.org/license/mit" });
     // Relative to where the document is, so that "Try it out" asks the server that served it.
@@ -89,51 +108,101 @@ fn complete(document: &mut Value) {
     let Some(paths) = document["paths"].as_object_mut() else {
         return;
     };
-    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
-        complete_operation(operation);
+    let mut tags = Vec::new();
+    for (path, operations) in paths {
+        for operation in operations.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            complete_operation(operation, path.starts_with("/v1/"));
+            tags.extend(operation["tags"][0].as_str().map(str::to_owned));
+        }
     }
-    plain_json(document);
+    if let Some(groups) = document["tags"].as_array_mut() {
+        // In the order of the paths, not of the alphabet.
+        groups.sort_by_key(|group| tags.iter().position(|tag| group["name"] == **tag));
+    }
+    plain(document);
 }
 
-fn complete_operation(operation: &mut Value) {
+fn complete_operation(operation: &mut Value, is_v1: bool) {
     let Some(operation) = operation.as_object_mut() else {
         return;
     };
     let secured = operation.contains_key("security");
     let has_body = operation.contains_key("requestBody");
-    // Both headers, where poem-openapi can only say either.
-    let security =
-        if secured { json!([BTreeMap::from(classic::SCHEMES.map(|name| (name, [""; 0])))]) } else { json!([]) };
-    operation.insert("security".to_owned(), security);
+    if !secured {
+        operation.insert("security".to_owned(), json!([]));
+    } else if !is_v1 {
+        // Both headers, where poem-openapi can only say either.
+        let both = BTreeMap::from(classic::SCHEMES.map(|name| (name, [""; 0])));
+        operation.insert("security".to_owned(), json!([both]));
+    }
 
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
         return;
     };
+    let (media_type, schema) = if is_v1 { V1_ERROR } else { CLASSIC_ERROR };
     let mut add = |status: &str, description: &str| {
-        let schema = json!({ "$ref": "#/components/schemas/ClassicError" });
-        let response = json!({ "description": description, "content": { "application/json": { "schema": schema } } });
+        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        let response = json!({ "description": description, "content": { media_type: { "schema": schema } } });
         responses.insert(status.to_owned(), response);
     };
-    if secured {
-        add("401", "The credentials are missing or wrong; it is not told which.");
+    match (secured, is_v1) {
+        (true, true) => add("401", "`unauthenticated`: the token is missing or unknown, or its session has ended."),
+        (true, false) => add("401", "The credentials are missing or wrong; it is not told which."),
+        (false, _) => {}
     }
-    if has_body {
-        add("413", "The body is too long.");
+    match (has_body, is_v1) {
+        (true, true) => {
+            add("408", "`request_timeout`: the body took too long to arrive.");
+            add("413", "`body_too_large`: the body is longer than 1 MiB.");
+        }
+        (true, false) => add("413", "The body is too long."),
+        (false, _) => {}
     }
-    add("5XX", "The server failed, or can't serve for now (503, with `Retry-After`).");
+    let unavailable = "can't serve for now (503, with `Retry-After`)";
+    match is_v1 {
+        true => add("5XX", &format!("`internal_error`: the server failed. `unavailable`: it {unavailable}.")),
+        false => add("5XX", &format!("The server failed, or {unavailable}.")),
+    }
     responses.sort_keys();
 }
 
-/// Takes the charset, which JSON has none of, from the media types.
-fn plain_json(value: &mut Value) {
+/// Makes media types, header names and numbers as plain as they are elsewhere.
+fn plain(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            if let Some(media) = map.remove("application/json; charset=utf-8") {
-                map.insert("application/json".to_owned(), media);
+            for (odd, usual) in [
+                // JSON has no charset.
+                ("application/json; charset=utf-8", "application/json"),
+                ("ETAG", "ETag"),
+                ("LOCATION", "Location"),
+            ] {
+                if let Some(value) = map.remove(odd) {
+                    map.insert(usual.to_owned(), value);
+                }
             }
-            map.values_mut().for_each(plain_json);
+            map.values_mut().for_each(plain);
         }
-        Value::Array(items) => items.iter_mut().for_each(plain_json),
+        Value::Array(items) => items.iter_mut().for_each(plain),
+        Value::Number(number) => {
+            // Limits are floating-point numbers to poem-openapi.
+            if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0) {
+                *number = (float as i64).into();
+            }
+        }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_methods_of_a_path_are_those_of_its_own_or_of_its_template() {
+        let methods = |path: &str| document().methods(path).map(Method::to_string).collect::<Vec<_>>().join(", ");
+        assert_eq!(methods("/v1/users/me"), "GET, PATCH, DELETE, HEAD");
+        assert_eq!(methods("/v1/users/bob"), "GET, HEAD");
+        assert_eq!(methods("/v1/sessions/7"), "DELETE");
+        assert_eq!(methods("/v1/sessions/7/8"), "");
     }
 }

@@ -1,19 +1,20 @@
 //! Errors that no operation gives: those of the framework, of the ports, and panics. They get the shape of the API
 //! that was asked.
 
-use std::any::Any;
-use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use poem::error::ResponseError;
+use futures_util::FutureExt as _;
+use poem::error::{NotFoundError, ResponseError};
 use poem::http::{HeaderValue, Method, StatusCode, header};
-use poem::middleware::PanicHandler;
-use poem::{Endpoint, Request, Response};
-use poem_openapi::error::ParseParamError;
+use poem::{Endpoint, IntoResponse as _, Request, Response};
+use poem_openapi::error::{ParseParamError, ParsePathError};
 use woosh_domain::ports::PortError;
 
 use super::classic::ClassicError;
 use super::document;
+use super::v1::Problem;
+use crate::logging::causes;
 
 /// A port failed. The cause goes to the log, never to the client.
 #[derive(Debug, thiserror::Error)]
@@ -29,24 +30,61 @@ impl ResponseError for PortFailed {
     }
 }
 
-/// Gives every error that has no shape yet the one of the API.
+/// The shapes that an error may have.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Classic,
+    V1,
+}
+
+impl Shape {
+    fn of(path: &str) -> Self {
+        if path == "/v1" || path.starts_with("/v1/") { Self::V1 } else { Self::Classic }
+    }
+
+    fn response(self, status: StatusCode, detail: impl ToString) -> Response {
+        match self {
+            Self::Classic => ClassicError::new(status, detail).into_response(),
+            Self::V1 => Problem::of(status, detail).into_response(),
+        }
+    }
+
+    /// Of a failure, clients get to know only whether it passes.
+    fn failure(self, status: StatusCode) -> Response {
+        let passing = status == StatusCode::SERVICE_UNAVAILABLE;
+        let message = if passing { "unavailable for now; try again" } else { "internal error" };
+        let mut response = self.response(status, message);
+        if passing {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Gives every error that has no shape yet the one of the API, a panic included.
 pub(super) async fn shape<E>(next: Arc<E>, request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
     let path = request.uri().path().to_owned();
-    let error = match next.call(request).await {
-        Ok(response) => return Ok(response),
-        Err(error) if error.is_from_response() => return Ok(error.into_response()),
-        Err(error) => error,
+    let shape = Shape::of(&path);
+    let error = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => return Ok(response),
+        Ok(Err(error)) if error.is_from_response() => return Ok(error.into_response()),
+        Ok(Err(error)) => error,
+        Err(_) => {
+            // The panic itself is on standard error.
+            tracing::error!("an operation panicked");
+            return Ok(shape.failure(StatusCode::INTERNAL_SERVER_ERROR));
+        }
     };
-    let status = error.status();
-    let mut response = if status.is_server_error() {
+    // An identifier that can't be one leads nowhere.
+    let status = if error.is::<ParsePathError>() { StatusCode::NOT_FOUND } else { error.status() };
+    if status.is_server_error() {
         log(&error);
-        failure(status)
-    } else {
-        ClassicError::new(status, describe(&error)).into_response()
-    };
+        return Ok(shape.failure(status));
+    }
+    let mut response = shape.response(status, describe(&error, shape));
     if status == StatusCode::METHOD_NOT_ALLOWED {
         let methods: Vec<_> = document().methods(&path).map(Method::to_string).collect();
         if let Ok(allowed) = HeaderValue::from_str(&methods.join(", ")) {
@@ -57,7 +95,10 @@ where
 }
 
 /// Says what is wrong with a request. The framework's words for a parameter name types of its own, not of the API.
-fn describe(error: &poem::Error) -> String {
+fn describe(error: &poem::Error, shape: Shape) -> String {
+    if error.is::<ParsePathError>() {
+        return NotFoundError.to_string();
+    }
     let Some(ParseParamError { name, reason }) = error.downcast_ref() else {
         return error.to_string();
     };
@@ -65,42 +106,16 @@ fn describe(error: &poem::Error) -> String {
         return format!("parameter {name} is missing");
     }
     let cause = reason.rsplit_once("\": ").map_or(reason.as_str(), |(_, cause)| cause);
-    format!("parameter {name} is wrong: {cause}")
-}
-
-fn failure(status: StatusCode) -> Response {
-    let passing = status == StatusCode::SERVICE_UNAVAILABLE;
-    let message = if passing { "unavailable for now; try again" } else { "internal error" };
-    let mut response = ClassicError::new(status, message).into_response();
-    if passing {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    match shape {
+        Shape::Classic => format!("parameter {name} is wrong: {cause}"),
+        // There the values say it in a way that goes on from their name.
+        Shape::V1 => format!("parameter {name} {}", cause.split(" (occurred while").next().unwrap_or_default()),
     }
-    response
 }
 
 fn log(error: &poem::Error) {
-    let Some(failed) = error.downcast_ref::<PortFailed>() else {
-        tracing::error!(%error, "an operation failed");
-        return;
-    };
-    let mut causes = Vec::new();
-    let mut source = failed.0.source();
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
-    tracing::error!(error = %failed.0, causes = causes.join(": "), "a port failed");
-}
-
-/// Answers for an operation that panicked. The panic itself is on standard error.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Panicked;
-
-impl PanicHandler for Panicked {
-    type Response = Response;
-
-    fn get_response(&self, _: Box<dyn Any + Send>) -> Response {
-        tracing::error!("an operation panicked");
-        failure(StatusCode::INTERNAL_SERVER_ERROR)
+    match error.downcast_ref::<PortFailed>() {
+        Some(PortFailed(error)) => tracing::error!(%error, causes = causes(error), "a port failed"),
+        None => tracing::error!(%error, "an operation failed"),
     }
 }

@@ -10,14 +10,14 @@ use futures_util::stream::BoxStream;
 use poem::error::ResponseError;
 use poem::http::{StatusCode, header};
 use poem::{Endpoint, Request, Response};
-use tokio::sync::{Mutex, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// The longest body: room for the largest fields, each character of them escaped.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 /// How long a body may take to arrive.
 const MAX_BODY_TIME: Duration = Duration::from_secs(20);
-/// How long a request may take, its body included.
+/// How long a request may take, its body included, unless it extends its [`Deadline`].
 const MAX_TIME: Duration = Duration::from_secs(30);
 /// How much of a body that nobody wants is read all the same, and for how long, so that a client that sends it before it
 /// reads anything gets to read the answer.
@@ -95,6 +95,31 @@ impl Incoming {
     }
 }
 
+/// When a request has to be answered.
+#[derive(Clone)]
+pub(super) struct Deadline(Arc<watch::Sender<Instant>>);
+
+impl Deadline {
+    fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(Instant::now() + MAX_TIME)))
+    }
+
+    /// Lets the request take so much longer, which it will spend waiting.
+    pub(super) fn extend(&self, by: Duration) {
+        self.0.send_modify(|deadline| *deadline += by);
+    }
+
+    async fn passed(&self) {
+        loop {
+            let deadline = *self.0.borrow();
+            sleep_until(deadline).await;
+            if *self.0.borrow() <= deadline {
+                return;
+            }
+        }
+    }
+}
+
 /// Runs an operation up to the time limit.
 pub(super) async fn limit<E>(next: Arc<E>, mut request: Request) -> poem::Result<Response>
 where
@@ -103,10 +128,28 @@ where
     // Whoever waits for a go-ahead has not sent the body yet, and won't be asked to.
     let waits = request.headers().contains_key(header::EXPECT);
     let body = Incoming(Arc::new(Mutex::new(request.take_body().into_bytes_stream().boxed())));
+    let deadline = Deadline::new();
     request.set_data(body.clone());
-    let answer = timeout(MAX_TIME, next.call(request)).await.map_err(|_| LimitError::SlowRequest)?;
+    request.set_data(deadline.clone());
+    let answer = tokio::select! {
+        answer = next.call(request) => answer,
+        () = deadline.passed() => return Err(LimitError::SlowRequest.into()),
+    };
     if !waits {
         body.drain().await;
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_extends_its_deadline_has_so_much_longer() {
+        let (start, deadline) = (Instant::now(), Deadline::new());
+        deadline.extend(Duration::from_secs(60));
+        deadline.passed().await;
+        assert_eq!(start.elapsed().as_secs(), 90);
+    }
 }

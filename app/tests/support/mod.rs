@@ -14,7 +14,7 @@ use serde_json::Value;
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_woosh-server"));
     command.current_dir(folder).args(args).env_remove("DATABASE_URL");
-    for name in ["WOOSH_DATABASE", "WOOSH_HOST", "WOOSH_PORT", "WOOSH_LOG", "WOOSH_LOG_FORMAT"] {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"WOOSH_")) {
         command.env_remove(name);
     }
     command

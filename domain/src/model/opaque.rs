@@ -16,8 +16,8 @@ macro_rules! opaque {
     ($(#[$doc:meta])* $name:ident, $field:literal, $max:literal) => {
         $(#[$doc])*
         ///
-        /// Any text of up to [`Self::MAX_BYTES`] bytes of UTF-8. Its `Debug` form hides it.
-        #[derive(Clone, PartialEq, Eq)]
+        /// Any text of up to [`Self::MAX_BYTES`] bytes of UTF-8, the empty one by default. Its `Debug` form hides it.
+        #[derive(Clone, PartialEq, Eq, Default)]
         pub struct $name(String);
 
         impl $name {

@@ -65,14 +65,16 @@ impl ReadMailbox {
         }
         // Before the first look, so that nothing that comes after it is missed.
         let mut subscription = self.wakeups.subscribe(mailbox, wait);
-        let mut page = read().await?;
-        while page.envelopes.is_empty() && subscription.wait(page.last).await {
+        loop {
+            let page = read().await?;
+            // After the look, so that nobody gets what came after the session ended.
             if self.sessions.find(&asking.token).await?.is_none() {
                 return Err(ReadMailboxError::SessionEnded);
             }
-            page = read().await?;
+            if !page.envelopes.is_empty() || !subscription.wait(page.last).await {
+                return Ok(page);
+            }
         }
-        Ok(page)
     }
 }
 

@@ -9,7 +9,8 @@ use poem::web::Data;
 use poem_openapi::param::Query;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
-use woosh_domain::model;
+use woosh_domain::model::{self, Contents};
+use woosh_domain::use_cases::{Caller, Sent};
 
 use super::auth::ClassicCaller;
 use crate::api::Group;
@@ -78,6 +79,19 @@ struct Message {
     contents: String,
     /// When it was stored, in Unix seconds.
     sent_at: i64,
+}
+
+impl Message {
+    /// What was just sent to one recipient.
+    fn sent(sent: Sent, caller: &Caller, contents: Contents) -> Self {
+        Self {
+            id: sent.receipt.id.get(),
+            from_user: caller.username.to_string(),
+            to_user: sent.recipients.first().map(ToString::to_string).unwrap_or_default(),
+            contents: contents.into_string(),
+            sent_at: sent.receipt.sent_at.seconds(),
+        }
+    }
 }
 
 impl From<model::Message> for Message {

@@ -1,9 +1,11 @@
+use poem::http::StatusCode;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
 use woosh_domain::model::{Contents, Username};
-use woosh_domain::use_cases::{Caller, SendMessageError};
+use woosh_domain::ports::Addressed;
+use woosh_domain::use_cases::{Caller, Outgoing, SendMessageError};
 
 use super::Message;
 use crate::api::body::text;
@@ -41,6 +43,9 @@ pub(super) enum Response {
     /// Nobody has the recipient's name.
     #[oai(status = 404)]
     NotFound(Json<ClassicError>),
+    /// The recipient's mailbox is full.
+    #[oai(status = 507)]
+    Full(Json<ClassicError>),
 }
 
 pub(super) async fn send(services: &Services, caller: &Caller, body: NewMessage) -> poem::Result<Response> {
@@ -48,15 +53,30 @@ pub(super) async fn send(services: &Services, caller: &Caller, body: NewMessage)
         Ok(contents) => contents,
         Err(error) => return Ok(Response::BadRequest(ClassicError::bad_request(error))),
     };
-    let sent = match Username::new(&body.recipient) {
-        Ok(recipient) => services.send_message.execute(caller, recipient, contents).await,
+    let not_found = || Response::NotFound(ClassicError::not_found("recipient does not exist"));
+    let Ok(recipient) = Username::new(&body.recipient) else {
         // Nobody can have such a name.
-        Err(_) => Err(SendMessageError::NoSuchRecipient),
+        return Ok(not_found());
     };
-    match sent {
-        Ok(message) => Ok(Response::Created(Json(message.into()))),
-        Err(error @ SendMessageError::ToOneself) => Ok(Response::BadRequest(ClassicError::bad_request(error))),
-        Err(error @ SendMessageError::NoSuchRecipient) => Ok(Response::NotFound(ClassicError::not_found(error))),
-        Err(SendMessageError::Port(error)) => Err(PortFailed::from(error).into()),
+    if recipient.is_same_as(&caller.username) {
+        return Ok(Response::BadRequest(ClassicError::bad_request("recipient is yourself")));
     }
+    let addressed = Addressed { recipient, contents: contents.clone() };
+    let outgoing = Outgoing { recipients: vec![addressed], ttl_seconds: None, key: None };
+    Ok(match services.send_message.execute(caller, outgoing).await {
+        Ok(sent) => Response::Created(Json(Message::sent(sent, caller, contents))),
+        Err(SendMessageError::NoSuchRecipients(_)) => not_found(),
+        Err(SendMessageError::AllFull) => {
+            let error = ClassicError::new(StatusCode::INSUFFICIENT_STORAGE, "the recipient's mailbox is full");
+            Response::Full(Json(error))
+        }
+        Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
+        // What these are about, this API doesn't have.
+        Err(
+            error @ (SendMessageError::RecipientCount
+            | SendMessageError::NamedTwice(_)
+            | SendMessageError::Ttl { .. }
+            | SendMessageError::KeyReused),
+        ) => Response::BadRequest(ClassicError::bad_request(error)),
+    })
 }

@@ -3,7 +3,9 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
-use woosh_domain::model::{Info, Password, PasswordError, PrivateKey, PublicKey, TooLong, Username, UsernameError};
+use woosh_domain::model::{
+    DeviceName, Info, Password, PasswordError, PrivateKey, PublicKey, TooLong, Username, UsernameError,
+};
 use woosh_domain::use_cases::{self, RegisterUserError};
 
 use super::OwnUser;
@@ -88,6 +90,8 @@ impl Registration {
             public_key: PublicKey::new(self.public_key)?,
             private_key: Some(PrivateKey::new(self.private_key)?),
             info: Info::new(self.info.unwrap_or_default())?,
+            device_name: DeviceName::default(),
+            log_in: false,
         })
     }
 }
@@ -98,7 +102,7 @@ pub(super) async fn register(services: &Services, body: Registration) -> poem::R
         Err(error) => return Ok(Response::BadRequest(ClassicError::bad_request(error))),
     };
     match services.register_user.execute(registration).await {
-        Ok(user) => Ok(Response::Created(Json(user.into()))),
+        Ok(registered) => Ok(Response::Created(Json(registered.user.into()))),
         Err(error @ RegisterUserError::UsernameTaken) => Ok(Response::BadRequest(ClassicError::bad_request(error))),
         Err(RegisterUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }

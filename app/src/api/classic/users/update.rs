@@ -3,6 +3,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
 use woosh_domain::model::Info;
+use woosh_domain::ports::UserChange;
 use woosh_domain::use_cases::{Caller, UpdateUserError};
 
 use super::OwnUser;
@@ -46,9 +47,11 @@ pub(super) async fn update(services: &Services, caller: &Caller, body: Update) -
         Ok(info) => info,
         Err(error) => return Ok(Response::BadRequest(ClassicError::bad_request(error))),
     };
-    match services.update_user.execute(caller, info).await {
+    let change = UserChange { info: Some(info), ..UserChange::default() };
+    match services.update_user.execute(caller, change, None).await {
         Ok(user) => Ok(Response::Ok(Json(user.into()))),
-        Err(UpdateUserError::Gone) => Err(Denied.into()),
+        // No version was expected, so there is no other.
+        Err(UpdateUserError::Gone | UpdateUserError::OtherVersion) => Err(Denied.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

@@ -1,0 +1,29 @@
+use poem_openapi::ApiResponse;
+use woosh_domain::model::DeviceId;
+use woosh_domain::ports::DeviceDeletion;
+use woosh_domain::use_cases::Caller;
+
+use crate::api::errors::PortFailed;
+use crate::api::v1::problem::{Code, Problem};
+use crate::services::Services;
+
+#[derive(ApiResponse)]
+pub(super) enum Response {
+    /// The device is deleted.
+    #[oai(status = 204)]
+    Deleted,
+    /// `device_not_found`: the caller has no such device.
+    #[oai(status = 404)]
+    NotFound(Problem),
+    /// `last_device`: it is the caller's last device. Delete the user instead.
+    #[oai(status = 409)]
+    Conflict(Problem),
+}
+
+pub(super) async fn delete(services: &Services, caller: &Caller, device: DeviceId) -> poem::Result<Response> {
+    Ok(match services.delete_device.execute(caller, device).await.map_err(PortFailed::from)? {
+        DeviceDeletion::Deleted => Response::Deleted,
+        DeviceDeletion::NotFound => Response::NotFound(Problem::new(Code::DeviceNotFound, "you have no such device")),
+        DeviceDeletion::Last => Response::Conflict(Problem::new(Code::LastDevice, "it is your last device")),
+    })
+}

@@ -1,0 +1,18 @@
+//! The API v1: bearer tokens, problem details, JSON in `snake_case`.
+
+mod auth;
+mod devices;
+mod header;
+mod mailbox;
+mod messages;
+mod problem;
+mod sessions;
+mod users;
+mod values;
+
+pub(super) use devices::DevicesApi;
+pub(super) use mailbox::MailboxApi;
+pub(super) use messages::MessagesApi;
+pub(super) use problem::{MEDIA_TYPE, Problem};
+pub(super) use sessions::SessionsApi;
+pub(super) use users::UsersApi;

@@ -1,0 +1,37 @@
+use poem_openapi::ApiResponse;
+use woosh_domain::model::SessionId;
+use woosh_domain::use_cases::{Caller, SessionCaller};
+
+use crate::api::errors::PortFailed;
+use crate::api::v1::problem::{Code, Problem};
+use crate::services::Services;
+
+#[derive(ApiResponse)]
+pub(super) enum Response {
+    /// The session has ended.
+    #[oai(status = 204)]
+    Ended,
+    /// `session_not_found`: the caller has no such session.
+    #[oai(status = 404)]
+    NotFound(Problem),
+}
+
+#[derive(ApiResponse)]
+pub(super) enum CurrentResponse {
+    /// The session has ended.
+    #[oai(status = 204)]
+    Ended,
+}
+
+pub(super) async fn end(services: &Services, caller: &Caller, session: SessionId) -> poem::Result<Response> {
+    match services.end_session.execute(caller, session).await.map_err(PortFailed::from)? {
+        true => Ok(Response::Ended),
+        false => Ok(Response::NotFound(Problem::new(Code::SessionNotFound, "you have no such session"))),
+    }
+}
+
+pub(super) async fn end_current(services: &Services, asking: &SessionCaller) -> poem::Result<CurrentResponse> {
+    // Where it is not there any more, it has ended meanwhile.
+    services.end_session.execute(&asking.caller, asking.session).await.map_err(PortFailed::from)?;
+    Ok(CurrentResponse::Ended)
+}

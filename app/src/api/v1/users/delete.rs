@@ -1,0 +1,17 @@
+use poem_openapi::ApiResponse;
+use woosh_domain::use_cases::Caller;
+
+use crate::api::errors::PortFailed;
+use crate::services::Services;
+
+#[derive(ApiResponse)]
+pub(super) enum Response {
+    /// The user is deleted.
+    #[oai(status = 204)]
+    Deleted,
+}
+
+pub(super) async fn delete(services: &Services, caller: &Caller) -> poem::Result<Response> {
+    services.delete_user.execute(caller).await.map_err(PortFailed::from)?;
+    Ok(Response::Deleted)
+}

@@ -1,0 +1,30 @@
+use poem_openapi::ApiResponse;
+use poem_openapi::payload::Json;
+use woosh_domain::model::Username;
+
+use super::User;
+use crate::api::errors::PortFailed;
+use crate::api::v1::problem::{Code, Problem};
+use crate::services::Services;
+
+#[derive(ApiResponse)]
+pub(super) enum Response {
+    /// The user.
+    #[oai(status = 200)]
+    Ok(Json<User>),
+    /// `user_not_found`: nobody has this name.
+    #[oai(status = 404)]
+    NotFound(Problem),
+}
+
+pub(super) async fn find(services: &Services, username: &str) -> poem::Result<Response> {
+    let found = match Username::new(username) {
+        Ok(username) => services.find_user.execute(&username).await.map_err(PortFailed::from)?,
+        // Nobody can have such a name.
+        Err(_) => None,
+    };
+    Ok(match found {
+        Some(user) => Response::Ok(Json(user.into())),
+        None => Response::NotFound(Problem::new(Code::UserNotFound, "nobody has this name")),
+    })
+}

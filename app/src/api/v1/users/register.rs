@@ -1,0 +1,121 @@
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object};
+use serde::Deserialize;
+use woosh_domain::model::{DeviceName, Info, Password, PrivateKey, PublicKey, Username};
+use woosh_domain::ports::PortError;
+use woosh_domain::use_cases::{self, RegisterUserError};
+
+use super::OwnUser;
+use crate::api::errors::PortFailed;
+use crate::api::v1::devices::Device;
+use crate::api::v1::problem::{Code, Problem};
+use crate::api::v1::sessions::{Session, example_token};
+use crate::api::v1::values::{Nullable, Text};
+use crate::services::Services;
+
+/// What a user registers with.
+#[derive(Object, Deserialize)]
+#[oai(example)]
+pub(super) struct Registration {
+    username: Text<Username>,
+    password: Text<Password>,
+    public_key: Text<PublicKey>,
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(default)]
+    private_key: Nullable<Text<PrivateKey>>,
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(default)]
+    info: Nullable<Text<Info>>,
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(default)]
+    device_name: Nullable<Text<DeviceName>>,
+}
+
+impl Example for Registration {
+    fn example() -> Self {
+        Self {
+            username: Text::example(),
+            password: Text::example(),
+            public_key: Text::example(),
+            private_key: Nullable(Some(Text::example())),
+            info: Nullable(Some(Text::example())),
+            device_name: Nullable(Some(Text::example())),
+        }
+    }
+}
+
+impl From<Registration> for use_cases::Registration {
+    fn from(body: Registration) -> Self {
+        Self {
+            username: body.username.0,
+            password: body.password.0,
+            public_key: body.public_key.0,
+            private_key: body.private_key.into_domain(),
+            info: body.info.into_domain().unwrap_or_default(),
+            device_name: body.device_name.into_domain().unwrap_or_default(),
+            log_in: true,
+        }
+    }
+}
+
+/// A user that was registered and logged in.
+#[derive(Object)]
+#[oai(example)]
+pub(super) struct Registered {
+    user: OwnUser,
+    device: Device,
+    session: Session,
+    /// What the session proves itself with, as `Authorization: Bearer`. It is told this once.
+    token: String,
+}
+
+impl Example for Registered {
+    fn example() -> Self {
+        Self {
+            user: OwnUser::example(),
+            device: Device::example(),
+            session: Session::example(),
+            token: example_token(),
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Response {
+    /// The user is registered, and its first device is logged in.
+    #[oai(status = 201)]
+    Created(
+        Json<Registered>,
+        /// Where the user is.
+        #[oai(header = "Location")]
+        String,
+    ),
+    /// `invalid_request`: a field is missing, wrong or too long.
+    #[oai(status = 400)]
+    #[expect(dead_code, reason = "given where the body is read; here for the document")]
+    BadRequest(Problem),
+    /// `username_taken`: somebody has the name, or had it.
+    #[oai(status = 409)]
+    Conflict(Problem),
+}
+
+pub(super) async fn register(services: &Services, body: Registration) -> poem::Result<Response> {
+    let registered = match services.register_user.execute(body.into()).await {
+        Ok(registered) => registered,
+        Err(error @ RegisterUserError::UsernameTaken) => {
+            return Ok(Response::Conflict(Problem::new(Code::UsernameTaken, error)));
+        }
+        Err(RegisterUserError::Port(error)) => return Err(PortFailed::from(error).into()),
+    };
+    let no_session = || PortFailed::from(PortError::fault("a session was asked for and is not there"));
+    let (session, token) = registered.login.ok_or_else(no_session)?;
+    let location = format!("/v1/users/{}", registered.user.username);
+    let body = Registered {
+        user: registered.user.into(),
+        device: Device::new(registered.device, session.device),
+        session: Session::current(session),
+        token: token.reveal().to_owned(),
+    };
+    Ok(Response::Created(Json(body), location))
+}

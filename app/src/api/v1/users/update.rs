@@ -1,0 +1,145 @@
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object};
+use serde::Deserialize;
+use woosh_domain::model::{Info, PrivateKey, PublicKey, Version};
+use woosh_domain::ports::UserChange;
+use woosh_domain::use_cases::{Caller, UpdateUserError};
+
+use super::OwnUser;
+use crate::api::errors::PortFailed;
+use crate::api::v1::problem::{Code, Problem};
+use crate::api::v1::values::{Nullable, Text, present};
+use crate::services::Services;
+
+/// What to change; at least one field. A `private_key` of `null` takes it away.
+#[derive(Object, Deserialize)]
+#[oai(example)]
+pub(super) struct Update {
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(default, deserialize_with = "present")]
+    public_key: Option<Text<PublicKey>>,
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(default, deserialize_with = "present")]
+    private_key: Option<Nullable<Text<PrivateKey>>>,
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(default, deserialize_with = "present")]
+    info: Option<Text<Info>>,
+}
+
+impl Example for Update {
+    fn example() -> Self {
+        Self { public_key: None, private_key: None, info: Some(Text::example()) }
+    }
+}
+
+impl Update {
+    fn is_empty(&self) -> bool {
+        self.public_key.is_none() && self.private_key.is_none() && self.info.is_none()
+    }
+}
+
+impl From<Update> for UserChange {
+    fn from(body: Update) -> Self {
+        Self {
+            public_key: body.public_key.map(|key| key.0),
+            private_key: body.private_key.map(Nullable::into_domain),
+            info: body.info.map(|info| info.0),
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Response {
+    /// The own user as it is now.
+    #[oai(status = 200)]
+    Ok(
+        Json<OwnUser>,
+        /// The version of the user.
+        #[oai(header = "ETag")]
+        String,
+    ),
+    /// `invalid_request`: no field was given, or one is wrong or too long.
+    #[oai(status = 400)]
+    BadRequest(Problem),
+    /// `version_mismatch`: the user does not have the version of `If-Match`.
+    #[oai(status = 412)]
+    Mismatch(Problem),
+}
+
+/// The entity tag of a version.
+pub(super) fn etag(version: Version) -> String {
+    format!("\"{}\"", version.get())
+}
+
+/// What an `If-Match` asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Expected {
+    Any,
+    /// One of these. What is no tag of ours matches no version.
+    OneOf(Vec<Version>),
+}
+
+impl Expected {
+    fn parse(header: &str) -> Self {
+        if header.trim() == "*" {
+            return Self::Any;
+        }
+        let version = |tag: &str| {
+            let digits = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
+            let version = Version::new(digits.parse().ok()?);
+            // Other spellings of the number are no tag of ours.
+            (etag(version) == tag.trim()).then_some(version)
+        };
+        Self::OneOf(header.split(',').filter_map(version).collect())
+    }
+}
+
+pub(super) async fn update(
+    services: &Services,
+    caller: &Caller,
+    if_match: Option<&str>,
+    body: Update,
+) -> poem::Result<Response> {
+    if body.is_empty() {
+        let detail = "no field to change was given: give public_key, private_key or info";
+        return Ok(Response::BadRequest(Problem::new(Code::InvalidRequest, detail)));
+    }
+    let mismatch = || Response::Mismatch(Problem::new(Code::VersionMismatch, UpdateUserError::OtherVersion));
+    let expected = match if_match.map(Expected::parse) {
+        None | Some(Expected::Any) => None,
+        Some(Expected::OneOf(versions)) => {
+            let user = services.find_user.execute(&caller.username).await.map_err(PortFailed::from)?;
+            let user = user.ok_or_else(Problem::unauthenticated)?;
+            if !versions.contains(&user.version) {
+                return Ok(mismatch());
+            }
+            Some(user.version)
+        }
+    };
+    match services.update_user.execute(caller, body.into(), expected).await {
+        Ok(user) => {
+            let version = etag(user.version);
+            Ok(Response::Ok(Json(user.into()), version))
+        }
+        Err(UpdateUserError::OtherVersion) => Ok(mismatch()),
+        Err(UpdateUserError::Gone) => Err(Problem::unauthenticated().into()),
+        Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_names_versions_and_what_is_no_tag_of_ours_matches_none() {
+        let one_of = |versions: &[i64]| Expected::OneOf(versions.iter().copied().map(Version::new).collect());
+        assert_eq!(Expected::parse("*"), Expected::Any);
+        assert_eq!(Expected::parse("\"3\""), one_of(&[3]));
+        assert_eq!(Expected::parse("\"3\", \"5\" ,W/\"6\""), one_of(&[3, 5]));
+        for header in ["", "3", "W/\"3\"", "\"x\"", "\"03\"", "\"+3\"", "\"", "\"3", "\"99999999999999999999\"", "é"] {
+            assert_eq!(Expected::parse(header), one_of(&[]), "{header}");
+        }
+    }
+}
