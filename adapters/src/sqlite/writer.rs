@@ -201,19 +201,25 @@ mod tests {
         (Writer::start(connection, options), folder)
     }
 
+    async fn run<T: Send + 'static>(
+        writer: &Writer,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+    ) -> Result<T, PortError> {
+        writer.run(work, |_| ()).await
+    }
+
     async fn add(writer: &Writer, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
-        let work = move |connection: &mut SqliteConnection| -> BoxFuture<'_, Result<(), SqlError>> {
+        let outcome = run(writer, move |connection| {
             Box::pin(async move {
                 sqlx::query("INSERT INTO birds (id) VALUES ($1)").bind(id).execute(connection).await?;
                 then()
             })
-        };
-        let outcome = writer.run(work, |()| ());
+        });
         outcome.await.is_ok()
     }
 
     async fn all(writer: &Writer) -> Vec<i64> {
-        let read = writer.run(|connection| {
+        let read = run(writer, |connection| {
             Box::pin(
                 async move { Ok(sqlx::query_scalar("SELECT id FROM birds ORDER BY id").fetch_all(connection).await?) },
             )
@@ -245,10 +251,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_to_follow_a_commit_follows_it_and_nothing_else() {
+        let (writer, _folder) = writer().await;
+        let (told, heard) = oneshot::channel();
+        let work = writer.run(
+            |connection| {
+                Box::pin(async move {
+                    sqlx::query("INSERT INTO birds (id) VALUES (1)").execute(&mut *connection).await?;
+                    // Long enough for whoever waits to give up.
+                    sqlx::query_scalar::<_, i64>(
+                        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000)
+                         SELECT count(*) FROM n",
+                    )
+                    .fetch_one(connection)
+                    .await?;
+                    Ok(())
+                })
+            },
+            |()| told.send(()).unwrap(),
+        );
+        let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), work).await;
+        assert!(given_up.is_err());
+        heard.await.unwrap();
+        assert_eq!(all(&writer).await, [1]);
+
+        let failed = writer.run(|_| Box::pin(async { Err::<(), _>(sqlx::Error::RowNotFound.into()) }), |()| panic!());
+        assert!(failed.await.is_err());
+    }
+
+    #[tokio::test]
     async fn writing_goes_on_when_a_full_disk_has_room_again() {
         let (writer, _folder) = writer().await;
         // The limit is the connection's own, so a new connection finds room.
-        let full = writer.run(|connection| {
+        let full = run(&writer, |connection| {
             Box::pin(async move {
                 sqlx::raw_sql(
                     "PRAGMA max_page_count = 3; CREATE TABLE big (bytes BLOB);
@@ -272,7 +307,7 @@ mod tests {
         let (outcomes, ()) =
             futures_util::future::join(join_all((1..=100).map(|id| add(&writer, id, || Ok(())))), writer.close()).await;
         assert!(outcomes.iter().all(|done| *done));
-        let late = writer.run(|_| Box::pin(async { Ok(()) })).await;
+        let late = run(&writer, |_| Box::pin(async { Ok(()) })).await;
         assert!(matches!(late, Err(PortError::Unavailable(_))));
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn the_documentation_loads_nothing_from_elsewhere(client: Clien
 
 pub(super) async fn every_answer_has_a_request_id(client: Client) -> anyhow::Result<()> {
     let mut ids = BTreeSet::new();
-    for path in ["/health/live", "/messages", "/nonsense", "/docs"] {
+    for path in ["/health/live", "/messages", "/nonsense", "/docs", "/v1/mailbox", "/v1/nonsense"] {
         let answer = client.get(path).await?;
         let id = answer.headers.get("x-request-id").context("there is no x-request-id")?;
         ensure!(ids.insert(id.as_bytes().to_vec()), "{id:?} came twice");

@@ -97,12 +97,11 @@ impl Mailboxes for MemoryStore {
         limit: usize,
     ) -> Result<Acknowledgement, PortError> {
         let mut state = self.state();
-        let Some(mailbox) = state.mailboxes.get_mut(&mailbox) else {
-            return Ok(Acknowledgement::Beyond(SequenceNumber::ZERO));
+        let mailbox = state.mailboxes.get_mut(&mailbox);
+        let last = mailbox.as_ref().map_or(SequenceNumber::ZERO, |mailbox| mailbox.last);
+        let Some(mailbox) = mailbox.filter(|_| up_to <= last) else {
+            return Ok(if up_to > last { Acknowledgement::Beyond(last) } else { Acknowledgement::UpTo(last) });
         };
-        if up_to > mailbox.last {
-            return Ok(Acknowledgement::Beyond(mailbox.last));
-        }
         let mut due = mailbox.envelopes.range(..=up_to).map(|(sequence, _)| *sequence);
         let reached = match due.clone().nth(limit) {
             Some(_) => due.nth(limit - 1).unwrap_or(up_to),

@@ -1,7 +1,7 @@
 use anyhow::ensure;
 use reqwest::Method;
 
-use super::client::{Client, ensure_eq, registration, send};
+use crate::sanity::client::{Client, ensure_eq, registration, send};
 
 pub(super) async fn the_right_credentials_are_let_in(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;

@@ -1,7 +1,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::client::{Client, send};
+use crate::sanity::client::{Client, send};
 
 /// Every operation but registration.
 const CLOSED: [(Method, &str); 6] = [

@@ -3,7 +3,7 @@ use reqwest::Method;
 use reqwest::header::ALLOW;
 use serde_json::{Value, json};
 
-use super::client::{Client, ensure_eq, registration, send};
+use crate::sanity::client::{Client, ensure_eq, registration, send};
 
 pub(super) async fn what_is_no_json_object_is_refused(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;

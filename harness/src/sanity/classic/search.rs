@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::client::{Client, ensure_eq};
+use crate::sanity::client::{Client, ensure_eq};
 
 pub(super) async fn a_user_is_found_by_its_exact_name_ignoring_case(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("Bob").await?);

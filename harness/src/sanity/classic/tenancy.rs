@@ -1,7 +1,7 @@
 use anyhow::ensure;
 use serde_json::Value;
 
-use super::client::{Client, contents, ensure_eq};
+use crate::sanity::client::{Client, contents, ensure_eq};
 
 pub(super) async fn a_mailbox_is_read_by_its_owner_alone(client: Client) -> anyhow::Result<()> {
     let (alice, bob, carol) = (client.user("alice").await?, client.user("bob").await?, client.user("carol").await?);

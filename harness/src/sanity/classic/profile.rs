@@ -1,7 +1,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, ensure_eq, send};
+use crate::sanity::client::{Client, ensure_eq, send};
 
 pub(super) async fn info_is_updated_and_stays(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;

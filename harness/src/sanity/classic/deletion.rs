@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::client::{Client, contents, ensure_eq};
+use crate::sanity::client::{Client, contents, ensure_eq};
 
 pub(super) async fn polling_deletes_nothing(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);

@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail, ensure};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
-use super::client::{Client, User, ensure_eq};
+use crate::sanity::client::{Client, User, ensure_eq};
 
 pub(super) async fn a_thousand_messages_all_arrive_in_order(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);

@@ -3,7 +3,7 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use super::client::{Client, contents, ensure_eq, send};
+use crate::sanity::client::{Client, contents, ensure_eq, send};
 
 pub(super) async fn a_message_arrives_as_it_was_sent(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("Bob").await?);

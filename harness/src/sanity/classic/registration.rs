@@ -1,7 +1,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use super::client::{Client, ensure_eq, registration};
+use crate::sanity::client::{Client, ensure_eq, registration};
 
 pub(super) async fn a_user_registers_and_gets_its_own_profile(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;

@@ -1,0 +1,64 @@
+use anyhow::{Context as _, ensure};
+use reqwest::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde_json::{Value, json};
+
+use super::Answer;
+
+/// What v1 answers where something is wrong: the code, the status, and the header that has to come with it.
+pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 22] = [
+    ("invalid_request", 400, None),
+    ("unauthenticated", 401, Some(WWW_AUTHENTICATE)),
+    ("wrong_credentials", 401, Some(WWW_AUTHENTICATE)),
+    ("wrong_password", 403, None),
+    ("search_off", 403, None),
+    ("not_found", 404, None),
+    ("user_not_found", 404, None),
+    ("recipient_not_found", 404, None),
+    ("session_not_found", 404, None),
+    ("device_not_found", 404, None),
+    ("method_not_allowed", 405, Some(ALLOW)),
+    ("request_timeout", 408, None),
+    ("username_taken", 409, None),
+    ("too_many_devices", 409, None),
+    ("last_device", 409, None),
+    ("version_mismatch", 412, None),
+    ("body_too_large", 413, None),
+    ("idempotency_key_reused", 422, None),
+    ("beyond_mailbox", 422, None),
+    ("internal_error", 500, None),
+    ("unavailable", 503, Some(RETRY_AFTER)),
+    ("mailbox_full", 507, None),
+];
+
+impl Answer {
+    /// Fails unless this is the problem of that code, of the right shape, whose detail has all these parts.
+    pub(crate) fn expect_problem(&self, code: &str, parts: &[&str]) -> anyhow::Result<()> {
+        let (_, status, header) =
+            PROBLEMS.iter().find(|(known, ..)| *known == code).with_context(|| format!("there is no code {code}"))?;
+        let problem = self.expect(*status)?;
+        let (title, detail) = (self.filled(&problem, "title")?, self.filled(&problem, "detail")?);
+        let expected = json!({
+            "type": format!("urn:woosh:problem:{code}"),
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        });
+        ensure!(problem == expected, "{} gave {problem} where {expected} was expected", self.request);
+        for part in parts {
+            ensure!(detail.contains(part), "{}: the detail does not say {part:?}: {detail}", self.request);
+        }
+        let content_type = self.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+        let is_problem = content_type.is_some_and(|value| value.starts_with(b"application/problem+json"));
+        ensure!(is_problem, "{} gave a problem of another content type: {:?}", self.request, self.headers);
+        if let Some(header) = header {
+            ensure!(self.headers.contains_key(header), "{} gave {code} without {header}", self.request);
+        }
+        Ok(())
+    }
+
+    fn filled<'a>(&self, problem: &'a Value, field: &str) -> anyhow::Result<&'a str> {
+        let text = problem[field].as_str().filter(|text| !text.is_empty());
+        text.with_context(|| format!("{} gave a problem without a {field}: {problem}", self.request))
+    }
+}

@@ -1,0 +1,77 @@
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::sanity::client::{Client, Device, ensure_eq, message};
+
+pub(super) async fn what_expired_unread_is_a_gap_until_it_is_acknowledged(client: Client) -> anyhow::Result<()> {
+    let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
+    alice.write(&bob, "one").await?;
+    write_for_a_second(&alice, &bob).await?;
+    alice.write(&bob, "three").await?;
+    let page = bob.page("").await?;
+    let (one, three) = (page["messages"][0].clone(), page["messages"][2].clone());
+
+    let gap = json!({ "first": 2, "last": 2, "reason": "expired" });
+    let expected = json!({ "messages": [one, three], "gaps": [gap], "acknowledged": 0, "up_to": 3, "has_more": false });
+    ensure_eq!(expired(&bob).await?, expected);
+    // A gap comes with the page that its number belongs to, and once a reader is past it, no more.
+    ensure_eq!(bob.page("?after=1").await?["gaps"], json!([gap]));
+    ensure_eq!(bob.page("?after=2").await?["gaps"], json!([]));
+
+    let mut stream = bob.stream("").await?;
+    let events = stream.take(3).await?.into_iter().map(|event| (event.id, event.event, event.data));
+    let message = |id: i64, data: &Value| (id, "message".to_owned(), data.clone());
+    ensure_eq!(events.collect::<Vec<_>>(), [message(1, &one), (2, "gap".to_owned(), gap), message(3, &three)]);
+
+    ensure_eq!(bob.acknowledge(2).await?, 2);
+    let expected = json!({ "messages": [three], "gaps": [], "acknowledged": 2, "up_to": 3, "has_more": false });
+    ensure_eq!(bob.page("").await?, expected);
+    Ok(())
+}
+
+pub(super) async fn a_mailbox_where_all_expired_says_so_and_goes_on(client: Client) -> anyhow::Result<()> {
+    let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
+    write_for_a_second(&alice, &bob).await?;
+    let gap = json!({ "first": 1, "last": 1, "reason": "expired" });
+    let expected = json!({ "messages": [], "gaps": [gap], "acknowledged": 0, "up_to": 1, "has_more": false });
+    ensure_eq!(expired(&bob).await?, expected);
+    ensure_eq!(bob.acknowledge(1).await?, 1);
+    let expected = json!({ "messages": [], "gaps": [], "acknowledged": 1, "up_to": 1, "has_more": false });
+    ensure_eq!(bob.page("").await?, expected);
+    alice.write(&bob, "two").await?;
+    ensure_eq!(bob.page("").await?["messages"][0]["sequence"], 2);
+    Ok(())
+}
+
+pub(super) async fn the_classic_api_gives_nothing_that_expired(client: Client) -> anyhow::Result<()> {
+    let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
+    write_for_a_second(&alice, &bob).await?;
+    alice.write(&bob, "two").await?;
+    expired(&bob).await?;
+    let (messages, _) = bob.classic().poll().await?;
+    ensure_eq!(messages.iter().map(|message| &message["contents"]).collect::<Vec<_>>(), ["two"]);
+    Ok(())
+}
+
+async fn write_for_a_second(sender: &Device, to: &Device) -> anyhow::Result<()> {
+    let mut body = message(&[(to, "gone soon")]);
+    body["ttl_seconds"] = json!(1);
+    sender.post("/v1/messages", &body).await?.expect(201)?;
+    Ok(())
+}
+
+/// The page of a mailbox once something in it has expired.
+async fn expired(reader: &Device) -> anyhow::Result<Value> {
+    let start = Instant::now();
+    loop {
+        let page = reader.page("").await?;
+        if page["gaps"] != json!([]) {
+            return Ok(page);
+        }
+        ensure!(start.elapsed() < Duration::from_secs(10), "nothing expires: {page}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}

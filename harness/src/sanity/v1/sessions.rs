@@ -1,0 +1,162 @@
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+
+use crate::sanity::client::{Client, Device, ensure_eq, id_of};
+
+use super::times::ensure_time;
+
+pub(super) async fn a_login_opens_a_session_on_a_new_device(client: Client) -> anyhow::Result<()> {
+    let alice = client.account("Alice").await?;
+    let mut login = alice.login();
+    login["username"] = json!(alice.name.to_uppercase());
+    login["device_name"] = json!("laptop");
+    let opened = client.post("/v1/sessions", &login).await?.expect(201)?;
+    let (device, session) = (&opened["device"], &opened["session"]);
+    ensure_time(&device["created_at"])?;
+    ensure_time(&session["created_at"])?;
+    let expected = json!({
+        "user_id": alice.user_id,
+        "username": alice.name,
+        "device": { "id": id_of(device)?, "name": "laptop", "created_at": device["created_at"] },
+        "session": {
+            "id": id_of(session)?,
+            "device_id": device["id"],
+            "created_at": session["created_at"],
+            "current": true,
+        },
+        "token": opened["token"],
+    });
+    ensure_eq!(opened, expected);
+    ensure!(device["id"] != alice.id, "the new device is the old one");
+    ensure!(opened["token"] != json!(alice.token) && session["id"] != alice.session, "the session is the old one");
+    Ok(())
+}
+
+pub(super) async fn a_device_of_ones_own_is_taken_up_again(client: Client) -> anyhow::Result<()> {
+    let alice = client.account("alice").await?;
+    let laptop = alice.another().await?;
+    for own in [&alice, &laptop] {
+        let again = own.again().await?;
+        ensure_eq!(again.id, own.id);
+        ensure!(again.session != own.session && again.token != own.token, "the session is the old one");
+        again.ensure_alive().await?;
+        own.ensure_alive().await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_device_that_is_not_ones_own_is_not_taken_up(client: Client) -> anyhow::Result<()> {
+    let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
+    bob.write(&alice, "for alice").await?;
+    for other in [alice.id, i64::MAX, 0, -1] {
+        let mut login = bob.login();
+        login["device_id"] = json!(other);
+        let new = client.log_in(&login).await?;
+        ensure!(new.id != alice.id && new.id != bob.id, "it became the device {}", new.id);
+        ensure_eq!(new.messages().await?, [Value::Null; 0]);
+    }
+    Ok(())
+}
+
+pub(super) async fn wrong_credentials_get_the_same_answer(client: Client) -> anyhow::Result<()> {
+    let alice = client.account("alice").await?;
+    let nobody = client.name("nobody");
+    let attempts = [
+        (alice.name.as_str(), "wrong"),
+        (&nobody, &alice.password),
+        ("no name at all!", &alice.password),
+        ("", &alice.password),
+    ];
+    let mut texts = Vec::new();
+    for (username, password) in attempts {
+        let refused = client.post("/v1/sessions", &json!({ "username": username, "password": password })).await?;
+        refused.expect_problem("wrong_credentials", &[])?;
+        texts.push(refused.text);
+    }
+    ensure!(texts.windows(2).all(|pair| pair[0] == pair[1]), "the answers differ: {texts:?}");
+    Ok(())
+}
+
+pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow::Result<()> {
+    let alice = client.account("alice").await?;
+    for field in ["username", "password"] {
+        let mut body = alice.login();
+        body.as_object_mut().map(|body| body.remove(field));
+        client.post("/v1/sessions", &body).await?.expect_problem("invalid_request", &[field])?;
+        for wrong in [json!(7), json!(["x"]), Value::Null] {
+            body[field] = wrong;
+            client.post("/v1/sessions", &body).await?.expect_problem("invalid_request", &[field])?;
+        }
+    }
+    let wrong = [
+        ("device_id", json!("7"), ""),
+        ("device_id", json!(1.5), ""),
+        ("device_id", json!([]), ""),
+        ("device_name", json!(7), ""),
+        ("device_name", json!("x".repeat(129)), "128"),
+        ("password", json!("x".repeat(4097)), "4096"),
+    ];
+    for (field, value, limit) in wrong {
+        let mut body = alice.login();
+        body[field] = value;
+        client.post("/v1/sessions", &body).await?.expect_problem("invalid_request", &[field, limit])?;
+    }
+    ensure_eq!(alice.get("/v1/devices").await?.expect(200)?["devices"].as_array().map(Vec::len), Some(1));
+    Ok(())
+}
+
+pub(super) async fn the_list_has_each_session_and_tells_the_current_one(client: Client) -> anyhow::Result<()> {
+    let alice = client.account("alice").await?;
+    let sessions = [alice.clone(), alice.again().await?, alice.another().await?];
+    for asking in &sessions {
+        let listed = list(asking).await?;
+        ensure_eq!(listed.len(), sessions.len());
+        for (session, listed) in sessions.iter().zip(listed) {
+            ensure_time(&listed["created_at"])?;
+            let expected = json!({
+                "id": session.session,
+                "device_id": session.id,
+                "created_at": listed["created_at"],
+                "current": session.session == asking.session,
+            });
+            ensure_eq!(listed, expected);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn an_ended_session_is_dead_at_once_on_every_replica(client: Client) -> anyhow::Result<()> {
+    let alice = client.account("alice").await?;
+    let (again, laptop) = (alice.again().await?, alice.another().await?);
+    for session in [&alice, &again, &laptop] {
+        session.ensure_alive().await?;
+    }
+    alice.delete(&format!("/v1/sessions/{}", again.session)).await?.expect_nothing()?;
+    again.ensure_ended().await?;
+    laptop.delete("/v1/sessions/current").await?.expect_nothing()?;
+    laptop.ensure_ended().await?;
+    alice.ensure_alive().await?;
+    ensure_eq!(list(&alice).await?.iter().map(id_of).collect::<anyhow::Result<Vec<_>>>()?, [alice.session]);
+    // Its device stays.
+    ensure_eq!(laptop.again().await?.id, laptop.id);
+
+    alice.delete(&format!("/v1/sessions/{}", alice.session)).await?.expect_nothing()?;
+    alice.ensure_ended().await
+}
+
+pub(super) async fn a_session_that_is_not_there_is_not_found(client: Client) -> anyhow::Result<()> {
+    let alice = client.account("alice").await?;
+    let again = alice.again().await?;
+    let path = format!("/v1/sessions/{}", again.session);
+    alice.delete(&path).await?.expect_nothing()?;
+    for path in [path.as_str(), "/v1/sessions/0", "/v1/sessions/-1", "/v1/sessions/9223372036854775807"] {
+        alice.delete(path).await?.expect_problem("session_not_found", &[])?;
+    }
+    alice.ensure_alive().await
+}
+
+/// The sessions of a user, oldest first.
+async fn list(asking: &Device) -> anyhow::Result<Vec<Value>> {
+    let answer = asking.get("/v1/sessions").await?.expect(200)?;
+    Ok(answer["sessions"].as_array().context("sessions is no array")?.clone())
+}

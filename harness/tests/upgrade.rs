@@ -1,0 +1,95 @@
+//! A database of an older version is brought up to date, and loses nothing by it.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed};
+use sqlx::migrate::Migrator;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
+use woosh_adapters::database::{Database, DatabaseUrl};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, Username};
+use woosh_domain::ports::{Page, PageLimit};
+use woosh_harness::{Backend, TestDatabase};
+
+const NAME: &str = "what_the_first_version_kept_is_read_and_acknowledged";
+
+/// What the first version left: Alice, of whose three messages one is acknowledged and one is empty.
+const LEFT: &str = "
+INSERT INTO users (username, username_key, password_hash, public_key, private_key, info, created_at)
+VALUES ('Alice', 'alice', 'hash', 'key', NULL, 'tea', 5);
+INSERT INTO devices (user_id, created_at) VALUES (1, 5);
+INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at) VALUES (1, 3, 1, 30, 20);
+INSERT INTO messages (sender, recipient, contents, sent_at, copies) VALUES
+    ('Bob', 'Alice', 'gone', 10, 1), ('Bob', 'Alice', '', 20, 1), ('Bob', 'Alice', 'three', 30, 1);
+DELETE FROM messages WHERE id = 1;
+INSERT INTO envelopes (device_id, sequence, message_id) VALUES (1, 2, 2), (1, 3, 3);
+";
+
+static SQLITE: Migrator = sqlx::migrate!("../adapters/migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("../adapters/migrations/postgres");
+
+fn main() {
+    let trial = |backend: Backend| support::trial(&backend.to_string(), backend, NAME, move || upgrade(backend));
+    libtest_mimic::run(&Arguments::from_args(), vec![trial(Backend::Sqlite), trial(Backend::Postgres)]).exit();
+}
+
+fn first_version(migrations: &Migrator) -> Migrator {
+    Migrator::with_migrations(migrations.iter().filter(|migration| migration.version <= 2).cloned().collect())
+}
+
+async fn leave_in_sqlite(url: &DatabaseUrl) -> sqlx::Result<()> {
+    let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc")).await?;
+    first_version(&SQLITE).run(&mut connection).await?;
+    // Text is no blob here.
+    let left = LEFT.replace("'key'", "x'6b6579'").replace("'tea'", "x'746561'");
+    let left = left.replace("'gone'", "x'676f6e65'").replace("''", "x''").replace("'three'", "x'7468726565'");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(left)).execute(&mut connection).await?;
+    connection.close().await
+}
+
+async fn leave_in_postgres(mut connection: PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&mut connection).await?;
+    first_version(&POSTGRES).run(&mut connection).await?;
+    sqlx::raw_sql(LEFT).execute(&mut connection).await?;
+    connection.close().await
+}
+
+fn upgrade(backend: Backend) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
+        let place = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
+        match place.postgres_options() {
+            None => leave_in_sqlite(place.url()).await?,
+            Some(options) => leave_in_postgres(options.connect().await?).await?,
+        }
+        let database = Database::open(place.url(), Duration::ZERO).await?;
+        let stores = database.stores();
+        let alice = stores.users.find(&Username::new("alice")?).await?.unwrap();
+        assert_eq!((alice.info.as_str(), alice.version.get()), ("tea", 1));
+        assert_eq!(stores.devices.list(alice.id).await?.len(), 1);
+
+        let mailbox = DeviceId::new(1);
+        let read = async || {
+            let limit = PageLimit { count: 10, bytes: 1000 };
+            stores.mailboxes.read(mailbox, SequenceNumber::ZERO, limit, Timestamp::from_seconds(1)).await
+        };
+        let page = read().await?;
+        let kept: Vec<_> = page
+            .envelopes
+            .iter()
+            .map(|kept| (kept.sequence.get(), kept.message.id.get(), kept.message.contents.as_str()))
+            .collect();
+        assert_eq!(kept, [(2, 2, ""), (3, 3, "three")]);
+        let message = &page.envelopes[1].message;
+        assert_eq!(message.sender_device, None);
+        assert_eq!(message.expires_at, message.sent_at.plus_seconds(30 * 24 * 60 * 60));
+        assert_eq!((page.acknowledged.get(), page.gaps.len()), (1, 0));
+
+        stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(3), 10).await?;
+        let emptied = Page { acknowledged: SequenceNumber::new(3), envelopes: Vec::new(), ..page };
+        assert_eq!(read().await?, emptied);
+        database.close().await;
+        Ok(())
+    })
+}
