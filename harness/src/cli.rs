@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -13,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::watcher::Watcher;
-use crate::{Backend, TestDatabase, TestServer, sanity};
+use crate::{Backend, TestDatabase, TestServer, kill, sanity};
 
 /// Fresh, isolated Woosh servers for tests in any language.
 #[derive(Debug, Parser)]
@@ -32,6 +33,12 @@ enum Command {
     Run(RunArgs),
     /// Check a server from outside: a line per check, and at the end how many passed and failed.
     Sanity(SanityArgs),
+    /// Send and read messages while servers of a fresh database are killed again and again, and check that all that was
+    /// accepted is received, in order and once.
+    Kill(KillArgs),
+    /// Serve like woosh-server does, until standard input closes.
+    #[command(hide = true)]
+    Serve(Box<woosh_server::cli::Cli>),
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +78,22 @@ struct SanityArgs {
     backend: Backend,
 }
 
+#[derive(Debug, Args)]
+struct KillArgs {
+    /// Which database the servers keep their data in.
+    #[arg(long, value_enum, default_value_t = Backend::Sqlite)]
+    backend: Backend,
+    /// How many servers share the database.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
+    replicas: u16,
+    /// What decides all that is random, so that a run can be had again [default: a random one, which is printed]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long to send and to kill.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+}
+
 impl Cli {
     /// Does what the command line asks for, and gives the status to exit with.
     ///
@@ -82,6 +105,8 @@ impl Cli {
             Command::Start(args) => start(args).await,
             Command::Run(args) => run(args).await,
             Command::Sanity(args) => check(args).await,
+            Command::Kill(args) => kill(args).await,
+            Command::Serve(server) => serve(*server).await,
         }
     }
 }
@@ -165,6 +190,25 @@ async fn check(args: SanityArgs) -> anyhow::Result<ExitCode> {
     };
     let failed = sanity::run(&target, |line| println!("{line}")).await;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn kill(args: KillArgs) -> anyhow::Result<ExitCode> {
+    let KillArgs { backend, replicas, seed, seconds } = args;
+    let seed = seed.map_or_else(getrandom::u64, Ok)?;
+    println!("seed {seed}");
+    let plan = kill::Plan { backend, replicas, seed, duration: Duration::from_secs(seconds) };
+    let outcome = kill::run(&std::env::current_exe()?, &plan).await?;
+    outcome.violations.iter().for_each(|violation| println!("{violation}"));
+    println!("{outcome}");
+    Ok(if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn serve(server: woosh_server::cli::Cli) -> anyhow::Result<ExitCode> {
+    tokio::select! {
+        served = server.run() => served.map(|()| ExitCode::SUCCESS),
+        // Whoever started it is gone. At once, as if it were killed too.
+        () = end_of_input() => std::process::exit(1),
+    }
 }
 
 /// Waits until nobody can write to standard input any more.

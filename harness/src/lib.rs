@@ -16,13 +16,17 @@
 
 mod backend;
 pub mod cli;
+pub mod client;
+pub mod kill;
 pub mod postgres;
 pub mod sanity;
 mod scratch;
+mod server_process;
 mod test_database;
 mod test_server;
 mod watcher;
 
 pub use backend::Backend;
+pub use server_process::ServerProcess;
 pub use test_database::TestDatabase;
 pub use test_server::TestServer;

@@ -43,6 +43,14 @@ impl TestDatabase {
         &self.url
     }
 
+    /// Its URL with all that is secret in it, for a process that is to use it.
+    pub(crate) fn secret_url(&self) -> String {
+        match &self.place {
+            Place::Sqlite { .. } => self.url.to_string(),
+            Place::Postgres { database } => database.url().to_owned(),
+        }
+    }
+
     /// How to connect to it past the server, where it is Postgres.
     pub fn postgres_options(&self) -> Option<PgConnectOptions> {
         match &self.place {

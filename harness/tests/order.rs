@@ -1,0 +1,128 @@
+//! D3: a reader that has seen a sequence number never sees a lower one appear, however sends overtake each other.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use libtest_mimic::Arguments;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::time::sleep;
+use woosh_harness::client::{Device, Page};
+use woosh_harness::{Backend, TestDatabase, TestServer};
+
+const SENDERS: usize = 32;
+const MESSAGES: usize = 25;
+const TOTAL: i64 = (SENDERS * MESSAGES) as i64;
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn main() {
+    let targets =
+        [("sqlite", Backend::Sqlite, 1), ("postgres", Backend::Postgres, 1), ("two_replicas", Backend::Postgres, 2)];
+    let name = "a_reader_never_sees_a_number_appear_below_one_that_it_has_seen";
+    let trials = targets.map(|(group, backend, replicas)| {
+        support::trial(group, backend, name, move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(race(backend, replicas)).map_err(|error| format!("{error:#}").into())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+}
+
+async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
+    let database = Arc::new(TestDatabase::create(backend).await?);
+    let mut servers = Vec::new();
+    for _ in 0..replicas {
+        servers.push(TestServer::start_on(database.clone(), 0).await?);
+    }
+    let urls: Vec<_> = servers.iter().map(|server| server.url().to_owned()).collect();
+    // A send takes the mailboxes in the order of their devices: alice's first, then it waits for zoe's.
+    let alice = Device::register(&urls[0], "alice").await?;
+    let zoe = Device::register(&urls[0], "zoe").await?;
+    let names: Vec<_> = (0..SENDERS).map(|place| format!("sender-{place}")).collect();
+    let mut senders = Vec::new();
+    for name in &names {
+        senders.push(Device::register(&urls[0], name).await?);
+    }
+
+    let done = AtomicBool::new(false);
+    let sending = async {
+        join_all(senders.iter().enumerate().map(|(place, sender)| write(sender, place, &urls))).await;
+        done.store(true, Ordering::Relaxed);
+    };
+    let holding = async {
+        match database.postgres_options() {
+            Some(options) => hold(options, zoe.id(), &done).await,
+            None => Ok(0),
+        }
+    };
+    let (holds, pages, again, ()) = tokio::join!(holding, follow(&alice, &urls), reread(&alice, &urls), sending);
+    println!(
+        "{backend}, {replicas} servers: {TOTAL} messages in {pages} pages, reread {again} times, {} transactions held",
+        holds?
+    );
+    Ok(())
+}
+
+async fn write(sender: &Device, place: usize, urls: &[String]) {
+    let recipients: &[&str] = if place.is_multiple_of(2) { &["alice", "zoe"] } else { &["alice"] };
+    for number in 0..MESSAGES {
+        sender.send(&urls[(place / 2 + number) % urls.len()], recipients, &number.to_string()).await.unwrap();
+    }
+}
+
+/// Holds transactions open: those that have taken alice's mailbox wait for zoe's. Gives how often.
+async fn hold(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
+    let mut connection = options.connect().await?;
+    let mut holds = 0;
+    while !done.load(Ordering::Relaxed) {
+        let mut transaction = connection.begin().await?;
+        sqlx::query("SELECT FROM mailboxes WHERE device_id = $1 FOR UPDATE")
+            .bind(zoe)
+            .execute(&mut *transaction)
+            .await?;
+        sleep(Duration::from_millis(20 + 7 * u64::from(holds % 5))).await;
+        transaction.commit().await?;
+        holds += 1;
+        sleep(Duration::from_millis(15)).await;
+    }
+    Ok(holds)
+}
+
+/// Reads on after what it has seen, as fast as it can, and gives how many pages that took.
+async fn follow(reader: &Device, urls: &[String]) -> usize {
+    let (start, mut seen, mut pages) = (Instant::now(), 0, 0);
+    while seen < TOTAL {
+        let page = reader.page(&urls[pages % urls.len()], &format!("after={seen}&limit=1000")).await.unwrap();
+        assert_gapless(&page, seen);
+        seen = page.up_to;
+        pages += 1;
+        assert!(start.elapsed() < LIMIT, "only {seen} messages came");
+    }
+    pages
+}
+
+/// Reads everything again and again, and gives how often.
+async fn reread(reader: &Device, urls: &[String]) -> usize {
+    let (start, mut seen, mut times) = (Instant::now(), 0, 0);
+    while seen < TOTAL {
+        let page = reader.page(&urls[times % urls.len()], "after=0&limit=1000").await.unwrap();
+        assert_gapless(&page, 0);
+        assert!(page.up_to >= seen, "{} to {seen} were there before", page.up_to + 1);
+        seen = page.up_to;
+        times += 1;
+        assert!(start.elapsed() < LIMIT, "only {seen} messages came");
+    }
+    times
+}
+
+fn assert_gapless(page: &Page, after: i64) {
+    let sequences: Vec<_> = page.messages.iter().map(|message| message.sequence).collect();
+    let expected: Vec<_> = (after + 1..).take(sequences.len()).collect();
+    assert_eq!(sequences, expected, "after {after}");
+    assert_eq!((page.gaps, page.has_more, page.up_to), (0, false, after + sequences.len() as i64));
+}
