@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use poem::error::{NotFoundError, ResponseError};
 use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse as _, Request, Response};
-use poem_openapi::error::{ParseParamError, ParsePathError};
+use poem_openapi::error::ParseParamError;
 use woosh_domain::ports::PortError;
 
 use super::classic::ClassicError;
@@ -78,8 +78,8 @@ where
             return Ok(shape.failure(StatusCode::INTERNAL_SERVER_ERROR));
         }
     };
-    // An identifier that can't be one leads nowhere.
-    let status = if error.is::<ParsePathError>() { StatusCode::NOT_FOUND } else { error.status() };
+    let error = if matches!(shape, Shape::V1) && leads_nowhere(&error) { NotFoundError.into() } else { error };
+    let status = error.status();
     if status.is_server_error() {
         log(&error);
         return Ok(shape.failure(status));
@@ -94,11 +94,13 @@ where
     Ok(response)
 }
 
+/// Whether a part of the path can't be what it stands for.
+fn leads_nowhere(error: &poem::Error) -> bool {
+    error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>()
+}
+
 /// Says what is wrong with a request. The framework's words for a parameter name types of its own, not of the API.
 fn describe(error: &poem::Error, shape: Shape) -> String {
-    if error.is::<ParsePathError>() {
-        return NotFoundError.to_string();
-    }
     let Some(ParseParamError { name, reason }) = error.downcast_ref() else {
         return error.to_string();
     };
