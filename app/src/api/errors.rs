@@ -121,3 +121,35 @@ fn log(error: &poem::Error) {
         None => tracing::error!(%error, "an operation failed"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poem::endpoint::make_sync;
+
+    async fn answer(path: &'static str, outcome: fn() -> poem::Result<Response>) -> Response {
+        let request = Request::builder().uri(path.parse().unwrap()).finish();
+        shape(Arc::new(make_sync(move |_| outcome())), request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_in_the_shape_of_the_api() {
+        for (path, media_type) in
+            [("/v1/users", "application/problem+json"), ("/users", "application/json; charset=utf-8")]
+        {
+            let answer = answer(path, || panic!("in a test")).await;
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(answer.content_type(), Some(media_type));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_passes_says_when_to_try_again_and_no_cause() {
+        for path in ["/v1/users", "/users"] {
+            let answer = answer(path, || Err(PortFailed(PortError::unavailable("disk full")).into())).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
+            assert!(!answer.into_body().into_string().await.unwrap().contains("disk"));
+        }
+    }
+}
