@@ -17,7 +17,7 @@ pub(crate) struct ReceiptRow {
 
 impl ReceiptRow {
     /// The answer to another send under the same key.
-    pub(crate) fn answer(self, fingerprint: &Fingerprint) -> Result<Delivery, SqlError> {
+    pub(crate) fn answer(&self, fingerprint: &Fingerprint) -> Result<Delivery, SqlError> {
         if self.fingerprint != fingerprint.as_bytes() {
             return Ok(Delivery::KeyReused);
         }

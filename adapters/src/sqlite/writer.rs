@@ -1,8 +1,8 @@
 //! The one writer of a SQLite file, which groups what waits for it.
 //!
 //! A commit costs a sync of the disk, whatever it holds. So the writer takes all jobs that wait, at most
-//! [`MAX_BATCH`], runs each in a savepoint of one transaction, commits, and only then answers. A job that fails is
-//! rolled back to its savepoint and harms no other.
+//! [`MAX_BATCH`], runs each in a savepoint of one transaction, and the sends among them together, commits, and only
+//! then answers. A job that fails is rolled back to its savepoint and harms no other.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use woosh_domain::ports::PortError;
 
+use super::deliver::{self, PendingSend};
 use crate::sql::SqlError;
 
 /// The most jobs that one transaction takes.
@@ -25,7 +26,7 @@ const MAX_BATCH: usize = 256;
 const MAX_WAITING: usize = 1024;
 
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    jobs: mpsc::Sender<Waiting>,
     stop: Arc<Notify>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -48,8 +49,13 @@ impl Writer {
     ) -> Result<T, PortError> {
         let (reply, outcome) = oneshot::channel();
         let job = Task { work: Some(Box::new(work)), then: Box::new(then), outcome: None, reply };
-        self.jobs.send(Box::new(job)).await.map_err(|_| closed())?;
+        self.jobs.send(Waiting::Job(Box::new(job))).await.map_err(|_| closed())?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Stores a send, together with others that wait. It answers by itself.
+    pub(super) async fn send(&self, send: PendingSend) -> Result<(), PortError> {
+        self.jobs.send(Waiting::Send(Box::new(send))).await.map_err(|_| closed())
     }
 
     /// Does what waits, then stops and closes the connection.
@@ -64,8 +70,40 @@ impl Writer {
     }
 }
 
-fn closed() -> PortError {
+pub(super) fn closed() -> PortError {
     PortError::unavailable("the database is closed")
+}
+
+/// What waits for the writer.
+enum Waiting {
+    Job(Box<dyn Job>),
+    Send(Box<PendingSend>),
+}
+
+/// What one transaction takes.
+#[derive(Default)]
+struct Batch {
+    jobs: Vec<Box<dyn Job>>,
+    sends: Vec<PendingSend>,
+}
+
+impl Batch {
+    fn add(&mut self, waiting: Waiting) {
+        match waiting {
+            Waiting::Job(job) => self.jobs.push(job),
+            Waiting::Send(send) => self.sends.push(*send),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.jobs.len() + self.sends.len()
+    }
+
+    fn answer(self, committed: &Result<(), Arc<sqlx::Error>>) {
+        let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
+        self.jobs.into_iter().for_each(|job| job.answer(failed()));
+        self.sends.into_iter().for_each(|send| send.answer(failed()));
+    }
 }
 
 /// A unit of work that waits for the writer.
@@ -75,7 +113,7 @@ trait Job: Send {
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool;
 
     /// Answers with the outcome, or with what went wrong when that was to be committed.
-    fn answer(self: Box<Self>, committed: Result<(), Arc<sqlx::Error>>);
+    fn answer(self: Box<Self>, failed: Option<PortError>);
 }
 
 type Work<T> = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send>;
@@ -101,15 +139,14 @@ impl<T: Send> Job for Task<T> {
         self.outcome.insert(outcome).is_ok()
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Arc<sqlx::Error>>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(PortError::unavailable(error)),
-            (Some(Ok(outcome)), Ok(())) => {
+    fn answer(self: Box<Self>, failed: Option<PortError>) {
+        let outcome = match (self.outcome, failed) {
+            (Some(Err(error)), _) | (_, Some(error)) => Err(error),
+            (Some(Ok(outcome)), None) => {
                 (self.then)(&outcome);
                 Ok(outcome)
             }
-            (None, Ok(())) => return,
+            (None, None) => return,
         };
         // Whoever gave up waiting needs no answer.
         let _ = self.reply.send(outcome);
@@ -127,29 +164,29 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 async fn serve(
     connection: SqliteConnection,
     options: SqliteConnectOptions,
-    mut waiting: mpsc::Receiver<Box<dyn Job>>,
+    mut waiting: mpsc::Receiver<Waiting>,
     stop: Arc<Notify>,
 ) {
     let mut connection = Some(connection);
-    let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut taken = Vec::with_capacity(MAX_BATCH);
     loop {
-        let taken = tokio::select! {
-            taken = waiting.recv_many(&mut batch, MAX_BATCH) => taken,
+        tokio::select! {
+            _ = waiting.recv_many(&mut taken, MAX_BATCH) => {}
             () = stop.notified() => {
                 waiting.close();
                 continue;
             }
-        };
-        if taken == 0 {
+        }
+        if taken.is_empty() {
             break;
         }
+        let mut batch = Batch::default();
+        taken.drain(..).for_each(|waiting| batch.add(waiting));
         let committed = commit_on(&mut connection, &options, &mut batch).await.map_err(Arc::new);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = batch.len(), "a batch of writes was not committed");
         }
-        for job in batch.drain(..) {
-            job.answer(committed.clone());
-        }
+        batch.answer(&committed);
     }
     if let Some(connection) = connection
         && let Err(error) = connection.close().await
@@ -163,7 +200,7 @@ async fn serve(
 async fn commit_on(
     place: &mut Option<SqliteConnection>,
     options: &SqliteConnectOptions,
-    batch: &mut [Box<dyn Job>],
+    batch: &mut Batch,
 ) -> Result<(), sqlx::Error> {
     let mut connection = match place.take() {
         Some(connection) => connection,
@@ -174,15 +211,18 @@ async fn commit_on(
     Ok(())
 }
 
-async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
+async fn commit(connection: &mut SqliteConnection, batch: &mut Batch) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    for job in batch {
+    for job in &mut batch.jobs {
         let mut savepoint = transaction.begin().await?;
         if job.run(&mut savepoint).await {
             savepoint.commit().await?;
         } else {
             savepoint.rollback().await?;
         }
+    }
+    if !batch.sends.is_empty() {
+        deliver::store(&mut transaction, &mut batch.sends).await?;
     }
     transaction.commit().await
 }

@@ -73,6 +73,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
         let (path, cause) = (error.path().to_string(), error.inner().to_string());
         // Of what has the wrong type, only what it should be: the rest repeats the value.
         let cause = match cause.rsplit_once(", expected ") {
+            Some((_, "a sequence")) => "has to be an array".to_owned(),
             Some((_, expected)) => format!("has to be {expected}"),
             None => cause,
         };
@@ -133,7 +134,7 @@ mod tests {
         assert_eq!(error("{\"password\": null}"), "password has to be a string");
         assert_eq!(error("{\"password\": \"x\", \"info\": [\"secret\"]}"), "info has to be a string");
         let others = |others: &str| error(&format!("{{\"password\": \"x\", \"others\": {others}}}"));
-        assert_eq!(others("\"secret\""), "others has to be a sequence");
+        assert_eq!(others("\"secret\""), "others has to be an array");
         assert_eq!(others("[\"secret\"]"), "others[0] has to be an object");
         assert_eq!(others("[{\"info\": 4711}]"), "others[0].info has to be a string");
         assert_eq!(others("[{}]"), "others[0] missing field `info`");

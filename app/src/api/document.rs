@@ -119,6 +119,7 @@ fn complete(document: &mut Value) {
         // In the order of the paths, not of the alphabet.
         groups.sort_by_key(|group| tags.iter().position(|tag| group["name"] == **tag));
     }
+    document["components"]["schemas"]["UserUpdate"]["minProperties"] = json!(1);
     plain(document);
 }
 

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use poem::error::{NotFoundError, ResponseError};
 use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse as _, Request, Response};
-use poem_openapi::error::{ParseParamError, ParsePathError};
+use poem_openapi::error::ParseParamError;
 use woosh_domain::ports::PortError;
 
 use super::classic::ClassicError;
@@ -78,8 +78,8 @@ where
             return Ok(shape.failure(StatusCode::INTERNAL_SERVER_ERROR));
         }
     };
-    // An identifier that can't be one leads nowhere.
-    let status = if error.is::<ParsePathError>() { StatusCode::NOT_FOUND } else { error.status() };
+    let error = if matches!(shape, Shape::V1) && leads_nowhere(&error) { NotFoundError.into() } else { error };
+    let status = error.status();
     if status.is_server_error() {
         log(&error);
         return Ok(shape.failure(status));
@@ -94,11 +94,13 @@ where
     Ok(response)
 }
 
+/// Whether a part of the path can't be what it stands for.
+fn leads_nowhere(error: &poem::Error) -> bool {
+    error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>()
+}
+
 /// Says what is wrong with a request. The framework's words for a parameter name types of its own, not of the API.
 fn describe(error: &poem::Error, shape: Shape) -> String {
-    if error.is::<ParsePathError>() {
-        return NotFoundError.to_string();
-    }
     let Some(ParseParamError { name, reason }) = error.downcast_ref() else {
         return error.to_string();
     };
@@ -117,5 +119,37 @@ fn log(error: &poem::Error) {
     match error.downcast_ref::<PortFailed>() {
         Some(PortFailed(error)) => tracing::error!(%error, causes = causes(error), "a port failed"),
         None => tracing::error!(%error, "an operation failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poem::endpoint::make_sync;
+
+    async fn answer(path: &'static str, outcome: fn() -> poem::Result<Response>) -> Response {
+        let request = Request::builder().uri(path.parse().unwrap()).finish();
+        shape(Arc::new(make_sync(move |_| outcome())), request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_in_the_shape_of_the_api() {
+        for (path, media_type) in
+            [("/v1/users", "application/problem+json"), ("/users", "application/json; charset=utf-8")]
+        {
+            let answer = answer(path, || panic!("in a test")).await;
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(answer.content_type(), Some(media_type));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_passes_says_when_to_try_again_and_no_cause() {
+        for path in ["/v1/users", "/users"] {
+            let answer = answer(path, || Err(PortFailed(PortError::unavailable("disk full")).into())).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
+            assert!(!answer.into_body().into_string().await.unwrap().contains("disk"));
+        }
     }
 }

@@ -4,7 +4,7 @@ use poem_openapi::types::Type as _;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 /// An optional header as it was sent: several of one name joined as a list, and what is no ASCII made visible, so that
-/// nothing is overlooked.
+/// nothing is overlooked. A validator of such a parameter is for the document alone: the operation checks it.
 pub(super) struct HeaderText(pub(super) Option<String>);
 
 impl<'a> ApiExtractor<'a> for HeaderText {

@@ -134,13 +134,8 @@ impl IntoResponse for Problem {
         let status = self.code.status();
         let response = Response::builder().status(status).content_type(MEDIA_TYPE);
         let mut response = response.body(self.to_json_string());
-        let hint = match status {
-            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
-            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "1")),
-            _ => None,
-        };
-        if let Some((name, value)) = hint {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

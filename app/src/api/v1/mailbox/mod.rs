@@ -73,7 +73,7 @@ impl MailboxApi {
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
         /// The sequence number to go on after; it goes before `after`.
-        #[oai(name = "Last-Event-ID")]
+        #[oai(name = "Last-Event-ID", validator(pattern = "^[0-9]{1,18}$"))]
         last_event_id: HeaderText,
         /// The sequence number to start after; after what is acknowledged where nothing is said.
         after: Query<Option<Integer<0>>>,

@@ -27,7 +27,7 @@ pub(super) fn default_wait() -> Wait {
 
 /// The next messages of a mailbox.
 #[derive(Object)]
-#[oai(example)]
+#[oai(rename = "MailboxPage", example)]
 pub(super) struct Page {
     /// The messages, in the order of their sequence numbers.
     messages: Vec<Message>,

@@ -29,7 +29,10 @@ impl MessagesApi {
         /// Names this send, so that it happens once however often it is asked for: with the same key and the same body, the
         /// same device gets the same answer. 1 to 255 visible ASCII characters, best a random UUID, in double quotes or
         /// not. It is remembered for a day at least.
-        #[oai(name = "Idempotency-Key")]
+        #[oai(
+            name = "Idempotency-Key",
+            validator(min_length = 1, max_length = 255, pattern = r#"^([!#-~][!-~]*|"[!#-\[\]-~]+")$"#)
+        )]
         key: HeaderText,
         body: Body<send::NewMessage>,
     ) -> Result<send::Response> {

@@ -11,7 +11,7 @@ use crate::services::Services;
 
 /// The password as it is and as it shall be.
 #[derive(Object, Deserialize)]
-#[oai(example)]
+#[oai(rename = "PasswordChange", example)]
 pub(super) struct Passwords {
     old_password: Text<Password>,
     new_password: Text<Password>,

@@ -14,7 +14,7 @@ use crate::services::Services;
 
 /// What to change; at least one field. A `private_key` of `null` takes it away.
 #[derive(Object, Deserialize)]
-#[oai(example)]
+#[oai(rename = "UserUpdate", example)]
 pub(super) struct Update {
     #[oai(skip_serializing_if_is_none)]
     #[serde(default, deserialize_with = "present")]

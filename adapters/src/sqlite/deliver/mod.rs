@@ -1,0 +1,271 @@
+//! Sends. All that wait are stored together: a few statements for all of them, where a trip to the thread that runs a
+//! statement costs more than the statement.
+
+mod plan;
+
+use std::collections::HashMap;
+
+use sqlx::{Connection as _, FromRow, SqliteConnection};
+use tokio::sync::oneshot;
+use woosh_domain::ports::{Delivery, NewDelivery, PortError};
+
+use self::plan::{Mailbox, Plan, Recipient, place_of};
+use super::SqliteStore;
+use crate::sql::{ReceiptRow, SqlError, username};
+use crate::wakeups::Wakeups;
+
+/// A send that waits for the writer.
+pub(super) struct PendingSend {
+    new: NewDelivery,
+    wakeups: Wakeups,
+    outcome: Option<Result<Outcome, PortError>>,
+    reply: oneshot::Sender<Result<Delivery, PortError>>,
+}
+
+/// What became of a send, and the mailboxes that it went into.
+type Outcome = (Delivery, Vec<i64>);
+
+impl SqliteStore {
+    pub(crate) async fn store_delivery(&self, new: NewDelivery) -> Result<Delivery, PortError> {
+        let (reply, outcome) = oneshot::channel();
+        let send = PendingSend { new, wakeups: self.wakeups.clone(), outcome: None, reply };
+        self.writer.send(send).await?;
+        outcome.await.unwrap_or_else(|_| Err(super::writer::closed()))
+    }
+}
+
+impl PendingSend {
+    /// Wakes who waits for it and answers, once it is on the disk or is known not to be.
+    pub(super) fn answer(self, failed: Option<PortError>) {
+        let outcome = match (self.outcome, failed) {
+            (Some(Err(error)), _) | (_, Some(error)) => Err(error),
+            (Some(Ok((delivery, placed))), None) => {
+                self.wakeups.wake(&placed);
+                Ok(delivery)
+            }
+            (None, None) => return,
+        };
+        // Whoever gave up waiting needs no answer.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// Stores all sends together. Where that fails, stores each by itself, so that one which can't be stored harms no other.
+pub(super) async fn store(connection: &mut SqliteConnection, sends: &mut [PendingSend]) -> sqlx::Result<()> {
+    // Whoever gave up waiting was not told that it is stored, so it need not be.
+    let mut waiting: Vec<_> = sends.iter_mut().filter(|send| !send.reply.is_closed()).collect();
+    let deliveries: Vec<_> = waiting.iter().map(|send| &send.new).collect();
+    match store_in_savepoint(connection, &deliveries).await? {
+        Ok(outcomes) => {
+            for (send, outcome) in waiting.iter_mut().zip(outcomes) {
+                send.outcome = Some(Ok(outcome));
+            }
+        }
+        Err(_) => {
+            for send in waiting {
+                let outcome = store_in_savepoint(connection, &[&send.new]).await?;
+                let only = outcome.and_then(|mut outcomes| outcomes.pop().ok_or(sqlx::Error::RowNotFound.into()));
+                send.outcome = Some(only.map_err(PortError::from));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn store_in_savepoint(
+    connection: &mut SqliteConnection,
+    deliveries: &[&NewDelivery],
+) -> sqlx::Result<Result<Vec<Outcome>, SqlError>> {
+    let mut savepoint = connection.begin().await?;
+    let outcome = store_all(&mut savepoint, deliveries).await;
+    match outcome {
+        Ok(_) => savepoint.commit().await?,
+        Err(_) => savepoint.rollback().await?,
+    }
+    Ok(outcome)
+}
+
+async fn store_all(connection: &mut SqliteConnection, deliveries: &[&NewDelivery]) -> Result<Vec<Outcome>, SqlError> {
+    let mut plan = Plan { known: known(connection, deliveries).await?, ..Plan::default() };
+    find_recipients(connection, deliveries, &mut plan).await?;
+    let outcomes = deliveries.iter().map(|new| plan.deliver(new)).collect::<Result<_, _>>()?;
+    write(connection, &plan).await?;
+    write_gaps(connection, &plan).await?;
+    write_keys(connection, &plan).await?;
+    Ok(outcomes)
+}
+
+#[derive(FromRow)]
+struct KnownRow {
+    device_id: i64,
+    key: String,
+    #[sqlx(flatten)]
+    receipt: ReceiptRow,
+}
+
+/// What was sent under the keys of these sends before.
+async fn known(
+    connection: &mut SqliteConnection,
+    deliveries: &[&NewDelivery],
+) -> Result<HashMap<(i64, String), ReceiptRow>, SqlError> {
+    let keys = deliveries.iter().filter_map(|new| new.once.as_ref().map(|(key, _)| place_of(new, key)));
+    let keys: Vec<_> = keys.collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<KnownRow> = sqlx::query_as(
+        "SELECT k.device_id, k.key, k.fingerprint, k.send_id, k.sent_at, k.undelivered
+         FROM json_each($1) wanted
+         JOIN idempotency_keys k ON k.device_id = wanted.value ->> 0 AND k.key = wanted.value ->> 1",
+    )
+    .bind(json(&keys)?)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| ((row.device_id, row.key), row.receipt)).collect())
+}
+
+/// A mailbox of a recipient.
+#[derive(FromRow)]
+struct MailboxRow {
+    username_key: String,
+    username: String,
+    device_id: i64,
+    last_sequence: i64,
+    not_before: i64,
+    pending: i64,
+    bytes: i64,
+    next_id: i64,
+}
+
+async fn find_recipients(
+    connection: &mut SqliteConnection,
+    deliveries: &[&NewDelivery],
+    plan: &mut Plan<'_>,
+) -> Result<(), SqlError> {
+    let all = deliveries.iter().flat_map(|new| &new.recipients);
+    let mut names: Vec<_> = all.map(|addressed| addressed.recipient.key()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let rows: Vec<MailboxRow> = sqlx::query_as(
+        "SELECT u.username_key, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
+                coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) + 1 AS next_id
+         FROM json_each($1) wanted
+         JOIN users u ON u.username_key = wanted.value
+         JOIN devices d ON d.user_id = u.id
+         JOIN mailboxes mb ON mb.device_id = d.id
+         ORDER BY mb.device_id",
+    )
+    .bind(json(&names)?)
+    .fetch_all(connection)
+    .await?;
+    for row in rows {
+        plan.next_id = row.next_id;
+        let mailbox = Mailbox {
+            device: row.device_id,
+            last_sequence: row.last_sequence,
+            not_before: row.not_before,
+            pending: row.pending,
+            bytes: row.bytes,
+            changed: false,
+        };
+        match plan.recipients.get_mut(&row.username_key) {
+            Some(recipient) => recipient.mailboxes.push(mailbox),
+            None => {
+                let username = username("users", "username", row.device_id, &row.username)?;
+                plan.recipients.insert(row.username_key, Recipient { username, mailboxes: vec![mailbox] });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes messages, mailboxes and envelopes in one trip. Lists go as JSON, which is how SQLite takes a list, and contents,
+/// which may be any text, one behind the other.
+async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
+    let mailboxes = plan.recipients.values().flat_map(|recipient| &recipient.mailboxes);
+    let mailboxes = mailboxes
+        .filter(|mailbox| mailbox.changed)
+        .map(|mailbox| (mailbox.device, mailbox.last_sequence, mailbox.not_before, mailbox.pending, mailbox.bytes));
+    let mailboxes: Vec<_> = mailboxes.collect();
+    if mailboxes.is_empty() {
+        return Ok(());
+    }
+    // It starts with a byte that is nobody's, since an empty one would be bound as NULL.
+    let mut contents = vec![0];
+    let mut messages = Vec::with_capacity(plan.messages.len());
+    for message in &plan.messages {
+        let (sender, device) = (message.new.sender.as_str(), message.new.sender_device.get());
+        // The first byte is number 1 in SQL.
+        let (start, length) = (contents.len() + 1, message.contents.len());
+        contents.extend_from_slice(message.contents.as_bytes());
+        let recipient = message.recipient.as_str();
+        let (id, send_id) = (message.id, message.send_id);
+        messages.push((id, send_id, sender, device, recipient, start, length, message.sent_at, message.copies));
+    }
+    let envelopes: Vec<_> = plan
+        .envelopes
+        .iter()
+        .map(|envelope| (envelope.device, envelope.sequence, envelope.message, envelope.size, envelope.expires_at))
+        .collect();
+    sqlx::query(
+        "INSERT INTO messages (id, send_id, sender, sender_device, recipient, contents, sent_at, copies)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+                substr($2, value ->> 5, value ->> 6), value ->> 7, value ->> 8
+         FROM json_each($1);
+         UPDATE mailboxes
+         SET last_sequence = value ->> 1, not_before = value ->> 2, pending = value ->> 3, bytes = value ->> 4
+         FROM json_each($3)
+         WHERE device_id = value ->> 0;
+         INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($4)",
+    )
+    .bind(json(&messages)?)
+    .bind(contents)
+    .bind(json(&mailboxes)?)
+    .bind(json(&envelopes)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_gaps(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
+    let gaps: Vec<_> = plan.gaps.iter().map(|gap| (gap.device, gap.first, gap.last)).collect();
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE gaps SET last_sequence = value ->> 2 FROM json_each($1)
+         WHERE device_id = value ->> 0 AND last_sequence = (value ->> 1) - 1;
+         INSERT INTO gaps (device_id, first_sequence, last_sequence)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)
+         WHERE NOT EXISTS (SELECT 1 FROM gaps WHERE device_id = value ->> 0 AND last_sequence = value ->> 2)",
+    )
+    .bind(json(&gaps)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_keys(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
+    for place in &plan.keys {
+        let Some(receipt) = plan.known.get(place) else { continue };
+        sqlx::query(
+            "INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(place.0)
+        .bind(&place.1)
+        .bind(&receipt.fingerprint)
+        .bind(receipt.send_id)
+        .bind(receipt.sent_at)
+        .bind(&receipt.undelivered)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, SqlError> {
+    // Numbers and texts always can be written.
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()).into())
+}

@@ -1,0 +1,166 @@
+use std::collections::HashMap;
+
+use woosh_domain::model::{Fingerprint, IdempotencyKey, MessageId, Timestamp, Username};
+use woosh_domain::ports::{Delivery, NewDelivery, Receipt, Undelivered};
+
+use crate::sql::{ReceiptRow, SqlError, format_undelivered};
+
+/// What sends change, worked out in memory: one send after the other, each on what those before it leave.
+#[derive(Default)]
+pub(super) struct Plan<'a> {
+    /// Who is there, by the key of the name.
+    pub(super) recipients: HashMap<String, Recipient>,
+    /// What was sent under which key, by the sender's device.
+    pub(super) known: HashMap<(i64, String), ReceiptRow>,
+    /// The identifier of the next message.
+    pub(super) next_id: i64,
+    pub(super) messages: Vec<NewMessage<'a>>,
+    pub(super) envelopes: Vec<NewEnvelope>,
+    pub(super) gaps: Vec<NewGap>,
+    /// The keys that sends of this plan were stored under.
+    pub(super) keys: Vec<(i64, String)>,
+}
+
+pub(super) struct Recipient {
+    pub(super) username: Username,
+    pub(super) mailboxes: Vec<Mailbox>,
+}
+
+pub(super) struct Mailbox {
+    pub(super) device: i64,
+    pub(super) last_sequence: i64,
+    pub(super) not_before: i64,
+    pub(super) pending: i64,
+    pub(super) bytes: i64,
+    pub(super) changed: bool,
+}
+
+pub(super) struct NewMessage<'a> {
+    pub(super) id: i64,
+    pub(super) send_id: i64,
+    pub(super) new: &'a NewDelivery,
+    pub(super) recipient: Username,
+    pub(super) contents: &'a str,
+    pub(super) sent_at: i64,
+    pub(super) copies: i64,
+}
+
+pub(super) struct NewEnvelope {
+    pub(super) device: i64,
+    pub(super) sequence: i64,
+    pub(super) message: i64,
+    pub(super) size: i64,
+    pub(super) expires_at: i64,
+}
+
+pub(super) struct NewGap {
+    pub(super) device: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+impl<'a> Plan<'a> {
+    /// Works out a send, and gives what becomes of it and the mailboxes that it goes into.
+    pub(super) fn deliver(&mut self, new: &'a NewDelivery) -> Result<(Delivery, Vec<i64>), SqlError> {
+        if let Some((key, fingerprint)) = &new.once
+            && let Some(known) = self.known.get(&place_of(new, key))
+        {
+            return Ok((known.answer(fingerprint)?, Vec::new()));
+        }
+        let names = new.recipients.iter().map(|addressed| &addressed.recipient);
+        let unknown: Vec<_> = names.filter(|name| !self.recipients.contains_key(&name.key())).cloned().collect();
+        if !unknown.is_empty() {
+            return Ok((Delivery::NoSuchRecipients(unknown), Vec::new()));
+        }
+
+        let sent_at = self.stamp(new);
+        let expires_at = Timestamp::from_micros(sent_at).plus_seconds(new.ttl_seconds).micros();
+        let (send_id, mut recipients) = (self.next_id, Vec::new());
+        let (mut placed, mut undelivered) = (Vec::new(), Vec::new());
+        for addressed in &new.recipients {
+            let Some(recipient) = self.recipients.get_mut(&addressed.recipient.key()) else { continue };
+            let size = addressed.contents.as_str().len() as i64;
+            let before = placed.len();
+            for mailbox in &mut recipient.mailboxes {
+                mailbox.last_sequence += 1;
+                mailbox.not_before = sent_at;
+                mailbox.changed = true;
+                let (device, sequence) = (mailbox.device, mailbox.last_sequence);
+                if mailbox.has_room(size, new) {
+                    mailbox.pending += 1;
+                    mailbox.bytes += size;
+                    placed.push(device);
+                    let message = self.next_id;
+                    self.envelopes.push(NewEnvelope { device, sequence, message, size, expires_at });
+                } else {
+                    undelivered.push(Undelivered {
+                        recipient: recipient.username.clone(),
+                        device: woosh_domain::model::DeviceId::new(device),
+                    });
+                    refuse(&mut self.gaps, device, sequence);
+                }
+            }
+            let copies = placed.len() - before;
+            if copies > 0 {
+                self.messages.push(NewMessage {
+                    id: self.next_id,
+                    send_id,
+                    new,
+                    recipient: recipient.username.clone(),
+                    contents: addressed.contents.as_str(),
+                    sent_at,
+                    copies: copies as i64,
+                });
+                self.next_id += 1;
+            }
+            recipients.push(recipient.username.clone());
+        }
+        if placed.is_empty() {
+            return Ok((Delivery::AllFull, placed));
+        }
+        undelivered.sort_by_key(|missed| missed.device);
+        let receipt = Receipt { id: MessageId::new(send_id), sent_at: Timestamp::from_micros(sent_at), undelivered };
+        if let Some((key, fingerprint)) = &new.once {
+            self.remember(place_of(new, key), fingerprint, &receipt);
+        }
+        Ok((Delivery::Stored { receipt, recipients }, placed))
+    }
+
+    /// The present moment, or the latest that one of the mailboxes starts at.
+    fn stamp(&self, new: &NewDelivery) -> i64 {
+        let recipients = new.recipients.iter().filter_map(|addressed| self.recipients.get(&addressed.recipient.key()));
+        let mailboxes = recipients.flat_map(|recipient| &recipient.mailboxes);
+        mailboxes.map(|mailbox| mailbox.not_before).fold(new.now.micros(), i64::max)
+    }
+
+    fn remember(&mut self, place: (i64, String), fingerprint: &Fingerprint, receipt: &Receipt) {
+        let row = ReceiptRow {
+            fingerprint: fingerprint.as_bytes().to_vec(),
+            send_id: receipt.id.get(),
+            sent_at: receipt.sent_at.micros(),
+            undelivered: format_undelivered(&receipt.undelivered),
+        };
+        self.known.insert(place.clone(), row);
+        self.keys.push(place);
+    }
+}
+
+/// Where the key of a send is kept.
+pub(super) fn place_of(new: &NewDelivery, key: &IdempotencyKey) -> (i64, String) {
+    (new.sender_device.get(), key.as_str().to_owned())
+}
+
+/// Adds a number to the gaps; to the last one of its mailbox where it follows that.
+fn refuse(gaps: &mut Vec<NewGap>, device: i64, sequence: i64) {
+    match gaps.iter_mut().rev().find(|gap| gap.device == device) {
+        Some(gap) if gap.last + 1 == sequence => gap.last = sequence,
+        _ => gaps.push(NewGap { device, first: sequence, last: sequence }),
+    }
+}
+
+impl Mailbox {
+    fn has_room(&self, size: i64, new: &NewDelivery) -> bool {
+        let bytes = self.bytes.saturating_add(size).unsigned_abs();
+        self.pending.unsigned_abs() < new.quota.messages && bytes <= new.quota.bytes
+    }
+}

@@ -1,0 +1,157 @@
+//! What surrounds the operations of v1: the shape of errors, waiting, the operator's limits, and what is logged.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, Response};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use support::{Server, ask, output, register};
+
+const PASSWORD: &str = "open-sesame-of-v1";
+
+/// Asks with a token, or without where it is empty.
+async fn request(server: &Server, token: &str, method: Method, path: &str, body: String) -> Response {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = client.request(method, format!("{}{path}", server.url)).body(body);
+    if !token.is_empty() {
+        request = request.bearer_auth(token);
+    }
+    request.send().await.unwrap()
+}
+
+async fn post(server: &Server, token: &str, path: &str, body: Value) -> (u16, Value) {
+    let answer = request(server, token, Method::POST, path, body.to_string()).await;
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// Registers a user, and gives its token.
+async fn token(server: &Server, name: &str) -> String {
+    let user = json!({ "username": name, "password": PASSWORD, "public_key": "public-key-of-v1" });
+    let (status, registered) = post(server, "", "/v1/users", user).await;
+    assert_eq!(status, 201, "{registered}");
+    registered["token"].as_str().unwrap().to_owned()
+}
+
+fn to(name: &str) -> Value {
+    json!({ "recipients": [{ "username": name, "contents": "attack-at-dawn" }] })
+}
+
+#[tokio::test]
+async fn every_error_of_the_framework_is_a_problem_under_v1_and_a_classic_error_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let alice = token(&server, "alice").await;
+    let huge = "x".repeat(2 * 1024 * 1024);
+    for (method, path, body, status, code) in [
+        (Method::GET, "/v1", "", 404, "not_found"),
+        (Method::GET, "/v1/nowhere", "", 404, "not_found"),
+        (Method::GET, "/v1/users/%ff", "", 404, "not_found"),
+        (Method::DELETE, "/v1/sessions/one", "", 404, "not_found"),
+        (Method::PUT, "/v1/users/me", "", 405, "method_not_allowed"),
+        (Method::POST, "/v1/users/bob", "", 405, "method_not_allowed"),
+        (Method::POST, "/v1/messages", "", 400, "invalid_request"),
+        (Method::POST, "/v1/messages", "{", 400, "invalid_request"),
+        (Method::POST, "/v1/messages", "[]", 400, "invalid_request"),
+        (Method::POST, "/v1/messages", &huge, 413, "body_too_large"),
+        (Method::GET, "/v1/mailbox?limit=99999999999999999999", "", 400, "invalid_request"),
+        (Method::GET, "/v1/mailbox?wait=%ff", "", 400, "invalid_request"),
+    ] {
+        let answer = request(&server, &alice, method, path, body.to_owned()).await;
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+        assert_eq!(answer.headers().contains_key("allow"), status == 405, "{path}");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], code, "{path}");
+        assert_eq!(problem["status"], status, "{path}");
+    }
+    let answer = request(&server, "", Method::GET, "/v1/users/me", String::new()).await;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["www-authenticate"]), (401, &"Bearer".parse().unwrap()));
+    let answer = request(&server, "", Method::GET, "/v10", String::new()).await;
+    assert_eq!(answer.json::<Value>().await.unwrap(), json!({ "status": 404, "message": "not found" }));
+}
+
+#[tokio::test]
+async fn who_waits_does_not_keep_the_server_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &[]);
+    let alice = token(&server, "alice").await;
+    let stream = request(&server, &alice, Method::GET, "/v1/mailbox/stream", String::new()).await;
+    assert_eq!(stream.status(), 200);
+    let poll = request(&server, &alice, Method::GET, "/v1/mailbox?wait=60", String::new());
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.signal(Signal::TERM);
+    };
+    let start = Instant::now();
+    let (page, ()) = futures_util::future::join(poll, stop).await;
+    assert_eq!(page.json::<Value>().await.unwrap()["messages"], json!([]));
+    // It ends like a stream, not like a connection that broke.
+    assert!(stream.text().await.unwrap().starts_with(": "));
+    assert!(server.child.wait().unwrap().success());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_full_mailbox_is_told_to_senders_of_both_apis() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--mailbox-messages", "1"]);
+    let alice = token(&server, "alice").await;
+    register(&server, "bob").await;
+    assert_eq!(post(&server, &alice, "/v1/messages", to("alice")).await.0, 201);
+    let (status, problem) = post(&server, &alice, "/v1/messages", to("alice")).await;
+    assert_eq!((status, &problem["code"]), (507, &json!("mailbox_full")));
+    let message = json!({ "recipient": "alice", "contents": "hello" });
+    let (status, error) = ask(&server, "bob", "POST", "/messages", message).await;
+    assert_eq!((status, &error["status"]), (507, &json!(507)));
+}
+
+#[tokio::test]
+async fn an_operator_can_bound_the_wait_of_messages_and_turn_the_search_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--max-ttl", "60", "--user-search", "false"]);
+    let alice = token(&server, "alice").await;
+    let mut message = to("alice");
+    message["ttl_seconds"] = json!(61);
+    let (status, problem) = post(&server, &alice, "/v1/messages", message).await;
+    assert_eq!((status, &problem["detail"]), (400, &json!("ttl_seconds has to be 1 to 60")));
+    let answer = request(&server, &alice, Method::GET, "/v1/users?prefix=ali", String::new()).await;
+    assert_eq!(answer.status(), 403);
+    assert_eq!(answer.json::<Value>().await.unwrap()["code"], "search_off");
+}
+
+#[test]
+fn a_limit_that_makes_no_sense_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [["--mailbox-messages", "0"], ["--mailbox-bytes", "0"], ["--max-ttl", "0"], ["--max-ttl", "3153600001"]]
+    {
+        let output = output(folder.path(), &["--port", "0", args[0], args[1]]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success());
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains(&format!("{} has to be 1 to ", args[0])), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn no_secret_of_v1_is_logged_however_much_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--log", "trace"]);
+    let alice = token(&server, "alice").await;
+    let key = "idempotency-key-of-v1";
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let send = client.post(format!("{}/v1/messages", server.url)).header("idempotency-key", key);
+    assert_eq!(send.bearer_auth(&alice).body(to("alice").to_string()).send().await.unwrap().status(), 201);
+    request(&server, &alice, Method::GET, "/v1/mailbox", String::new()).await;
+    request(&server, &alice, Method::GET, "/v1/users?prefix=alice", String::new()).await;
+    let login = json!({ "username": "alice", "password": [PASSWORD] });
+    post(&server, "", "/v1/sessions", login).await;
+    let log = server.stop();
+    assert!(log.iter().any(|line| line.contains("/v1/messages") && line.contains("status=201")), "{log:#?}");
+    for secret in [PASSWORD, &alice, "attack-at-dawn", "public-key-of-v1", "$argon2id$", "prefix=alice", key] {
+        let lines: Vec<_> = log.iter().filter(|line| line.contains(secret)).collect();
+        assert!(lines.is_empty(), "{secret} is in {lines:#?}");
+    }
+}
