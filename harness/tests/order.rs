@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Failed};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::sleep;
-use woosh_harness::client::{Device, Page};
+use woosh_harness::client::{Device, Page, answer};
 use woosh_harness::{Backend, TestDatabase, TestServer};
 
 const SENDERS: usize = 32;
@@ -24,13 +24,17 @@ fn main() {
     let targets =
         [("sqlite", Backend::Sqlite, 1), ("postgres", Backend::Postgres, 1), ("two_replicas", Backend::Postgres, 2)];
     let name = "a_reader_never_sees_a_number_appear_below_one_that_it_has_seen";
-    let trials = targets.map(|(group, backend, replicas)| {
-        support::trial(group, backend, name, move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            runtime.block_on(race(backend, replicas)).map_err(|error| format!("{error:#}").into())
-        })
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+    let mut trials: Vec<_> = targets
+        .map(|(group, backend, replicas)| support::trial(group, backend, name, move || run(race(backend, replicas))))
+        .into();
+    let name = "an_acknowledgement_that_waits_for_a_send_leaves_nothing_behind";
+    trials.push(support::trial("postgres", Backend::Postgres, name, || run(acknowledge_ahead())));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
 async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
@@ -68,6 +72,62 @@ async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// D2, D5: who acknowledges a number that is just being given out.
+async fn acknowledge_ahead() -> anyhow::Result<()> {
+    let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);
+    let server = TestServer::start_on(database.clone(), 0).await?;
+    let url = server.url();
+    let alice = Device::register(url, "alice").await?;
+    let zoe = Device::register(url, "zoe").await?;
+    let options = database.postgres_options().unwrap();
+    let (mut holder, mut watch) = (options.connect().await?, options.connect().await?);
+
+    let mut transaction = holder.begin().await?;
+    lock(&mut transaction, zoe.id()).await?;
+    let sending = async { zoe.send(url, &["alice", "zoe"], "foo").await.unwrap() };
+    let acknowledging = async {
+        wait_for_waiting(&mut watch, 1).await;
+        answer(alice.acknowledgement(url, 1)).await.unwrap()
+    };
+    let releasing = async {
+        let mut watch = options.connect().await.unwrap();
+        wait_for_waiting(&mut watch, 2).await;
+        transaction.commit().await.unwrap();
+    };
+    let ((), (status, answer), ()) = tokio::join!(sending, acknowledging, releasing);
+    // Either it came too early, or it has taken away what it says.
+    let page = alice.page(url, "after=0").await?;
+    let left = page.messages.len();
+    assert_eq!(
+        (left, page.acknowledged),
+        if status == 200 { (0, 1) } else { (1, 0) },
+        "{status} {answer}, then {page:?}"
+    );
+    Ok(())
+}
+
+async fn wait_for_waiting(connection: &mut sqlx::PgConnection, count: i64) {
+    let start = Instant::now();
+    loop {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+        if waiting >= count {
+            return;
+        }
+        assert!(start.elapsed() < LIMIT, "{waiting} wait");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn lock(connection: &mut sqlx::PgConnection, mailbox: i64) -> sqlx::Result<()> {
+    sqlx::query("SELECT FROM mailboxes WHERE device_id = $1 FOR UPDATE").bind(mailbox).execute(connection).await?;
+    Ok(())
+}
+
 async fn write(sender: &Device, place: usize, urls: &[String]) {
     let recipients: &[&str] = if place.is_multiple_of(2) { &["alice", "zoe"] } else { &["alice"] };
     for number in 0..MESSAGES {
@@ -81,10 +141,7 @@ async fn hold(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::R
     let mut holds = 0;
     while !done.load(Ordering::Relaxed) {
         let mut transaction = connection.begin().await?;
-        sqlx::query("SELECT FROM mailboxes WHERE device_id = $1 FOR UPDATE")
-            .bind(zoe)
-            .execute(&mut *transaction)
-            .await?;
+        lock(&mut transaction, zoe).await?;
         sleep(Duration::from_millis(20 + 7 * u64::from(holds % 5))).await;
         transaction.commit().await?;
         holds += 1;

@@ -95,8 +95,9 @@ impl Scene {
 
     /// Sends messages, each to a reader that waits again, and fails unless they are received at once.
     async fn ensure_prompt(&mut self, messages: usize) -> anyhow::Result<()> {
-        let mut delays = Vec::new();
+        let (start, mut delays) = (Instant::now(), Vec::new());
         for number in 0..messages {
+            assert!(start.elapsed() < 3 * LATE, "it took {:?} to receive {number} messages", start.elapsed());
             delays.push(self.send(number).await?);
             sleep(Duration::from_millis(5)).await;
         }

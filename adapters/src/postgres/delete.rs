@@ -32,11 +32,14 @@ impl PostgresStore {
         up_to: SequenceNumber,
         limit: usize,
     ) -> Result<Acknowledged, PortError> {
+        // What a send has stored for which the box was waited for is not seen here, so its numbers are not there yet either.
         let done: Option<Acknowledged> = sqlx::query_as(concat!(
             "WITH box AS (
-                SELECT device_id, acknowledged, last_sequence FROM mailboxes WHERE device_id = $1 FOR UPDATE
+                SELECT device_id, acknowledged FROM mailboxes WHERE device_id = $1 FOR UPDATE
+            ), seen AS (
+                SELECT last_sequence FROM mailboxes WHERE device_id = $1
             ), go AS (
-                SELECT device_id FROM box WHERE $2 > acknowledged AND $2 <= last_sequence
+                SELECT device_id FROM box, seen WHERE $2 > acknowledged AND $2 <= last_sequence
             ), due AS (
                 SELECT e.sequence FROM go JOIN envelopes e ON e.device_id = go.device_id
                 WHERE e.sequence <= $2 ORDER BY e.sequence LIMIT $3
@@ -57,9 +60,9 @@ impl PostgresStore {
                 DELETE FROM gaps USING moved WHERE device_id = $1 AND last_sequence <= moved.acknowledged
             ), ",
             released!(),
-            "SELECT coalesce((SELECT acknowledged FROM moved), box.acknowledged) AS acknowledged, box.last_sequence,
+            "SELECT coalesce((SELECT acknowledged FROM moved), box.acknowledged) AS acknowledged, seen.last_sequence,
                     (SELECT count(*) FROM gone) AS deleted
-             FROM box"
+             FROM box, seen"
         ))
         .bind(mailbox.get())
         .bind(up_to.get())

@@ -2,6 +2,7 @@
 //! client's side, and meanwhile the servers are killed again and again. In the end all that was accepted has been
 //! received, in order, and once.
 
+mod audit;
 mod dice;
 mod ledger;
 mod reader;
@@ -103,6 +104,7 @@ pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
     };
     let all = async { tokio::join!(sending, join_all(reading)).0 };
     timeout(duration + 3 * LIMIT, all).await.context("it comes to no end")??;
+    audit::audit(&database).await?.into_iter().for_each(|wrong| scene.ledger().violate(wrong));
     let Scene { recipients, ledger, .. } = scene;
     Ok(ledger.into_inner().unwrap_or_else(PoisonError::into_inner).check(&recipients))
 }

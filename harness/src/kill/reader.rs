@@ -73,7 +73,11 @@ impl<'a> Reader<'a> {
 
     fn take_page(&mut self, page: Page) {
         if page.gaps > 0 || !(self.confirmed..=self.asked).contains(&page.acknowledged) {
-            self.violate(format!("acknowledged is {} to {}, and yet: {page:?}", self.confirmed, self.asked));
+            let Page { gaps, acknowledged, up_to, .. } = page;
+            let (confirmed, asked) = (self.confirmed, self.asked);
+            self.violate(format!(
+                "{confirmed} to {asked} are acknowledged, and a page up to {up_to} says {acknowledged}, with {gaps} gaps"
+            ));
         }
         for message in page.messages {
             self.take(message);
