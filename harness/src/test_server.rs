@@ -37,12 +37,21 @@ impl TestServer {
     ///
     /// Where it can't be started, for one because the port is in use.
     pub async fn start_on(database: Arc<TestDatabase>, port: u16) -> anyhow::Result<Self> {
+        Self::start_with(database, port, Limits::default()).await
+    }
+
+    /// Starts a server like [`Self::start_on`], with limits of its own, to test what a client does when it meets them.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be started, for one because the port is in use.
+    pub async fn start_with(database: Arc<TestDatabase>, port: u16, limits: Limits) -> anyhow::Result<Self> {
         let config = Config {
             host: "127.0.0.1".to_owned(),
             port,
             database: database.url().clone(),
             database_wait: Duration::ZERO,
-            limits: Limits::default(),
+            limits,
             // Who drops a test server no longer waits for its answers.
             grace: Duration::ZERO,
         };

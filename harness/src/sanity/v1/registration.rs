@@ -23,7 +23,12 @@ pub(super) async fn a_user_registers_and_is_logged_in_on_a_first_device(client: 
             "private_key": "a private key",
             "info": "likes tea",
         },
-        "device": { "id": id_of(device)?, "name": "Alice's \u{1F4F1}", "created_at": device["created_at"] },
+        "device": {
+            "id": id_of(device)?,
+            "name": "Alice's \u{1F4F1}",
+            "created_at": device["created_at"],
+            "current": true,
+        },
         "session": {
             "id": id_of(session)?,
             "device_id": device["id"],

@@ -17,7 +17,12 @@ pub(super) async fn a_login_opens_a_session_on_a_new_device(client: Client) -> a
     let expected = json!({
         "user_id": alice.user_id,
         "username": alice.name,
-        "device": { "id": id_of(device)?, "name": "laptop", "created_at": device["created_at"] },
+        "device": {
+            "id": id_of(device)?,
+            "name": "laptop",
+            "created_at": device["created_at"],
+            "current": true,
+        },
         "session": {
             "id": id_of(session)?,
             "device_id": device["id"],
