@@ -31,6 +31,6 @@ fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     assert!(outcome.violations.is_empty(), "seed {}: {:#?}", plan.seed, outcome.violations);
     assert_eq!(outcome.lost, 0);
     // Otherwise it has shown nothing.
-    assert!(outcome.kills > 2 && outcome.unanswered > 0 && outcome.received > outcome.accepted, "{outcome}");
+    assert!(outcome.kills > 0 && outcome.unanswered > 0 && outcome.received > outcome.accepted, "{outcome}");
     Ok(())
 }
