@@ -2,6 +2,8 @@
 //! however the clock is set, each mailbox holds what a simple model of it holds.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod model;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +17,8 @@ use woosh_domain::fakes::MemoryStore;
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
 use woosh_harness::{Backend, TestDatabase};
+
+use self::model::{Fate, Model, QUOTA, START, Sent};
 
 const NAME: &str = "a_mailbox_is_what_was_sent_to_it_less_what_was_acknowledged_expired_and_refused";
 
@@ -86,10 +90,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Small enough to be full now and then.
-const QUOTA: Quota = Quota { messages: 6, bytes: 40 };
-const START: i64 = 1_700_000_000;
-
 fn hold(stores: Stores, cases: u32) -> Result<(), Failed> {
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec(step(), 1..80);
@@ -106,69 +106,6 @@ fn hold(stores: Stores, cases: u32) -> Result<(), Failed> {
         })
     });
     outcome.map_err(|error| error.to_string().into())
-}
-
-/// What a mailbox has to be.
-#[derive(Debug, Clone, Default)]
-struct Model {
-    sent: Vec<Sent>,
-    acknowledged: i64,
-    not_before: i64,
-}
-
-#[derive(Debug, Clone)]
-struct Sent {
-    id: MessageId,
-    text: String,
-    sent_at: i64,
-    expires_at: i64,
-    fate: Fate,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fate {
-    Pending,
-    Refused,
-    Reaped,
-}
-
-impl Model {
-    fn newest(&self) -> i64 {
-        self.sent.len() as i64
-    }
-
-    /// What takes room, with its numbers.
-    fn pending(&self) -> impl Iterator<Item = (i64, &Sent)> {
-        let numbered = (1..).zip(&self.sent).skip(self.acknowledged as usize);
-        numbered.filter(|(_, sent)| sent.fate == Fate::Pending)
-    }
-
-    fn has_room(&self, size: usize) -> bool {
-        let bytes: usize = self.pending().map(|(_, sent)| sent.text.len()).sum();
-        (self.pending().count() as u64) < QUOTA.messages && (bytes + size) as u64 <= QUOTA.bytes
-    }
-
-    /// The page that a read has to give: what is there, what is not, and whether there is more.
-    fn page(
-        &self,
-        after: i64,
-        count: usize,
-        bytes: usize,
-        now: i64,
-    ) -> (Vec<(i64, MessageId, String)>, Vec<i64>, bool) {
-        let live: Vec<_> = self.pending().filter(|(n, sent)| *n > after && sent.expires_at > now).collect();
-        let mut total = 0;
-        let taken = live.iter().enumerate().take_while(|(place, (_, sent))| {
-            total += sent.text.len();
-            *place < count && (*place == 0 || total <= bytes)
-        });
-        let taken = taken.count();
-        let has_more = taken < live.len();
-        let there: Vec<_> = live[..taken].iter().map(|(number, sent)| (*number, sent.id, sent.text.clone())).collect();
-        let up_to = there.last().filter(|_| has_more).map_or(self.newest(), |(number, ..)| *number);
-        let missing = after.max(self.acknowledged) + 1..=up_to;
-        (there.clone(), missing.filter(|number| there.iter().all(|(n, ..)| n != number)).collect(), has_more)
-    }
 }
 
 struct World<'a> {

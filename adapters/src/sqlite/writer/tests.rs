@@ -1,0 +1,119 @@
+use super::*;
+use futures_util::future::join_all;
+
+/// A writer on a new file with one table, and the file's folder.
+async fn writer() -> (Writer, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteConnectOptions::new().filename(folder.path().join("test.db")).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::raw_sql("CREATE TABLE birds (id INTEGER PRIMARY KEY)").execute(&mut connection).await.unwrap();
+    (Writer::start(connection, options), folder)
+}
+
+async fn run<T: Send + 'static>(
+    writer: &Writer,
+    work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+) -> Result<T, PortError> {
+    writer.run(work, |_| ()).await
+}
+
+async fn add(writer: &Writer, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
+    let outcome = run(writer, move |connection| {
+        Box::pin(async move {
+            sqlx::query("INSERT INTO birds (id) VALUES ($1)").bind(id).execute(connection).await?;
+            then()
+        })
+    });
+    outcome.await.is_ok()
+}
+
+async fn all(writer: &Writer) -> Vec<i64> {
+    let read = run(writer, |connection| {
+        Box::pin(async move { Ok(sqlx::query_scalar("SELECT id FROM birds ORDER BY id").fetch_all(connection).await?) })
+    });
+    read.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_job_that_fails_or_panics_harms_no_other_of_its_batch() {
+    let (writer, _folder) = writer().await;
+    let outcomes = join_all((1..=9).map(|id| {
+        add(&writer, id, move || match id % 3 {
+            0 => Err(sqlx::Error::RowNotFound.into()),
+            1 => panic!("on purpose"),
+            _ => Ok(()),
+        })
+    }));
+    assert_eq!(outcomes.await, [1, 2, 3, 4, 5, 6, 7, 8, 9].map(|id| id % 3 == 2));
+    assert_eq!(all(&writer).await, [2, 5, 8]);
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_is_told_to_its_own_job_alone() {
+    let (writer, _folder) = writer().await;
+    assert!(add(&writer, 1, || Ok(())).await);
+    let outcomes = join_all([1, 2, 2, 3].map(|id| add(&writer, id, || Ok(()))));
+    assert_eq!(outcomes.await, [false, true, false, true]);
+    assert_eq!(all(&writer).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn what_is_to_follow_a_commit_follows_it_and_nothing_else() {
+    let (writer, _folder) = writer().await;
+    let (told, heard) = oneshot::channel();
+    let work = writer.run(
+        |connection| {
+            Box::pin(async move {
+                sqlx::query("INSERT INTO birds (id) VALUES (1)").execute(&mut *connection).await?;
+                // Long enough for whoever waits to give up.
+                sqlx::query_scalar::<_, i64>(
+                    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000)
+                     SELECT count(*) FROM n",
+                )
+                .fetch_one(connection)
+                .await?;
+                Ok(())
+            })
+        },
+        |()| told.send(()).unwrap(),
+    );
+    let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), work).await;
+    assert!(given_up.is_err());
+    heard.await.unwrap();
+    assert_eq!(all(&writer).await, [1]);
+
+    let failed = writer.run(|_| Box::pin(async { Err::<(), _>(sqlx::Error::RowNotFound.into()) }), |()| panic!());
+    assert!(failed.await.is_err());
+}
+
+#[tokio::test]
+async fn writing_goes_on_when_a_full_disk_has_room_again() {
+    let (writer, _folder) = writer().await;
+    // The limit is the connection's own, so a new connection finds room.
+    let full = run(&writer, |connection| {
+        Box::pin(async move {
+            sqlx::raw_sql(
+                "PRAGMA max_page_count = 3; CREATE TABLE big (bytes BLOB);
+                 INSERT INTO big VALUES (zeroblob(100000))",
+            )
+            .execute(connection)
+            .await?;
+            Ok(())
+        })
+    });
+    assert!(matches!(full.await, Err(PortError::Unavailable(_))));
+    // Of those that follow, one at most may meet the connection that failed.
+    add(&writer, 1, || Ok(())).await;
+    assert!(add(&writer, 2, || Ok(())).await);
+    assert!(all(&writer).await.contains(&2));
+}
+
+#[tokio::test]
+async fn closing_does_what_waits_and_refuses_what_comes_later() {
+    let (writer, _folder) = writer().await;
+    let (outcomes, ()) =
+        futures_util::future::join(join_all((1..=100).map(|id| add(&writer, id, || Ok(())))), writer.close()).await;
+    assert!(outcomes.iter().all(|done| *done));
+    let late = run(&writer, |_| Box::pin(async { Ok(()) })).await;
+    assert!(matches!(late, Err(PortError::Unavailable(_))));
+}
