@@ -107,6 +107,9 @@ impl PostgresStore {
             if let Some(answer) = self.known(new).await? {
                 return Ok(answer);
             }
+            if unknown.is_empty() {
+                return Err(PortError::unavailable("the key of the send was forgotten in this moment"));
+            }
             let names = unknown.into_iter().map(|addressed| addressed.recipient.clone()).collect();
             return Ok(Delivery::NoSuchRecipients(names));
         };
