@@ -103,7 +103,8 @@ impl PostgresStore {
 
     /// Deletes what a deleted device has left, at most `limit` envelopes, and returns whether there may be more.
     pub(crate) async fn delete_remains(&self, device: DeviceId, limit: usize) -> Result<bool, PortError> {
-        let deleted: i64 = sqlx::query_scalar(concat!(
+        // What another has just deleted was there when this looked, and there may be more behind it.
+        let due: i64 = sqlx::query_scalar(concat!(
             "WITH due AS (
                 SELECT sequence FROM envelopes WHERE device_id = $1 ORDER BY sequence LIMIT $2
             ), gone AS (
@@ -111,14 +112,14 @@ impl PostgresStore {
                 RETURNING e.message_id, e.size
             ), ",
             released!(),
-            "SELECT count(*) FROM gone"
+            "SELECT count(*) FROM due"
         ))
         .bind(device.get())
         .bind(count(limit))
         .fetch_one(self.readers())
         .await
         .map_err(SqlError::from)?;
-        if deleted == 0 {
+        if due == 0 {
             sqlx::query(
                 "WITH keys AS (DELETE FROM idempotency_keys WHERE device_id = $1) DELETE FROM purges WHERE device_id = $1",
             )

@@ -90,6 +90,7 @@ pub fn cases() -> Vec<Case> {
             a_deleted_device_goes_with_its_mailbox_and_sessions,
             the_last_device_and_those_of_others_stay,
             of_devices_that_are_deleted_at_once_one_stays,
+            of_what_is_purged_at_once_nothing_is_left,
             deliveries_and_deletions_at_once_end_well;
         deliver:
             a_message_is_read_as_it_was_sent,
