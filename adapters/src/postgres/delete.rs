@@ -33,6 +33,7 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<Acknowledged, PortError> {
         // What a send has stored for which the box was waited for is not seen here, so its numbers are not there yet either.
+        // What others have acknowledged meanwhile is seen as it was, and may go further than this.
         let done: Option<Acknowledged> = sqlx::query_as(concat!(
             "WITH box AS (
                 SELECT device_id, acknowledged FROM mailboxes WHERE device_id = $1 FOR UPDATE
@@ -51,7 +52,8 @@ impl PostgresStore {
                 RETURNING e.message_id, e.size
             ), moved AS (
                 UPDATE mailboxes mb
-                SET acknowledged = r.up_to, pending = mb.pending - g.envelopes, bytes = mb.bytes - g.size
+                SET acknowledged = greatest(mb.acknowledged, r.up_to), pending = mb.pending - g.envelopes,
+                    bytes = mb.bytes - g.size
                 FROM go, reached r,
                      (SELECT count(*) AS envelopes, coalesce(sum(size), 0)::bigint AS size FROM gone) g
                 WHERE mb.device_id = go.device_id

@@ -137,7 +137,8 @@ pub fn cases() -> Vec<Case> {
             repeating_it_or_less_changes_nothing,
             what_never_was_there_cannot_be_acknowledged,
             a_step_takes_the_oldest_up_to_its_limit,
-            another_mailbox_keeps_what_it_has;
+            another_mailbox_keeps_what_it_has,
+            of_acknowledgements_at_once_none_goes_back_behind_another;
         expiry:
             what_expired_is_a_gap_before_and_after_it_is_deleted,
             expired_envelopes_are_deleted_in_steps,
