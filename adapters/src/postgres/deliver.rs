@@ -22,12 +22,13 @@ struct OutcomeRow {
 /// Takes the mailboxes in a fixed order, so that no two sends wait for each other, and holds them until it commits, so that
 /// sequence numbers follow the order of commits (D3). The key is stored by the same statement (D4): where another send
 /// under it is in flight, this one waits for that, and then fails as a whole. Where a gap starts is in the mailbox: it may be
-/// by a send that was waited for, whose own rows are not seen here.
+/// by a send that was waited for, whose own rows are not seen here. Contents join last, so that nothing sorts them
+/// once for each device.
 const DELIVER: &str = "
 WITH known AS (
     SELECT 1 FROM idempotency_keys WHERE device_id = $4 AND key = $8
 ), wanted AS (
-    SELECT w.place - 1 AS place, w.contents, length(w.contents)::bigint AS size, u.id AS user_id, u.username
+    SELECT w.place - 1 AS place, length(w.contents)::bigint AS size, u.id AS user_id, u.username
     FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS w (key, contents, place)
     LEFT JOIN users u ON u.username_key = w.key
 ), go AS (
@@ -56,8 +57,9 @@ WITH known AS (
     RETURNING mb.device_id, mb.last_sequence, mb.refused_from, l.place, l.size, l.room
 ), message AS (
     INSERT INTO messages (send_id, sender, sender_device, recipient, contents, sent_at, copies)
-    SELECT send.id, $5, $4, w.username, w.contents, s.sent_at, c.copies
+    SELECT send.id, $5, $4, w.username, t.contents, s.sent_at, c.copies
     FROM send, stamp s, wanted w
+    JOIN unnest($2::bytea[]) WITH ORDINALITY AS t (contents, place) ON t.place = w.place + 1
     JOIN (SELECT place, count(*) AS copies FROM locked WHERE room GROUP BY place) c ON c.place = w.place
     RETURNING id, recipient
 ), placed AS (
