@@ -1,6 +1,8 @@
 -- What pending envelopes a mailbox has, so that a quota costs no counting.
 ALTER TABLE mailboxes ADD COLUMN pending BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE mailboxes ADD COLUMN bytes   BIGINT NOT NULL DEFAULT 0;
+-- The first of the numbers at the end that all met a full mailbox; 0 where the newest did not.
+ALTER TABLE mailboxes ADD COLUMN refused_from BIGINT NOT NULL DEFAULT 0;
 
 -- What one send brings to several recipients has one `send_id`: a number that is no other message's identifier.
 ALTER TABLE messages ADD COLUMN send_id       BIGINT NOT NULL DEFAULT 0;

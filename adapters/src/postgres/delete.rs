@@ -33,6 +33,7 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<Acknowledged, PortError> {
         // What a send has stored for which the box was waited for is not seen here, so its numbers are not there yet either.
+        // What others have acknowledged meanwhile is seen as it was, and may go further than this.
         let done: Option<Acknowledged> = sqlx::query_as(concat!(
             "WITH box AS (
                 SELECT device_id, acknowledged FROM mailboxes WHERE device_id = $1 FOR UPDATE
@@ -51,7 +52,8 @@ impl PostgresStore {
                 RETURNING e.message_id, e.size
             ), moved AS (
                 UPDATE mailboxes mb
-                SET acknowledged = r.up_to, pending = mb.pending - g.envelopes, bytes = mb.bytes - g.size
+                SET acknowledged = greatest(mb.acknowledged, r.up_to), pending = mb.pending - g.envelopes,
+                    bytes = mb.bytes - g.size
                 FROM go, reached r,
                      (SELECT count(*) AS envelopes, coalesce(sum(size), 0)::bigint AS size FROM gone) g
                 WHERE mb.device_id = go.device_id
@@ -103,7 +105,8 @@ impl PostgresStore {
 
     /// Deletes what a deleted device has left, at most `limit` envelopes, and returns whether there may be more.
     pub(crate) async fn delete_remains(&self, device: DeviceId, limit: usize) -> Result<bool, PortError> {
-        let deleted: i64 = sqlx::query_scalar(concat!(
+        // What another has just deleted was there when this looked, and there may be more behind it.
+        let due: i64 = sqlx::query_scalar(concat!(
             "WITH due AS (
                 SELECT sequence FROM envelopes WHERE device_id = $1 ORDER BY sequence LIMIT $2
             ), gone AS (
@@ -111,14 +114,14 @@ impl PostgresStore {
                 RETURNING e.message_id, e.size
             ), ",
             released!(),
-            "SELECT count(*) FROM gone"
+            "SELECT count(*) FROM due"
         ))
         .bind(device.get())
         .bind(count(limit))
         .fetch_one(self.readers())
         .await
         .map_err(SqlError::from)?;
-        if deleted == 0 {
+        if due == 0 {
             sqlx::query(
                 "WITH keys AS (DELETE FROM idempotency_keys WHERE device_id = $1) DELETE FROM purges WHERE device_id = $1",
             )

@@ -21,12 +21,14 @@ struct OutcomeRow {
 
 /// Takes the mailboxes in a fixed order, so that no two sends wait for each other, and holds them until it commits, so that
 /// sequence numbers follow the order of commits (D3). The key is stored by the same statement (D4): where another send
-/// under it is in flight, this one waits for that, and then fails as a whole.
+/// under it is in flight, this one waits for that, and then fails as a whole. Where a gap starts is in the mailbox: it may be
+/// by a send that was waited for, whose own rows are not seen here. Contents join last, so that nothing sorts them
+/// once for each device.
 const DELIVER: &str = "
 WITH known AS (
     SELECT 1 FROM idempotency_keys WHERE device_id = $4 AND key = $8
 ), wanted AS (
-    SELECT w.place - 1 AS place, w.contents, length(w.contents)::bigint AS size, u.id AS user_id, u.username
+    SELECT w.place - 1 AS place, length(w.contents)::bigint AS size, u.id AS user_id, u.username
     FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS w (key, contents, place)
     LEFT JOIN users u ON u.username_key = w.key
 ), go AS (
@@ -48,14 +50,16 @@ WITH known AS (
     SET last_sequence = mb.last_sequence + 1,
         not_before = s.sent_at,
         pending = mb.pending + CASE WHEN l.room THEN 1 ELSE 0 END,
-        bytes = mb.bytes + CASE WHEN l.room THEN l.size ELSE 0 END
+        bytes = mb.bytes + CASE WHEN l.room THEN l.size ELSE 0 END,
+        refused_from = CASE WHEN l.room THEN 0 WHEN mb.refused_from > 0 THEN mb.refused_from ELSE mb.last_sequence + 1 END
     FROM locked l, stamp s
     WHERE mb.device_id = l.device_id
-    RETURNING mb.device_id, mb.last_sequence, l.place, l.size, l.room
+    RETURNING mb.device_id, mb.last_sequence, mb.refused_from, l.place, l.size, l.room
 ), message AS (
     INSERT INTO messages (send_id, sender, sender_device, recipient, contents, sent_at, copies)
-    SELECT send.id, $5, $4, w.username, w.contents, s.sent_at, c.copies
+    SELECT send.id, $5, $4, w.username, t.contents, s.sent_at, c.copies
     FROM send, stamp s, wanted w
+    JOIN unnest($2::bytea[]) WITH ORDINALITY AS t (contents, place) ON t.place = w.place + 1
     JOIN (SELECT place, count(*) AS copies FROM locked WHERE room GROUP BY place) c ON c.place = w.place
     RETURNING id, recipient
 ), placed AS (
@@ -65,14 +69,10 @@ WITH known AS (
     JOIN wanted w ON w.place = n.place
     JOIN message m ON m.recipient = w.username
     WHERE n.room
-), widened AS (
-    UPDATE gaps SET last_sequence = n.last_sequence FROM numbered n
-    WHERE NOT n.room AND gaps.device_id = n.device_id AND gaps.last_sequence = n.last_sequence - 1
-    RETURNING gaps.device_id
-), opened AS (
+), refused AS (
     INSERT INTO gaps (device_id, first_sequence, last_sequence)
-    SELECT device_id, last_sequence, last_sequence FROM numbered
-    WHERE NOT room AND device_id NOT IN (SELECT device_id FROM widened)
+    SELECT device_id, refused_from, last_sequence FROM numbered WHERE NOT room
+    ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence
 ), remembered AS (
     INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
     SELECT $4, $8, $9, send.id, s.sent_at, coalesce(

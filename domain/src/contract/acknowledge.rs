@@ -1,3 +1,7 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use futures_util::future::join_all;
+
 use super::fixtures::*;
 use crate::model::{DeviceId, SequenceNumber};
 use crate::ports::{Acknowledgement, Stores};
@@ -70,4 +74,29 @@ pub(super) async fn another_mailbox_keeps_what_it_has(stores: Stores) {
     deliver(&stores, "carol", "for carol", 0).await;
     acknowledge(&stores, alice.mailbox, 1, 1000).await;
     assert_eq!(numbers(&read_all(&stores, carol.mailbox).await), [1]);
+}
+
+/// D5.
+pub(super) async fn of_acknowledgements_at_once_none_goes_back_behind_another(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for _ in 0..200 {
+        deliver(&stores, "alice", "hello", 0).await;
+    }
+    let reached = AtomicI64::new(0);
+    join_all((1..=8).map(async |part: i64| {
+        let up_to = part * 25;
+        loop {
+            let Acknowledgement::UpTo(now) = acknowledge(&stores, alice.mailbox, up_to, 1).await else {
+                panic!("{up_to} was there");
+            };
+            let most = reached.fetch_max(now.get(), Ordering::SeqCst).max(now.get());
+            let seen = read(&stores, alice.mailbox, 0, 1).await.acknowledged.get();
+            assert!(seen >= most, "{most} was acknowledged, and then {seen}");
+            if now.get() >= up_to {
+                break;
+            }
+        }
+    }))
+    .await;
+    assert_eq!(read_all(&stores, alice.mailbox).await.acknowledged.get(), 200);
 }

@@ -78,3 +78,16 @@ pub(super) async fn deliveries_and_deletions_at_once_end_well(stores: Stores) {
     assert_eq!(numbers(&page), (1..=page.envelopes.len() as i64).collect::<Vec<_>>());
     assert_eq!(read_all(&stores, residents[2].mailbox).await, Page::EMPTY);
 }
+
+/// Several replicas tidy up, and so does each deletion.
+pub(super) async fn of_what_is_purged_at_once_nothing_is_left(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let second = add_device(&stores, &alice).await;
+    for _ in 0..100 {
+        deliver(&stores, "alice", "for both", 0).await;
+    }
+    must(stores.devices.delete(alice.user.id, second).await);
+    join_all((0..8).map(async |_| while must(stores.mailboxes.purge(1).await) {})).await;
+    // What is left of a device expires like anything else.
+    assert_eq!(must(stores.mailboxes.expire(moment(0).plus_seconds(TTL), 1000).await), 100);
+}

@@ -90,6 +90,7 @@ pub fn cases() -> Vec<Case> {
             a_deleted_device_goes_with_its_mailbox_and_sessions,
             the_last_device_and_those_of_others_stay,
             of_devices_that_are_deleted_at_once_one_stays,
+            of_what_is_purged_at_once_nothing_is_left,
             deliveries_and_deletions_at_once_end_well;
         deliver:
             a_message_is_read_as_it_was_sent,
@@ -136,7 +137,8 @@ pub fn cases() -> Vec<Case> {
             repeating_it_or_less_changes_nothing,
             what_never_was_there_cannot_be_acknowledged,
             a_step_takes_the_oldest_up_to_its_limit,
-            another_mailbox_keeps_what_it_has;
+            another_mailbox_keeps_what_it_has,
+            of_acknowledgements_at_once_none_goes_back_behind_another;
         expiry:
             what_expired_is_a_gap_before_and_after_it_is_deleted,
             expired_envelopes_are_deleted_in_steps,
