@@ -56,6 +56,19 @@ async fn leave_in_postgres(mut connection: PgConnection) -> sqlx::Result<()> {
     connection.close().await
 }
 
+/// What a server of the first version does that goes on beside a newer one: it knows of no expiry, so nothing may be stored.
+async fn stores_as_the_first_version_does(place: &TestDatabase) -> sqlx::Result<()> {
+    const STORE: &str = "INSERT INTO envelopes (device_id, sequence, message_id) VALUES (1, 4, 4)";
+    match place.postgres_options() {
+        None => sqlx::raw_sql(STORE)
+            .execute(&mut SqliteConnection::connect(&place.url().to_string()).await?)
+            .await?
+            .rows_affected(),
+        Some(options) => sqlx::raw_sql(STORE).execute(&mut options.connect().await?).await?.rows_affected(),
+    };
+    Ok(())
+}
+
 fn upgrade(backend: Backend) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let place = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
@@ -89,6 +102,7 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
         stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(3), 10).await?;
         let emptied = Page { acknowledged: SequenceNumber::new(3), envelopes: Vec::new(), ..page };
         assert_eq!(read().await?, emptied);
+        assert!(stores_as_the_first_version_does(&place).await.is_err());
         database.close().await;
         Ok(())
     })

@@ -21,6 +21,9 @@ ALTER TABLE envelopes ADD COLUMN expires_at BIGINT NOT NULL DEFAULT 0;
 UPDATE envelopes SET size = length(m.contents), expires_at = m.sent_at + 2592000000000
 FROM messages m WHERE m.id = envelopes.message_id;
 
+-- A server of the version before that still runs does not know of these: its sends fail, instead of expiring at once.
+ALTER TABLE envelopes ALTER COLUMN size DROP DEFAULT, ALTER COLUMN expires_at DROP DEFAULT;
+
 CREATE INDEX envelopes_by_expiry ON envelopes (expires_at);
 
 UPDATE mailboxes SET pending = e.pending, bytes = e.bytes
