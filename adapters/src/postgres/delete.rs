@@ -103,8 +103,9 @@ impl PostgresStore {
         Ok(deleted.unsigned_abs())
     }
 
-    /// Deletes what a deleted device has left, at most `limit` envelopes, and returns whether there may be more.
-    pub(crate) async fn delete_remains(&self, device: DeviceId, limit: usize) -> Result<bool, PortError> {
+    /// Deletes what a deleted device has left, at most `limit` envelopes, and where there are none, the note that there
+    /// may be some.
+    pub(crate) async fn delete_remains(&self, device: DeviceId, limit: usize) -> Result<(), PortError> {
         // What another has just deleted was there when this looked, and there may be more behind it.
         let due: i64 = sqlx::query_scalar(concat!(
             "WITH due AS (
@@ -130,6 +131,6 @@ impl PostgresStore {
             .await
             .map_err(SqlError::from)?;
         }
-        Ok(true)
+        Ok(())
     }
 }

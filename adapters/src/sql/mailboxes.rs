@@ -190,10 +190,10 @@ impl Mailboxes for Store {
             .fetch_one(self.readers())
             .await
             .map_err(SqlError::from)?;
-        match left {
-            Some(device) => self.delete_remains(DeviceId::new(device), limit).await,
-            None => Ok(false),
+        if let Some(device) = left {
+            self.delete_remains(DeviceId::new(device), limit).await?;
         }
+        Ok(left.is_some())
     }
 
     async fn forget_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {

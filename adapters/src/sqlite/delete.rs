@@ -34,8 +34,9 @@ impl SqliteStore {
         self.write(move |connection| Box::pin(expire(connection, now.micros(), count(limit)))).await
     }
 
-    /// Deletes what a deleted device has left, at most `limit` envelopes, and returns whether there may be more.
-    pub(crate) async fn delete_remains(&self, device: DeviceId, limit: usize) -> Result<bool, PortError> {
+    /// Deletes what a deleted device has left, at most `limit` envelopes, and where there are none, the note that there
+    /// may be some.
+    pub(crate) async fn delete_remains(&self, device: DeviceId, limit: usize) -> Result<(), PortError> {
         self.write(move |connection| {
             Box::pin(async move {
                 let last: Option<i64> = sqlx::query_scalar(
@@ -53,10 +54,9 @@ impl SqliteStore {
                     .bind(device.get())
                     .execute(connection)
                     .await?;
-                    return Ok(true);
+                    return Ok(());
                 };
-                release(connection, device.get(), last).await?;
-                Ok(true)
+                release(connection, device.get(), last).await
             })
         })
         .await

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep, sleep_until};
 use woosh_domain::model::{DeviceId, SequenceNumber};
-use woosh_domain::ports::Subscription;
+use woosh_domain::ports::{Subscription, Wakeup};
 
 /// A bell for each mailbox that somebody waits on.
 #[derive(Clone, Default)]
@@ -94,11 +94,11 @@ pub(super) struct Listener {
 
 #[async_trait]
 impl Subscription for Listener {
-    async fn wait(&mut self, seen: SequenceNumber) -> bool {
+    async fn wait(&mut self, seen: SequenceNumber) -> Wakeup {
         {
             let mut state = self.bells.state();
             if state.closed {
-                return false;
+                return Wakeup::Stopping;
             }
             if let Some(bell) = state.bells.get_mut(&self.mailbox) {
                 bell.seen = bell.seen.min(seen);
@@ -107,11 +107,11 @@ impl Subscription for Listener {
         tokio::select! {
             biased;
             () = &mut self.rung => {}
-            () = &mut self.deadline => return false,
+            () = &mut self.deadline => return Wakeup::TimeUp,
         }
         // Before whoever was woken looks, so that what comes while it looks is heard.
         self.rung.set(self.notify.clone().notified_owned());
-        !self.bells.state().closed
+        if self.bells.state().closed { Wakeup::Stopping } else { Wakeup::Look }
     }
 }
 
@@ -140,8 +140,8 @@ mod tests {
         let mut listener = bells.listen(MAILBOX, Duration::from_millis(50));
         bells.ring(DeviceId::new(2));
         bells.ring(MAILBOX);
-        assert!(listener.wait(SequenceNumber::ZERO).await);
-        assert!(!listener.wait(SequenceNumber::ZERO).await);
+        assert_eq!(listener.wait(SequenceNumber::ZERO).await, Wakeup::Look);
+        assert_eq!(listener.wait(SequenceNumber::ZERO).await, Wakeup::TimeUp);
     }
 
     #[tokio::test]
@@ -151,7 +151,7 @@ mod tests {
         let waiting = listeners.iter_mut().map(|listener| listener.wait(SequenceNumber::ZERO));
         let (heard, ()) =
             futures_util::future::join(futures_util::future::join_all(waiting), async { bells.ring(MAILBOX) }).await;
-        assert_eq!(heard, [true; 10]);
+        assert_eq!(heard, [Wakeup::Look; 10]);
     }
 
     #[tokio::test]
@@ -160,7 +160,7 @@ mod tests {
         let (one, mut two) = (bells.listen(MAILBOX, LONG), bells.listen(MAILBOX, LONG));
         drop(one);
         bells.ring(MAILBOX);
-        assert!(two.wait(SequenceNumber::ZERO).await);
+        assert_eq!(two.wait(SequenceNumber::ZERO).await, Wakeup::Look);
         drop(two);
         assert!(bells.state().bells.is_empty());
     }
@@ -184,7 +184,7 @@ mod tests {
         let bells = Bells::default();
         let mut early = bells.listen(MAILBOX, LONG);
         let (heard, ()) = tokio::join!(early.wait(SequenceNumber::ZERO), async { bells.close() });
-        assert!(!heard);
-        assert!(!bells.listen(MAILBOX, LONG).wait(SequenceNumber::ZERO).await);
+        assert_eq!(heard, Wakeup::Stopping);
+        assert_eq!(bells.listen(MAILBOX, LONG).wait(SequenceNumber::ZERO).await, Wakeup::Stopping);
     }
 }

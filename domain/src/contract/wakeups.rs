@@ -4,7 +4,7 @@ use futures_util::future::join;
 
 use super::fixtures::*;
 use crate::model::SequenceNumber;
-use crate::ports::Stores;
+use crate::ports::{Stores, Wakeup};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -16,7 +16,7 @@ pub(super) async fn a_delivery_is_told_of_to_who_waits(stores: Stores) {
         let mut subscription = stores.wakeups.subscribe(mailbox, LONG);
         let waiting = subscription.wait(SequenceNumber::ZERO);
         let sending = store(&stores, delivery(&[("alice", "hello"), ("carol", "hello")], 0));
-        assert!(join(waiting, sending).await.0);
+        assert_eq!(join(waiting, sending).await.0, Wakeup::Look);
     }
 }
 
@@ -26,13 +26,14 @@ pub(super) async fn what_comes_between_subscribing_and_waiting_is_told_of(stores
     for _ in 0..3 {
         let seen = read_all(&stores, alice.mailbox).await.last;
         deliver(&stores, "alice", "hello", 0).await;
-        assert!(subscription.wait(seen).await);
+        assert_eq!(subscription.wait(seen).await, Wakeup::Look);
     }
 }
 
 pub(super) async fn patience_ends(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    assert!(!stores.wakeups.subscribe(alice.mailbox, Duration::ZERO).wait(SequenceNumber::ZERO).await);
+    let mut subscription = stores.wakeups.subscribe(alice.mailbox, Duration::ZERO);
+    assert_eq!(subscription.wait(SequenceNumber::ZERO).await, Wakeup::TimeUp);
 }
 
 pub(super) async fn who_waits_on_a_session_that_ends_is_told_so(stores: Stores) {
@@ -40,11 +41,11 @@ pub(super) async fn who_waits_on_a_session_that_ends_is_told_so(stores: Stores) 
     let (session, device) = open(&stores, &alice, None, 1).await;
     let mut subscription = stores.wakeups.subscribe(device.id, LONG);
     let ending = stores.sessions.end(alice.user.id, session.id);
-    assert!(join(subscription.wait(SequenceNumber::ZERO), ending).await.0);
+    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), ending).await.0, Wakeup::Look);
     let mut subscription = stores.wakeups.subscribe(device.id, LONG);
     let deleting = stores.devices.delete(alice.user.id, device.id);
-    assert!(join(subscription.wait(SequenceNumber::ZERO), deleting).await.0);
+    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), deleting).await.0, Wakeup::Look);
     let mut subscription = stores.wakeups.subscribe(alice.mailbox, LONG);
     let deleting = stores.users.delete(alice.user.id);
-    assert!(join(subscription.wait(SequenceNumber::ZERO), deleting).await.0);
+    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), deleting).await.0, Wakeup::Look);
 }

@@ -26,7 +26,7 @@ pub use password_hasher::PasswordHasher;
 pub use randomness::Randomness;
 pub use sessions::{MAX_DEVICES, MAX_SESSIONS, NewSession, Opening, SessionOwner, Sessions};
 pub use users::{Credential, NewAccount, NewUser, UserChange, UserUpdate, Users};
-pub use wakeups::{Subscription, Wakeups};
+pub use wakeups::{Subscription, Wakeup, Wakeups};
 
 #[cfg(test)]
 pub(crate) use {

@@ -13,14 +13,24 @@ pub trait Wakeups: Send + Sync {
     fn subscribe(&self, mailbox: DeviceId, patience: Duration) -> Box<dyn Subscription>;
 }
 
+/// Why a wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wakeup {
+    /// It is worth to look again.
+    Look,
+    /// The patience is at its end.
+    TimeUp,
+    /// The server stops, and nobody should ask it for more.
+    Stopping,
+}
+
 /// A reader's attention to a mailbox. It ends when dropped.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Subscription: Send {
     /// Waits until the mailbox may hold more than the number that was `seen` last, or who reads it may have changed.
     ///
-    /// MUST return `true` where it is worth to look again: soon after each delivery that was not told of yet, from
-    /// whichever replica, and after a session of the device has ended. MAY return `true` for nothing. MUST return
-    /// `false` once the patience is at its end or the server stops. MUST hold neither a thread nor a connection.
-    async fn wait(&mut self, seen: SequenceNumber) -> bool;
+    /// MUST give [`Wakeup::Look`] soon after each delivery that was not told of yet, from whichever replica, and after a
+    /// session of the device has ended; MAY give it for nothing. MUST hold neither a thread nor a connection.
+    async fn wait(&mut self, seen: SequenceNumber) -> Wakeup;
 }

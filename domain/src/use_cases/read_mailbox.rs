@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::SessionCaller;
 use crate::model::SequenceNumber;
-use crate::ports::{Clock, Mailboxes, Page, PageLimit, PortError, Sessions, Wakeups};
+use crate::ports::{Clock, Mailboxes, Page, PageLimit, PortError, Sessions, Wakeup, Wakeups};
 
 /// Reads a device's mailbox, and waits for something to come where it is empty.
 pub struct ReadMailbox {
@@ -75,8 +75,13 @@ impl ReadMailbox {
             if !page.envelopes.is_empty() || !waiting {
                 return Ok(page);
             }
-            // When the wait is over, there may be gaps, or what nobody told of.
-            waiting = subscription.wait(page.last).await;
+            match subscription.wait(page.last).await {
+                Wakeup::Look => {}
+                // There may be gaps, or what nobody told of.
+                Wakeup::TimeUp => waiting = false,
+                // All who wait are told so at once: they don't ask for more.
+                Wakeup::Stopping => return Ok(page),
+            }
         }
     }
 }
@@ -116,7 +121,7 @@ mod tests {
     }
 
     /// Reads where the mailbox gives these pages, one after another, and each wait ends like that.
-    async fn read(pages: Vec<Page>, waits: Vec<bool>, session_goes_on: bool) -> Result<Page, ReadMailboxError> {
+    async fn read(pages: Vec<Page>, waits: Vec<Wakeup>, session_goes_on: bool) -> Result<Page, ReadMailboxError> {
         let mut mailboxes = MockMailboxes::new();
         let mut pages = pages.into_iter();
         mailboxes.expect_read().returning(move |_, _, _, _| Ok(pages.next().expect("read too often")));
@@ -148,19 +153,27 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_waits_until_something_is_there_or_its_time_is_up() {
-        assert_eq!(read(vec![Page::EMPTY, Page::EMPTY, page()], vec![true, true], true).await.unwrap(), page());
+        assert_eq!(
+            read(vec![Page::EMPTY, Page::EMPTY, page()], vec![Wakeup::Look, Wakeup::Look], true).await.unwrap(),
+            page()
+        );
         let empty = || vec![Page::EMPTY, Page::EMPTY, Page::EMPTY];
-        assert_eq!(read(empty(), vec![true, false], true).await.unwrap(), Page::EMPTY);
+        assert_eq!(read(empty(), vec![Wakeup::Look, Wakeup::TimeUp], true).await.unwrap(), Page::EMPTY);
     }
 
     #[tokio::test]
     async fn what_nobody_told_of_is_there_when_the_wait_is_over() {
-        assert_eq!(read(vec![Page::EMPTY, page()], vec![false], true).await.unwrap(), page());
+        assert_eq!(read(vec![Page::EMPTY, page()], vec![Wakeup::TimeUp], true).await.unwrap(), page());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_is_asked_for_no_more() {
+        assert_eq!(read(vec![Page::EMPTY], vec![Wakeup::Stopping], true).await.unwrap(), Page::EMPTY);
     }
 
     #[tokio::test]
     async fn nobody_gets_what_came_after_the_session_ended() {
-        let read = read(vec![Page::EMPTY, page()], vec![true], false).await;
+        let read = read(vec![Page::EMPTY, page()], vec![Wakeup::Look], false).await;
         assert!(matches!(read, Err(ReadMailboxError::SessionEnded)));
     }
 }

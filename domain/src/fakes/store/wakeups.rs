@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{DeviceId, SequenceNumber};
-use crate::ports::{Subscription, Wakeups};
+use crate::ports::{Subscription, Wakeup, Wakeups};
 
 /// Counts what each mailbox was woken for. No time passes here: patience lasts for ever, unless there is none.
 #[derive(Debug, Clone, Default)]
@@ -50,16 +50,16 @@ struct Listener {
 
 #[async_trait]
 impl Subscription for Listener {
-    async fn wait(&mut self, _: SequenceNumber) -> bool {
+    async fn wait(&mut self, _: SequenceNumber) -> Wakeup {
         poll_fn(|context| {
             let mut bells = self.wakeups.bells();
             let bell = bells.entry(self.mailbox).or_default();
             if bell.rung > self.heard {
                 self.heard = bell.rung;
-                return Poll::Ready(true);
+                return Poll::Ready(Wakeup::Look);
             }
             if !self.patient {
-                return Poll::Ready(false);
+                return Poll::Ready(Wakeup::TimeUp);
             }
             bell.waiting.push(context.waker().clone());
             Poll::Pending

@@ -16,7 +16,7 @@ use crate::services::Services;
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct NewMessage {
-    /// What is for whom: 1 to 100 users, none of them twice.
+    /// What is for whom: 1 to 100 users, none of them twice, in a body of at most 1 MiB.
     #[oai(validator(min_items = 1, max_items = 100))]
     recipients: Vec<Recipient>,
     /// How many seconds it waits to be read; as long as the server lets it where nothing is said.
