@@ -119,7 +119,17 @@ fn complete(document: &mut Value) {
         // In the order of the paths, not of the alphabet.
         groups.sort_by_key(|group| tags.iter().position(|tag| group["name"] == **tag));
     }
-    document["components"]["schemas"]["UserUpdate"]["minProperties"] = json!(1);
+    let schemas = &mut document["components"]["schemas"];
+    for update in ["UserUpdate", "ClassicUpdate"] {
+        schemas[update]["minProperties"] = json!(1);
+    }
+    // There it is as good as nothing.
+    schemas["ClassicRegistration"]["properties"]["info"]["nullable"] = json!(true);
+    for (path, media_type) in [("/openapi.yaml", "application/yaml"), ("/openapi.json", "application/json")] {
+        // poem-openapi sends text. As YAML or JSON it is no string.
+        let answer = &mut document["paths"][path]["get"]["responses"]["200"];
+        answer["content"][media_type]["schema"] = json!({ "type": "object" });
+    }
     plain(document);
 }
 

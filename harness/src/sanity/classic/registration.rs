@@ -19,6 +19,11 @@ pub(super) async fn a_user_registers_and_gets_its_own_profile(client: Client) ->
     with_info["info"] = json!("likes tea");
     let bob = client.post("/users", &with_info).await?.expect(201)?;
     ensure_eq!(bob["info"], "likes tea");
+
+    let mut without = registration(&client.name("carol"), "secret");
+    without["info"] = Value::Null;
+    let carol = client.post("/users", &without).await?.expect(201)?;
+    ensure_eq!(carol["info"], "");
     Ok(())
 }
 
