@@ -2,7 +2,7 @@
 FROM debian:bookworm-slim AS skeleton
 WORKDIR /skeleton
 COPY . .
-RUN find . -regextype posix-extended -type f ! -regex '.*/(Cargo\.(toml|lock)|build\.rs|src/(lib|main)\.rs|tests/[^/]+\.rs)' -delete \
+RUN find . -regextype posix-extended -type f ! -regex '.*/(Cargo\.(toml|lock)|build\.rs|src/(lib|main)\.rs|tests/([^/]+|[^/]+/main)\.rs)' -delete \
     && find . -type d -empty -delete \
     && find . -name '*.rs' | while read -r file; do echo 'fn main() {}' >"$file"; done
 
