@@ -12,7 +12,7 @@ use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, Users
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
-use crate::wakeups::{self, Wakeups};
+use crate::wakeups::Wakeups;
 
 /// Where a database is. Its `Display` and `Debug` forms hide a password.
 #[derive(Clone)]
@@ -184,7 +184,7 @@ impl Database {
             devices: self.0.clone(),
             sessions: self.0.clone(),
             mailboxes: self.0.clone(),
-            wakeups: wakeups::port(self.0.wakeups()),
+            wakeups: Arc::new(self.0.wakeups().clone()),
         }
     }
 

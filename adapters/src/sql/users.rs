@@ -7,7 +7,7 @@ use woosh_domain::model::{
 };
 use woosh_domain::ports::{Credential, NewAccount, NewUser, PortError, UserChange, UserUpdate, Users};
 
-use super::{SqlError, opaque, username};
+use super::{SqlError, count, opaque, username};
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 
@@ -122,7 +122,7 @@ impl Users for Store {
         .bind(prefix)
         .bind(end)
         .bind(after.map(|after| after.key()).unwrap_or_default())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(count(limit))
         .fetch_all(self.readers())
         .await
         .map_err(SqlError::from)?;

@@ -6,7 +6,6 @@
 mod bells;
 pub(crate) mod postgres;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -44,9 +43,4 @@ impl ports::Wakeups for Wakeups {
     fn subscribe(&self, mailbox: DeviceId, patience: Duration) -> Box<dyn Subscription> {
         Box::new(self.bells.listen(mailbox, patience))
     }
-}
-
-/// The wake-ups, as a port.
-pub(crate) fn port(wakeups: &Wakeups) -> Arc<dyn ports::Wakeups> {
-    Arc::new(wakeups.clone())
 }

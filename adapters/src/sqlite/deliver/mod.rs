@@ -4,13 +4,15 @@
 mod plan;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt as _;
 use sqlx::{Connection as _, FromRow, SqliteConnection};
 use tokio::sync::oneshot;
 use woosh_domain::ports::{Delivery, NewDelivery, PortError};
 
 use self::plan::{Mailbox, Plan, Recipient, place_of};
-use super::SqliteStore;
+use super::{SqliteStore, writer};
 use crate::sql::{ReceiptRow, SqlError, username};
 use crate::wakeups::Wakeups;
 
@@ -30,7 +32,7 @@ impl SqliteStore {
         let (reply, outcome) = oneshot::channel();
         let send = PendingSend { new, wakeups: self.wakeups.clone(), outcome: None, reply };
         self.writer.send(send).await?;
-        outcome.await.unwrap_or_else(|_| Err(super::writer::closed()))
+        outcome.await.unwrap_or_else(|_| Err(writer::closed()))
     }
 }
 
@@ -77,7 +79,11 @@ async fn store_in_savepoint(
     deliveries: &[&NewDelivery],
 ) -> sqlx::Result<Result<Vec<Outcome>, SqlError>> {
     let mut savepoint = connection.begin().await?;
-    let outcome = store_all(&mut savepoint, deliveries).await;
+    // Nobody else could write any more if the writer went with it.
+    let outcome =
+        AssertUnwindSafe(store_all(&mut savepoint, deliveries)).catch_unwind().await.unwrap_or_else(|panic| {
+            Err(sqlx::Error::Protocol(format!("a send panicked: {}", writer::message(panic.as_ref()))).into())
+        });
     match outcome {
         Ok(_) => savepoint.commit().await?,
         Err(_) => savepoint.rollback().await?,
