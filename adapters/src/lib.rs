@@ -1,20 +1,24 @@
-//! The ports of Woosh on real things.
+//! The ports of Woosh on SQLite and Postgres, and on the system.
 //!
-//! - [`database`]: finds out from a URL which database it is, and opens it.
-//! - `sql`: the statements of the ports, once for both databases, and side by side where these differ.
-//! - `sqlite`: opening a file, its one writer and its readers; sends and deletions its own way.
-//! - `postgres`: opening a database that other replicas use as well; sends and deletions its own way.
-//! - [`password`]: Argon2id, and a memory of what was verified lately.
-//! - `sessions`: a memory of whose tokens are.
-//! - `wakeups`: who waits for messages, in this process and on other replicas.
+//! - [`database`]: the facade. Opens the store that a URL names.
+//! - [`database_url`]: parses and displays that URL.
+//! - `ports`: the SQL of users, devices, sessions and mailboxes, written once for both stores.
+//! - `sqlite`, `postgres`: one folder per store, with the same file names: opening it, and the steps whose SQL differs.
+//! - `store`: what both stores have in common: the interface that `ports` needs, errors, stored forms, the session cache.
+//! - `notify`: notifies waiting readers, in this process and through Postgres on other replicas.
+//! - [`password`]: Argon2id, and a cache of recent verifications.
 //! - [`clock`], [`randomness`]: the system's.
+//!
+//! The layers, from top to bottom: `database`, `ports`, `sqlite` and `postgres`, `store`, `notify`. Each uses only those
+//! below it.
 
 pub mod clock;
 pub mod database;
+pub mod database_url;
+mod notify;
 pub mod password;
+mod ports;
 mod postgres;
 pub mod randomness;
-mod sessions;
-mod sql;
 mod sqlite;
-mod wakeups;
+mod store;

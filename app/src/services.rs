@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use poem::Request;
 use woosh_adapters::clock::SystemClock;
 use woosh_adapters::database::Database;
-use woosh_adapters::password::{Argon2idHasher, RememberingHasher};
+use woosh_adapters::password::{Argon2idHasher, CachingHasher};
 use woosh_adapters::randomness::SystemRandomness;
 use woosh_domain::model::Limits;
 use woosh_domain::ports::{Clock, PasswordHasher, PortError, Randomness, Stores};
 use woosh_domain::use_cases::{
     Acknowledge, Authenticate, ChangePassword, CheckToken, DeleteDevice, DeleteMessages, DeleteUser, EndSession,
     FindUser, ListDevices, ListSessions, LogIn, PollMessages, ReadMailbox, RegisterUser, SearchUsers, SendMessage,
-    TidyUp, UpdateUser,
+    Sweep, UpdateUser,
 };
 
 /// All that the operations can ask for.
@@ -33,7 +33,7 @@ pub(crate) struct Services {
     pub(crate) register_user: RegisterUser,
     pub(crate) search_users: SearchUsers,
     pub(crate) send_message: SendMessage,
-    pub(crate) tidy_up: TidyUp,
+    pub(crate) sweep: Sweep,
     pub(crate) update_user: UpdateUser,
     pub(crate) database: Database,
     stopping: AtomicBool,
@@ -42,10 +42,10 @@ pub(crate) struct Services {
 impl Services {
     /// Wires the use cases to the system's clock and randomness, Argon2id and a database.
     pub(crate) fn new(database: Database, limits: Limits) -> Result<Self, PortError> {
-        let Stores { users, devices, sessions, mailboxes, wakeups } = database.stores();
+        let Stores { users, devices, sessions, mailboxes, notifier } = database.stores();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
-        let hasher: Arc<dyn PasswordHasher> = Arc::new(RememberingHasher::new(Argon2idHasher::new(), clock.clone())?);
+        let hasher: Arc<dyn PasswordHasher> = Arc::new(CachingHasher::new(Argon2idHasher::new(), clock.clone())?);
         Ok(Self {
             acknowledge: Acknowledge::new(mailboxes.clone()),
             authenticate: Authenticate::new(users.clone(), hasher.clone()),
@@ -60,11 +60,11 @@ impl Services {
             list_sessions: ListSessions::new(sessions.clone()),
             log_in: LogIn::new(users.clone(), sessions.clone(), hasher.clone(), randomness.clone(), clock.clone()),
             poll_messages: PollMessages::new(mailboxes.clone(), clock.clone()),
-            read_mailbox: ReadMailbox::new(mailboxes.clone(), sessions, wakeups, clock.clone()),
+            read_mailbox: ReadMailbox::new(mailboxes.clone(), sessions, notifier, clock.clone()),
             register_user: RegisterUser::new(users.clone(), hasher, randomness, clock.clone()),
             search_users: SearchUsers::new(users.clone(), limits.search),
             send_message: SendMessage::new(mailboxes.clone(), clock.clone(), limits),
-            tidy_up: TidyUp::new(mailboxes, clock),
+            sweep: Sweep::new(mailboxes, clock),
             update_user: UpdateUser::new(users),
             database,
             stopping: AtomicBool::new(false),
@@ -74,7 +74,7 @@ impl Services {
     /// Ends all that waits, so that a server that is told to stop need not wait for it.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        self.database.close_wakeups();
+        self.database.stop_waiting();
     }
 
     /// Whether nobody should wait any more.

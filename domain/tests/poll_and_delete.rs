@@ -8,9 +8,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use woosh_domain::fakes::{CountingRandomness, ManualClock, MemoryStore, PlainHasher};
 use woosh_domain::model::{Contents, DeviceName, Info, Limits, MessageId, Password, PublicKey, Timestamp, Username};
-use woosh_domain::ports::{Addressed, Clock, Receipt};
+use woosh_domain::ports::{AddressedContents, Clock, Receipt};
 use woosh_domain::use_cases::{
-    Authenticate, Caller, DeleteMessages, Outgoing, PollMessages, RegisterUser, Registration, SendMessage,
+    Authenticate, Caller, DeleteMessages, PollMessages, RegisterUser, Registration, SendMessage, SendRequest,
 };
 
 struct World {
@@ -61,8 +61,8 @@ impl World {
 
     async fn send(&self) -> Receipt {
         let contents = Contents::new("hello".to_owned()).unwrap();
-        let recipients = vec![Addressed { recipient: self.alice.username.clone(), contents }];
-        let outgoing = Outgoing { recipients, ttl_seconds: None, key: None };
+        let recipients = vec![AddressedContents { recipient: self.alice.username.clone(), contents }];
+        let outgoing = SendRequest { recipients, ttl_seconds: None, key: None };
         self.send.execute(&self.bob, outgoing).await.unwrap().receipt
     }
 }

@@ -10,7 +10,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
 use woosh_adapters::database::{Database, DatabaseUrl};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, Username};
-use woosh_domain::ports::{Page, PageLimit};
+use woosh_domain::ports::{MailboxPage, PageLimit};
 use woosh_harness::{Backend, TestDatabase};
 
 const NAME: &str = "what_the_first_version_kept_is_read_and_acknowledged";
@@ -100,7 +100,7 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
         assert_eq!((page.acknowledged.get(), page.gaps.len()), (1, 0));
 
         stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(3), 10).await?;
-        let emptied = Page { acknowledged: SequenceNumber::new(3), envelopes: Vec::new(), ..page };
+        let emptied = MailboxPage { acknowledged: SequenceNumber::new(3), envelopes: Vec::new(), ..page };
         assert_eq!(read().await?, emptied);
         assert!(stores_as_the_first_version_does(&place).await.is_err());
         database.close().await;

@@ -1,7 +1,7 @@
 //! Passwords: Argon2id, and a memory of what was verified lately.
 
 mod argon2id;
-mod remembering;
+mod caching;
 
 pub use argon2id::Argon2idHasher;
-pub use remembering::RememberingHasher;
+pub use caching::CachingHasher;

@@ -1,17 +1,17 @@
 //! Sends. Other replicas write as well, and each statement is a trip to the server: all in one.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, PgPool};
 use woosh_domain::model::{DeviceId, MessageId, Timestamp};
-use woosh_domain::ports::{Delivery, NewDelivery, PortError, Receipt, Undelivered};
+use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError, Receipt, Undelivered};
 
-use super::PostgresStore;
-use crate::sql::{ReceiptRow, SqlError, username};
+use crate::store::{Cell, ReceiptRow, SqlError};
 
 /// A recipient and one of its mailboxes.
 #[derive(FromRow)]
 struct OutcomeRow {
     place: i64,
-    /// None where nobody has the name.
+    /// `None` if there is no such user.
+    user_id: Option<i64>,
     username: Option<String>,
     device_id: Option<i64>,
     room: Option<bool>,
@@ -80,88 +80,80 @@ WITH known AS (
     FROM send, stamp s
     WHERE $8 IS NOT NULL AND EXISTS (SELECT FROM locked WHERE room)
 )
-SELECT w.place, w.username, l.device_id, l.room, send.id AS send_id, s.sent_at
+SELECT w.place, w.user_id, w.username, l.device_id, l.room, send.id AS send_id, s.sent_at
 FROM stamp s CROSS JOIN wanted w
 LEFT JOIN locked l ON l.place = w.place
 LEFT JOIN send ON true
 ORDER BY w.place, l.device_id";
 
-impl PostgresStore {
-    pub(crate) async fn store_delivery(&self, new: NewDelivery) -> Result<Delivery, PortError> {
-        // A task of its own, so that a sender that hangs up does not keep the news from the recipient.
-        let store = self.clone();
-        tokio::spawn(async move { store.deliver(&new).await }).await.map_err(PortError::fault)?
-    }
+/// Stores a send. Returns its outcome and the mailboxes that it was stored in.
+pub(super) async fn deliver(pool: &PgPool, new: &NewDelivery) -> Result<(DeliverOutcome, Vec<DeviceId>), PortError> {
+    // The second time, the send that was in flight under the same key has ended.
+    let rows = match try_to_deliver(pool, new).await {
+        Err(SqlError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
+            try_to_deliver(pool, new).await?
+        }
+        rows => rows?,
+    };
+    let unknown = rows.iter().filter(|row| row.username.is_none());
+    let unknown: Vec<_> = unknown.filter_map(|row| new.recipients.get(row.place.unsigned_abs() as usize)).collect();
+    let Some(id) = rows.first().and_then(|row| row.send_id) else {
+        if let Some(answer) = known(pool, new).await? {
+            return Ok((answer, Vec::new()));
+        }
+        if unknown.is_empty() {
+            return Err(PortError::unavailable("the idempotency key has just expired"));
+        }
+        let names = unknown.into_iter().map(|addressed| addressed.recipient.clone()).collect();
+        return Ok((DeliverOutcome::UnknownRecipients(names), Vec::new()));
+    };
+    Ok(outcome(id, &rows)?)
+}
 
-    async fn deliver(&self, new: &NewDelivery) -> Result<Delivery, PortError> {
-        // The second time, what was in flight under the same key is done.
-        let rows = match self.try_to_deliver(new).await {
-            Err(SqlError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
-                self.try_to_deliver(new).await?
-            }
-            rows => rows?,
-        };
-        let unknown = rows.iter().filter(|row| row.username.is_none());
-        let unknown: Vec<_> = unknown.filter_map(|row| new.recipients.get(row.place.unsigned_abs() as usize)).collect();
-        let Some(id) = rows.first().and_then(|row| row.send_id) else {
-            if let Some(answer) = self.known(new).await? {
-                return Ok(answer);
-            }
-            if unknown.is_empty() {
-                return Err(PortError::unavailable("the key of the send was forgotten in this moment"));
-            }
-            let names = unknown.into_iter().map(|addressed| addressed.recipient.clone()).collect();
-            return Ok(Delivery::NoSuchRecipients(names));
-        };
-        let (delivery, placed) = outcome(id, &rows)?;
-        self.wakeups.wake(&placed);
-        Ok(delivery)
-    }
-
-    async fn try_to_deliver(&self, new: &NewDelivery) -> Result<Vec<OutcomeRow>, SqlError> {
-        let (key, fingerprint) = new.once.as_ref().map(|(key, print)| (key.as_str(), print.as_bytes())).unzip();
-        let keys: Vec<_> = new.recipients.iter().map(|addressed| addressed.recipient.key()).collect();
-        let contents: Vec<_> = new.recipients.iter().map(|addressed| addressed.contents.as_str().as_bytes()).collect();
-        let ttl = Timestamp::EPOCH.plus_seconds(new.ttl_seconds).micros();
-        let rows = sqlx::query_as(DELIVER)
-            .bind(keys)
-            .bind(contents)
-            .bind(new.now.micros())
-            .bind(new.sender_device.get())
-            .bind(new.sender.as_str())
-            .bind(i64::try_from(new.quota.messages).unwrap_or(i64::MAX))
-            .bind(i64::try_from(new.quota.bytes).unwrap_or(i64::MAX))
-            .bind(key)
-            .bind(fingerprint)
-            .bind(ttl)
-            .fetch_all(self.readers())
-            .await?;
-        Ok(rows)
-    }
-
-    /// The answer to a send whose key is known already.
-    async fn known(&self, new: &NewDelivery) -> Result<Option<Delivery>, SqlError> {
-        let Some((key, fingerprint)) = &new.once else {
-            return Ok(None);
-        };
-        let known: Option<ReceiptRow> = sqlx::query_as(
-            "SELECT fingerprint, send_id, sent_at, undelivered FROM idempotency_keys WHERE device_id = $1 AND key = $2",
-        )
+async fn try_to_deliver(pool: &PgPool, new: &NewDelivery) -> Result<Vec<OutcomeRow>, SqlError> {
+    let (key, fingerprint) = new.idempotency.as_ref().map(|(key, print)| (key.as_str(), print.as_bytes())).unzip();
+    let keys: Vec<_> = new.recipients.iter().map(|addressed| addressed.recipient.key()).collect();
+    let contents: Vec<_> = new.recipients.iter().map(|addressed| addressed.contents.as_str().as_bytes()).collect();
+    let ttl = Timestamp::EPOCH.plus_seconds(new.ttl_seconds).micros();
+    let rows = sqlx::query_as(DELIVER)
+        .bind(keys)
+        .bind(contents)
+        .bind(new.now.micros())
         .bind(new.sender_device.get())
-        .bind(key.as_str())
-        .fetch_optional(self.readers())
+        .bind(new.sender.as_str())
+        .bind(i64::try_from(new.quota.messages).unwrap_or(i64::MAX))
+        .bind(i64::try_from(new.quota.bytes).unwrap_or(i64::MAX))
+        .bind(key)
+        .bind(fingerprint)
+        .bind(ttl)
+        .fetch_all(pool)
         .await?;
-        known.map(|known| known.answer(fingerprint)).transpose()
-    }
+    Ok(rows)
+}
+
+/// The outcome of a send whose key was used before.
+async fn known(pool: &PgPool, new: &NewDelivery) -> Result<Option<DeliverOutcome>, SqlError> {
+    let Some((key, fingerprint)) = &new.idempotency else {
+        return Ok(None);
+    };
+    let known: Option<ReceiptRow> = sqlx::query_as(
+        "SELECT fingerprint, send_id, sent_at, undelivered FROM idempotency_keys WHERE device_id = $1 AND key = $2",
+    )
+    .bind(new.sender_device.get())
+    .bind(key.as_str())
+    .fetch_optional(pool)
+    .await?;
+    known.map(|known| known.outcome(fingerprint)).transpose()
 }
 
 /// What became of a send, and the mailboxes that it went into.
-fn outcome(id: i64, rows: &[OutcomeRow]) -> Result<(Delivery, Vec<i64>), SqlError> {
+fn outcome(id: i64, rows: &[OutcomeRow]) -> Result<(DeliverOutcome, Vec<DeviceId>), SqlError> {
     let (mut recipients, mut placed, mut undelivered) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
-        let recipient = username("users", "username", id, row.username.as_deref().unwrap_or_default())?;
+        let recipient = Cell::by_id("users", "username", row.user_id.unwrap_or_default())
+            .username(row.username.as_deref().unwrap_or_default())?;
         match (row.device_id, row.room) {
-            (Some(device), Some(true)) => placed.push(device),
+            (Some(device), Some(true)) => placed.push(DeviceId::new(device)),
             (Some(device), _) => {
                 undelivered.push(Undelivered { recipient: recipient.clone(), device: DeviceId::new(device) });
             }
@@ -173,10 +165,10 @@ fn outcome(id: i64, rows: &[OutcomeRow]) -> Result<(Delivery, Vec<i64>), SqlErro
         }
     }
     if placed.is_empty() && !undelivered.is_empty() {
-        return Ok((Delivery::AllFull, placed));
+        return Ok((DeliverOutcome::AllMailboxesFull, placed));
     }
     undelivered.sort_by_key(|missed| missed.device);
     let sent_at = Timestamp::from_micros(rows.first().map_or(0, |row| row.sent_at));
     let receipt = Receipt { id: MessageId::new(id), sent_at, undelivered };
-    Ok((Delivery::Stored { receipt, recipients }, placed))
+    Ok((DeliverOutcome::Stored { receipt, recipients }, placed))
 }

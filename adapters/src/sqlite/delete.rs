@@ -1,66 +1,39 @@
-//! The ways out of a mailbox. The writer has the file to itself: it looks, decides, and writes.
+//! The ways out of a mailbox. The writer is the only one that writes, so it may read, decide and write in turn.
 
 use sqlx::SqliteConnection;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
-use woosh_domain::ports::PortError;
 
-use super::SqliteStore;
-use crate::sql::{Acknowledged, SqlError, count};
+use crate::store::{Acknowledged, SqlError};
 
-/// What is to be deleted of a mailbox.
+/// What an acknowledgement would delete.
 #[derive(sqlx::FromRow)]
 struct Due {
     acknowledged: i64,
     last_sequence: i64,
-    /// The last of the oldest envelopes up to the number, as many as the limit lets.
+    /// The last of the oldest envelopes up to the number, within the limit.
     last_due: Option<i64>,
     due: i64,
     bytes: i64,
 }
 
-impl SqliteStore {
-    /// Acknowledges the oldest envelopes up to a number, at most `limit` of them.
-    pub(crate) async fn delete_up_to(
-        &self,
-        mailbox: DeviceId,
-        up_to: SequenceNumber,
-        limit: usize,
-    ) -> Result<Acknowledged, PortError> {
-        self.write(move |connection| Box::pin(acknowledge(connection, mailbox.get(), up_to.get(), count(limit)))).await
-    }
-
-    /// Deletes expired envelopes of all mailboxes, at most `limit` of them.
-    pub(crate) async fn delete_expired(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
-        self.write(move |connection| Box::pin(expire(connection, now.micros(), count(limit)))).await
-    }
-
-    /// Deletes what a deleted device has left, at most `limit` envelopes, and where there are none, the note that there
-    /// may be some.
-    pub(crate) async fn delete_remains(&self, device: DeviceId, limit: usize) -> Result<(), PortError> {
-        self.write(move |connection| {
-            Box::pin(async move {
-                let last: Option<i64> = sqlx::query_scalar(
-                    "SELECT max(sequence) FROM
-                         (SELECT sequence FROM envelopes WHERE device_id = $1 ORDER BY sequence LIMIT $2)",
-                )
-                .bind(device.get())
-                .bind(count(limit))
-                .fetch_one(&mut *connection)
-                .await?;
-                let Some(last) = last else {
-                    sqlx::query(
-                        "DELETE FROM idempotency_keys WHERE device_id = $1; DELETE FROM purges WHERE device_id = $1",
-                    )
-                    .bind(device.get())
-                    .execute(connection)
-                    .await?;
-                    return Ok(());
-                };
-                release(connection, device.get(), last).await
-            })
-        })
-        .await
-    }
+/// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes its keys and its row in `purges`.
+pub(super) async fn purge(connection: &mut SqliteConnection, device: DeviceId, limit: i64) -> Result<(), SqlError> {
+    let last: Option<i64> = sqlx::query_scalar(
+        "SELECT max(sequence) FROM
+             (SELECT sequence FROM envelopes WHERE device_id = $1 ORDER BY sequence LIMIT $2)",
+    )
+    .bind(device.get())
+    .bind(limit)
+    .fetch_one(&mut *connection)
+    .await?;
+    let Some(last) = last else {
+        sqlx::query("DELETE FROM idempotency_keys WHERE device_id = $1; DELETE FROM purges WHERE device_id = $1")
+            .bind(device.get())
+            .execute(connection)
+            .await?;
+        return Ok(());
+    };
+    release(connection, device.get(), last).await
 }
 
 /// The oldest expired envelopes, the same in each statement of a transaction.
@@ -71,7 +44,8 @@ macro_rules! expired {
     };
 }
 
-async fn expire(connection: &mut SqliteConnection, now: i64, limit: i64) -> Result<u64, SqlError> {
+/// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
+pub(super) async fn expire(connection: &mut SqliteConnection, now: Timestamp, limit: i64) -> Result<u64, SqlError> {
     sqlx::query(concat!(
         "UPDATE mailboxes SET pending = pending - gone.envelopes, bytes = bytes - gone.size
          FROM (SELECT device_id, count(*) AS envelopes, sum(size) AS size FROM ",
@@ -87,7 +61,7 @@ async fn expire(connection: &mut SqliteConnection, now: i64, limit: i64) -> Resu
         expired!(),
         ")"
     ))
-    .bind(now)
+    .bind(now.micros())
     .bind(limit)
     .execute(&mut *connection)
     .await?;
@@ -96,19 +70,21 @@ async fn expire(connection: &mut SqliteConnection, now: i64, limit: i64) -> Resu
         expired!(),
         ")"
     ))
-    .bind(now)
+    .bind(now.micros())
     .bind(limit)
     .execute(connection)
     .await?;
     Ok(deleted.rows_affected())
 }
 
-async fn acknowledge(
+/// Acknowledges the oldest envelopes up to a sequence number, at most `limit`.
+pub(super) async fn acknowledge(
     connection: &mut SqliteConnection,
-    mailbox: i64,
-    up_to: i64,
+    mailbox: DeviceId,
+    up_to: SequenceNumber,
     limit: i64,
 ) -> Result<Acknowledged, SqlError> {
+    let (mailbox, up_to) = (mailbox.get(), up_to.get());
     let due: Option<Due> = sqlx::query_as(
         "SELECT mb.acknowledged, mb.last_sequence, due.last AS last_due, due.envelopes AS due, due.bytes
          FROM mailboxes mb, (
@@ -124,7 +100,7 @@ async fn acknowledge(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(due) = due else {
-        return Ok(Acknowledged { acknowledged: 0, last_sequence: 0, deleted: 0 });
+        return Ok(Acknowledged::default());
     };
     let Due { acknowledged, last_sequence, .. } = due;
     if up_to > last_sequence || up_to <= acknowledged {
@@ -147,9 +123,9 @@ async fn acknowledge(
     Ok(Acknowledged { acknowledged: reached, last_sequence, deleted: due.due })
 }
 
-/// Deletes a mailbox's envelopes up to a number, and each message with its last envelope.
+/// Deletes a mailbox's envelopes up to a sequence number, and each message with its last envelope.
 async fn release(connection: &mut SqliteConnection, mailbox: i64, up_to: i64) -> Result<(), SqlError> {
-    // Most messages have but one envelope.
+    // Most messages have a single envelope.
     sqlx::query(
         "DELETE FROM messages
          WHERE copies = 1 AND id IN (SELECT message_id FROM envelopes WHERE device_id = $1 AND sequence <= $2);

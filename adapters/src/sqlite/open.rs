@@ -6,58 +6,60 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
-
-use super::writer::Writer;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::time::{Instant, sleep};
 
-use super::{SqliteStore, primary};
-use crate::database::OpenError;
-use crate::sessions::SessionMemory;
-use crate::wakeups::Wakeups;
+use crate::store::{OpenError, SCHEMA_VERSION, refuse_newer, sqlite_code};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// What the header of our files says that they are: "woos". The first migration writes it.
+/// The application id in the header of Woosh's files: "woos". The first migration writes it.
 const APPLICATION_ID: i64 = 0x776f_6f73;
-/// How long to wait for another process that writes the same file.
+/// How long to wait for another process that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to leave off where SQLite itself does not wait.
+/// How long to wait before a retry if SQLite itself does not wait.
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// `SQLITE_BUSY`.
 const BUSY: i32 = 5;
-/// Reading is short and from memory for the most part: more connections than this would only wait for processors.
+/// Reads are short and mostly served from memory: more connections would only compete for processors.
 const READERS: u32 = 4;
 
-impl SqliteStore {
-    /// Opens the file of a `sqlite:` URL; makes it where there is none, and migrates it.
-    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let options = options(url)?;
-        let path = options.get_filename().display().to_string();
-        create(options.get_filename())
-            .map_err(|error| OpenError::Inaccessible { place: path.clone(), reason: error.to_string() })?;
-        // Nothing is changed before it is known whose file this is.
-        let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
-        check(&path, &mut connection).await?;
-        migrate(&mut connection).await.map_err(|error| match error {
-            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => describe(&path, cause),
-            other => OpenError::Other { place: path.clone(), cause: other.into() },
-        })?;
+/// An open file.
+pub(super) struct OpenFile {
+    /// The connection for the writer.
+    pub(super) connection: SqliteConnection,
+    /// How to open another one.
+    pub(super) options: SqliteConnectOptions,
+    /// Connections that only read.
+    pub(super) read_pool: SqlitePool,
+}
 
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            // Opened at once: later there may be no file handles left.
-            .min_connections(READERS)
-            .connect_with(options.clone().read_only(true))
-            .await
-            .map_err(|error| describe(&path, error))?;
-        let writer = Writer::start(connection, options);
-        Ok(Self { writer, readers, sessions: SessionMemory::new().into(), wakeups: Wakeups::default() })
-    }
+/// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist.
+pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
+    let options = options(url)?;
+    let path = options.get_filename().display().to_string();
+    create(options.get_filename())
+        .map_err(|error| OpenError::Inaccessible { location: path.clone(), reason: error.to_string() })?;
+    // Nothing is changed before it is known that the file belongs to Woosh.
+    let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
+    check(&path, &mut connection).await?;
+    migrate(&mut connection).await.map_err(|error| match error {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => describe(&path, cause),
+        other => OpenError::Other { location: path.clone(), cause: other.into() },
+    })?;
+
+    let read_pool = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        // Opened at once: later there may be no file handles left.
+        .min_connections(READERS)
+        .connect_with(options.clone().read_only(true))
+        .await
+        .map_err(|error| describe(&path, error))?;
+    Ok(OpenFile { connection, options, read_pool })
 }
 
 fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
@@ -69,7 +71,7 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     if options.get_filename().as_os_str().is_empty() {
         return Err(refuse("it names no file".to_owned()));
     }
-    // FULL: a commit is on the disk before it is answered (D1). One sync serves all that the writer groups.
+    // FULL: a commit is on the disk before it is answered (D1). One sync serves the whole batch.
     Ok(options
         .create_if_missing(false)
         .synchronous(SqliteSynchronous::Full)
@@ -77,7 +79,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .busy_timeout(BUSY_TIMEOUT))
 }
 
-/// Makes an empty file where there is none, for its owner alone. The files that SQLite puts beside it get its rights.
+/// Creates an empty file if there is none, accessible to its owner only. The files that SQLite creates beside it get the same
+/// permissions.
 fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -85,13 +88,13 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Brings the schema up to date, in one transaction that others wait for: of several servers that start at once on a new
-/// file, one migrates it.
+/// Migrates the schema in one transaction that others wait for: of several servers that start at once on a new file, one
+/// migrates it.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let start = Instant::now();
-    // Changing the mode does not wait for others by itself.
+    // Changing the mode ignores the busy timeout.
     while let Err(error) = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
-        let busy = error.as_database_error().and_then(|cause| primary(&cause.code()?)) == Some(BUSY);
+        let busy = sqlite_code(&error) == Some(BUSY);
         if !busy || start.elapsed() > BUSY_TIMEOUT {
             return Err(error.into());
         }
@@ -102,7 +105,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> 
     Ok(transaction.commit().await?)
 }
 
-/// Refuses a database that is not ours or comes from the future.
+/// Refuses a file that belongs to another application, or that a newer server has migrated.
 async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), OpenError> {
     let (id, tables): (i64, i64) =
         sqlx::query_as("SELECT (SELECT application_id FROM pragma_application_id), count(*) FROM sqlite_schema")
@@ -113,27 +116,27 @@ async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), Open
         return Ok(());
     }
     if id != APPLICATION_ID {
-        return Err(OpenError::Foreign { place: path.to_owned() });
+        return Err(OpenError::Foreign { location: path.to_owned() });
     }
-    let found = SqliteStore::schema_version(connection).await.map_err(|error| describe(path, error))?;
-    OpenError::unless_newer(path, found, &MIGRATIONS)
+    let found =
+        sqlx::query_scalar(SCHEMA_VERSION).fetch_one(connection).await.map_err(|error| describe(path, error))?;
+    refuse_newer(path, found, &MIGRATIONS)
 }
 
-/// Says what an error means for a file.
+/// Maps an error to what it means for the file.
 fn describe(path: &str, error: sqlx::Error) -> OpenError {
     /// `SQLITE_PERM`, `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
     const INACCESSIBLE: [i32; 3] = [3, 8, 14];
     /// `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
     const NOT_A_DATABASE: [i32; 2] = [11, 26];
 
-    let place = path.to_owned();
-    let database = error.as_database_error();
-    match database.and_then(|cause| primary(&cause.code()?)) {
-        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { place },
+    let location = path.to_owned();
+    match sqlite_code(&error) {
+        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { location },
         Some(code) if INACCESSIBLE.contains(&code) => {
-            let reason = database.map(|cause| cause.message().to_owned()).unwrap_or_default();
-            OpenError::Inaccessible { place, reason }
+            let reason = error.as_database_error().map(|cause| cause.message().to_owned()).unwrap_or_default();
+            OpenError::Inaccessible { location, reason }
         }
-        _ => OpenError::Other { place, cause: error.into() },
+        _ => OpenError::Other { location, cause: error.into() },
     }
 }

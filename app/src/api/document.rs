@@ -120,7 +120,7 @@ fn complete(document: &mut Value) {
         groups.sort_by_key(|group| tags.iter().position(|tag| group["name"] == **tag));
     }
     let schemas = &mut document["components"]["schemas"];
-    for update in ["UserUpdate", "ClassicUpdate"] {
+    for update in ["UpdateUserOutcome", "ClassicUpdate"] {
         schemas[update]["minProperties"] = json!(1);
     }
     // There it is as good as nothing.

@@ -58,8 +58,8 @@ impl Acceptor for ConnectionAcceptor {
                 Ok((stream, remote)) => {
                     // An answer is written in one piece; waiting for more of it would only delay it.
                     stream.set_nodelay(true)?;
-                    let patience = Patience { silence: MAX_SILENCE, unanswered: MAX_UNANSWERED };
-                    let connection = Connection::new(stream, place, patience);
+                    let limits = ConnectionLimits { silence: MAX_SILENCE, unanswered: MAX_UNANSWERED };
+                    let connection = Connection::new(stream, place, limits);
                     return Ok((connection, LocalAddr(self.address.into()), RemoteAddr(remote.into()), Scheme::HTTP));
                 }
                 Err(error) => {
@@ -71,9 +71,9 @@ impl Acceptor for ConnectionAcceptor {
     }
 }
 
-/// What a connection's patience is.
+/// How long a connection may make no progress.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+struct ConnectionLimits {
     silence: Duration,
     unanswered: Duration,
 }
@@ -81,7 +81,7 @@ struct Patience {
 /// A connection that ends when it is silent, or a request on it unanswered, for too long.
 pub(super) struct Connection {
     stream: TcpStream,
-    patience: Patience,
+    limits: ConnectionLimits,
     progress: bool,
     unanswered_since: Option<Instant>,
     check: Pin<Box<Sleep>>,
@@ -89,9 +89,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit, patience: Patience) -> Self {
-        let check = Box::pin(sleep(patience.silence));
-        Self { stream, patience, progress: false, unanswered_since: None, check, _place: place }
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit, limits: ConnectionLimits) -> Self {
+        let check = Box::pin(sleep(limits.silence));
+        Self { stream, limits, progress: false, unanswered_since: None, check, _place: place }
     }
 
     /// Notes progress, or fails where there was none for too long.
@@ -102,11 +102,11 @@ impl Connection {
         }
         loop {
             ready!(self.check.as_mut().poll(context));
-            let unanswered = self.unanswered_since.is_some_and(|since| since.elapsed() >= self.patience.unanswered);
+            let unanswered = self.unanswered_since.is_some_and(|since| since.elapsed() >= self.limits.unanswered);
             if !std::mem::take(&mut self.progress) || unanswered {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            let next = Instant::now() + self.patience.silence;
+            let next = Instant::now() + self.limits.silence;
             self.check.as_mut().reset(next);
         }
     }
@@ -154,8 +154,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (accepted, client) = tokio::join!(listener.accept(), TcpStream::connect(address));
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let patience = Patience { silence: SILENCE, unanswered: UNANSWERED };
-        (Connection::new(accepted.unwrap().0, place, patience), client.unwrap())
+        let limits = ConnectionLimits { silence: SILENCE, unanswered: UNANSWERED };
+        (Connection::new(accepted.unwrap().0, place, limits), client.unwrap())
     }
 
     #[tokio::test]

@@ -117,7 +117,7 @@ impl Server {
 async fn keep_tidy(services: Arc<Services>) {
     loop {
         tokio::time::sleep(TIDY_INTERVAL).await;
-        if let Err(error) = services.tidy_up.execute().await {
+        if let Err(error) = services.sweep.execute().await {
             tracing::warn!(%error, causes = causes(&error), "what nobody can have any more was not deleted");
         }
     }

@@ -4,14 +4,14 @@ use futures_util::future::join_all;
 
 use super::fixtures::*;
 use crate::model::{DeviceId, SequenceNumber};
-use crate::ports::{Acknowledgement, Stores};
+use crate::ports::{AcknowledgeOutcome, Stores};
 
-fn up_to(number: i64) -> Acknowledgement {
-    Acknowledgement::UpTo(SequenceNumber::new(number))
+fn up_to(number: i64) -> AcknowledgeOutcome {
+    AcknowledgeOutcome::UpTo(SequenceNumber::new(number))
 }
 
-fn beyond(number: i64) -> Acknowledgement {
-    Acknowledgement::Beyond(SequenceNumber::new(number))
+fn beyond(number: i64) -> AcknowledgeOutcome {
+    AcknowledgeOutcome::Beyond(SequenceNumber::new(number))
 }
 
 /// D2.
@@ -86,7 +86,7 @@ pub(super) async fn of_acknowledgements_at_once_none_goes_back_behind_another(st
     join_all((1..=8).map(async |part: i64| {
         let up_to = part * 25;
         loop {
-            let Acknowledgement::UpTo(now) = acknowledge(&stores, alice.mailbox, up_to, 1).await else {
+            let AcknowledgeOutcome::UpTo(now) = acknowledge(&stores, alice.mailbox, up_to, 1).await else {
                 panic!("{up_to} was there");
             };
             let most = reached.fetch_max(now.get(), Ordering::SeqCst).max(now.get());

@@ -2,7 +2,7 @@ use futures_util::future::{join, join_all};
 
 use super::fixtures::*;
 use crate::model::{Contents, DeviceId, Message};
-use crate::ports::{Delivery, Stores};
+use crate::ports::{DeliverOutcome, Stores};
 
 pub(super) async fn a_message_is_read_as_it_was_sent(stores: Stores) {
     let alice = add(&stores, "Alice").await;
@@ -28,7 +28,7 @@ pub(super) async fn a_message_to_nobody_is_not_stored(stores: Stores) {
         let recipients: Vec<_> = recipients.iter().map(|name| (*name, "hello")).collect();
         let nobody: Vec<_> = recipients.iter().map(|(text, _)| name(text)).filter(|to| *to != name("alice")).collect();
         let refused = must(stores.mailboxes.deliver(delivery(&recipients, 0)).await);
-        assert_eq!(refused, Delivery::NoSuchRecipients(nobody));
+        assert_eq!(refused, DeliverOutcome::UnknownRecipients(nobody));
     }
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
 }
@@ -37,7 +37,7 @@ pub(super) async fn a_recipient_is_found_by_every_spelling(stores: Stores) {
     let alice = add(&stores, "Alice").await;
     for spelling in ["alice", "ALICE"] {
         match must(stores.mailboxes.deliver(delivery(&[(spelling, "hello")], 0)).await) {
-            Delivery::Stored { recipients, .. } => assert_eq!(recipients, [name("Alice")]),
+            DeliverOutcome::Stored { recipients, .. } => assert_eq!(recipients, [name("Alice")]),
             other => panic!("{other:?}"),
         }
     }
@@ -105,7 +105,7 @@ pub(super) async fn stamps_never_decrease_when_the_clock_does(stores: Stores) {
 
 pub(super) async fn nothing_is_stamped_before_a_closed_moment(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    must(stores.mailboxes.close_before(alice.mailbox, moment(70), moment(70)).await);
+    must(stores.mailboxes.raise_not_before(alice.mailbox, moment(70), moment(70)).await);
     let early = deliver(&stores, "alice", "early", 30).await;
     let late = deliver(&stores, "alice", "late", 80).await;
     assert_eq!((early.sent_at, late.sent_at), (moment(70), moment(80)));

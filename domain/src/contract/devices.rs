@@ -2,7 +2,7 @@ use futures_util::future::join_all;
 
 use super::fixtures::*;
 use crate::model::DeviceId;
-use crate::ports::{Delivery, DeviceDeletion, Page, Stores};
+use crate::ports::{DeleteDeviceOutcome, DeliverOutcome, MailboxPage, Stores};
 
 pub(super) async fn devices_are_listed_oldest_first(stores: Stores) {
     let alice = add(&stores, "alice").await;
@@ -18,11 +18,11 @@ pub(super) async fn a_deleted_device_goes_with_its_mailbox_and_sessions(stores: 
     let alice = add(&stores, "alice").await;
     let (_, second) = open(&stores, &alice, None, 1).await;
     deliver(&stores, "alice", "for both", 0).await;
-    assert_eq!(must(stores.devices.delete(alice.user.id, second.id).await), DeviceDeletion::Deleted);
+    assert_eq!(must(stores.devices.delete(alice.user.id, second.id).await), DeleteDeviceOutcome::Deleted);
     while must(stores.mailboxes.purge(1).await) {}
     assert_eq!(must(stores.sessions.find(&token(1)).await), None);
-    assert_eq!(read_all(&stores, second.id).await, Page::EMPTY);
-    assert_eq!(must(stores.devices.delete(alice.user.id, second.id).await), DeviceDeletion::NotFound);
+    assert_eq!(read_all(&stores, second.id).await, MailboxPage::EMPTY);
+    assert_eq!(must(stores.devices.delete(alice.user.id, second.id).await), DeleteDeviceOutcome::NotFound);
     // The other device keeps what it has.
     deliver(&stores, "alice", "for one", 0).await;
     let page = read_all(&stores, alice.mailbox).await;
@@ -34,9 +34,9 @@ pub(super) async fn the_last_device_and_those_of_others_stay(stores: Stores) {
     let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
     add_device(&stores, &bob).await;
     let delete = async |device| must(stores.devices.delete(alice.user.id, device).await);
-    assert_eq!(delete(alice.mailbox).await, DeviceDeletion::Last);
-    assert_eq!(delete(bob.mailbox).await, DeviceDeletion::NotFound);
-    assert_eq!(delete(DeviceId::new(4711)).await, DeviceDeletion::NotFound);
+    assert_eq!(delete(alice.mailbox).await, DeleteDeviceOutcome::Last);
+    assert_eq!(delete(bob.mailbox).await, DeleteDeviceOutcome::NotFound);
+    assert_eq!(delete(DeviceId::new(4711)).await, DeleteDeviceOutcome::NotFound);
     assert_eq!(must(stores.devices.list(bob.user.id).await).len(), 2);
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn of_devices_that_are_deleted_at_once_one_stays(stores: Stores
     let devices = must(stores.devices.list(alice.user.id).await);
     let deletions = devices.iter().map(|device| stores.devices.delete(alice.user.id, device.id));
     let outcomes: Vec<_> = join_all(deletions).await.into_iter().map(must).collect();
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == DeviceDeletion::Last).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == DeleteDeviceOutcome::Last).count(), 1);
     assert_eq!(must(stores.devices.list(alice.user.id).await).len(), 1);
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn deliveries_and_deletions_at_once_end_well(stores: Stores) {
     let all = [("alice", "hello"), ("carol", "hello"), ("dave", "hello")];
     let sends = join_all((0..40).map(async |count: i64| {
         let outcome = must(stores.mailboxes.deliver(delivery(&all, count)).await);
-        assert!(matches!(outcome, Delivery::Stored { .. } | Delivery::NoSuchRecipients(_)), "{outcome:?}");
+        assert!(matches!(outcome, DeliverOutcome::Stored { .. } | DeliverOutcome::UnknownRecipients(_)), "{outcome:?}");
     }));
     let deletions = async {
         yield_once().await;
@@ -76,7 +76,7 @@ pub(super) async fn deliveries_and_deletions_at_once_end_well(stores: Stores) {
     while must(stores.mailboxes.purge(10).await) {}
     let page = read_all(&stores, residents[0].mailbox).await;
     assert_eq!(numbers(&page), (1..=page.envelopes.len() as i64).collect::<Vec<_>>());
-    assert_eq!(read_all(&stores, residents[2].mailbox).await, Page::EMPTY);
+    assert_eq!(read_all(&stores, residents[2].mailbox).await, MailboxPage::EMPTY);
 }
 
 /// Several replicas tidy up, and so does each deletion.

@@ -1,13 +1,13 @@
 use super::fixtures::*;
 use crate::model::{GapReason, SequenceNumber, Timestamp};
-use crate::ports::{NewDelivery, Page, PageLimit, Stores};
+use crate::ports::{MailboxPage, NewDelivery, PageLimit, Stores};
 
 /// Delivers to Alice what waits so many seconds.
 async fn deliver_for(stores: &Stores, ttl_seconds: u64) {
     store(stores, NewDelivery { ttl_seconds, ..delivery(&[("alice", "hello")], 0) }).await;
 }
 
-async fn read_at(stores: &Stores, mailbox: crate::model::DeviceId, after: i64, now: Timestamp) -> Page {
+async fn read_at(stores: &Stores, mailbox: crate::model::DeviceId, after: i64, now: Timestamp) -> MailboxPage {
     let limit = PageLimit { count: 100, bytes: usize::MAX };
     must(stores.mailboxes.read(mailbox, SequenceNumber::new(after), limit, now).await)
 }

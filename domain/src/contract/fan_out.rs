@@ -39,7 +39,7 @@ pub(super) async fn the_latest_moment_of_all_mailboxes_is_the_stamp(stores: Stor
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;
     let carol = add(&stores, "carol").await;
-    must(stores.mailboxes.close_before(second, moment(70), moment(70)).await);
+    must(stores.mailboxes.raise_not_before(second, moment(70), moment(70)).await);
     let receipt = store(&stores, delivery(&[("carol", "hello"), ("alice", "hello")], 5)).await;
     assert_eq!(receipt.sent_at, moment(70));
     for mailbox in [alice.mailbox, second, carol.mailbox] {

@@ -7,7 +7,8 @@ use crate::model::{
     SequenceNumber, Session, Timestamp, Token, TokenHash, User, Username,
 };
 use crate::ports::{
-    Acknowledgement, Addressed, Delivery, NewDelivery, NewSession, NewUser, Opening, Page, PageLimit, Receipt, Stores,
+    AcknowledgeOutcome, AddressedContents, DeliverOutcome, MailboxPage, NewDelivery, NewSession, NewUser,
+    OpenSessionOutcome, PageLimit, Receipt, Stores,
 };
 
 /// When every scene starts.
@@ -82,7 +83,7 @@ pub(super) async fn open(
     number: u8,
 ) -> (Session, Device) {
     match must(stores.sessions.open(new_session(resident, device, number)).await) {
-        Opening::Opened(session, device) => (session, device),
+        OpenSessionOutcome::Opened(session, device) => (session, device),
         other => panic!("not opened: {other:?}"),
     }
 }
@@ -94,7 +95,7 @@ pub(super) async fn add_device(stores: &Stores, resident: &Resident) -> DeviceId
     bits[..8].copy_from_slice(&LOGINS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     let login = NewSession { token: Token::from_random(bits).hash(), ..new_session(resident, None, 0) };
     match must(stores.sessions.open(login).await) {
-        Opening::Opened(_, device) => device.id,
+        OpenSessionOutcome::Opened(_, device) => device.id,
         other => panic!("not opened: {other:?}"),
     }
 }
@@ -107,7 +108,7 @@ pub(super) const TTL: u64 = 1000;
 /// A send from Bob, whoever that is, so many microseconds after the start.
 pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery {
     let addressed =
-        |(recipient, text): &(&str, &str)| Addressed { recipient: name(recipient), contents: contents(text) };
+        |(recipient, text): &(&str, &str)| AddressedContents { recipient: name(recipient), contents: contents(text) };
     NewDelivery {
         sender: name("bob"),
         sender_device: DeviceId::new(4711),
@@ -115,14 +116,14 @@ pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery 
         now: moment(micros),
         ttl_seconds: TTL,
         quota: ROOM,
-        once: None,
+        idempotency: None,
     }
 }
 
 /// Makes a send that has to be stored.
 pub(super) async fn store(stores: &Stores, delivery: NewDelivery) -> Receipt {
     match must(stores.mailboxes.deliver(delivery).await) {
-        Delivery::Stored { receipt, .. } => receipt,
+        DeliverOutcome::Stored { receipt, .. } => receipt,
         other => panic!("not stored: {other:?}"),
     }
 }
@@ -132,16 +133,16 @@ pub(super) async fn deliver(stores: &Stores, recipient: &str, text: &str, micros
     store(stores, delivery(&[(recipient, text)], micros)).await
 }
 
-pub(super) async fn read(stores: &Stores, mailbox: DeviceId, after: i64, count: usize) -> Page {
+pub(super) async fn read(stores: &Stores, mailbox: DeviceId, after: i64, count: usize) -> MailboxPage {
     let limit = PageLimit { count, bytes: usize::MAX };
     must(stores.mailboxes.read(mailbox, SequenceNumber::new(after), limit, moment(0)).await)
 }
 
-pub(super) async fn read_all(stores: &Stores, mailbox: DeviceId) -> Page {
+pub(super) async fn read_all(stores: &Stores, mailbox: DeviceId) -> MailboxPage {
     read(stores, mailbox, 0, 10_000).await
 }
 
-pub(super) async fn acknowledge(stores: &Stores, mailbox: DeviceId, up_to: i64, limit: usize) -> Acknowledgement {
+pub(super) async fn acknowledge(stores: &Stores, mailbox: DeviceId, up_to: i64, limit: usize) -> AcknowledgeOutcome {
     must(stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(up_to), limit).await)
 }
 
@@ -150,12 +151,12 @@ pub(super) async fn acknowledge_before(stores: &Stores, mailbox: DeviceId, momen
 }
 
 /// The sequence numbers of a page.
-pub(super) fn numbers(page: &Page) -> Vec<i64> {
+pub(super) fn numbers(page: &MailboxPage) -> Vec<i64> {
     page.envelopes.iter().map(|envelope| envelope.sequence.get()).collect()
 }
 
 /// The gaps of a page: first, last and why.
-pub(super) fn gaps(page: &Page) -> Vec<(i64, i64, GapReason)> {
+pub(super) fn gaps(page: &MailboxPage) -> Vec<(i64, i64, GapReason)> {
     page.gaps.iter().map(|gap| (gap.first.get(), gap.last.get(), gap.reason)).collect()
 }
 

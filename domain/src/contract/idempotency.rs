@@ -2,14 +2,14 @@ use futures_util::future::join_all;
 
 use super::fixtures::*;
 use crate::model::{DeviceId, Fingerprint, IdempotencyKey, Quota};
-use crate::ports::{Delivery, NewDelivery, Stores};
+use crate::ports::{DeliverOutcome, NewDelivery, Stores};
 
 /// A send to Alice under a key.
 fn once(key: &str, text: &str, micros: i64) -> NewDelivery {
     let plain = delivery(&[("alice", text)], micros);
     let parts = plain.recipients.iter().map(|addressed| (&addressed.recipient, &addressed.contents));
     let fingerprint = Fingerprint::of(parts, None);
-    NewDelivery { once: Some((must(IdempotencyKey::new(key)), fingerprint)), ..plain }
+    NewDelivery { idempotency: Some((must(IdempotencyKey::new(key)), fingerprint)), ..plain }
 }
 
 pub(super) async fn a_send_under_a_key_happens_once(stores: Stores) {
@@ -17,12 +17,12 @@ pub(super) async fn a_send_under_a_key_happens_once(stores: Stores) {
     let first = store(&stores, once("key", "hello", 1)).await;
     for micros in [1, 5] {
         let again = must(stores.mailboxes.deliver(once("key", "hello", micros)).await);
-        assert_eq!(again, Delivery::Repeated(first.clone()));
+        assert_eq!(again, DeliverOutcome::Repeated(first.clone()));
     }
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1]);
     // It is remembered also when the message is gone.
     acknowledge(&stores, alice.mailbox, 1, 1000).await;
-    assert_eq!(must(stores.mailboxes.deliver(once("key", "hello", 9)).await), Delivery::Repeated(first));
+    assert_eq!(must(stores.mailboxes.deliver(once("key", "hello", 9)).await), DeliverOutcome::Repeated(first));
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
 }
 
@@ -34,11 +34,11 @@ pub(super) async fn of_many_at_once_under_a_key_one_is_stored(stores: Stores) {
     let mut stored = 0;
     for outcome in outcomes {
         match outcome {
-            Delivery::Stored { receipt, .. } => {
+            DeliverOutcome::Stored { receipt, .. } => {
                 stored += 1;
                 receipts.push(receipt);
             }
-            Delivery::Repeated(receipt) => receipts.push(receipt),
+            DeliverOutcome::Repeated(receipt) => receipts.push(receipt),
             other => panic!("{other:?}"),
         }
     }
@@ -50,7 +50,7 @@ pub(super) async fn of_many_at_once_under_a_key_one_is_stored(stores: Stores) {
 pub(super) async fn another_send_under_a_key_is_refused(stores: Stores) {
     let alice = add(&stores, "alice").await;
     store(&stores, once("key", "hello", 1)).await;
-    assert_eq!(must(stores.mailboxes.deliver(once("key", "other", 1)).await), Delivery::KeyReused);
+    assert_eq!(must(stores.mailboxes.deliver(once("key", "other", 1)).await), DeliverOutcome::KeyReused);
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1]);
 }
 
@@ -65,10 +65,10 @@ pub(super) async fn a_key_is_its_devices_own(stores: Stores) {
 
 pub(super) async fn what_was_not_stored_does_not_use_up_its_key(stores: Stores) {
     let refused = must(stores.mailboxes.deliver(once("key", "hello", 1)).await);
-    assert_eq!(refused, Delivery::NoSuchRecipients(vec![name("alice")]));
+    assert_eq!(refused, DeliverOutcome::UnknownRecipients(vec![name("alice")]));
     let alice = add(&stores, "alice").await;
     let full = NewDelivery { quota: Quota { messages: 0, bytes: 0 }, ..once("key", "hello", 1) };
-    assert_eq!(must(stores.mailboxes.deliver(full).await), Delivery::AllFull);
+    assert_eq!(must(stores.mailboxes.deliver(full).await), DeliverOutcome::AllMailboxesFull);
     store(&stores, once("key", "hello", 1)).await;
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [2]);
 }
@@ -81,7 +81,7 @@ pub(super) async fn the_receipt_names_who_missed_it_each_time(stores: Stores) {
     let receipt = store(&stores, tight.clone()).await;
     let missed: Vec<_> = receipt.undelivered.iter().map(|missed| (missed.recipient.as_str(), missed.device)).collect();
     assert_eq!(missed, [("Alice", alice.mailbox)]);
-    assert_eq!(must(stores.mailboxes.deliver(tight).await), Delivery::Repeated(receipt));
+    assert_eq!(must(stores.mailboxes.deliver(tight).await), DeliverOutcome::Repeated(receipt));
     assert_eq!(numbers(&read_all(&stores, second).await), [1]);
 }
 
@@ -90,10 +90,10 @@ pub(super) async fn old_keys_are_forgotten_in_steps(stores: Stores) {
     for (key, micros) in [("one", 10), ("two", 20), ("three", 30)] {
         store(&stores, once(key, "hello", micros)).await;
     }
-    assert_eq!(must(stores.mailboxes.forget_keys(moment(30), 1).await), 1);
-    assert_eq!(must(stores.mailboxes.forget_keys(moment(30), 5).await), 1);
-    assert_eq!(must(stores.mailboxes.forget_keys(moment(30), 5).await), 0);
-    assert!(matches!(must(stores.mailboxes.deliver(once("three", "hello", 40)).await), Delivery::Repeated(_)));
+    assert_eq!(must(stores.mailboxes.expire_idempotency_keys(moment(30), 1).await), 1);
+    assert_eq!(must(stores.mailboxes.expire_idempotency_keys(moment(30), 5).await), 1);
+    assert_eq!(must(stores.mailboxes.expire_idempotency_keys(moment(30), 5).await), 0);
+    assert!(matches!(must(stores.mailboxes.deliver(once("three", "hello", 40)).await), DeliverOutcome::Repeated(_)));
     store(&stores, once("one", "hello", 40)).await;
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2, 3, 4]);
 }

@@ -2,7 +2,7 @@ use futures_util::future::{join, join_all};
 
 use super::fixtures::*;
 use crate::model::{DeviceId, SequenceNumber};
-use crate::ports::{Page, PageLimit, Stores};
+use crate::ports::{MailboxPage, PageLimit, Stores};
 
 /// D2.
 pub(super) async fn reading_changes_nothing(stores: Stores) {
@@ -51,7 +51,7 @@ pub(super) async fn a_page_is_bounded_by_bytes_and_never_empty(stores: Stores) {
 pub(super) async fn a_mailbox_that_is_not_there_reads_as_empty(stores: Stores) {
     add(&stores, "alice").await;
     let page = read_all(&stores, DeviceId::new(4711)).await;
-    assert_eq!(page, Page::EMPTY);
+    assert_eq!(page, MailboxPage::EMPTY);
 }
 
 pub(super) async fn a_new_mailbox_is_closed_before_its_creation(stores: Stores) {
@@ -64,14 +64,14 @@ pub(super) async fn a_new_mailbox_is_closed_before_its_creation(stores: Stores) 
 
 pub(super) async fn closing_never_opens_again(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    must(stores.mailboxes.close_before(alice.mailbox, moment(70), moment(75)).await);
+    must(stores.mailboxes.raise_not_before(alice.mailbox, moment(70), moment(75)).await);
     // Neither says nor does anything new.
     for earlier in [20, 70] {
-        must(stores.mailboxes.close_before(alice.mailbox, moment(earlier), moment(90)).await);
+        must(stores.mailboxes.raise_not_before(alice.mailbox, moment(earlier), moment(90)).await);
     }
     let page = read_all(&stores, alice.mailbox).await;
     assert_eq!((page.not_before, page.closed_at), (moment(70), moment(75)));
-    must(stores.mailboxes.close_before(DeviceId::new(4711), moment(20), moment(20)).await);
+    must(stores.mailboxes.raise_not_before(DeviceId::new(4711), moment(20), moment(20)).await);
 }
 
 /// Whatever stamps the senders ask for, and however their deliveries fall together with the closing.
@@ -82,14 +82,14 @@ pub(super) async fn what_was_closed_stays_as_it_was_read(stores: Stores) {
             deliver(&stores, "alice", "hello", sender * 7 + count * 50).await;
         }
     }));
-    let stored_before = |page: &Page, moment| {
+    let stored_before = |page: &MailboxPage, moment| {
         let stored = page.envelopes.iter().filter(|envelope| envelope.message.sent_at < moment);
         stored.map(|envelope| envelope.sequence).collect::<Vec<_>>()
     };
     let closer = async {
         let mut read = Vec::new();
         for micros in (0..600).step_by(20) {
-            must(stores.mailboxes.close_before(alice.mailbox, moment(micros), moment(micros)).await);
+            must(stores.mailboxes.raise_not_before(alice.mailbox, moment(micros), moment(micros)).await);
             let page = read_all(&stores, alice.mailbox).await;
             assert!(page.not_before >= moment(micros));
             read.push((page.not_before, stored_before(&page, page.not_before)));

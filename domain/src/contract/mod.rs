@@ -19,10 +19,10 @@ mod fan_out;
 mod fixtures;
 mod idempotency;
 mod mailbox;
+mod notifier;
 mod quota;
 mod sessions;
 mod users;
-mod wakeups;
 
 use futures_util::future::BoxFuture;
 
@@ -149,7 +149,7 @@ pub fn cases() -> Vec<Case> {
             contents_count_by_their_bytes,
             one_full_device_blocks_no_other,
             room_comes_back;
-        wakeups:
+        notifier:
             a_delivery_is_told_of_to_who_waits,
             what_comes_between_subscribing_and_waiting_is_told_of,
             patience_ends,

@@ -1,6 +1,6 @@
 use super::fixtures::*;
 use crate::model::{GapReason, Quota};
-use crate::ports::{Delivery, NewDelivery, Stores};
+use crate::ports::{DeliverOutcome, NewDelivery, Stores};
 
 fn within(messages: u64, bytes: u64, recipients: &[(&str, &str)]) -> NewDelivery {
     NewDelivery { quota: Quota { messages, bytes }, ..delivery(recipients, 0) }
@@ -14,7 +14,7 @@ pub(super) async fn a_full_mailbox_takes_nothing_and_keeps_gaps(stores: Stores) 
     }
     for _ in 0..3 {
         let refused = must(stores.mailboxes.deliver(within(2, 100, &[("alice", "hello")])).await);
-        assert_eq!(refused, Delivery::AllFull);
+        assert_eq!(refused, DeliverOutcome::AllMailboxesFull);
     }
     let page = read_all(&stores, alice.mailbox).await;
     assert_eq!((numbers(&page), gaps(&page)), (vec![1, 2], vec![(3, 5, GapReason::MailboxFull)]));
@@ -32,7 +32,7 @@ pub(super) async fn contents_count_by_their_bytes(stores: Stores) {
     let alice = add(&stores, "alice").await;
     store(&stores, within(100, 10, &[("alice", "sixsix")])).await;
     let refused = must(stores.mailboxes.deliver(within(100, 10, &[("alice", "fünf")])).await);
-    assert_eq!(refused, Delivery::AllFull);
+    assert_eq!(refused, DeliverOutcome::AllMailboxesFull);
     store(&stores, within(100, 10, &[("alice", "four")])).await;
     store(&stores, within(100, 10, &[("alice", "")])).await;
     let page = read_all(&stores, alice.mailbox).await;
@@ -56,7 +56,7 @@ pub(super) async fn one_full_device_blocks_no_other(stores: Stores) {
 pub(super) async fn room_comes_back(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let fits = async || {
-        matches!(must(stores.mailboxes.deliver(within(3, 9, &[("alice", "abc")])).await), Delivery::Stored { .. })
+        matches!(must(stores.mailboxes.deliver(within(3, 9, &[("alice", "abc")])).await), DeliverOutcome::Stored { .. })
     };
     let fill = async || {
         let mut count = 0;

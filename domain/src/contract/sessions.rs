@@ -2,7 +2,7 @@ use futures_util::future::join_all;
 
 use super::fixtures::*;
 use crate::model::{DeviceId, SessionId};
-use crate::ports::{MAX_DEVICES, MAX_SESSIONS, NewSession, Opening, SessionOwner, Stores};
+use crate::ports::{MAX_DEVICES, MAX_SESSIONS, NewSession, OpenSessionOutcome, SessionOwner, Stores};
 
 pub(super) async fn a_token_leads_to_its_session(stores: Stores) {
     let alice = add(&stores, "Alice").await;
@@ -53,7 +53,7 @@ pub(super) async fn a_password_that_was_changed_opens_nothing(stores: Stores) {
         password_hash: crate::model::PasswordHash::new("another hash".to_owned()),
         ..new_session(&alice, None, 1)
     };
-    assert_eq!(must(stores.sessions.open(outdated).await), Opening::Superseded);
+    assert_eq!(must(stores.sessions.open(outdated).await), OpenSessionOutcome::Superseded);
     assert_eq!(must(stores.devices.list(alice.user.id).await).len(), 1);
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn devices_are_as_many_as_a_user_may_have(stores: Stores) {
     let logins = (0..MAX_DEVICES + 5).map(|number| new_session(&alice, None, number as u8));
     let outcomes: Vec<_> =
         join_all(logins.map(|login| stores.sessions.open(login))).await.into_iter().map(must).collect();
-    let refused = outcomes.iter().filter(|outcome| **outcome == Opening::TooManyDevices).count();
+    let refused = outcomes.iter().filter(|outcome| **outcome == OpenSessionOutcome::TooManyDevices).count();
     // It has one from the start.
     assert_eq!(refused, 6);
     assert_eq!(must(stores.devices.list(alice.user.id).await).len(), MAX_DEVICES);

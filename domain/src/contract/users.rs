@@ -2,7 +2,9 @@ use futures_util::future::join_all;
 
 use super::fixtures::*;
 use crate::model::{Info, PasswordHash, PrivateKey, PublicKey, User, UserId, Version};
-use crate::ports::{Delivery, NewDelivery, Opening, Page, Stores, UserChange, UserUpdate};
+use crate::ports::{
+    DeliverOutcome, MailboxPage, NewDelivery, OpenSessionOutcome, Stores, UpdateUserOutcome, UserChange,
+};
 
 pub(super) async fn a_user_is_found_as_it_was_registered(stores: Stores) {
     let alice = add(&stores, "Alice").await.user;
@@ -113,7 +115,7 @@ pub(super) async fn what_a_change_names_is_replaced_and_nothing_else(stores: Sto
 
 async fn updated(stores: &Stores, user: &User, change: UserChange, expected: Option<Version>) -> User {
     match must(stores.users.update(user.id, change, expected).await) {
-        UserUpdate::Made(user) => user,
+        UpdateUserOutcome::Updated(user) => user,
         other => panic!("not changed: {other:?}"),
     }
 }
@@ -123,15 +125,15 @@ pub(super) async fn a_change_of_another_version_is_refused(stores: Stores) {
     let change = |text: &str| UserChange { info: Some(info(text)), ..UserChange::default() };
     let attempts = ["one", "two", "three"].map(|text| stores.users.update(alice.id, change(text), Some(alice.version)));
     let outcomes = join_all(attempts).await.into_iter().map(must).collect::<Vec<_>>();
-    let made: Vec<_> = outcomes.iter().filter(|outcome| **outcome != UserUpdate::OtherVersion).collect();
-    let [UserUpdate::Made(user)] = made.as_slice() else { panic!("{outcomes:?}") };
+    let made: Vec<_> = outcomes.iter().filter(|outcome| **outcome != UpdateUserOutcome::VersionMismatch).collect();
+    let [UpdateUserOutcome::Updated(user)] = made.as_slice() else { panic!("{outcomes:?}") };
     assert_eq!(must(stores.users.find(&name("alice")).await).as_ref(), Some(user));
 }
 
 pub(super) async fn nobody_cannot_be_changed(stores: Stores) {
     add(&stores, "alice").await;
     let change = UserChange { info: Some(info("tea")), ..UserChange::default() };
-    assert_eq!(must(stores.users.update(UserId::new(4711), change, None).await), UserUpdate::Gone);
+    assert_eq!(must(stores.users.update(UserId::new(4711), change, None).await), UpdateUserOutcome::NotFound);
 }
 
 pub(super) async fn users_are_searched_in_the_order_of_their_names(stores: Stores) {
@@ -170,7 +172,7 @@ pub(super) async fn a_changed_password_ends_all_sessions_but_one(stores: Stores)
     let credential = must(must(stores.users.credential(&name("alice")).await).ok_or("nobody"));
     assert_eq!(credential.password_hash, new);
     let late = must(stores.sessions.open(new_session(&alice, None, 4)).await);
-    assert_eq!(late, Opening::Superseded);
+    assert_eq!(late, OpenSessionOutcome::Superseded);
 }
 
 pub(super) async fn a_deleted_user_leaves_nothing_and_its_name_is_not_given_out_again(stores: Stores) {
@@ -189,13 +191,13 @@ pub(super) async fn a_deleted_user_leaves_nothing_and_its_name_is_not_given_out_
     assert_eq!(must(stores.sessions.list(alice.user.id).await), []);
     assert_eq!(must(stores.devices.list(alice.user.id).await), []);
     for mailbox in [alice.mailbox, second.id] {
-        assert_eq!(read_all(&stores, mailbox).await, Page::EMPTY);
+        assert_eq!(read_all(&stores, mailbox).await, MailboxPage::EMPTY);
     }
     for spelling in ["Alice", "alice"] {
         assert_eq!(must(stores.users.add(new_user(spelling)).await), None);
     }
     let refused = must(stores.mailboxes.deliver(delivery(&[("alice", "late")], 0)).await);
-    assert_eq!(refused, Delivery::NoSuchRecipients(vec![name("alice")]));
+    assert_eq!(refused, DeliverOutcome::UnknownRecipients(vec![name("alice")]));
     // What it has sent is its recipients'.
     assert_eq!(numbers(&read_all(&stores, bob.mailbox).await), [1]);
     assert!(must(stores.users.add(new_user("alice2")).await).is_some());

@@ -5,7 +5,7 @@ use crate::model::{Device, DeviceId, UserId};
 
 /// What became of a device that was to be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceDeletion {
+pub enum DeleteDeviceOutcome {
     /// It is gone.
     Deleted,
     /// It is the user's last, and stays.
@@ -34,5 +34,5 @@ pub trait Devices: Send + Sync {
     /// # Errors
     ///
     /// Where the store fails; then nothing was deleted.
-    async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeviceDeletion, PortError>;
+    async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError>;
 }

@@ -14,7 +14,7 @@ pub struct NewDelivery {
     /// The device that it is sent from.
     pub sender_device: DeviceId,
     /// What is for whom; nobody is named twice.
-    pub recipients: Vec<Addressed>,
+    pub recipients: Vec<AddressedContents>,
     /// The present moment.
     pub now: Timestamp,
     /// How many seconds after its stamp it expires.
@@ -22,12 +22,12 @@ pub struct NewDelivery {
     /// How much each mailbox holds.
     pub quota: Quota,
     /// Under which key of the sender's device it happens once, and what tells it from others.
-    pub once: Option<(IdempotencyKey, Fingerprint)>,
+    pub idempotency: Option<(IdempotencyKey, Fingerprint)>,
 }
 
 /// Contents for a recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addressed {
+pub struct AddressedContents {
     /// Who they are for, in any spelling.
     pub recipient: Username,
     /// What they are.
@@ -36,7 +36,7 @@ pub struct Addressed {
 
 /// What became of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivery {
+pub enum DeliverOutcome {
     /// It is stored.
     Stored {
         /// What the sender gets to know of it.
@@ -49,9 +49,9 @@ pub enum Delivery {
     /// Another send has the key.
     KeyReused,
     /// Nobody has one of these names.
-    NoSuchRecipients(Vec<Username>),
+    UnknownRecipients(Vec<Username>),
     /// Every mailbox that it was for is full.
-    AllFull,
+    AllMailboxesFull,
 }
 
 /// What a sender gets to know of a send that is stored.
@@ -85,7 +85,7 @@ pub struct PageLimit {
 
 /// The next envelopes of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct MailboxPage {
     /// All up to this number is acknowledged.
     pub acknowledged: SequenceNumber,
     /// The newest number ever given out.
@@ -102,7 +102,7 @@ pub struct Page {
     pub has_more: bool,
 }
 
-impl Page {
+impl MailboxPage {
     /// The page of a mailbox that is not there.
     pub const EMPTY: Self = Self {
         acknowledged: SequenceNumber::ZERO,
@@ -125,7 +125,7 @@ impl Page {
 
 /// What became of an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acknowledgement {
+pub enum AcknowledgeOutcome {
     /// All up to this number is acknowledged.
     UpTo(SequenceNumber),
     /// No envelope beyond this number was ever there, so nothing was acknowledged.
@@ -154,13 +154,13 @@ pub trait Mailboxes: Send + Sync {
     /// # Errors
     ///
     /// Where the store fails. It may be stored all the same where the failure came after the commit.
-    async fn deliver(&self, delivery: NewDelivery) -> Result<Delivery, PortError>;
+    async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError>;
 
     /// Reads the oldest envelopes after a sequence number that have not expired `now`.
     ///
     /// MUST change nothing (D2). MUST give every such envelope stamped before the page's `not_before`, up to the limit,
     /// and one at least where there is any. MUST give each number above `after` and what is acknowledged, up to
-    /// [`Page::up_to`], in an envelope or in a gap. MUST give [`Page::EMPTY`] where there is no such mailbox.
+    /// [`MailboxPage::up_to`], in an envelope or in a gap. MUST give [`MailboxPage::EMPTY`] where there is no such mailbox.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ pub trait Mailboxes: Send + Sync {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<Page, PortError>;
+    ) -> Result<MailboxPage, PortError>;
 
     /// Acknowledges the oldest envelopes up to a sequence number, at most `limit` of them.
     ///
@@ -186,7 +186,7 @@ pub trait Mailboxes: Send + Sync {
         mailbox: DeviceId,
         up_to: SequenceNumber,
         limit: usize,
-    ) -> Result<Acknowledgement, PortError>;
+    ) -> Result<AcknowledgeOutcome, PortError>;
 
     /// Raises a mailbox's `not_before` to a moment, and notes that this was done `now`.
     ///
@@ -196,7 +196,7 @@ pub trait Mailboxes: Send + Sync {
     /// # Errors
     ///
     /// Where the store fails.
-    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError>;
+    async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError>;
 
     /// Acknowledges the oldest envelopes stamped before a moment, at most `limit` of them, and gives how many that were.
     ///
@@ -230,5 +230,5 @@ pub trait Mailboxes: Send + Sync {
     /// # Errors
     ///
     /// Where the store fails; then nothing was forgotten.
-    async fn forget_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError>;
+    async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError>;
 }

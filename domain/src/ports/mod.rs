@@ -8,35 +8,36 @@ mod clock;
 mod devices;
 mod error;
 mod mailboxes;
+mod notifier;
 mod password_hasher;
 mod randomness;
 mod sessions;
 mod users;
-mod wakeups;
 
 use std::sync::Arc;
 
 pub use clock::Clock;
-pub use devices::{DeviceDeletion, Devices};
+pub use devices::{DeleteDeviceOutcome, Devices};
 pub use error::PortError;
 pub use mailboxes::{
-    Acknowledgement, Addressed, Delivery, Mailboxes, NewDelivery, Page, PageLimit, Receipt, Undelivered,
+    AcknowledgeOutcome, AddressedContents, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, Receipt,
+    Undelivered,
 };
+pub use notifier::{Notifier, Subscription, WaitOutcome};
 pub use password_hasher::PasswordHasher;
 pub use randomness::Randomness;
-pub use sessions::{MAX_DEVICES, MAX_SESSIONS, NewSession, Opening, SessionOwner, Sessions};
-pub use users::{Credential, NewAccount, NewUser, UserChange, UserUpdate, Users};
-pub use wakeups::{Subscription, Wakeup, Wakeups};
+pub use sessions::{MAX_DEVICES, MAX_SESSIONS, NewSession, OpenSessionOutcome, SessionOwner, Sessions};
+pub use users::{Credential, NewUser, RegisteredUser, UpdateUserOutcome, UserChange, Users};
 
 #[cfg(test)]
 pub(crate) use {
     clock::MockClock,
     mailboxes::MockMailboxes,
+    notifier::{MockNotifier, MockSubscription},
     password_hasher::MockPasswordHasher,
     randomness::MockRandomness,
     sessions::MockSessions,
     users::MockUsers,
-    wakeups::{MockSubscription, MockWakeups},
 };
 
 /// The ports that one database implements together.
@@ -51,5 +52,5 @@ pub struct Stores {
     /// The mailboxes and what is in them.
     pub mailboxes: Arc<dyn Mailboxes>,
     /// Who waits for something to come into a mailbox.
-    pub wakeups: Arc<dyn Wakeups>,
+    pub notifier: Arc<dyn Notifier>,
 }

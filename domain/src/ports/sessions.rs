@@ -29,7 +29,7 @@ pub struct NewSession {
 
 /// What became of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opening {
+pub enum OpenSessionOutcome {
     /// The session is open on this device.
     Opened(Session, Device),
     /// The password was changed, or the user deleted, since it was verified.
@@ -64,7 +64,7 @@ pub trait Sessions: Send + Sync {
     /// # Errors
     ///
     /// Where the store fails; then nothing was opened.
-    async fn open(&self, session: NewSession) -> Result<Opening, PortError>;
+    async fn open(&self, session: NewSession) -> Result<OpenSessionOutcome, PortError>;
 
     /// Whose a token is.
     ///

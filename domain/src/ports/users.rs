@@ -29,7 +29,7 @@ pub struct NewUser {
 
 /// A user that was registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewAccount {
+pub struct RegisteredUser {
     /// The user.
     pub user: User,
     /// Its first device.
@@ -64,13 +64,13 @@ pub struct UserChange {
 
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UserUpdate {
+pub enum UpdateUserOutcome {
     /// It was made; this is the user now.
-    Made(User),
+    Updated(User),
     /// The user has another version than was expected, and stays as it is.
-    OtherVersion,
+    VersionMismatch,
     /// There is no such user.
-    Gone,
+    NotFound,
 }
 
 /// The users.
@@ -86,7 +86,7 @@ pub trait Users: Send + Sync {
     /// # Errors
     ///
     /// Where the store fails; then nothing was added.
-    async fn add(&self, user: NewUser) -> Result<Option<NewAccount>, PortError>;
+    async fn add(&self, user: NewUser) -> Result<Option<RegisteredUser>, PortError>;
 
     /// The user of that name.
     ///
@@ -123,7 +123,12 @@ pub trait Users: Send + Sync {
     /// # Errors
     ///
     /// Where the store fails; then nothing was changed.
-    async fn update(&self, id: UserId, change: UserChange, expected: Option<Version>) -> Result<UserUpdate, PortError>;
+    async fn update(
+        &self,
+        id: UserId,
+        change: UserChange,
+        expected: Option<Version>,
+    ) -> Result<UpdateUserOutcome, PortError>;
 
     /// Replaces what is kept of a user's password, and ends all its sessions but `keep`.
     ///

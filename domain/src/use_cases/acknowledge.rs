@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::Caller;
-use super::tidy_up::BATCH;
+use super::sweep::BATCH;
 use crate::model::SequenceNumber;
-use crate::ports::{Acknowledgement, Mailboxes, PortError};
+use crate::ports::{AcknowledgeOutcome, Mailboxes, PortError};
 
 /// Acknowledges what a device has safely processed; only then is it deleted.
 pub struct Acknowledge {
@@ -37,9 +37,9 @@ impl Acknowledge {
     pub async fn execute(&self, caller: &Caller, up_to: SequenceNumber) -> Result<SequenceNumber, AcknowledgeError> {
         loop {
             match self.mailboxes.acknowledge(caller.device, up_to, BATCH).await? {
-                Acknowledgement::UpTo(reached) if reached >= up_to => return Ok(reached),
-                Acknowledgement::UpTo(_) => {}
-                Acknowledgement::Beyond(last) => return Err(AcknowledgeError::Beyond(last)),
+                AcknowledgeOutcome::UpTo(reached) if reached >= up_to => return Ok(reached),
+                AcknowledgeOutcome::UpTo(_) => {}
+                AcknowledgeOutcome::Beyond(last) => return Err(AcknowledgeError::Beyond(last)),
             }
         }
     }
@@ -57,7 +57,7 @@ mod tests {
         let mut reached = 0;
         mailboxes.expect_acknowledge().times(3).returning(move |_, up_to, limit| {
             reached += limit as i64;
-            Ok(Acknowledgement::UpTo(SequenceNumber::new(reached).min(up_to)))
+            Ok(AcknowledgeOutcome::UpTo(SequenceNumber::new(reached).min(up_to)))
         });
         let caller =
             Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };

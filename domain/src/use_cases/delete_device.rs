@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{Caller, purge};
 use crate::model::DeviceId;
-use crate::ports::{DeviceDeletion, Devices, Mailboxes, PortError};
+use crate::ports::{DeleteDeviceOutcome, Devices, Mailboxes, PortError};
 
 /// Deletes a device of the caller, with its mailbox and sessions.
 pub struct DeleteDevice {
@@ -21,9 +21,9 @@ impl DeleteDevice {
     /// # Errors
     ///
     /// Where a port fails; then nothing was deleted.
-    pub async fn execute(&self, caller: &Caller, device: DeviceId) -> Result<DeviceDeletion, PortError> {
+    pub async fn execute(&self, caller: &Caller, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError> {
         let deletion = self.devices.delete(caller.user_id, device).await?;
-        if deletion == DeviceDeletion::Deleted {
+        if deletion == DeleteDeviceOutcome::Deleted {
             // It is gone. What is left where this fails is for the next who tidies up.
             let _ = purge(self.mailboxes.as_ref()).await;
         }

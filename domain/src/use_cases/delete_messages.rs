@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::Caller;
-use super::tidy_up::BATCH;
+use super::sweep::BATCH;
 use crate::model::Timestamp;
 use crate::ports::{Mailboxes, PortError};
 

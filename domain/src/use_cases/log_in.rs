@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::authenticate::verify;
 use crate::model::{Device, DeviceId, DeviceName, Password, Session, Token, UserId, Username};
-use crate::ports::{Clock, NewSession, Opening, PasswordHasher, PortError, Randomness, Sessions, Users};
+use crate::ports::{Clock, NewSession, OpenSessionOutcome, PasswordHasher, PortError, Randomness, Sessions, Users};
 
 /// Opens a session on a device.
 pub struct LogIn {
@@ -86,11 +86,11 @@ impl LogIn {
             now: self.clock.now(),
         };
         match self.sessions.open(session).await? {
-            Opening::Opened(session, device) => {
+            OpenSessionOutcome::Opened(session, device) => {
                 Ok(LoggedIn { user_id: credential.user_id, username: credential.username, session, device, token })
             }
-            Opening::Superseded => Err(LogInError::Denied),
-            Opening::TooManyDevices => Err(LogInError::TooManyDevices),
+            OpenSessionOutcome::Superseded => Err(LogInError::Denied),
+            OpenSessionOutcome::TooManyDevices => Err(LogInError::TooManyDevices),
         }
     }
 }

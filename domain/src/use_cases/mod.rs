@@ -17,10 +17,10 @@ mod read_mailbox;
 mod register_user;
 mod search_users;
 mod send_message;
-mod tidy_up;
+mod sweep;
 mod update_user;
 
-use self::tidy_up::purge;
+use self::sweep::purge;
 
 pub use acknowledge::{Acknowledge, AcknowledgeError};
 pub use authenticate::{Authenticate, AuthenticateError, Caller};
@@ -38,6 +38,6 @@ pub use poll_messages::{Poll, PollMessages};
 pub use read_mailbox::{ReadMailbox, ReadMailboxError};
 pub use register_user::{RegisterUser, RegisterUserError, Registered, Registration};
 pub use search_users::{FoundUsers, SearchUsers, SearchUsersError};
-pub use send_message::{Outgoing, SendMessage, SendMessageError, Sent};
-pub use tidy_up::TidyUp;
+pub use send_message::{SendMessage, SendMessageError, SendRequest, SentMessage};
+pub use sweep::Sweep;
 pub use update_user::{UpdateUser, UpdateUserError};

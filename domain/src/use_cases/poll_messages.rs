@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Caller;
 use crate::model::{DeviceId, Envelope, Message, SequenceNumber, Timestamp};
-use crate::ports::{Clock, Mailboxes, Page, PageLimit, PortError};
+use crate::ports::{Clock, MailboxPage, Mailboxes, PageLimit, PortError};
 
 /// Reads pending messages; the first half of the classic API's way to read.
 ///
@@ -45,7 +45,7 @@ impl PollMessages {
         let now = self.clock.now();
         // A store that can't be written can be read all the same: then more of the answer will come again.
         if let Some(moment) = closable(&page, now)
-            && self.mailboxes.close_before(mailbox, moment, now).await.is_ok()
+            && self.mailboxes.raise_not_before(mailbox, moment, now).await.is_ok()
         {
             page = self.read(mailbox).await?;
         }
@@ -53,18 +53,18 @@ impl PollMessages {
     }
 
     /// Reads one envelope more than an answer takes, to see where the answer may end.
-    async fn read(&self, mailbox: DeviceId) -> Result<Page, PortError> {
+    async fn read(&self, mailbox: DeviceId) -> Result<MailboxPage, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }
 
-    async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<Page, PortError> {
+    async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<MailboxPage, PortError> {
         let limit = PageLimit { count: Self::LIMIT + 1, bytes: Self::MAX_BYTES };
         self.mailboxes.read(mailbox, after, limit, self.clock.now()).await
     }
 
     /// Ends the answer where a second ends, so that it is complete up to its `query_time`.
-    async fn cut(&self, mailbox: DeviceId, page: Page) -> Result<Poll, PortError> {
-        let Page { not_before, mut envelopes, has_more, .. } = page;
+    async fn cut(&self, mailbox: DeviceId, page: MailboxPage) -> Result<Poll, PortError> {
+        let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
         let closed = not_before.floor_to_second();
         let next = if has_more || envelopes.len() > Self::LIMIT { envelopes.last().map(sent_at) } else { None };
         let first = envelopes.first().map(sent_at);
@@ -99,7 +99,7 @@ impl PollMessages {
 
 /// The moment to close a mailbox before, so that more of what is pending can be deleted; nothing where nothing is gained,
 /// as in an empty mailbox, so that polling it never writes.
-fn closable(page: &Page, now: Timestamp) -> Option<Timestamp> {
+fn closable(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     let closed = page.not_before.floor_to_second();
     let second = now.floor_to_second();
     let mut open = page.envelopes.iter().map(sent_at).filter(|stamp| *stamp >= closed);
@@ -133,7 +133,7 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    fn page() -> Page {
+    fn page() -> MailboxPage {
         let alice = Username::new("alice").unwrap();
         let message = Message {
             id: MessageId::new(1),
@@ -144,12 +144,12 @@ mod tests {
             sent_at: Timestamp::from_seconds(NOW - 10),
             expires_at: Timestamp::from_seconds(NOW + 10),
         };
-        Page {
+        MailboxPage {
             not_before: Timestamp::from_seconds(NOW - 10),
             closed_at: Timestamp::from_seconds(NOW - 20),
             envelopes: vec![Envelope { sequence: SequenceNumber::new(1), message }],
             last: SequenceNumber::new(1),
-            ..Page::EMPTY
+            ..MailboxPage::EMPTY
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
     async fn a_store_that_cannot_be_written_is_read_and_nothing_can_be_deleted_that_may_still_grow() {
         let mut mailboxes = MockMailboxes::new();
         mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(page()));
-        mailboxes.expect_close_before().times(1).returning(|_, _, _| Err(PortError::unavailable("disk full")));
+        mailboxes.expect_raise_not_before().times(1).returning(|_, _, _| Err(PortError::unavailable("disk full")));
         let poll = poll(mailboxes).await.unwrap();
         assert_eq!(poll.messages.len(), 1);
         assert_eq!(poll.query_time, NOW - 10);
@@ -181,8 +181,8 @@ mod tests {
     #[tokio::test]
     async fn polling_an_empty_mailbox_writes_nothing() {
         let mut mailboxes = MockMailboxes::new();
-        mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(Page { envelopes: Vec::new(), ..page() }));
-        mailboxes.expect_close_before().never();
+        mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(MailboxPage { envelopes: Vec::new(), ..page() }));
+        mailboxes.expect_raise_not_before().never();
         assert_eq!(poll(mailboxes).await.unwrap().messages, []);
     }
 }

@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use super::SessionCaller;
 use crate::model::SequenceNumber;
-use crate::ports::{Clock, Mailboxes, Page, PageLimit, PortError, Sessions, Wakeup, Wakeups};
+use crate::ports::{Clock, MailboxPage, Mailboxes, Notifier, PageLimit, PortError, Sessions, WaitOutcome};
 
 /// Reads a device's mailbox, and waits for something to come where it is empty.
 pub struct ReadMailbox {
     mailboxes: Arc<dyn Mailboxes>,
     sessions: Arc<dyn Sessions>,
-    wakeups: Arc<dyn Wakeups>,
+    notifier: Arc<dyn Notifier>,
     clock: Arc<dyn Clock>,
 }
 
@@ -36,10 +36,10 @@ impl ReadMailbox {
     pub fn new(
         mailboxes: Arc<dyn Mailboxes>,
         sessions: Arc<dyn Sessions>,
-        wakeups: Arc<dyn Wakeups>,
+        notifier: Arc<dyn Notifier>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { mailboxes, sessions, wakeups, clock }
+        Self { mailboxes, sessions, notifier, clock }
     }
 
     /// The oldest envelopes after a number, or after what is acknowledged where none is given; at most `count` of them.
@@ -55,7 +55,7 @@ impl ReadMailbox {
         after: Option<SequenceNumber>,
         count: usize,
         wait: Duration,
-    ) -> Result<Page, ReadMailboxError> {
+    ) -> Result<MailboxPage, ReadMailboxError> {
         let mailbox = asking.caller.device;
         let after = after.unwrap_or(SequenceNumber::ZERO);
         let limit = PageLimit { count: count.min(Self::MAX_COUNT), bytes: Self::MAX_BYTES };
@@ -64,7 +64,7 @@ impl ReadMailbox {
             return Ok(read().await?);
         }
         // Before the first look, so that nothing that comes after it is missed.
-        let mut subscription = self.wakeups.subscribe(mailbox, wait);
+        let mut subscription = self.notifier.subscribe(mailbox, wait);
         let mut waiting = true;
         loop {
             let page = read().await?;
@@ -76,11 +76,11 @@ impl ReadMailbox {
                 return Ok(page);
             }
             match subscription.wait(page.last).await {
-                Wakeup::Look => {}
+                WaitOutcome::Notified => {}
                 // There may be gaps, or what nobody told of.
-                Wakeup::TimeUp => waiting = false,
+                WaitOutcome::TimedOut => waiting = false,
                 // All who wait are told so at once: they don't ask for more.
-                Wakeup::Stopping => return Ok(page),
+                WaitOutcome::Stopping => return Ok(page),
             }
         }
     }
@@ -93,7 +93,7 @@ mod tests {
         Contents, DeviceId, Envelope, Message, MessageId, SessionId, Timestamp, Token, UserId, Username,
     };
     use crate::ports::{
-        MockClock, MockMailboxes, MockSessions, MockSubscription, MockWakeups, SessionOwner, Subscription,
+        MockClock, MockMailboxes, MockNotifier, MockSessions, MockSubscription, SessionOwner, Subscription,
     };
     use crate::use_cases::Caller;
 
@@ -106,7 +106,7 @@ mod tests {
         }
     }
 
-    fn page() -> Page {
+    fn page() -> MailboxPage {
         let message = Message {
             id: MessageId::new(1),
             sender: Username::new("bob").unwrap(),
@@ -117,11 +117,15 @@ mod tests {
             expires_at: Timestamp::EPOCH,
         };
         let envelopes = vec![Envelope { sequence: SequenceNumber::new(1), message }];
-        Page { last: SequenceNumber::new(1), envelopes, ..Page::EMPTY }
+        MailboxPage { last: SequenceNumber::new(1), envelopes, ..MailboxPage::EMPTY }
     }
 
     /// Reads where the mailbox gives these pages, one after another, and each wait ends like that.
-    async fn read(pages: Vec<Page>, waits: Vec<Wakeup>, session_goes_on: bool) -> Result<Page, ReadMailboxError> {
+    async fn read(
+        pages: Vec<MailboxPage>,
+        waits: Vec<WaitOutcome>,
+        session_goes_on: bool,
+    ) -> Result<MailboxPage, ReadMailboxError> {
         let mut mailboxes = MockMailboxes::new();
         let mut pages = pages.into_iter();
         mailboxes.expect_read().returning(move |_, _, _, _| Ok(pages.next().expect("read too often")));
@@ -133,8 +137,8 @@ mod tests {
             device: asking().caller.device,
         };
         sessions.expect_find().returning(move |_| Ok(session_goes_on.then(|| owner.clone())));
-        let mut wakeups = MockWakeups::new();
-        wakeups.expect_subscribe().return_once(move |_, _| -> Box<dyn Subscription> {
+        let mut notifier = MockNotifier::new();
+        notifier.expect_subscribe().return_once(move |_, _| -> Box<dyn Subscription> {
             let mut subscription = MockSubscription::new();
             let mut waits = waits.into_iter();
             subscription.expect_wait().returning(move |_| waits.next().expect("waited too often"));
@@ -142,7 +146,7 @@ mod tests {
         });
         let mut clock = MockClock::new();
         clock.expect_now().returning(|| Timestamp::EPOCH);
-        let read = ReadMailbox::new(Arc::new(mailboxes), Arc::new(sessions), Arc::new(wakeups), Arc::new(clock));
+        let read = ReadMailbox::new(Arc::new(mailboxes), Arc::new(sessions), Arc::new(notifier), Arc::new(clock));
         read.execute(&asking(), None, 10, Duration::from_secs(1)).await
     }
 
@@ -154,26 +158,38 @@ mod tests {
     #[tokio::test]
     async fn a_reader_waits_until_something_is_there_or_its_time_is_up() {
         assert_eq!(
-            read(vec![Page::EMPTY, Page::EMPTY, page()], vec![Wakeup::Look, Wakeup::Look], true).await.unwrap(),
+            read(
+                vec![MailboxPage::EMPTY, MailboxPage::EMPTY, page()],
+                vec![WaitOutcome::Notified, WaitOutcome::Notified],
+                true
+            )
+            .await
+            .unwrap(),
             page()
         );
-        let empty = || vec![Page::EMPTY, Page::EMPTY, Page::EMPTY];
-        assert_eq!(read(empty(), vec![Wakeup::Look, Wakeup::TimeUp], true).await.unwrap(), Page::EMPTY);
+        let empty = || vec![MailboxPage::EMPTY, MailboxPage::EMPTY, MailboxPage::EMPTY];
+        assert_eq!(
+            read(empty(), vec![WaitOutcome::Notified, WaitOutcome::TimedOut], true).await.unwrap(),
+            MailboxPage::EMPTY
+        );
     }
 
     #[tokio::test]
     async fn what_nobody_told_of_is_there_when_the_wait_is_over() {
-        assert_eq!(read(vec![Page::EMPTY, page()], vec![Wakeup::TimeUp], true).await.unwrap(), page());
+        assert_eq!(read(vec![MailboxPage::EMPTY, page()], vec![WaitOutcome::TimedOut], true).await.unwrap(), page());
     }
 
     #[tokio::test]
     async fn a_server_that_stops_is_asked_for_no_more() {
-        assert_eq!(read(vec![Page::EMPTY], vec![Wakeup::Stopping], true).await.unwrap(), Page::EMPTY);
+        assert_eq!(
+            read(vec![MailboxPage::EMPTY], vec![WaitOutcome::Stopping], true).await.unwrap(),
+            MailboxPage::EMPTY
+        );
     }
 
     #[tokio::test]
     async fn nobody_gets_what_came_after_the_session_ended() {
-        let read = read(vec![Page::EMPTY, page()], vec![Wakeup::Look], false).await;
+        let read = read(vec![MailboxPage::EMPTY, page()], vec![WaitOutcome::Notified], false).await;
         assert!(matches!(read, Err(ReadMailboxError::SessionEnded)));
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::Caller;
 use crate::model::{Fingerprint, IdempotencyKey, Limits, Username};
-use crate::ports::{Addressed, Clock, Delivery, Mailboxes, NewDelivery, PortError, Receipt};
+use crate::ports::{AddressedContents, Clock, DeliverOutcome, Mailboxes, NewDelivery, PortError, Receipt};
 
 /// Sends contents to one user or more.
 pub struct SendMessage {
@@ -14,9 +14,9 @@ pub struct SendMessage {
 
 /// What is to be sent.
 #[derive(Debug, Clone)]
-pub struct Outgoing {
+pub struct SendRequest {
     /// What is for whom.
-    pub recipients: Vec<Addressed>,
+    pub recipients: Vec<AddressedContents>,
     /// How long it waits for its recipients, in seconds; as long as the server lets it where nothing is said.
     pub ttl_seconds: Option<u64>,
     /// The client's own name for it, so that it is sent once however often it is asked for (D4).
@@ -25,7 +25,7 @@ pub struct Outgoing {
 
 /// A send that is stored.
 #[derive(Debug, Clone)]
-pub struct Sent {
+pub struct SentMessage {
     /// What its sender gets to know of it: the same each time that it is asked for under one key.
     pub receipt: Receipt,
     /// The names of the recipients as registered; none where it was stored before.
@@ -49,10 +49,10 @@ pub enum SendMessageError {
     },
     /// Nobody has one of these names.
     #[error("recipient does not exist: {}", .0.iter().map(Username::as_str).collect::<Vec<_>>().join(", "))]
-    NoSuchRecipients(Vec<Username>),
+    UnknownRecipients(Vec<Username>),
     /// Every mailbox that it was for is full.
     #[error("the mailbox of every recipient is full; try again when they have read theirs")]
-    AllFull,
+    AllMailboxesFull,
     /// Another send has the key.
     #[error("Idempotency-Key was used for another send")]
     KeyReused,
@@ -76,8 +76,8 @@ impl SendMessage {
     ///
     /// Where a recipient does not exist, every mailbox is full, something is beyond its limit, the key was used for
     /// something else, or the port fails.
-    pub async fn execute(&self, caller: &Caller, outgoing: Outgoing) -> Result<Sent, SendMessageError> {
-        let Outgoing { recipients, ttl_seconds, key } = outgoing;
+    pub async fn execute(&self, caller: &Caller, outgoing: SendRequest) -> Result<SentMessage, SendMessageError> {
+        let SendRequest { recipients, ttl_seconds, key } = outgoing;
         if !(1..=Self::MAX_RECIPIENTS).contains(&recipients.len()) {
             return Err(SendMessageError::RecipientCount);
         }
@@ -98,14 +98,14 @@ impl SendMessage {
             now: self.clock.now(),
             ttl_seconds: ttl_seconds.unwrap_or(max),
             quota: self.limits.mailbox,
-            once: key.zip(fingerprint),
+            idempotency: key.zip(fingerprint),
         };
         match self.mailboxes.deliver(delivery).await? {
-            Delivery::Stored { receipt, recipients } => Ok(Sent { receipt, recipients }),
-            Delivery::Repeated(receipt) => Ok(Sent { receipt, recipients: Vec::new() }),
-            Delivery::KeyReused => Err(SendMessageError::KeyReused),
-            Delivery::NoSuchRecipients(names) => Err(SendMessageError::NoSuchRecipients(names)),
-            Delivery::AllFull => Err(SendMessageError::AllFull),
+            DeliverOutcome::Stored { receipt, recipients } => Ok(SentMessage { receipt, recipients }),
+            DeliverOutcome::Repeated(receipt) => Ok(SentMessage { receipt, recipients: Vec::new() }),
+            DeliverOutcome::KeyReused => Err(SendMessageError::KeyReused),
+            DeliverOutcome::UnknownRecipients(names) => Err(SendMessageError::UnknownRecipients(names)),
+            DeliverOutcome::AllMailboxesFull => Err(SendMessageError::AllMailboxesFull),
         }
     }
 }
@@ -116,15 +116,15 @@ mod tests {
     use crate::model::{Contents, DeviceId, Timestamp, UserId};
     use crate::ports::{MockClock, MockMailboxes};
 
-    fn to(names: &[&str]) -> Outgoing {
-        let addressed = |name: &&str| Addressed {
+    fn to(names: &[&str]) -> SendRequest {
+        let addressed = |name: &&str| AddressedContents {
             recipient: Username::new(name).unwrap(),
             contents: Contents::new("hello".to_owned()).unwrap(),
         };
-        Outgoing { recipients: names.iter().map(addressed).collect(), ttl_seconds: None, key: None }
+        SendRequest { recipients: names.iter().map(addressed).collect(), ttl_seconds: None, key: None }
     }
 
-    async fn send(mailboxes: MockMailboxes, outgoing: Outgoing) -> Result<Sent, SendMessageError> {
+    async fn send(mailboxes: MockMailboxes, outgoing: SendRequest) -> Result<SentMessage, SendMessageError> {
         let mut clock = MockClock::new();
         clock.expect_now().returning(|| Timestamp::from_seconds(1));
         let alice =
@@ -132,7 +132,7 @@ mod tests {
         SendMessage::new(Arc::new(mailboxes), Arc::new(clock), Limits::default()).execute(&alice, outgoing).await
     }
 
-    async fn refused(outgoing: Outgoing) -> SendMessageError {
+    async fn refused(outgoing: SendRequest) -> SendMessageError {
         let mut mailboxes = MockMailboxes::new();
         mailboxes.expect_deliver().never();
         send(mailboxes, outgoing).await.unwrap_err()
@@ -147,7 +147,7 @@ mod tests {
             assert_eq!(error.to_string(), "recipients have to be 1 to 100");
         }
         for seconds in [0, 30 * 24 * 60 * 60 + 1] {
-            let error = refused(Outgoing { ttl_seconds: Some(seconds), ..to(&["bob"]) }).await;
+            let error = refused(SendRequest { ttl_seconds: Some(seconds), ..to(&["bob"]) }).await;
             assert_eq!(error.to_string(), "ttl_seconds has to be 1 to 2592000");
         }
     }
@@ -162,7 +162,7 @@ mod tests {
     async fn a_recipient_that_is_not_there_is_told_from_a_store_that_fails() {
         let mut mailboxes = MockMailboxes::new();
         let names = vec![Username::new("nobody").unwrap()];
-        mailboxes.expect_deliver().return_once(move |_| Ok(Delivery::NoSuchRecipients(names)));
+        mailboxes.expect_deliver().return_once(move |_| Ok(DeliverOutcome::UnknownRecipients(names)));
         let error = send(mailboxes, to(&["nobody"])).await.unwrap_err();
         assert_eq!(error.to_string(), "recipient does not exist: nobody");
         let mut mailboxes = MockMailboxes::new();

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Caller;
 use crate::model::{User, Version};
-use crate::ports::{PortError, UserChange, UserUpdate, Users};
+use crate::ports::{PortError, UpdateUserOutcome, UserChange, Users};
 
 /// Changes the caller's public key and vault.
 pub struct UpdateUser {
@@ -14,10 +14,10 @@ pub struct UpdateUser {
 pub enum UpdateUserError {
     /// The user has changed since the caller saw it.
     #[error("the user has changed since: get it, and change what it is now")]
-    OtherVersion,
+    VersionMismatch,
     /// The user was deleted after it was authenticated.
     #[error("the user is gone")]
-    Gone,
+    NotFound,
     /// The port failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -41,9 +41,9 @@ impl UpdateUser {
         expected: Option<Version>,
     ) -> Result<User, UpdateUserError> {
         match self.users.update(caller.user_id, change, expected).await? {
-            UserUpdate::Made(user) => Ok(user),
-            UserUpdate::OtherVersion => Err(UpdateUserError::OtherVersion),
-            UserUpdate::Gone => Err(UpdateUserError::Gone),
+            UpdateUserOutcome::Updated(user) => Ok(user),
+            UpdateUserOutcome::VersionMismatch => Err(UpdateUserError::VersionMismatch),
+            UpdateUserOutcome::NotFound => Err(UpdateUserError::NotFound),
         }
     }
 }

@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         let limit = self.dice.within(1..60);
         let after = self.position.map(|position| format!("&after={position}")).unwrap_or_default();
         let request = self.device.mailbox(self.scene.url(&mut self.dice), &format!("{query}&limit={limit}{after}"));
-        match timeout(self.patience(), answer(request)).await {
+        match timeout(self.timeout(), answer(request)).await {
             Ok(Some((200, page))) => match Page::parse(&page) {
                 Ok(page) => {
                     let some = !page.messages.is_empty();
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
     /// Reads some messages of the stream.
     async fn stream(&mut self) {
         let request = self.device.streaming(self.scene.url(&mut self.dice), self.position);
-        let response = match timeout(self.patience(), request.send()).await {
+        let response = match timeout(self.timeout(), request.send()).await {
             Ok(Ok(response)) if response.status() == 200 => response,
             Ok(Ok(response)) if response.status() != 503 => return self.violate(format!("no stream: {response:?}")),
             _ => return sleep(PAUSE).await,
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         let up_to = up_to.max(0);
         self.asked = self.asked.max(up_to);
         let request = self.device.acknowledgement(self.scene.url(&mut self.dice), up_to);
-        match timeout(self.patience(), answer(request)).await {
+        match timeout(self.timeout(), answer(request)).await {
             Ok(Some((200, answer))) => match answer["acknowledged"].as_i64() {
                 Some(acknowledged) if (self.confirmed.max(up_to)..=self.asked).contains(&acknowledged) => {
                     self.confirmed = acknowledged;
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
     }
 
     /// How long to wait for an answer: sometimes not until it comes.
-    fn patience(&mut self) -> Duration {
+    fn timeout(&mut self) -> Duration {
         if self.dice.chance(15) { self.dice.micros(0..8_000) } else { ATTEMPT }
     }
 

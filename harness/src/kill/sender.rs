@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::{self, sleep};
 
 use super::dice::Dice;
 use super::ledger::Sent;
@@ -44,8 +44,8 @@ async fn insist(scene: &Scene, device: &Device, dice: &mut Dice, sent: &Sent) ->
         let request = device.message(scene.url(dice), &recipients, &sent.contents);
         let request = request.header("idempotency-key", format!("\"{}\"", sent.contents));
         // Some hang up, before or after the send was stored.
-        let patience = if dice.chance(20) { dice.micros(0..8_000) } else { ATTEMPT };
-        match timeout(patience, answer(request)).await {
+        let timeout = if dice.chance(20) { dice.micros(0..8_000) } else { ATTEMPT };
+        match time::timeout(timeout, answer(request)).await {
             Ok(Some((201, receipt))) => return Some(receipt),
             Ok(Some((status, problem))) if status != 503 => {
                 scene.ledger().violate(format!("{sent:?} got {status}: {problem}"));

@@ -50,7 +50,9 @@ impl<'a> World<'a> {
             token: Token::from_random(bits).hash(),
             now: Timestamp::from_seconds(START),
         };
-        let Opening::Opened(_, second) = stores.sessions.open(login).await.unwrap() else { panic!("no login") };
+        let OpenSessionOutcome::Opened(_, second) = stores.sessions.open(login).await.unwrap() else {
+            panic!("no login")
+        };
         let fresh = Model { not_before: START, ..Model::default() };
         Self {
             stores,
@@ -94,7 +96,7 @@ impl<'a> World<'a> {
             }
             Step::Delete => {
                 let outcome = self.stores.devices.delete(self.users[0], self.devices[1]).await.unwrap();
-                let expected = if self.deleted { DeviceDeletion::NotFound } else { DeviceDeletion::Deleted };
+                let expected = if self.deleted { DeleteDeviceOutcome::NotFound } else { DeleteDeviceOutcome::Deleted };
                 prop_assert_eq!(outcome, expected);
                 while self.stores.mailboxes.purge(3).await.unwrap() {}
                 self.deleted = true;
@@ -117,7 +119,7 @@ impl<'a> World<'a> {
             sender_device: DeviceId::new(4711),
             recipients: names
                 .iter()
-                .map(|(_, name)| Addressed {
+                .map(|(_, name)| AddressedContents {
                     recipient: (*name).clone(),
                     contents: Contents::new(text.clone()).unwrap(),
                 })
@@ -125,7 +127,7 @@ impl<'a> World<'a> {
             now: Timestamp::from_seconds(self.now),
             ttl_seconds: ttl,
             quota: QUOTA,
-            once: None,
+            idempotency: None,
         };
         let outcome = self.stores.mailboxes.deliver(delivery).await.unwrap();
         let reached = |mailbox: &usize| match mailbox {
@@ -136,7 +138,7 @@ impl<'a> World<'a> {
         let stamp = reached.iter().map(|mailbox| self.models[*mailbox].not_before).fold(self.now, i64::max);
         let full: Vec<_> = reached.iter().copied().filter(|mailbox| !self.models[*mailbox].has_room(size)).collect();
         let id = match outcome {
-            Delivery::Stored { receipt, .. } => {
+            DeliverOutcome::Stored { receipt, .. } => {
                 prop_assert_eq!(receipt.sent_at, Timestamp::from_seconds(stamp));
                 let missed: Vec<_> = receipt.undelivered.iter().map(|missed| missed.device).collect();
                 let mut expected: Vec<_> = full.iter().map(|mailbox| self.devices[*mailbox]).collect();
@@ -144,7 +146,7 @@ impl<'a> World<'a> {
                 prop_assert_eq!(missed, expected);
                 receipt.id
             }
-            Delivery::AllFull => {
+            DeliverOutcome::AllMailboxesFull => {
                 prop_assert_eq!(&full, &reached);
                 MessageId::new(0)
             }
@@ -165,7 +167,7 @@ impl<'a> World<'a> {
         let read = self.stores.mailboxes.read(self.devices[mailbox], SequenceNumber::new(after), limit, now);
         let page = read.await.unwrap();
         if self.is_deleted(mailbox) {
-            prop_assert_eq!(page, Page::EMPTY);
+            prop_assert_eq!(page, MailboxPage::EMPTY);
             return Ok(());
         }
         let model = &self.models[mailbox];
@@ -195,19 +197,21 @@ impl<'a> World<'a> {
         let outcome = self.stores.mailboxes.acknowledge(self.devices[mailbox], numbers, limit).await.unwrap();
         if self.deleted && mailbox == 1 {
             let beyond = up_to > 0;
-            prop_assert_eq!(outcome == Acknowledgement::Beyond(SequenceNumber::ZERO), beyond);
+            prop_assert_eq!(outcome == AcknowledgeOutcome::Beyond(SequenceNumber::ZERO), beyond);
             return Ok(());
         }
         let expected = if up_to > model.newest() {
-            Acknowledgement::Beyond(SequenceNumber::new(model.newest()))
+            AcknowledgeOutcome::Beyond(SequenceNumber::new(model.newest()))
         } else {
             let due: Vec<_> = model.pending().map(|(number, _)| number).take_while(|number| *number <= up_to).collect();
             // A step that meets its limit may say so a step later.
             let reached = if due.len() < limit { up_to } else { due[limit - 1] };
-            let Acknowledgement::UpTo(told) = outcome else { return Err(TestCaseError::fail(format!("{outcome:?}"))) };
+            let AcknowledgeOutcome::UpTo(told) = outcome else {
+                return Err(TestCaseError::fail(format!("{outcome:?}")));
+            };
             let all = due.len() == limit && told == numbers;
             model.acknowledged = model.acknowledged.max(if all { up_to } else { reached });
-            Acknowledgement::UpTo(SequenceNumber::new(model.acknowledged))
+            AcknowledgeOutcome::UpTo(SequenceNumber::new(model.acknowledged))
         };
         prop_assert_eq!(outcome, expected);
         Ok(())

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::model::{Device, DeviceId, UserId};
-use crate::ports::{DeviceDeletion, Devices, PortError};
+use crate::ports::{DeleteDeviceOutcome, Devices, PortError};
 
 #[async_trait]
 impl Devices for MemoryStore {
@@ -10,21 +10,21 @@ impl Devices for MemoryStore {
         Ok(self.state().account_of(user).map(|account| account.devices.clone()).unwrap_or_default())
     }
 
-    async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeviceDeletion, PortError> {
+    async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError> {
         let mut state = self.state();
         let Some(account) = state.account_of(user) else {
-            return Ok(DeviceDeletion::NotFound);
+            return Ok(DeleteDeviceOutcome::NotFound);
         };
         let Some(place) = account.devices.iter().position(|own| own.id == device) else {
-            return Ok(DeviceDeletion::NotFound);
+            return Ok(DeleteDeviceOutcome::NotFound);
         };
         if account.devices.len() == 1 {
-            return Ok(DeviceDeletion::Last);
+            return Ok(DeleteDeviceOutcome::Last);
         }
         account.devices.remove(place);
         account.sessions.retain(|(session, _)| session.device != device);
         state.delete_device(device);
-        self.wakeups.wake([device].into_iter());
-        Ok(DeviceDeletion::Deleted)
+        self.notifier.wake([device].into_iter());
+        Ok(DeleteDeviceOutcome::Deleted)
     }
 }

@@ -3,24 +3,26 @@ use async_trait::async_trait;
 use super::{Mailbox, MemoryStore, Remembered, State};
 use crate::model::{DeviceId, Envelope, Gap, Message, MessageId, Quota, SequenceNumber, Timestamp};
 use crate::ports::{
-    Acknowledgement, Delivery, Mailboxes, NewDelivery, Page, PageLimit, PortError, Receipt, Undelivered,
+    AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError, Receipt, Undelivered,
 };
 
 #[async_trait]
 impl Mailboxes for MemoryStore {
-    async fn deliver(&self, new: NewDelivery) -> Result<Delivery, PortError> {
+    async fn deliver(&self, new: NewDelivery) -> Result<DeliverOutcome, PortError> {
         let state = &mut *self.state();
-        let key = new.once.as_ref().map(|(key, _)| (new.sender_device, key.as_str().to_owned()));
-        if let (Some(known), Some((_, fingerprint))) = (key.as_ref().and_then(|key| state.keys.get(key)), &new.once) {
+        let key = new.idempotency.as_ref().map(|(key, _)| (new.sender_device, key.as_str().to_owned()));
+        if let (Some(known), Some((_, fingerprint))) =
+            (key.as_ref().and_then(|key| state.keys.get(key)), &new.idempotency)
+        {
             return Ok(match known.fingerprint == *fingerprint {
-                true => Delivery::Repeated(known.receipt.clone()),
-                false => Delivery::KeyReused,
+                true => DeliverOutcome::Repeated(known.receipt.clone()),
+                false => DeliverOutcome::KeyReused,
             });
         }
         let nobody = new.recipients.iter().map(|to| &to.recipient).filter(|name| state.account(name).is_none());
         let nobody: Vec<_> = nobody.cloned().collect();
         if !nobody.is_empty() {
-            return Ok(Delivery::NoSuchRecipients(nobody));
+            return Ok(DeliverOutcome::UnknownRecipients(nobody));
         }
 
         let (recipients, messages) = state.address(&new);
@@ -42,15 +44,15 @@ impl Mailboxes for MemoryStore {
             }
         }
         if placed.is_empty() {
-            return Ok(Delivery::AllFull);
+            return Ok(DeliverOutcome::AllMailboxesFull);
         }
         undelivered.sort_by_key(|undelivered| undelivered.device);
         let receipt = Receipt { id: MessageId::new(state.last_message), sent_at, undelivered };
-        if let (Some(key), Some((_, fingerprint))) = (key, new.once) {
+        if let (Some(key), Some((_, fingerprint))) = (key, new.idempotency) {
             state.keys.insert(key, Remembered { fingerprint, receipt: receipt.clone() });
         }
-        self.wakeups.wake(placed.into_iter());
-        Ok(Delivery::Stored { receipt, recipients })
+        self.notifier.wake(placed.into_iter());
+        Ok(DeliverOutcome::Stored { receipt, recipients })
     }
 
     async fn read(
@@ -59,10 +61,10 @@ impl Mailboxes for MemoryStore {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<Page, PortError> {
+    ) -> Result<MailboxPage, PortError> {
         let state = self.state();
         let Some(mailbox) = state.mailboxes.get(&mailbox) else {
-            return Ok(Page::EMPTY);
+            return Ok(MailboxPage::EMPTY);
         };
         let live = mailbox.envelopes.range(after.next()..).filter(|(_, message)| message.expires_at > now);
         let mut live = live.peekable();
@@ -75,7 +77,7 @@ impl Mailboxes for MemoryStore {
             envelopes.push(Envelope { sequence: **sequence, message: (*message).clone() });
             live.next();
         }
-        let mut page = Page {
+        let mut page = MailboxPage {
             acknowledged: mailbox.acknowledged,
             last: mailbox.last,
             not_before: mailbox.not_before,
@@ -95,12 +97,12 @@ impl Mailboxes for MemoryStore {
         mailbox: DeviceId,
         up_to: SequenceNumber,
         limit: usize,
-    ) -> Result<Acknowledgement, PortError> {
+    ) -> Result<AcknowledgeOutcome, PortError> {
         let mut state = self.state();
         let mailbox = state.mailboxes.get_mut(&mailbox);
         let last = mailbox.as_ref().map_or(SequenceNumber::ZERO, |mailbox| mailbox.last);
         let Some(mailbox) = mailbox.filter(|_| up_to <= last) else {
-            return Ok(if up_to > last { Acknowledgement::Beyond(last) } else { Acknowledgement::UpTo(last) });
+            return Ok(if up_to > last { AcknowledgeOutcome::Beyond(last) } else { AcknowledgeOutcome::UpTo(last) });
         };
         let mut due = mailbox.envelopes.range(..=up_to).map(|(sequence, _)| *sequence);
         let reached = match due.clone().nth(limit) {
@@ -108,10 +110,10 @@ impl Mailboxes for MemoryStore {
             None => up_to,
         };
         mailbox.acknowledge(reached);
-        Ok(Acknowledgement::UpTo(mailbox.acknowledged))
+        Ok(AcknowledgeOutcome::UpTo(mailbox.acknowledged))
     }
 
-    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
+    async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
         if let Some(mailbox) = self.state().mailboxes.get_mut(&mailbox)
             && mailbox.not_before < moment
         {
@@ -158,7 +160,7 @@ impl Mailboxes for MemoryStore {
         Ok(false)
     }
 
-    async fn forget_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
+    async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
         let mut state = self.state();
         let old = state.keys.iter().filter(|(_, known)| known.receipt.sent_at < before);
         let old: Vec<_> = old.map(|(key, _)| key.clone()).take(limit).collect();

@@ -2,14 +2,14 @@
 
 mod devices;
 mod mailboxes;
+mod notifier;
 mod sessions;
 mod users;
-mod wakeups;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use self::wakeups::MemoryWakeups;
+use self::notifier::MemoryNotifier;
 use crate::model::{
     Device, DeviceId, DeviceName, Fingerprint, Message, PasswordHash, SequenceNumber, Session, SessionId, Timestamp,
     TokenHash, User, UserId, Username,
@@ -20,7 +20,7 @@ use crate::ports::{Receipt, Stores};
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
-    wakeups: MemoryWakeups,
+    notifier: MemoryNotifier,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl MemoryStore {
             users: store.clone(),
             devices: store.clone(),
             sessions: store.clone(),
-            wakeups: Arc::new(store.wakeups.clone()),
+            notifier: Arc::new(store.notifier.clone()),
             mailboxes: store,
         }
     }

@@ -2,19 +2,19 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::model::{Session, SessionId, TokenHash, UserId};
-use crate::ports::{MAX_DEVICES, MAX_SESSIONS, NewSession, Opening, PortError, SessionOwner, Sessions};
+use crate::ports::{MAX_DEVICES, MAX_SESSIONS, NewSession, OpenSessionOutcome, PortError, SessionOwner, Sessions};
 
 #[async_trait]
 impl Sessions for MemoryStore {
-    async fn open(&self, new: NewSession) -> Result<Opening, PortError> {
+    async fn open(&self, new: NewSession) -> Result<OpenSessionOutcome, PortError> {
         let state = &mut *self.state();
         let Some(account) = state.account_of(new.user_id).filter(|account| account.password_hash == new.password_hash)
         else {
-            return Ok(Opening::Superseded);
+            return Ok(OpenSessionOutcome::Superseded);
         };
         let own = account.devices.iter().find(|device| Some(device.id) == new.device).cloned();
         if own.is_none() && account.devices.len() >= MAX_DEVICES {
-            return Ok(Opening::TooManyDevices);
+            return Ok(OpenSessionOutcome::TooManyDevices);
         }
         let is_new = own.is_none();
         let device = own.unwrap_or_else(|| state.add_device(new.device_name, new.now));
@@ -29,10 +29,10 @@ impl Sessions for MemoryStore {
                 && let Some(oldest) = of_device.map(|(session, _)| session.id).min()
             {
                 account.sessions.retain(|(session, _)| session.id != oldest);
-                self.wakeups.wake([device.id].into_iter());
+                self.notifier.wake([device.id].into_iter());
             }
         }
-        Ok(Opening::Opened(session, device))
+        Ok(OpenSessionOutcome::Opened(session, device))
     }
 
     async fn find(&self, token: &TokenHash) -> Result<Option<SessionOwner>, PortError> {
@@ -63,7 +63,7 @@ impl Sessions for MemoryStore {
             return Ok(false);
         };
         let (ended, _) = account.sessions.remove(place);
-        self.wakeups.wake([ended.device].into_iter());
+        self.notifier.wake([ended.device].into_iter());
         Ok(true)
     }
 }

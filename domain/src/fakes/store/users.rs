@@ -2,11 +2,11 @@ use async_trait::async_trait;
 
 use super::{Account, MemoryStore};
 use crate::model::{PasswordHash, SessionId, User, UserId, Username, Version};
-use crate::ports::{Credential, NewAccount, NewUser, PortError, UserChange, UserUpdate, Users};
+use crate::ports::{Credential, NewUser, PortError, RegisteredUser, UpdateUserOutcome, UserChange, Users};
 
 #[async_trait]
 impl Users for MemoryStore {
-    async fn add(&self, new: NewUser) -> Result<Option<NewAccount>, PortError> {
+    async fn add(&self, new: NewUser) -> Result<Option<RegisteredUser>, PortError> {
         let mut state = self.state();
         if state.account(&new.username).is_some() || state.retired.contains(&new.username.key()) {
             return Ok(None);
@@ -28,7 +28,7 @@ impl Users for MemoryStore {
             devices: vec![device.clone()],
             sessions: session.clone().into_iter().collect(),
         });
-        Ok(Some(NewAccount { user, device, session: session.map(|(session, _)| session) }))
+        Ok(Some(RegisteredUser { user, device, session: session.map(|(session, _)| session) }))
     }
 
     async fn find(&self, username: &Username) -> Result<Option<User>, PortError> {
@@ -58,13 +58,18 @@ impl Users for MemoryStore {
         }))
     }
 
-    async fn update(&self, id: UserId, change: UserChange, expected: Option<Version>) -> Result<UserUpdate, PortError> {
+    async fn update(
+        &self,
+        id: UserId,
+        change: UserChange,
+        expected: Option<Version>,
+    ) -> Result<UpdateUserOutcome, PortError> {
         let mut state = self.state();
         let Some(Account { user, .. }) = state.account_of(id) else {
-            return Ok(UserUpdate::Gone);
+            return Ok(UpdateUserOutcome::NotFound);
         };
         if expected.is_some_and(|version| version != user.version) {
-            return Ok(UserUpdate::OtherVersion);
+            return Ok(UpdateUserOutcome::VersionMismatch);
         }
         user.version = user.version.next();
         if let Some(key) = change.public_key {
@@ -76,7 +81,7 @@ impl Users for MemoryStore {
         if let Some(info) = change.info {
             user.info = info;
         }
-        Ok(UserUpdate::Made(user.clone()))
+        Ok(UpdateUserOutcome::Updated(user.clone()))
     }
 
     async fn set_password(
@@ -93,7 +98,7 @@ impl Users for MemoryStore {
         account.password_hash = new;
         let (kept, ended) = account.sessions.drain(..).partition(|(session, _)| session.id == keep);
         account.sessions = kept;
-        self.wakeups.wake(ended.iter().map(|(session, _)| session.device));
+        self.notifier.wake(ended.iter().map(|(session, _)| session.device));
         Ok(true)
     }
 
@@ -107,7 +112,7 @@ impl Users for MemoryStore {
         for device in &account.devices {
             state.delete_device(device.id);
         }
-        self.wakeups.wake(account.devices.iter().map(|device| device.id));
+        self.notifier.wake(account.devices.iter().map(|device| device.id));
         Ok(true)
     }
 }

@@ -9,7 +9,7 @@ use crate::sanity::client::{Answer, Client, Device, contents, ensure_eq, sequenc
 
 use super::mailbox::filled;
 
-/// What is meant to come soon comes within this, also on a busy machine; far less than a reader's patience here.
+/// What is meant to come soon comes within this, also on a busy machine; far less than a reader's timeout here.
 const SOON: Duration = Duration::from_secs(5);
 /// How long a reader gets to begin to wait. Where it takes longer it finds at once what it would have waited for.
 const HEAD_START: Duration = Duration::from_millis(50);

@@ -10,7 +10,7 @@ use poem_openapi::param::Query;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use woosh_domain::model::{self, Contents};
-use woosh_domain::use_cases::{Caller, Sent};
+use woosh_domain::use_cases::{Caller, SentMessage};
 
 use super::auth::ClassicCaller;
 use crate::api::Group;
@@ -83,7 +83,7 @@ struct Message {
 
 impl Message {
     /// What was just sent to one recipient.
-    fn sent(sent: Sent, caller: &Caller, contents: Contents) -> Self {
+    fn sent(sent: SentMessage, caller: &Caller, contents: Contents) -> Self {
         Self {
             id: sent.receipt.id.get(),
             from_user: caller.username.to_string(),

@@ -4,8 +4,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
 use woosh_domain::model::{Contents, Username};
-use woosh_domain::ports::Addressed;
-use woosh_domain::use_cases::{Caller, Outgoing, SendMessageError};
+use woosh_domain::ports::AddressedContents;
+use woosh_domain::use_cases::{Caller, SendMessageError, SendRequest};
 
 use super::Message;
 use crate::api::body::text;
@@ -61,12 +61,12 @@ pub(super) async fn send(services: &Services, caller: &Caller, body: NewMessage)
     if recipient.is_same_as(&caller.username) {
         return Ok(Response::BadRequest(ClassicError::bad_request("recipient is yourself")));
     }
-    let addressed = Addressed { recipient, contents: contents.clone() };
-    let outgoing = Outgoing { recipients: vec![addressed], ttl_seconds: None, key: None };
+    let addressed = AddressedContents { recipient, contents: contents.clone() };
+    let outgoing = SendRequest { recipients: vec![addressed], ttl_seconds: None, key: None };
     Ok(match services.send_message.execute(caller, outgoing).await {
         Ok(sent) => Response::Created(Json(Message::sent(sent, caller, contents))),
-        Err(SendMessageError::NoSuchRecipients(_)) => not_found(),
-        Err(SendMessageError::AllFull) => {
+        Err(SendMessageError::UnknownRecipients(_)) => not_found(),
+        Err(SendMessageError::AllMailboxesFull) => {
             let error = ClassicError::new(StatusCode::INSUFFICIENT_STORAGE, "the recipient's mailbox is full");
             Response::Full(Json(error))
         }

@@ -51,7 +51,7 @@ pub(super) async fn update(services: &Services, caller: &Caller, body: Update) -
     match services.update_user.execute(caller, change, None).await {
         Ok(user) => Ok(Response::Ok(Json(user.into()))),
         // No version was expected, so there is no other.
-        Err(UpdateUserError::Gone | UpdateUserError::OtherVersion) => Err(Denied.into()),
+        Err(UpdateUserError::NotFound | UpdateUserError::VersionMismatch) => Err(Denied.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

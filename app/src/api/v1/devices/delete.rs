@@ -1,6 +1,6 @@
 use poem_openapi::ApiResponse;
 use woosh_domain::model::DeviceId;
-use woosh_domain::ports::DeviceDeletion;
+use woosh_domain::ports::DeleteDeviceOutcome;
 use woosh_domain::use_cases::Caller;
 
 use crate::api::errors::PortFailed;
@@ -22,8 +22,10 @@ pub(super) enum Response {
 
 pub(super) async fn delete(services: &Services, caller: &Caller, device: DeviceId) -> poem::Result<Response> {
     Ok(match services.delete_device.execute(caller, device).await.map_err(PortFailed::from)? {
-        DeviceDeletion::Deleted => Response::Deleted,
-        DeviceDeletion::NotFound => Response::NotFound(Problem::new(Code::DeviceNotFound, "you have no such device")),
-        DeviceDeletion::Last => Response::Conflict(Problem::new(Code::LastDevice, "it is your last device")),
+        DeleteDeviceOutcome::Deleted => Response::Deleted,
+        DeleteDeviceOutcome::NotFound => {
+            Response::NotFound(Problem::new(Code::DeviceNotFound, "you have no such device"))
+        }
+        DeleteDeviceOutcome::Last => Response::Conflict(Problem::new(Code::LastDevice, "it is your last device")),
     })
 }

@@ -13,12 +13,12 @@ use crate::services::Services;
 /// What is safely processed.
 #[derive(Object, Deserialize)]
 #[oai(example)]
-pub(super) struct Acknowledgement {
+pub(super) struct AcknowledgeOutcome {
     /// All up to this sequence number.
     up_to: Integer<0>,
 }
 
-impl Example for Acknowledgement {
+impl Example for AcknowledgeOutcome {
     fn example() -> Self {
         Self { up_to: Integer(1) }
     }
@@ -55,7 +55,7 @@ pub(super) enum Response {
 pub(super) async fn acknowledge(
     services: &Services,
     caller: &Caller,
-    body: &Acknowledgement,
+    body: &AcknowledgeOutcome,
 ) -> poem::Result<Response> {
     match services.acknowledge.execute(caller, SequenceNumber::new(body.up_to.0)).await {
         Ok(reached) => Ok(Response::Ok(Json(Acknowledged { acknowledged: reached.get() }))),

@@ -56,7 +56,7 @@ impl MailboxApi {
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        body: Body<acknowledge::Acknowledgement>,
+        body: Body<acknowledge::AcknowledgeOutcome>,
     ) -> Result<acknowledge::Response> {
         acknowledge::acknowledge(&services, &caller.0.caller, &body.0).await
     }

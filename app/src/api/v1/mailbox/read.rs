@@ -42,8 +42,8 @@ pub(super) struct Page {
     has_more: bool,
 }
 
-impl From<ports::Page> for Page {
-    fn from(page: ports::Page) -> Self {
+impl From<ports::MailboxPage> for Page {
+    fn from(page: ports::MailboxPage) -> Self {
         Self {
             acknowledged: page.acknowledged.get(),
             up_to: page.up_to().get(),

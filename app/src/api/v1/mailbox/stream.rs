@@ -13,7 +13,7 @@ use poem_openapi::payload::Payload;
 use poem_openapi::registry::MetaSchemaRef;
 use poem_openapi::types::{ToJSON, Type as _};
 use woosh_domain::model::SequenceNumber;
-use woosh_domain::ports::Page;
+use woosh_domain::ports::MailboxPage;
 use woosh_domain::use_cases::{ReadMailboxError, SessionCaller};
 
 use super::read::refusal;
@@ -96,7 +96,7 @@ struct Reader {
 
 impl Reader {
     /// The next page, empty where nothing came for a while; none where the stream ends.
-    async fn next(&mut self) -> Option<Page> {
+    async fn next(&mut self) -> Option<MailboxPage> {
         if self.services.is_stopping() {
             return None;
         }
@@ -114,7 +114,7 @@ fn log(error: &ReadMailboxError) {
 }
 
 /// The events of a page in the order of their sequence numbers; of an empty one a comment, as heartbeat.
-fn events(page: Page) -> String {
+fn events(page: MailboxPage) -> String {
     let messages = page.envelopes.into_iter().map(|envelope| {
         let last = envelope.sequence;
         (last, "message", Message::from(envelope).to_json_string())
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn messages_and_gaps_come_in_the_order_of_their_sequence_numbers() {
         let envelopes = vec![envelope(3), envelope(4), envelope(7)];
-        let text = events(Page { envelopes, gaps: vec![gap(1, 2), gap(5, 6), gap(8, 8)], ..Page::EMPTY });
+        let text = events(MailboxPage { envelopes, gaps: vec![gap(1, 2), gap(5, 6), gap(8, 8)], ..MailboxPage::EMPTY });
         let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
         assert_eq!(ids, ["2", "3", "4", "6", "7", "8"]);
         let kinds: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
@@ -165,19 +165,19 @@ mod tests {
 
     #[test]
     fn an_event_is_four_lines_whatever_the_contents() {
-        let text = events(Page { envelopes: vec![envelope(1)], ..Page::EMPTY });
+        let text = events(MailboxPage { envelopes: vec![envelope(1)], ..MailboxPage::EMPTY });
         assert_eq!(
             text,
             "id: 1\nevent: message\ndata: {\"sequence\":1,\"id\":41,\"sender\":\"bob\",\"contents\":\"two\\nlines\",\
              \"sent_at\":\"1970-01-01T00:00:00.000000Z\",\"expires_at\":\"1970-01-01T00:00:01.000000Z\"}\n\n"
         );
-        let text = events(Page { gaps: vec![gap(1, 2)], ..Page::EMPTY });
+        let text = events(MailboxPage { gaps: vec![gap(1, 2)], ..MailboxPage::EMPTY });
         assert_eq!(text, "id: 2\nevent: gap\ndata: {\"first\":1,\"last\":2,\"reason\":\"expired\"}\n\n");
     }
 
     #[test]
     fn an_empty_page_is_a_heartbeat() {
-        assert!(events(Page::EMPTY).starts_with(": "));
+        assert!(events(MailboxPage::EMPTY).starts_with(": "));
     }
 
     #[test]

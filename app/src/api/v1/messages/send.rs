@@ -3,8 +3,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object};
 use serde::Deserialize;
 use woosh_domain::model::{Contents, IdempotencyKey, IdempotencyKeyError, Username};
-use woosh_domain::ports::{self, Addressed, Receipt};
-use woosh_domain::use_cases::{Caller, Outgoing, SendMessageError};
+use woosh_domain::ports::{self, AddressedContents, Receipt};
+use woosh_domain::use_cases::{Caller, SendMessageError, SendRequest};
 
 use crate::api::body::text;
 use crate::api::errors::PortFailed;
@@ -129,7 +129,7 @@ pub(super) async fn send(
     let (mut recipients, mut impossible) = (Vec::new(), Vec::new());
     for Recipient { username, contents } in body.recipients {
         match Username::new(&username) {
-            Ok(recipient) => recipients.push(Addressed { recipient, contents: contents.0 }),
+            Ok(recipient) => recipients.push(AddressedContents { recipient, contents: contents.0 }),
             Err(_) => impossible.push(shortened(&username)),
         }
     }
@@ -137,17 +137,17 @@ pub(super) async fn send(
         let detail = format!("recipient does not exist: {}", impossible.join(", "));
         return Ok(Response::NotFound(Problem::new(Code::RecipientNotFound, detail)));
     }
-    let outgoing = Outgoing { recipients, ttl_seconds: body.ttl_seconds.0.map(Integer::unsigned), key };
+    let outgoing = SendRequest { recipients, ttl_seconds: body.ttl_seconds.0.map(Integer::unsigned), key };
     Ok(match services.send_message.execute(caller, outgoing).await {
         Ok(sent) => Response::Created(Json(sent.receipt.into())),
         Err(
             error @ (SendMessageError::RecipientCount | SendMessageError::NamedTwice(_) | SendMessageError::Ttl { .. }),
         ) => Response::BadRequest(Problem::new(Code::InvalidRequest, error)),
-        Err(error @ SendMessageError::NoSuchRecipients(_)) => {
+        Err(error @ SendMessageError::UnknownRecipients(_)) => {
             Response::NotFound(Problem::new(Code::RecipientNotFound, error))
         }
         Err(error @ SendMessageError::KeyReused) => Response::Reused(Problem::new(Code::IdempotencyKeyReused, error)),
-        Err(error @ SendMessageError::AllFull) => Response::Full(Problem::new(Code::MailboxFull, error)),
+        Err(error @ SendMessageError::AllMailboxesFull) => Response::Full(Problem::new(Code::MailboxFull, error)),
         Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
     })
 }

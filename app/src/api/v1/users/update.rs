@@ -14,7 +14,7 @@ use crate::services::Services;
 
 /// What to change; at least one field. A `private_key` of `null` takes it away.
 #[derive(Object, Deserialize)]
-#[oai(rename = "UserUpdate", example)]
+#[oai(rename = "UpdateUserOutcome", example)]
 pub(super) struct Update {
     #[oai(skip_serializing_if_is_none)]
     #[serde(default, deserialize_with = "present")]
@@ -105,7 +105,7 @@ pub(super) async fn update(
         let detail = "no field to change was given: give public_key, private_key or info";
         return Ok(Response::BadRequest(Problem::new(Code::InvalidRequest, detail)));
     }
-    let mismatch = || Response::Mismatch(Problem::new(Code::VersionMismatch, UpdateUserError::OtherVersion));
+    let mismatch = || Response::Mismatch(Problem::new(Code::VersionMismatch, UpdateUserError::VersionMismatch));
     let expected = match if_match.map(Expected::parse) {
         None | Some(Expected::Any) => None,
         Some(Expected::OneOf(versions)) => {
@@ -122,8 +122,8 @@ pub(super) async fn update(
             let version = etag(user.version);
             Ok(Response::Ok(Json(user.into()), version))
         }
-        Err(UpdateUserError::OtherVersion) => Ok(mismatch()),
-        Err(UpdateUserError::Gone) => Err(Problem::unauthenticated().into()),
+        Err(UpdateUserError::VersionMismatch) => Ok(mismatch()),
+        Err(UpdateUserError::NotFound) => Err(Problem::unauthenticated().into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

@@ -2,11 +2,13 @@ use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
 use sqlx::{FromRow, Row as _};
 use woosh_domain::model::{Contents, DeviceId, Envelope, Gap, Message, MessageId, SequenceNumber, Timestamp};
-use woosh_domain::ports::{Acknowledgement, Delivery, Mailboxes, NewDelivery, Page, PageLimit, PortError};
+use woosh_domain::ports::{
+    AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError,
+};
 
-use super::{SqlError, opaque, username};
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
+use crate::store::{Cell, SqlError, SqlStore, count};
 
 #[derive(FromRow)]
 struct EnvelopeRow {
@@ -27,10 +29,10 @@ impl TryFrom<EnvelopeRow> for Envelope {
     fn try_from(row: EnvelopeRow) -> Result<Self, SqlError> {
         let message = Message {
             id: MessageId::new(row.send_id),
-            sender: username("messages", "sender", row.id, &row.sender)?,
+            sender: Cell::by_id("messages", "sender", row.id).username(&row.sender)?,
             sender_device: row.sender_device.map(DeviceId::new),
-            recipient: username("messages", "recipient", row.id, &row.recipient)?,
-            contents: opaque("messages", "contents", row.id, row.contents, Contents::new)?,
+            recipient: Cell::by_id("messages", "recipient", row.id).username(&row.recipient)?,
+            contents: Cell::by_id("messages", "contents", row.id).text(row.contents, Contents::new)?,
             sent_at: Timestamp::from_micros(row.sent_at),
             expires_at: Timestamp::from_micros(row.expires_at),
         };
@@ -38,27 +40,11 @@ impl TryFrom<EnvelopeRow> for Envelope {
     }
 }
 
-/// What an acknowledgement did.
-#[derive(FromRow)]
-pub(crate) struct Acknowledged {
-    /// All up to this number is acknowledged.
-    pub(crate) acknowledged: i64,
-    /// The newest number ever given out.
-    pub(crate) last_sequence: i64,
-    /// How many envelopes it deleted.
-    pub(crate) deleted: i64,
-}
-
-/// A count as the databases have it.
-pub(crate) fn count(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
 impl Mailboxes for Store {
-    async fn deliver(&self, delivery: NewDelivery) -> Result<Delivery, PortError> {
-        self.store_delivery(delivery).await
+    async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {
+        SqlStore::deliver(self, delivery).await
     }
 
     async fn read(
@@ -67,16 +53,16 @@ impl Mailboxes for Store {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<Page, PortError> {
-        // One statement, so that it sees the mailbox and the envelopes as one commit left them. It gives one envelope more
-        // than the page takes, where there is one.
+    ) -> Result<MailboxPage, PortError> {
+        // One statement, so that it sees the mailbox and its envelopes as of the same commit. It selects one envelope more
+        // than the page takes, to tell whether there are more.
         let rows = sqlx::query(
             "SELECT mb.acknowledged, mb.last_sequence, mb.not_before, mb.closed_at, e.sequence, e.expires_at,
                     m.id, m.send_id, m.sender, m.sender_device, m.recipient, m.contents, m.sent_at
              FROM mailboxes mb
              LEFT JOIN (
                  SELECT device_id, sequence, message_id, expires_at,
-                        row_number() OVER (ORDER BY sequence) AS place,
+                        row_number() OVER (ORDER BY sequence) AS row_number,
                         sum(size) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) - size AS bytes_before
                  FROM (
                      SELECT device_id, sequence, message_id, expires_at, size FROM envelopes
@@ -84,7 +70,7 @@ impl Mailboxes for Store {
                      ORDER BY sequence
                      LIMIT $4
                  ) oldest
-             ) e ON e.device_id = mb.device_id AND (e.bytes_before <= $5 OR e.place <= 2)
+             ) e ON e.device_id = mb.device_id AND (e.bytes_before <= $5 OR e.row_number <= 2)
              LEFT JOIN messages m ON m.id = e.message_id
              WHERE mb.device_id = $1
              ORDER BY e.sequence",
@@ -94,18 +80,18 @@ impl Mailboxes for Store {
         .bind(now.micros())
         .bind(count(limit.count).saturating_add(1))
         .bind(count(limit.bytes))
-        .fetch_all(self.readers())
+        .fetch_all(self.read_pool())
         .await
         .map_err(SqlError::from)?;
 
-        let mut page = Page::EMPTY;
+        let mut page = MailboxPage::EMPTY;
         let mut bytes = 0;
         for row in rows {
             page.acknowledged = SequenceNumber::new(row.try_get("acknowledged").map_err(SqlError::from)?);
             page.last = SequenceNumber::new(row.try_get("last_sequence").map_err(SqlError::from)?);
             page.not_before = Timestamp::from_micros(row.try_get("not_before").map_err(SqlError::from)?);
             page.closed_at = Timestamp::from_micros(row.try_get("closed_at").map_err(SqlError::from)?);
-            // An empty mailbox has one row, without an envelope.
+            // An empty mailbox is one row without an envelope.
             let sequence: Option<i64> = row.try_get("sequence").map_err(SqlError::from)?;
             if sequence.is_none() {
                 continue;
@@ -128,13 +114,13 @@ impl Mailboxes for Store {
         mailbox: DeviceId,
         up_to: SequenceNumber,
         limit: usize,
-    ) -> Result<Acknowledgement, PortError> {
+    ) -> Result<AcknowledgeOutcome, PortError> {
         let done = self.delete_up_to(mailbox, up_to, limit).await?;
         let (acknowledged, last) = (SequenceNumber::new(done.acknowledged), SequenceNumber::new(done.last_sequence));
-        Ok(if up_to > last { Acknowledgement::Beyond(last) } else { Acknowledgement::UpTo(acknowledged) })
+        Ok(if up_to > last { AcknowledgeOutcome::Beyond(last) } else { AcknowledgeOutcome::UpTo(acknowledged) })
     }
 
-    async fn close_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
+    async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
         self.write(move |connection| {
             Box::pin(async move {
                 sqlx::query(
@@ -152,7 +138,7 @@ impl Mailboxes for Store {
     }
 
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError> {
-        // Outside the transaction: what is delivered meanwhile has later numbers than all that is seen here.
+        // Before the transaction: whatever is delivered meanwhile has higher sequence numbers than these.
         let oldest: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT e.sequence, m.sent_at FROM envelopes e JOIN messages m ON m.id = e.message_id
              WHERE e.device_id = $1
@@ -161,10 +147,10 @@ impl Mailboxes for Store {
         )
         .bind(mailbox.get())
         .bind(count(limit))
-        .fetch_all(self.readers())
+        .fetch_all(self.read_pool())
         .await
         .map_err(SqlError::from)?;
-        // Stamps never decrease along a mailbox.
+        // In a mailbox, `sent_at` never decreases.
         let older = oldest.iter().take_while(|(_, sent_at)| *sent_at < moment.micros());
         let Some((last, _)) = older.last() else {
             return Ok(0);
@@ -175,10 +161,10 @@ impl Mailboxes for Store {
 
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
         let first: Option<i64> = sqlx::query_scalar("SELECT min(expires_at) FROM envelopes")
-            .fetch_one(self.readers())
+            .fetch_one(self.read_pool())
             .await
             .map_err(SqlError::from)?;
-        // Where there is nothing to do, nothing is written.
+        // If nothing has expired, nothing is written.
         match first {
             Some(first) if first <= now.micros() => self.delete_expired(now, limit).await,
             _ => Ok(0),
@@ -187,18 +173,18 @@ impl Mailboxes for Store {
 
     async fn purge(&self, limit: usize) -> Result<bool, PortError> {
         let left: Option<i64> = sqlx::query_scalar("SELECT min(device_id) FROM purges")
-            .fetch_one(self.readers())
+            .fetch_one(self.read_pool())
             .await
             .map_err(SqlError::from)?;
         if let Some(device) = left {
-            self.delete_remains(DeviceId::new(device), limit).await?;
+            self.delete_leftovers(DeviceId::new(device), limit).await?;
         }
         Ok(left.is_some())
     }
 
-    async fn forget_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
+    async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
         let first: Option<i64> = sqlx::query_scalar("SELECT min(sent_at) FROM idempotency_keys")
-            .fetch_one(self.readers())
+            .fetch_one(self.read_pool())
             .await
             .map_err(SqlError::from)?;
         if first.is_none_or(|first| first >= before.micros()) {
@@ -223,8 +209,8 @@ impl Mailboxes for Store {
 
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Store {
-    /// Says which numbers of a page are gone, and why.
-    async fn add_gaps(&self, mailbox: DeviceId, after: SequenceNumber, page: &mut Page) -> Result<(), SqlError> {
+    /// Adds the gaps of a page.
+    async fn add_gaps(&self, mailbox: DeviceId, after: SequenceNumber, page: &mut MailboxPage) -> Result<(), SqlError> {
         let (after, up_to) = (after.max(page.acknowledged), page.up_to());
         if up_to.get().saturating_sub(after.get()) <= count(page.envelopes.len()) {
             return Ok(());
@@ -237,7 +223,7 @@ impl Store {
         .bind(mailbox.get())
         .bind(after.get())
         .bind(up_to.get())
-        .fetch_all(self.readers())
+        .fetch_all(self.read_pool())
         .await?;
         let refused: Vec<_> =
             refused.into_iter().map(|(first, last)| (SequenceNumber::new(first), SequenceNumber::new(last))).collect();

@@ -1,12 +1,12 @@
-//! The form in which the receipt of a send is kept under its idempotency key.
+//! The stored form of a receipt under its idempotency key.
 
 use sqlx::FromRow;
 use woosh_domain::model::{DeviceId, Fingerprint, MessageId, Timestamp, Username};
-use woosh_domain::ports::{Delivery, Receipt, Undelivered};
+use woosh_domain::ports::{DeliverOutcome, Receipt, Undelivered};
 
-use super::SqlError;
+use super::{Cell, SqlError};
 
-/// A send that was stored under a key.
+/// A receipt in the table of idempotency keys.
 #[derive(FromRow)]
 pub(crate) struct ReceiptRow {
     pub(crate) fingerprint: Vec<u8>,
@@ -16,21 +16,19 @@ pub(crate) struct ReceiptRow {
 }
 
 impl ReceiptRow {
-    /// The answer to another send under the same key.
-    pub(crate) fn answer(&self, fingerprint: &Fingerprint) -> Result<Delivery, SqlError> {
+    /// The outcome of another send under the same key.
+    pub(crate) fn outcome(&self, fingerprint: &Fingerprint) -> Result<DeliverOutcome, SqlError> {
         if self.fingerprint != fingerprint.as_bytes() {
-            return Ok(Delivery::KeyReused);
+            return Ok(DeliverOutcome::KeyReused);
         }
+        let cell = Cell { table: "idempotency_keys", column: "undelivered", key: "send_id", row: self.send_id };
         let undelivered = self.undelivered.split(',').filter(|part| !part.is_empty()).map(parse);
-        Ok(Delivery::Repeated(Receipt {
+        Ok(DeliverOutcome::Repeated(Receipt {
             id: MessageId::new(self.send_id),
             sent_at: Timestamp::from_micros(self.sent_at),
-            undelivered: undelivered.collect::<Option<_>>().ok_or_else(|| SqlError::Corrupt {
-                table: "idempotency_keys",
-                column: "undelivered",
-                row: self.send_id,
-                cause: "not a list like 12:alice,15:bob".into(),
-            })?,
+            undelivered: undelivered
+                .collect::<Option<_>>()
+                .ok_or_else(|| cell.corrupt("not a list like 12:alice,15:bob"))?,
         }))
     }
 }
@@ -40,7 +38,7 @@ fn parse(part: &str) -> Option<Undelivered> {
     Some(Undelivered { recipient: Username::new(name).ok()?, device: DeviceId::new(device.parse().ok()?) })
 }
 
-/// The devices whose mailboxes were full, as one text. No username has a colon or a comma.
+/// Formats the devices whose mailboxes were full. No username contains a colon or a comma.
 pub(crate) fn format(undelivered: &[Undelivered]) -> String {
     let parts = undelivered.iter().map(|missed| format!("{}:{}", missed.device.get(), missed.recipient));
     parts.collect::<Vec<_>>().join(",")
@@ -65,14 +63,14 @@ mod tests {
             |device, name| Undelivered { recipient: Username::new(name).unwrap(), device: DeviceId::new(device) };
         for undelivered in [vec![], vec![missed(12, "alice")], vec![missed(12, "alice"), missed(15, "b-o_b")]] {
             let receipt = Receipt { id: MessageId::new(7), sent_at: Timestamp::from_micros(9), undelivered };
-            let answer = row(&format(&receipt.undelivered)).answer(&fingerprint(1)).unwrap();
-            assert_eq!(answer, Delivery::Repeated(receipt));
+            let outcome = row(&format(&receipt.undelivered)).outcome(&fingerprint(1)).unwrap();
+            assert_eq!(outcome, DeliverOutcome::Repeated(receipt));
         }
     }
 
     #[test]
     fn another_fingerprint_is_another_send_and_a_corrupt_row_an_error() {
-        assert_eq!(row("").answer(&fingerprint(2)).unwrap(), Delivery::KeyReused);
-        assert!(row("12").answer(&fingerprint(1)).is_err());
+        assert_eq!(row("").outcome(&fingerprint(2)).unwrap(), DeliverOutcome::KeyReused);
+        assert!(row("12").outcome(&fingerprint(1)).is_err());
     }
 }

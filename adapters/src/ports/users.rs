@@ -5,11 +5,12 @@ use sqlx::FromRow;
 use woosh_domain::model::{
     DeviceId, Info, PasswordHash, PrivateKey, PublicKey, SessionId, User, UserId, Username, Version,
 };
-use woosh_domain::ports::{Credential, NewAccount, NewUser, PortError, UserChange, UserUpdate, Users};
+use woosh_domain::ports::{Credential, NewUser, PortError, RegisteredUser, UpdateUserOutcome, UserChange, Users};
 
-use super::{SqlError, count, opaque, username};
+use super::{device_ids, end_sessions};
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
+use crate::store::{Cell, SqlError, SqlStore, count};
 
 #[derive(FromRow)]
 struct UserRow {
@@ -26,13 +27,14 @@ impl TryFrom<UserRow> for User {
 
     fn try_from(row: UserRow) -> Result<Self, SqlError> {
         let id = row.id;
-        let private_key = row.private_key.map(|bytes| opaque("users", "private_key", id, bytes, PrivateKey::new));
+        let private_key =
+            row.private_key.map(|bytes| Cell::by_id("users", "private_key", id).text(bytes, PrivateKey::new));
         Ok(Self {
             id: UserId::new(id),
-            username: username("users", "username", id, &row.username)?,
-            public_key: opaque("users", "public_key", id, row.public_key, PublicKey::new)?,
+            username: Cell::by_id("users", "username", id).username(&row.username)?,
+            public_key: Cell::by_id("users", "public_key", id).text(row.public_key, PublicKey::new)?,
             private_key: private_key.transpose()?,
-            info: opaque("users", "info", id, row.info, Info::new)?,
+            info: Cell::by_id("users", "info", id).text(row.info, Info::new)?,
             version: Version::new(row.version),
         })
     }
@@ -46,7 +48,7 @@ struct CredentialRow {
     first_device: i64,
 }
 
-/// All that is kept of a deleted user's name.
+/// What is kept of a deleted user's name.
 fn digest(username_key: &str) -> Vec<u8> {
     Sha256::digest(username_key.as_bytes()).to_vec()
 }
@@ -54,7 +56,7 @@ fn digest(username_key: &str) -> Vec<u8> {
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
 impl Users for Store {
-    async fn add(&self, new: NewUser) -> Result<Option<NewAccount>, PortError> {
+    async fn add(&self, new: NewUser) -> Result<Option<RegisteredUser>, PortError> {
         self.write(move |connection| {
             Box::pin(async move {
                 let key = new.username.key();
@@ -77,7 +79,7 @@ impl Users for Store {
                 let Some(row) = row else {
                     return Ok(None);
                 };
-                // After the insert, which has waited for whoever was deleting a user of that name.
+                // After the insert, which has waited for a transaction that was deleting a user of that name.
                 let retired: Option<i32> = sqlx::query_scalar("SELECT 1 FROM retired_usernames WHERE digest = $1")
                     .bind(digest(&key))
                     .fetch_optional(&mut *connection)
@@ -92,7 +94,7 @@ impl Users for Store {
                     Some(token) => Some(Self::add_session(connection, device.id, token, new.created_at).await?),
                     None => None,
                 };
-                Ok(Some(NewAccount { user: row.try_into()?, device, session }))
+                Ok(Some(RegisteredUser { user: row.try_into()?, device, session }))
             })
         })
         .await
@@ -103,7 +105,7 @@ impl Users for Store {
             "SELECT id, username, public_key, private_key, info, version FROM users WHERE username_key = $1",
         )
         .bind(username.key())
-        .fetch_optional(self.readers())
+        .fetch_optional(self.read_pool())
         .await
         .map_err(SqlError::from)?;
         Ok(row.map(User::try_from).transpose()?)
@@ -111,7 +113,7 @@ impl Users for Store {
 
     async fn search(&self, prefix: &str, after: Option<Username>, limit: usize) -> Result<Vec<User>, PortError> {
         let prefix = prefix.to_ascii_lowercase();
-        // All that starts with the prefix lies below the prefix with the highest character behind it.
+        // Every name with the prefix sorts below the prefix followed by the highest character.
         let end = format!("{prefix}\u{10FFFF}");
         let rows: Vec<UserRow> = sqlx::query_as(
             "SELECT id, username, public_key, private_key, info, version FROM users
@@ -123,7 +125,7 @@ impl Users for Store {
         .bind(end)
         .bind(after.map(|after| after.key()).unwrap_or_default())
         .bind(count(limit))
-        .fetch_all(self.readers())
+        .fetch_all(self.read_pool())
         .await
         .map_err(SqlError::from)?;
         Ok(rows.into_iter().map(User::try_from).collect::<Result<_, _>>()?)
@@ -137,7 +139,7 @@ impl Users for Store {
              GROUP BY u.id, u.username, u.password_hash",
         )
         .bind(name.key())
-        .fetch_optional(self.readers())
+        .fetch_optional(self.read_pool())
         .await
         .map_err(SqlError::from)?;
         let Some(row) = row else {
@@ -145,13 +147,18 @@ impl Users for Store {
         };
         Ok(Some(Credential {
             user_id: UserId::new(row.id),
-            username: username("users", "username", row.id, &row.username)?,
+            username: Cell::by_id("users", "username", row.id).username(&row.username)?,
             password_hash: PasswordHash::new(row.password_hash),
             first_device: DeviceId::new(row.first_device),
         }))
     }
 
-    async fn update(&self, id: UserId, change: UserChange, expected: Option<Version>) -> Result<UserUpdate, PortError> {
+    async fn update(
+        &self,
+        id: UserId,
+        change: UserChange,
+        expected: Option<Version>,
+    ) -> Result<UpdateUserOutcome, PortError> {
         self.write(move |connection| {
             Box::pin(async move {
                 let takes_private_key = change.private_key.is_some();
@@ -173,13 +180,13 @@ impl Users for Store {
                 .fetch_optional(&mut *connection)
                 .await?;
                 if let Some(row) = row {
-                    return Ok(UserUpdate::Made(row.try_into()?));
+                    return Ok(UpdateUserOutcome::Updated(row.try_into()?));
                 }
                 let there: Option<i64> = sqlx::query_scalar("SELECT id FROM users WHERE id = $1")
                     .bind(id.get())
                     .fetch_optional(connection)
                     .await?;
-                Ok(if there.is_some() { UserUpdate::OtherVersion } else { UserUpdate::Gone })
+                Ok(if there.is_some() { UpdateUserOutcome::VersionMismatch } else { UpdateUserOutcome::NotFound })
             })
         })
         .await
@@ -215,10 +222,10 @@ impl Users for Store {
                     .bind(keep.get())
                     .fetch_all(connection)
                     .await?;
-                    Ok(Some(devices))
+                    Ok(Some(device_ids(devices)))
                 })
             },
-            self.ends_sessions(id, |ended: &Option<Vec<i64>>| ended.clone()),
+            end_sessions(self, id, Clone::clone),
         );
         Ok(work.await?.is_some())
     }
@@ -241,12 +248,12 @@ impl Users for Store {
                         .bind(digest(&key))
                         .execute(&mut *connection)
                         .await?;
-                    // Its devices go with it, and with them their mailboxes and sessions.
+                    // The foreign keys delete its devices, and their mailboxes and sessions.
                     sqlx::query("DELETE FROM users WHERE id = $1").bind(id.get()).execute(connection).await?;
-                    Ok(Some(devices))
+                    Ok(Some(device_ids(devices)))
                 })
             },
-            self.ends_sessions(id, |ended: &Option<Vec<i64>>| ended.clone()),
+            end_sessions(self, id, Clone::clone),
         );
         Ok(work.await?.is_some())
     }

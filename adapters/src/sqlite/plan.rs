@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 
-use woosh_domain::model::{Fingerprint, IdempotencyKey, MessageId, Timestamp, Username};
-use woosh_domain::ports::{Delivery, NewDelivery, Receipt, Undelivered};
+use woosh_domain::model::{DeviceId, Fingerprint, IdempotencyKey, MessageId, Timestamp, Username};
+use woosh_domain::ports::{DeliverOutcome, NewDelivery, Receipt, Undelivered};
 
-use crate::sql::{ReceiptRow, SqlError, format_undelivered};
+use crate::store::{ReceiptRow, SqlError, format_undelivered};
 
 /// What sends change, worked out in memory: one send after the other, each on what those before it leave.
 #[derive(Default)]
@@ -27,7 +27,7 @@ pub(super) struct Recipient {
 }
 
 pub(super) struct Mailbox {
-    pub(super) device: i64,
+    pub(super) device: DeviceId,
     pub(super) last_sequence: i64,
     pub(super) not_before: i64,
     pub(super) pending: i64,
@@ -46,7 +46,7 @@ pub(super) struct NewMessage<'a> {
 }
 
 pub(super) struct NewEnvelope {
-    pub(super) device: i64,
+    pub(super) device: DeviceId,
     pub(super) sequence: i64,
     pub(super) message: i64,
     pub(super) size: i64,
@@ -54,23 +54,23 @@ pub(super) struct NewEnvelope {
 }
 
 pub(super) struct NewGap {
-    pub(super) device: i64,
+    pub(super) device: DeviceId,
     pub(super) first: i64,
     pub(super) last: i64,
 }
 
 impl<'a> Plan<'a> {
     /// Works out a send, and gives what becomes of it and the mailboxes that it goes into.
-    pub(super) fn deliver(&mut self, new: &'a NewDelivery) -> Result<(Delivery, Vec<i64>), SqlError> {
-        if let Some((key, fingerprint)) = &new.once
-            && let Some(known) = self.known.get(&place_of(new, key))
+    pub(super) fn deliver(&mut self, new: &'a NewDelivery) -> Result<(DeliverOutcome, Vec<DeviceId>), SqlError> {
+        if let Some((key, fingerprint)) = &new.idempotency
+            && let Some(known) = self.known.get(&scoped_key(new, key))
         {
-            return Ok((known.answer(fingerprint)?, Vec::new()));
+            return Ok((known.outcome(fingerprint)?, Vec::new()));
         }
         let names = new.recipients.iter().map(|addressed| &addressed.recipient);
         let unknown: Vec<_> = names.filter(|name| !self.recipients.contains_key(&name.key())).cloned().collect();
         if !unknown.is_empty() {
-            return Ok((Delivery::NoSuchRecipients(unknown), Vec::new()));
+            return Ok((DeliverOutcome::UnknownRecipients(unknown), Vec::new()));
         }
 
         let sent_at = self.stamp(new);
@@ -93,10 +93,7 @@ impl<'a> Plan<'a> {
                     let message = self.next_id;
                     self.envelopes.push(NewEnvelope { device, sequence, message, size, expires_at });
                 } else {
-                    undelivered.push(Undelivered {
-                        recipient: recipient.username.clone(),
-                        device: woosh_domain::model::DeviceId::new(device),
-                    });
+                    undelivered.push(Undelivered { recipient: recipient.username.clone(), device: device });
                     refuse(&mut self.gaps, device, sequence);
                 }
             }
@@ -116,14 +113,14 @@ impl<'a> Plan<'a> {
             recipients.push(recipient.username.clone());
         }
         if placed.is_empty() {
-            return Ok((Delivery::AllFull, placed));
+            return Ok((DeliverOutcome::AllMailboxesFull, placed));
         }
         undelivered.sort_by_key(|missed| missed.device);
         let receipt = Receipt { id: MessageId::new(send_id), sent_at: Timestamp::from_micros(sent_at), undelivered };
-        if let Some((key, fingerprint)) = &new.once {
-            self.remember(place_of(new, key), fingerprint, &receipt);
+        if let Some((key, fingerprint)) = &new.idempotency {
+            self.remember(scoped_key(new, key), fingerprint, &receipt);
         }
-        Ok((Delivery::Stored { receipt, recipients }, placed))
+        Ok((DeliverOutcome::Stored { receipt, recipients }, placed))
     }
 
     /// The present moment, or the latest that one of the mailboxes starts at.
@@ -133,25 +130,25 @@ impl<'a> Plan<'a> {
         mailboxes.map(|mailbox| mailbox.not_before).fold(new.now.micros(), i64::max)
     }
 
-    fn remember(&mut self, place: (i64, String), fingerprint: &Fingerprint, receipt: &Receipt) {
+    fn remember(&mut self, key: (i64, String), fingerprint: &Fingerprint, receipt: &Receipt) {
         let row = ReceiptRow {
             fingerprint: fingerprint.as_bytes().to_vec(),
             send_id: receipt.id.get(),
             sent_at: receipt.sent_at.micros(),
             undelivered: format_undelivered(&receipt.undelivered),
         };
-        self.known.insert(place.clone(), row);
-        self.keys.push(place);
+        self.known.insert(key.clone(), row);
+        self.keys.push(key);
     }
 }
 
-/// Where the key of a send is kept.
-pub(super) fn place_of(new: &NewDelivery, key: &IdempotencyKey) -> (i64, String) {
+/// An idempotency key with the device that it belongs to.
+pub(super) fn scoped_key(new: &NewDelivery, key: &IdempotencyKey) -> (i64, String) {
     (new.sender_device.get(), key.as_str().to_owned())
 }
 
 /// Adds a number to the gaps; to the last one of its mailbox where it follows that.
-fn refuse(gaps: &mut Vec<NewGap>, device: i64, sequence: i64) {
+fn refuse(gaps: &mut Vec<NewGap>, device: DeviceId, sequence: i64) {
     match gaps.iter_mut().rev().find(|gap| gap.device == device) {
         Some(gap) if gap.last + 1 == sequence => gap.last = sequence,
         _ => gaps.push(NewGap { device, first: sequence, last: sequence }),

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{DeviceId, SequenceNumber};
-use crate::ports::{Subscription, Wakeup, Wakeups};
+use crate::ports::{Notifier, Subscription, WaitOutcome};
 
-/// Counts what each mailbox was woken for. No time passes here: patience lasts for ever, unless there is none.
+/// Counts what each mailbox was woken for. No time passes here: timeout lasts for ever, unless there is none.
 #[derive(Debug, Clone, Default)]
-pub(super) struct MemoryWakeups(Arc<Mutex<HashMap<DeviceId, Bell>>>);
+pub(super) struct MemoryNotifier(Arc<Mutex<HashMap<DeviceId, Bell>>>);
 
 #[derive(Debug, Default)]
 struct Bell {
@@ -19,7 +19,7 @@ struct Bell {
     waiting: Vec<Waker>,
 }
 
-impl MemoryWakeups {
+impl MemoryNotifier {
     pub(super) fn wake(&self, mailboxes: impl Iterator<Item = DeviceId>) {
         let mut bells = self.bells();
         for mailbox in mailboxes {
@@ -34,15 +34,15 @@ impl MemoryWakeups {
     }
 }
 
-impl Wakeups for MemoryWakeups {
-    fn subscribe(&self, mailbox: DeviceId, patience: Duration) -> Box<dyn Subscription> {
+impl Notifier for MemoryNotifier {
+    fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription> {
         let heard = self.bells().entry(mailbox).or_default().rung;
-        Box::new(Listener { wakeups: self.clone(), mailbox, heard, patient: !patience.is_zero() })
+        Box::new(Listener { notifier: self.clone(), mailbox, heard, patient: !timeout.is_zero() })
     }
 }
 
 struct Listener {
-    wakeups: MemoryWakeups,
+    notifier: MemoryNotifier,
     mailbox: DeviceId,
     heard: u64,
     patient: bool,
@@ -50,16 +50,16 @@ struct Listener {
 
 #[async_trait]
 impl Subscription for Listener {
-    async fn wait(&mut self, _: SequenceNumber) -> Wakeup {
+    async fn wait(&mut self, _: SequenceNumber) -> WaitOutcome {
         poll_fn(|context| {
-            let mut bells = self.wakeups.bells();
+            let mut bells = self.notifier.bells();
             let bell = bells.entry(self.mailbox).or_default();
             if bell.rung > self.heard {
                 self.heard = bell.rung;
-                return Poll::Ready(Wakeup::Look);
+                return Poll::Ready(WaitOutcome::Notified);
             }
             if !self.patient {
-                return Poll::Ready(Wakeup::TimeUp);
+                return Poll::Ready(WaitOutcome::TimedOut);
             }
             bell.waiting.push(context.waker().clone());
             Poll::Pending

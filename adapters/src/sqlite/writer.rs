@@ -1,8 +1,8 @@
-//! The one writer of a SQLite file, which groups what waits for it.
+//! The only writer of a SQLite file, which commits waiting jobs in batches.
 //!
-//! A commit costs a sync of the disk, whatever it holds. So the writer takes all jobs that wait, at most
-//! [`MAX_BATCH`], runs each in a savepoint of one transaction, and the sends among them together, commits, and only
-//! then answers. A job that fails is rolled back to its savepoint and harms no other.
+//! A commit costs a sync of the disk, whatever its size. So the writer takes all waiting jobs, at most [`MAX_BATCH`], runs
+//! them in one transaction, commits, and only then answers. Each job has a savepoint of its own, to which it is rolled back
+//! if it fails; bulk jobs run together.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -17,22 +17,31 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use woosh_domain::ports::PortError;
 
-use super::deliver::{self, PendingSend};
-use crate::sql::SqlError;
+use crate::store::SqlError;
 
 /// The most jobs that one transaction takes.
 const MAX_BATCH: usize = 256;
-/// The most jobs that wait; whoever comes then waits outside.
+/// The most jobs that are queued. Beyond it, callers wait before they queue theirs.
 const MAX_WAITING: usize = 1024;
 
-pub(super) struct Writer {
-    jobs: mpsc::Sender<Waiting>,
+/// Jobs of one kind that the writer runs together.
+#[async_trait]
+pub(super) trait BulkJob: Sized + Send + 'static {
+    /// Runs the bulk jobs of a batch and keeps their outcomes. An error ends the whole transaction.
+    async fn run_all(connection: &mut SqliteConnection, jobs: &mut [Self]) -> sqlx::Result<()>;
+
+    /// Answers with the outcome, or with `failed` if the commit failed.
+    fn answer(self, failed: Option<PortError>);
+}
+
+pub(super) struct Writer<B> {
+    jobs: mpsc::Sender<Waiting<B>>,
     stop: Arc<Notify>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Writer {
-    /// Starts the writer on its connection. With the options it makes itself another where this one fails.
+impl<B: BulkJob> Writer<B> {
+    /// Starts the writer on its connection. If that fails, the writer opens another one with `options`.
     pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (jobs, waiting) = mpsc::channel(MAX_WAITING);
         let stop = Arc::new(Notify::new());
@@ -40,8 +49,7 @@ impl Writer {
         Self { jobs, stop, task: Mutex::new(Some(task)) }
     }
 
-    /// Runs a job, and gives its outcome once that is on the disk and `then` was done, which happens even where nobody
-    /// waits any more.
+    /// Runs a job. Returns its outcome after the commit and after `then`, which runs even if the caller was cancelled.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
@@ -53,19 +61,19 @@ impl Writer {
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Stores a send, together with others that wait. It answers by itself.
-    pub(super) async fn send(&self, send: PendingSend) -> Result<(), PortError> {
-        self.jobs.send(Waiting::Send(Box::new(send))).await.map_err(|_| closed())
+    /// Queues a bulk job, which answers by itself.
+    pub(super) async fn run_in_bulk(&self, job: B) -> Result<(), PortError> {
+        self.jobs.send(Waiting::Bulk(job)).await.map_err(|_| closed())
     }
 
-    /// Does what waits, then stops and closes the connection.
+    /// Finishes queued jobs, then closes the connection.
     pub(super) async fn close(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.stop.notify_one();
         if let Some(task) = task
             && let Err(error) = task.await
         {
-            tracing::error!(%error, "the writer did not end well");
+            tracing::error!(%error, "the writer failed");
         }
     }
 }
@@ -74,45 +82,48 @@ pub(super) fn closed() -> PortError {
     PortError::unavailable("the database is closed")
 }
 
-/// What waits for the writer.
-enum Waiting {
+/// A queued job.
+enum Waiting<B> {
     Job(Box<dyn Job>),
-    Send(Box<PendingSend>),
+    Bulk(B),
 }
 
-/// What one transaction takes.
-#[derive(Default)]
-struct Batch {
+/// The jobs of one transaction.
+struct Batch<B> {
     jobs: Vec<Box<dyn Job>>,
-    sends: Vec<PendingSend>,
+    bulk: Vec<B>,
 }
 
-impl Batch {
-    fn add(&mut self, waiting: Waiting) {
-        match waiting {
-            Waiting::Job(job) => self.jobs.push(job),
-            Waiting::Send(send) => self.sends.push(*send),
+impl<B: BulkJob> Batch<B> {
+    fn new(waiting: impl Iterator<Item = Waiting<B>>) -> Self {
+        let mut batch = Self { jobs: Vec::new(), bulk: Vec::new() };
+        for waiting in waiting {
+            match waiting {
+                Waiting::Job(job) => batch.jobs.push(job),
+                Waiting::Bulk(job) => batch.bulk.push(job),
+            }
         }
+        batch
     }
 
     fn len(&self) -> usize {
-        self.jobs.len() + self.sends.len()
+        self.jobs.len() + self.bulk.len()
     }
 
     fn answer(self, committed: &Result<(), Arc<sqlx::Error>>) {
         let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
         self.jobs.into_iter().for_each(|job| job.answer(failed()));
-        self.sends.into_iter().for_each(|send| send.answer(failed()));
+        self.bulk.into_iter().for_each(|job| job.answer(failed()));
     }
 }
 
-/// A unit of work that waits for the writer.
+/// A job with a savepoint of its own.
 #[async_trait]
 trait Job: Send {
-    /// Does the work and keeps its outcome. Gives whether it is to be kept in the database too.
+    /// Runs the job and keeps its outcome. Returns whether its changes are to be committed.
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool;
 
-    /// Answers with the outcome, or with what went wrong when that was to be committed.
+    /// Answers with the outcome, or with `failed` if the commit failed.
     fn answer(self: Box<Self>, failed: Option<PortError>);
 }
 
@@ -128,7 +139,7 @@ struct Task<T> {
 #[async_trait]
 impl<T: Send> Job for Task<T> {
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool {
-        // Whoever gave up waiting was not told that it is done, so it need not be.
+        // A caller that was cancelled was not told that the job succeeded, so the job can be dropped.
         let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
             return false;
         };
@@ -148,12 +159,12 @@ impl<T: Send> Job for Task<T> {
             }
             (None, None) => return,
         };
-        // Whoever gave up waiting needs no answer.
+        // A caller that was cancelled needs no answer.
         let _ = self.reply.send(outcome);
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
@@ -162,10 +173,10 @@ pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-async fn serve(
+async fn serve<B: BulkJob>(
     connection: SqliteConnection,
     options: SqliteConnectOptions,
-    mut waiting: mpsc::Receiver<Waiting>,
+    mut waiting: mpsc::Receiver<Waiting<B>>,
     stop: Arc<Notify>,
 ) {
     let mut connection = Some(connection);
@@ -181,38 +192,37 @@ async fn serve(
         if taken.is_empty() {
             break;
         }
-        let mut batch = Batch::default();
-        taken.drain(..).for_each(|waiting| batch.add(waiting));
+        let mut batch = Batch::new(taken.drain(..));
         let committed = commit_on(&mut connection, &options, &mut batch).await.map_err(Arc::new);
         if let Err(error) = &committed {
-            tracing::error!(%error, jobs = batch.len(), "a batch of writes was not committed");
+            tracing::error!(%error, jobs = batch.len(), "can't commit a batch of writes");
         }
         batch.answer(&committed);
     }
     if let Some(connection) = connection
         && let Err(error) = connection.close().await
     {
-        tracing::error!(%error, "the database did not close well");
+        tracing::error!(%error, "the database was not closed cleanly");
     }
 }
 
-/// Commits a batch, on a new connection where there is none. One that fails is given up: where the disk was full, for
-/// one, SQLite has ended the transaction by itself, and the connection is of no more use.
-async fn commit_on(
-    place: &mut Option<SqliteConnection>,
+/// Commits a batch, on a new connection if there is none. A connection that fails is dropped: if the disk was full, for
+/// example, SQLite has ended the transaction by itself, and sqlx's view of it is wrong.
+async fn commit_on<B: BulkJob>(
+    slot: &mut Option<SqliteConnection>,
     options: &SqliteConnectOptions,
-    batch: &mut Batch,
+    batch: &mut Batch<B>,
 ) -> Result<(), sqlx::Error> {
-    let mut connection = match place.take() {
+    let mut connection = match slot.take() {
         Some(connection) => connection,
         None => options.connect().await?,
     };
     commit(&mut connection, batch).await?;
-    *place = Some(connection);
+    *slot = Some(connection);
     Ok(())
 }
 
-async fn commit(connection: &mut SqliteConnection, batch: &mut Batch) -> Result<(), sqlx::Error> {
+async fn commit<B: BulkJob>(connection: &mut SqliteConnection, batch: &mut Batch<B>) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     for job in &mut batch.jobs {
         let mut savepoint = transaction.begin().await?;
@@ -222,11 +232,12 @@ async fn commit(connection: &mut SqliteConnection, batch: &mut Batch) -> Result<
             savepoint.rollback().await?;
         }
     }
-    if !batch.sends.is_empty() {
-        deliver::store(&mut transaction, &mut batch.sends).await?;
+    if !batch.bulk.is_empty() {
+        B::run_all(&mut transaction, &mut batch.bulk).await?;
     }
     transaction.commit().await
 }
 
 #[cfg(test)]
+#[path = "writer_tests.rs"]
 mod tests;

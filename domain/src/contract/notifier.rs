@@ -4,7 +4,7 @@ use futures_util::future::join;
 
 use super::fixtures::*;
 use crate::model::SequenceNumber;
-use crate::ports::{Stores, Wakeup};
+use crate::ports::{Stores, WaitOutcome};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -13,39 +13,39 @@ pub(super) async fn a_delivery_is_told_of_to_who_waits(stores: Stores) {
     let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
     let second = add_device(&stores, &alice).await;
     for mailbox in [alice.mailbox, second, carol.mailbox] {
-        let mut subscription = stores.wakeups.subscribe(mailbox, LONG);
+        let mut subscription = stores.notifier.subscribe(mailbox, LONG);
         let waiting = subscription.wait(SequenceNumber::ZERO);
         let sending = store(&stores, delivery(&[("alice", "hello"), ("carol", "hello")], 0));
-        assert_eq!(join(waiting, sending).await.0, Wakeup::Look);
+        assert_eq!(join(waiting, sending).await.0, WaitOutcome::Notified);
     }
 }
 
 pub(super) async fn what_comes_between_subscribing_and_waiting_is_told_of(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    let mut subscription = stores.wakeups.subscribe(alice.mailbox, LONG);
+    let mut subscription = stores.notifier.subscribe(alice.mailbox, LONG);
     for _ in 0..3 {
         let seen = read_all(&stores, alice.mailbox).await.last;
         deliver(&stores, "alice", "hello", 0).await;
-        assert_eq!(subscription.wait(seen).await, Wakeup::Look);
+        assert_eq!(subscription.wait(seen).await, WaitOutcome::Notified);
     }
 }
 
 pub(super) async fn patience_ends(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    let mut subscription = stores.wakeups.subscribe(alice.mailbox, Duration::ZERO);
-    assert_eq!(subscription.wait(SequenceNumber::ZERO).await, Wakeup::TimeUp);
+    let mut subscription = stores.notifier.subscribe(alice.mailbox, Duration::ZERO);
+    assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
 }
 
 pub(super) async fn who_waits_on_a_session_that_ends_is_told_so(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let (session, device) = open(&stores, &alice, None, 1).await;
-    let mut subscription = stores.wakeups.subscribe(device.id, LONG);
+    let mut subscription = stores.notifier.subscribe(device.id, LONG);
     let ending = stores.sessions.end(alice.user.id, session.id);
-    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), ending).await.0, Wakeup::Look);
-    let mut subscription = stores.wakeups.subscribe(device.id, LONG);
+    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), ending).await.0, WaitOutcome::Notified);
+    let mut subscription = stores.notifier.subscribe(device.id, LONG);
     let deleting = stores.devices.delete(alice.user.id, device.id);
-    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), deleting).await.0, Wakeup::Look);
-    let mut subscription = stores.wakeups.subscribe(alice.mailbox, LONG);
+    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), deleting).await.0, WaitOutcome::Notified);
+    let mut subscription = stores.notifier.subscribe(alice.mailbox, LONG);
     let deleting = stores.users.delete(alice.user.id);
-    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), deleting).await.0, Wakeup::Look);
+    assert_eq!(join(subscription.wait(SequenceNumber::ZERO), deleting).await.0, WaitOutcome::Notified);
 }

@@ -2,11 +2,12 @@ use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
 use sqlx::FromRow;
 use woosh_domain::model::{Device, DeviceId, DeviceName, Timestamp, UserId};
-use woosh_domain::ports::{DeviceDeletion, Devices, PortError};
+use woosh_domain::ports::{DeleteDeviceOutcome, Devices, PortError};
 
-use super::{Connection, SqlError, opaque};
+use super::end_sessions;
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
+use crate::store::{Cell, Connection, SqlError, SqlStore};
 
 #[derive(FromRow)]
 pub(super) struct DeviceRow {
@@ -21,7 +22,7 @@ impl TryFrom<DeviceRow> for Device {
     fn try_from(row: DeviceRow) -> Result<Self, SqlError> {
         Ok(Self {
             id: DeviceId::new(row.id),
-            name: opaque("devices", "name", row.id, row.name, DeviceName::new)?,
+            name: Cell::by_id("devices", "name", row.id).text(row.name, DeviceName::new)?,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
@@ -34,42 +35,40 @@ impl Devices for Store {
         let rows: Vec<DeviceRow> =
             sqlx::query_as("SELECT id, name, created_at FROM devices WHERE user_id = $1 ORDER BY id")
                 .bind(user.get())
-                .fetch_all(self.readers())
+                .fetch_all(self.read_pool())
                 .await
                 .map_err(SqlError::from)?;
         Ok(rows.into_iter().map(Device::try_from).collect::<Result<_, _>>()?)
     }
 
-    async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeviceDeletion, PortError> {
+    async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError> {
         self.write_then(
             move |connection| {
                 Box::pin(async move {
-                    // Two deletions at once would each see the other's device as the one that is left.
+                    // Without the lock, two concurrent deletions would each see the other's device as the remaining one.
                     if Self::lock_user(connection, user).await?.is_none() {
-                        return Ok(DeviceDeletion::NotFound);
+                        return Ok(DeleteDeviceOutcome::NotFound);
                     }
                     let own: Vec<i64> = sqlx::query_scalar("SELECT id FROM devices WHERE user_id = $1")
                         .bind(user.get())
                         .fetch_all(&mut *connection)
                         .await?;
                     if !own.contains(&device.get()) {
-                        return Ok(DeviceDeletion::NotFound);
+                        return Ok(DeleteDeviceOutcome::NotFound);
                     }
                     if own.len() == 1 {
-                        return Ok(DeviceDeletion::Last);
+                        return Ok(DeleteDeviceOutcome::Last);
                     }
                     sqlx::query("INSERT INTO purges (device_id) VALUES ($1)")
                         .bind(device.get())
                         .execute(&mut *connection)
                         .await?;
-                    // Its mailbox and sessions go with it.
+                    // The foreign keys delete its mailbox and sessions.
                     sqlx::query("DELETE FROM devices WHERE id = $1").bind(device.get()).execute(connection).await?;
-                    Ok(DeviceDeletion::Deleted)
+                    Ok(DeleteDeviceOutcome::Deleted)
                 })
             },
-            self.ends_sessions(user, move |deletion| {
-                (*deletion == DeviceDeletion::Deleted).then(|| vec![device.get()])
-            }),
+            end_sessions(self, user, move |deletion| (*deletion == DeleteDeviceOutcome::Deleted).then(|| vec![device])),
         )
         .await
     }
@@ -103,13 +102,13 @@ impl Store {
         row.try_into()
     }
 
-    /// Makes others who change the user's devices wait until this transaction ends. Gives the key of the user's name, or
-    /// nothing where there is no such user.
+    /// Locks a user, so that other changes of its devices wait until this transaction ends. Returns the key of the
+    /// username, or `None` if there is no such user.
     pub(super) async fn lock_user(
         connection: &mut Connection<Store>,
         user: UserId,
     ) -> Result<Option<String>, SqlError> {
-        // It changes nothing, and is the lock that both databases have.
+        // An update that changes nothing is the row lock that both databases have.
         let key = sqlx::query_scalar("UPDATE users SET version = version WHERE id = $1 RETURNING username_key")
             .bind(user.get())
             .fetch_optional(connection)

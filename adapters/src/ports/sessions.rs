@@ -2,12 +2,15 @@ use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
 use sqlx::FromRow;
 use woosh_domain::model::{Device, DeviceId, Session, SessionId, Timestamp, TokenHash, UserId};
-use woosh_domain::ports::{MAX_DEVICES, MAX_SESSIONS, NewSession, Opening, PortError, SessionOwner, Sessions};
+use woosh_domain::ports::{
+    MAX_DEVICES, MAX_SESSIONS, NewSession, OpenSessionOutcome, PortError, SessionOwner, Sessions,
+};
 
 use super::devices::DeviceRow;
-use super::{Connection, SqlError, username};
+use super::{device_ids, end_sessions};
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
+use crate::store::{Cell, Connection, SqlError, SqlStore};
 
 #[derive(FromRow)]
 struct SessionRow {
@@ -37,28 +40,30 @@ struct OwnerRow {
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
 impl Sessions for Store {
-    async fn open(&self, new: NewSession) -> Result<Opening, PortError> {
+    async fn open(&self, new: NewSession) -> Result<OpenSessionOutcome, PortError> {
         let user = new.user_id;
         let work = self.write_then(
             move |connection| Box::pin(Self::open_session(connection, new)),
-            self.ends_sessions(user, |(_, ended): &(Opening, Vec<i64>)| (!ended.is_empty()).then(|| ended.clone())),
+            end_sessions(self, user, |(_, ended): &(OpenSessionOutcome, Vec<DeviceId>)| {
+                (!ended.is_empty()).then(|| ended.clone())
+            }),
         );
         Ok(work.await?.0)
     }
 
     async fn find(&self, token: &TokenHash) -> Result<Option<SessionOwner>, PortError> {
-        let memory = self.sessions();
-        if let Some(owner) = memory.get(token) {
+        let cache = self.session_cache();
+        if let Some(owner) = cache.get(token) {
             return Ok(Some(owner));
         }
-        let before = memory.generation();
+        let generation = cache.generation();
         let row: Option<OwnerRow> = sqlx::query_as(
             "SELECT s.id, d.user_id, u.username, s.device_id
              FROM sessions s JOIN devices d ON d.id = s.device_id JOIN users u ON u.id = d.user_id
              WHERE s.token_hash = $1",
         )
         .bind(token.as_bytes().to_vec())
-        .fetch_optional(self.readers())
+        .fetch_optional(self.read_pool())
         .await
         .map_err(SqlError::from)?;
         let Some(row) = row else {
@@ -67,10 +72,10 @@ impl Sessions for Store {
         let owner = SessionOwner {
             session: SessionId::new(row.id),
             user_id: UserId::new(row.user_id),
-            username: username("users", "username", row.user_id, &row.username)?,
+            username: Cell::by_id("users", "username", row.user_id).username(&row.username)?,
             device: DeviceId::new(row.device_id),
         };
-        memory.put(*token, owner.clone(), before);
+        cache.insert(*token, owner.clone(), generation);
         Ok(Some(owner))
     }
 
@@ -80,7 +85,7 @@ impl Sessions for Store {
              WHERE d.user_id = $1 ORDER BY s.id",
         )
         .bind(user.get())
-        .fetch_all(self.readers())
+        .fetch_all(self.read_pool())
         .await
         .map_err(SqlError::from)?;
         Ok(rows.into_iter().map(Session::from).collect())
@@ -99,10 +104,10 @@ impl Sessions for Store {
                     .bind(user.get())
                     .fetch_optional(connection)
                     .await?;
-                    Ok(device)
+                    Ok(device.map(DeviceId::new))
                 })
             },
-            self.ends_sessions(user, |device: &Option<i64>| device.map(|device| vec![device])),
+            end_sessions(self, user, |device: &Option<DeviceId>| device.map(|device| vec![device])),
         );
         Ok(work.await?.is_some())
     }
@@ -128,18 +133,18 @@ impl Store {
         Ok(row.into())
     }
 
-    /// Opens a session, and gives the devices of those that ended for it.
+    /// Opens a session. Returns it with the devices of the sessions that ended because of it.
     async fn open_session(
         connection: &mut Connection<Store>,
         new: NewSession,
-    ) -> Result<(Opening, Vec<i64>), SqlError> {
+    ) -> Result<(OpenSessionOutcome, Vec<DeviceId>), SqlError> {
         Self::lock_user(connection, new.user_id).await?;
         let hash: Option<String> = sqlx::query_scalar("SELECT password_hash FROM users WHERE id = $1")
             .bind(new.user_id.get())
             .fetch_optional(&mut *connection)
             .await?;
         if hash.as_deref() != Some(new.password_hash.reveal()) {
-            return Ok((Opening::Superseded, Vec::new()));
+            return Ok((OpenSessionOutcome::Superseded, Vec::new()));
         }
         let rows: Vec<DeviceRow> = sqlx::query_as("SELECT id, name, created_at FROM devices WHERE user_id = $1")
             .bind(new.user_id.get())
@@ -149,7 +154,7 @@ impl Store {
         let count = devices.len();
         let device = match devices.into_iter().find(|device| Some(device.id) == new.device) {
             Some(own) => own,
-            None if count >= MAX_DEVICES => return Ok((Opening::TooManyDevices, Vec::new())),
+            None if count >= MAX_DEVICES => return Ok((OpenSessionOutcome::TooManyDevices, Vec::new())),
             None => Self::add_device(connection, new.user_id.get(), new.device_name, new.now).await?,
         };
         let session = Self::add_session(connection, device.id, new.token, new.now).await?;
@@ -163,6 +168,6 @@ impl Store {
         .bind(MAX_SESSIONS as i64)
         .fetch_all(connection)
         .await?;
-        Ok((Opening::Opened(session, device), ended))
+        Ok((OpenSessionOutcome::Opened(session, device), device_ids(ended)))
     }
 }

@@ -6,14 +6,14 @@ use crate::ports::{Clock, Mailboxes, PortError};
 pub(super) const BATCH: usize = 1000;
 
 /// Deletes what nobody can have any more. A server does this again and again in the background.
-pub struct TidyUp {
+pub struct Sweep {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,
 }
 
-impl TidyUp {
+impl Sweep {
     /// How many seconds an idempotency key is remembered: a day.
-    pub const KEY_MEMORY_SECONDS: u64 = 24 * 60 * 60;
+    pub const IDEMPOTENCY_KEY_SECONDS: u64 = 24 * 60 * 60;
 
     /// Works on these ports.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
@@ -29,8 +29,8 @@ impl TidyUp {
     pub async fn execute(&self) -> Result<(), PortError> {
         let now = self.clock.now();
         while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}
-        let before = now.minus_seconds(Self::KEY_MEMORY_SECONDS);
-        while self.mailboxes.forget_keys(before, BATCH).await? >= BATCH as u64 {}
+        let before = now.minus_seconds(Self::IDEMPOTENCY_KEY_SECONDS);
+        while self.mailboxes.expire_idempotency_keys(before, BATCH).await? >= BATCH as u64 {}
         purge(self.mailboxes.as_ref()).await
     }
 }

@@ -1,8 +1,20 @@
 use super::*;
 use futures_util::future::join_all;
 
+/// No bulk jobs.
+struct NoBulk;
+
+#[async_trait]
+impl BulkJob for NoBulk {
+    async fn run_all(_: &mut SqliteConnection, _: &mut [Self]) -> sqlx::Result<()> {
+        Ok(())
+    }
+
+    fn answer(self, _: Option<PortError>) {}
+}
+
 /// A writer on a new file with one table, and the file's folder.
-async fn writer() -> (Writer, tempfile::TempDir) {
+async fn writer() -> (Writer<NoBulk>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteConnectOptions::new().filename(folder.path().join("test.db")).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
@@ -11,13 +23,13 @@ async fn writer() -> (Writer, tempfile::TempDir) {
 }
 
 async fn run<T: Send + 'static>(
-    writer: &Writer,
+    writer: &Writer<NoBulk>,
     work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
 ) -> Result<T, PortError> {
     writer.run(work, |_| ()).await
 }
 
-async fn add(writer: &Writer, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
+async fn add(writer: &Writer<NoBulk>, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
     let outcome = run(writer, move |connection| {
         Box::pin(async move {
             sqlx::query("INSERT INTO birds (id) VALUES ($1)").bind(id).execute(connection).await?;

@@ -14,7 +14,7 @@ use woosh_domain::ports::{Clock, PasswordHasher, PortError};
 /// What it keeps is an HMAC of the password and of the hash that it matched, under a key that never leaves the
 /// process: neither can be read from it. A changed password has another hash, with another salt, so it is forgotten in
 /// the same moment, on every replica.
-pub struct RememberingHasher<H> {
+pub struct CachingHasher<H> {
     inner: H,
     clock: Arc<dyn Clock>,
     /// As long as a block of the hash.
@@ -27,7 +27,7 @@ const MEMORY: i64 = 10 * 60 * 1_000_000;
 /// How many verifications are remembered at most, the latest used ones; about a megabyte.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
-impl<H> RememberingHasher<H> {
+impl<H> CachingHasher<H> {
     /// Remembers what `inner` verifies.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl<H> RememberingHasher<H> {
 }
 
 #[async_trait]
-impl<H: PasswordHasher> PasswordHasher for RememberingHasher<H> {
+impl<H: PasswordHasher> PasswordHasher for CachingHasher<H> {
     async fn hash(&self, password: &Password) -> Result<PasswordHash, PortError> {
         self.inner.hash(password).await
     }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     struct Scene {
-        hasher: RememberingHasher<Counting>,
+        hasher: CachingHasher<Counting>,
         clock: Arc<ManualClock>,
         verifications: Arc<AtomicU32>,
     }
@@ -110,7 +110,7 @@ mod tests {
         fn new() -> Self {
             let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
             let verifications = Arc::new(AtomicU32::new(0));
-            let hasher = RememberingHasher::new(Counting(verifications.clone()), clock.clone()).unwrap();
+            let hasher = CachingHasher::new(Counting(verifications.clone()), clock.clone()).unwrap();
             Self { hasher, clock, verifications }
         }
 

@@ -1,77 +1,80 @@
-//! Sends. All that wait are stored together: a few statements for all of them, where a trip to the thread that runs a
-//! statement costs more than the statement.
-
-mod plan;
+//! Sends. Those of a batch are stored together in a few statements, since a round trip to the thread that runs a statement
+//! costs more than the statement.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
+use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use sqlx::{Connection as _, FromRow, SqliteConnection};
 use tokio::sync::oneshot;
-use woosh_domain::ports::{Delivery, NewDelivery, PortError};
+use woosh_domain::model::DeviceId;
+use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
-use self::plan::{Mailbox, Plan, Recipient, place_of};
-use super::{SqliteStore, writer};
-use crate::sql::{ReceiptRow, SqlError, username};
-use crate::wakeups::Wakeups;
+use super::plan::{Mailbox, Plan, Recipient, scoped_key};
+use super::writer::{BulkJob, message};
+use crate::notify::Notifier;
+use crate::store::{Cell, ReceiptRow, SqlError};
 
 /// A send that waits for the writer.
 pub(super) struct PendingSend {
     new: NewDelivery,
-    wakeups: Wakeups,
+    notifier: Notifier,
     outcome: Option<Result<Outcome, PortError>>,
-    reply: oneshot::Sender<Result<Delivery, PortError>>,
+    reply: oneshot::Sender<Result<DeliverOutcome, PortError>>,
 }
 
-/// What became of a send, and the mailboxes that it went into.
-type Outcome = (Delivery, Vec<i64>);
+/// The outcome of a send, and the mailboxes that it was stored in.
+type Outcome = (DeliverOutcome, Vec<DeviceId>);
 
-impl SqliteStore {
-    pub(crate) async fn store_delivery(&self, new: NewDelivery) -> Result<Delivery, PortError> {
-        let (reply, outcome) = oneshot::channel();
-        let send = PendingSend { new, wakeups: self.wakeups.clone(), outcome: None, reply };
-        self.writer.send(send).await?;
-        outcome.await.unwrap_or_else(|_| Err(writer::closed()))
+impl PendingSend {
+    /// A send whose outcome goes to `reply`, after the recipients were notified.
+    pub(super) fn new(
+        new: NewDelivery,
+        notifier: Notifier,
+        reply: oneshot::Sender<Result<DeliverOutcome, PortError>>,
+    ) -> Self {
+        Self { new, notifier, outcome: None, reply }
     }
 }
 
-impl PendingSend {
-    /// Wakes who waits for it and answers, once it is on the disk or is known not to be.
-    pub(super) fn answer(self, failed: Option<PortError>) {
+#[async_trait]
+impl BulkJob for PendingSend {
+    /// Stores all sends together. If that fails, stores each by itself, so that one that can't be stored does not fail the
+    /// others.
+    async fn run_all(connection: &mut SqliteConnection, sends: &mut [Self]) -> sqlx::Result<()> {
+        // A caller that was cancelled was not told that its send is stored, so the send can be dropped.
+        let mut waiting: Vec<_> = sends.iter_mut().filter(|send| !send.reply.is_closed()).collect();
+        let deliveries: Vec<_> = waiting.iter().map(|send| &send.new).collect();
+        match store_in_savepoint(connection, &deliveries).await? {
+            Ok(outcomes) => {
+                for (send, outcome) in waiting.iter_mut().zip(outcomes) {
+                    send.outcome = Some(Ok(outcome));
+                }
+            }
+            Err(_) => {
+                for send in waiting {
+                    let outcome = store_in_savepoint(connection, &[&send.new]).await?;
+                    let only = outcome.and_then(|mut outcomes| outcomes.pop().ok_or(sqlx::Error::RowNotFound.into()));
+                    send.outcome = Some(only.map_err(PortError::from));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(self, failed: Option<PortError>) {
         let outcome = match (self.outcome, failed) {
             (Some(Err(error)), _) | (_, Some(error)) => Err(error),
-            (Some(Ok((delivery, placed))), None) => {
-                self.wakeups.wake(&placed);
-                Ok(delivery)
+            (Some(Ok((outcome, mailboxes))), None) => {
+                self.notifier.notify(&mailboxes);
+                Ok(outcome)
             }
             (None, None) => return,
         };
-        // Whoever gave up waiting needs no answer.
+        // A caller that was cancelled needs no answer.
         let _ = self.reply.send(outcome);
     }
-}
-
-/// Stores all sends together. Where that fails, stores each by itself, so that one which can't be stored harms no other.
-pub(super) async fn store(connection: &mut SqliteConnection, sends: &mut [PendingSend]) -> sqlx::Result<()> {
-    // Whoever gave up waiting was not told that it is stored, so it need not be.
-    let mut waiting: Vec<_> = sends.iter_mut().filter(|send| !send.reply.is_closed()).collect();
-    let deliveries: Vec<_> = waiting.iter().map(|send| &send.new).collect();
-    match store_in_savepoint(connection, &deliveries).await? {
-        Ok(outcomes) => {
-            for (send, outcome) in waiting.iter_mut().zip(outcomes) {
-                send.outcome = Some(Ok(outcome));
-            }
-        }
-        Err(_) => {
-            for send in waiting {
-                let outcome = store_in_savepoint(connection, &[&send.new]).await?;
-                let only = outcome.and_then(|mut outcomes| outcomes.pop().ok_or(sqlx::Error::RowNotFound.into()));
-                send.outcome = Some(only.map_err(PortError::from));
-            }
-        }
-    }
-    Ok(())
 }
 
 async fn store_in_savepoint(
@@ -79,10 +82,10 @@ async fn store_in_savepoint(
     deliveries: &[&NewDelivery],
 ) -> sqlx::Result<Result<Vec<Outcome>, SqlError>> {
     let mut savepoint = connection.begin().await?;
-    // Nobody else could write any more if the writer went with it.
+    // A panic must not end the writer.
     let outcome =
         AssertUnwindSafe(store_all(&mut savepoint, deliveries)).catch_unwind().await.unwrap_or_else(|panic| {
-            Err(sqlx::Error::Protocol(format!("a send panicked: {}", writer::message(panic.as_ref()))).into())
+            Err(sqlx::Error::Protocol(format!("a send panicked: {}", message(panic.as_ref()))).into())
         });
     match outcome {
         Ok(_) => savepoint.commit().await?,
@@ -109,12 +112,12 @@ struct KnownRow {
     receipt: ReceiptRow,
 }
 
-/// What was sent under the keys of these sends before.
+/// The receipts of earlier sends under the keys of these sends.
 async fn known(
     connection: &mut SqliteConnection,
     deliveries: &[&NewDelivery],
 ) -> Result<HashMap<(i64, String), ReceiptRow>, SqlError> {
-    let keys = deliveries.iter().filter_map(|new| new.once.as_ref().map(|(key, _)| place_of(new, key)));
+    let keys = deliveries.iter().filter_map(|new| new.idempotency.as_ref().map(|(key, _)| scoped_key(new, key)));
     let keys: Vec<_> = keys.collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
@@ -133,6 +136,7 @@ async fn known(
 /// A mailbox of a recipient.
 #[derive(FromRow)]
 struct MailboxRow {
+    user_id: i64,
     username_key: String,
     username: String,
     device_id: i64,
@@ -153,7 +157,7 @@ async fn find_recipients(
     names.sort_unstable();
     names.dedup();
     let rows: Vec<MailboxRow> = sqlx::query_as(
-        "SELECT u.username_key, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
+        "SELECT u.id AS user_id, u.username_key, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
                 coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) + 1 AS next_id
          FROM json_each($1) wanted
          JOIN users u ON u.username_key = wanted.value
@@ -167,7 +171,7 @@ async fn find_recipients(
     for row in rows {
         plan.next_id = row.next_id;
         let mailbox = Mailbox {
-            device: row.device_id,
+            device: DeviceId::new(row.device_id),
             last_sequence: row.last_sequence,
             not_before: row.not_before,
             pending: row.pending,
@@ -177,7 +181,7 @@ async fn find_recipients(
         match plan.recipients.get_mut(&row.username_key) {
             Some(recipient) => recipient.mailboxes.push(mailbox),
             None => {
-                let username = username("users", "username", row.device_id, &row.username)?;
+                let username = Cell::by_id("users", "username", row.user_id).username(&row.username)?;
                 plan.recipients.insert(row.username_key, Recipient { username, mailboxes: vec![mailbox] });
             }
         }
@@ -185,23 +189,23 @@ async fn find_recipients(
     Ok(())
 }
 
-/// Writes messages, mailboxes and envelopes in one trip. Lists go as JSON, which is how SQLite takes a list, and contents,
-/// which may be any text, one behind the other.
+/// Writes messages, mailboxes and envelopes in one round trip. Lists are passed as JSON, which SQLite can read as a table,
+/// and contents concatenated, since they may be any text.
 async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
     let mailboxes = plan.recipients.values().flat_map(|recipient| &recipient.mailboxes);
-    let mailboxes = mailboxes
-        .filter(|mailbox| mailbox.changed)
-        .map(|mailbox| (mailbox.device, mailbox.last_sequence, mailbox.not_before, mailbox.pending, mailbox.bytes));
+    let mailboxes = mailboxes.filter(|mailbox| mailbox.changed).map(|mailbox| {
+        (mailbox.device.get(), mailbox.last_sequence, mailbox.not_before, mailbox.pending, mailbox.bytes)
+    });
     let mailboxes: Vec<_> = mailboxes.collect();
     if mailboxes.is_empty() {
         return Ok(());
     }
-    // It starts with a byte that is nobody's, since an empty one would be bound as NULL.
+    // It starts with an unused byte, since an empty blob would be bound as NULL.
     let mut contents = vec![0];
     let mut messages = Vec::with_capacity(plan.messages.len());
     for message in &plan.messages {
         let (sender, device) = (message.new.sender.as_str(), message.new.sender_device.get());
-        // The first byte is number 1 in SQL.
+        // SQL counts bytes from 1.
         let (start, length) = (contents.len() + 1, message.contents.len());
         contents.extend_from_slice(message.contents.as_bytes());
         let recipient = message.recipient.as_str();
@@ -211,7 +215,9 @@ async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(),
     let envelopes: Vec<_> = plan
         .envelopes
         .iter()
-        .map(|envelope| (envelope.device, envelope.sequence, envelope.message, envelope.size, envelope.expires_at))
+        .map(|envelope| {
+            (envelope.device.get(), envelope.sequence, envelope.message, envelope.size, envelope.expires_at)
+        })
         .collect();
     sqlx::query(
         "INSERT INTO messages (id, send_id, sender, sender_device, recipient, contents, sent_at, copies)
@@ -235,7 +241,7 @@ async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(),
 }
 
 async fn write_gaps(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
-    let gaps: Vec<_> = plan.gaps.iter().map(|gap| (gap.device, gap.first, gap.last)).collect();
+    let gaps: Vec<_> = plan.gaps.iter().map(|gap| (gap.device.get(), gap.first, gap.last)).collect();
     if gaps.is_empty() {
         return Ok(());
     }
@@ -253,14 +259,14 @@ async fn write_gaps(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
 }
 
 async fn write_keys(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
-    for place in &plan.keys {
-        let Some(receipt) = plan.known.get(place) else { continue };
+    for scoped_key in &plan.keys {
+        let Some(receipt) = plan.known.get(scoped_key) else { continue };
         sqlx::query(
             "INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
-        .bind(place.0)
-        .bind(&place.1)
+        .bind(scoped_key.0)
+        .bind(&scoped_key.1)
         .bind(&receipt.fingerprint)
         .bind(receipt.send_id)
         .bind(receipt.sent_at)
@@ -272,6 +278,6 @@ async fn write_keys(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, SqlError> {
-    // Numbers and texts always can be written.
+    // Numbers and strings always can be serialized.
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()).into())
 }

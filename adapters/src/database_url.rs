@@ -1,0 +1,111 @@
+//! The URL of a database.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sqlx::postgres::PgConnectOptions;
+
+/// The URL of a database. Its `Display` and `Debug` forms hide the password.
+#[derive(Clone)]
+pub struct DatabaseUrl(Location);
+
+/// The database that a URL locates.
+#[derive(Clone)]
+pub(crate) enum Location {
+    /// The URL of a file.
+    Sqlite(String),
+    /// How to connect to a server.
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl DatabaseUrl {
+    /// The database that it locates.
+    pub(crate) fn location(&self) -> &Location {
+        &self.0
+    }
+}
+
+/// A text is not the URL of a database. The message does not repeat the text, which may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseUrlError {
+    /// It has another scheme.
+    #[error("is not the URL of a database: it has to start with sqlite: or postgres://")]
+    Unknown,
+    /// It starts with `postgres://` and can't be parsed.
+    #[error("is not the URL of a Postgres database, like postgres://user:password@host:5432/database")]
+    Postgres,
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = DatabaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("sqlite:") {
+            Ok(Self(Location::Sqlite(text.to_owned())))
+        } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let options = text.parse().map_err(|_| DatabaseUrlError::Postgres)?;
+            Ok(Self(Location::Postgres(Box::new(options))))
+        } else {
+            Err(DatabaseUrlError::Unknown)
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            // The options after the file name may hold a secret.
+            Location::Sqlite(url) => f.write_str(url.split('?').next().unwrap_or(url)),
+            Location::Postgres(options) => {
+                let (user, host) = (options.get_username(), options.get_host());
+                let database = options.get_database().unwrap_or(user);
+                match options.get_socket() {
+                    Some(socket) => write!(f, "postgres:///{database}?host={}&user={user}", socket.display()),
+                    None => write!(f, "postgres://{user}@{host}:{}/{database}", options.get_port()),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_of_something_else_is_refused_with_what_is_expected() {
+        let error = "mysql://root@localhost/woosh".parse::<DatabaseUrl>().unwrap_err();
+        assert!(error.to_string().contains("sqlite:") && error.to_string().contains("postgres:"), "{error}");
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_read_is_refused_without_its_password() {
+        for text in ["postgres://woosh:hunter2@localhost:port/woosh", "postgres://woosh:hunter2@host?sslmode=maybe"] {
+            let error = text.parse::<DatabaseUrl>().unwrap_err();
+            assert_eq!(error, DatabaseUrlError::Postgres);
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_url_is_hidden() {
+        for (text, shown) in [
+            ("sqlite:mail.db?password=hunter2", "sqlite:mail.db"),
+            ("postgres://woosh:hunter2@db.example:5433/mail", "postgres://woosh@db.example:5433/mail"),
+            ("postgresql://db.example/mail?user=woosh&password=hunter2", "postgres://woosh@db.example:5432/mail"),
+            (
+                "postgres:///mail?host=/run/postgres&user=woosh&password=hunter2",
+                "postgres:///mail?host=/run/postgres&user=woosh",
+            ),
+        ] {
+            let url: DatabaseUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(format!("{url:?}"), format!("DatabaseUrl({shown})"));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use woosh_domain::model::DeviceId;
+use woosh_domain::ports::{self, Subscription};
+
+use super::replicas::Replicas;
+use super::waiters::Waiters;
+
+/// Notifies the waiting readers of this process and, on Postgres, of other replicas.
+#[derive(Clone, Default)]
+pub(crate) struct Notifier {
+    waiters: Waiters,
+    replicas: Option<Arc<Replicas>>,
+}
+
+impl Notifier {
+    /// A notifier that also notifies other replicas, and is notified by them. Its polls use `read_pool`.
+    pub(crate) async fn connect(options: PgConnectOptions, read_pool: PgPool) -> sqlx::Result<Self> {
+        let waiters = Waiters::default();
+        let replicas = Replicas::start(options, read_pool, waiters.clone()).await?;
+        Ok(Self { waiters, replicas: Some(Arc::new(replicas)) })
+    }
+
+    /// Notifies readers of these mailboxes that a message was stored, or a session ended.
+    pub(crate) fn notify(&self, mailboxes: &[DeviceId]) {
+        for mailbox in mailboxes {
+            self.waiters.notify(*mailbox);
+            if let Some(replicas) = &self.replicas {
+                replicas.publish(*mailbox);
+            }
+        }
+    }
+
+    /// Ends all current and future waits.
+    pub(crate) fn close(&self) {
+        self.waiters.close();
+    }
+}
+
+impl ports::Notifier for Notifier {
+    fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription> {
+        Box::new(self.waiters.subscribe(mailbox, timeout))
+    }
+}

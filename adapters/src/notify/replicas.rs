@@ -1,0 +1,123 @@
+//! Notifications between the replicas on one Postgres, by LISTEN and NOTIFY
+//! (<https://www.postgresql.org/docs/current/sql-notify.html>).
+//!
+//! A transaction that calls NOTIFY waits for every other one that does, until its commit is on the disk. So the transactions
+//! that store messages don't call it: the mailboxes are collected and published on a separate connection, many in one
+//! notification. If that fails, or a notification is lost with a connection, the next poll finds the messages.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use woosh_domain::model::DeviceId;
+
+use super::waiters::Waiters;
+
+const CHANNEL: &str = "woosh_notifications";
+/// The most mailboxes of a notification: its payload is limited to 8,000 bytes.
+const MAX_MAILBOXES: usize = 350;
+/// The most mailboxes that wait to be published.
+const MAX_QUEUED: usize = 10_000;
+/// How often to poll for messages whose notification was lost.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How long to wait before reconnecting.
+const BACK_OFF: Duration = Duration::from_millis(500);
+
+/// Publishes notifications to other replicas and receives theirs, until it is dropped.
+pub(super) struct Replicas {
+    queue: mpsc::Sender<DeviceId>,
+    _tasks: JoinSet<()>,
+}
+
+impl Replicas {
+    /// Connects, and starts to notify `waiters` of what other replicas publish.
+    pub(super) async fn start(options: PgConnectOptions, read_pool: PgPool, waiters: Waiters) -> sqlx::Result<Self> {
+        // Separate connections, so that a busy pool does not delay notifications.
+        let pool =
+            PgPoolOptions::new().max_connections(2).max_lifetime(None).idle_timeout(None).connect_lazy_with(options);
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.listen(CHANNEL).await?;
+        let (queue, queued) = mpsc::channel(MAX_QUEUED);
+        let replica = format!("{:016x}", getrandom::u64().map_err(|error| sqlx::Error::Configuration(error.into()))?);
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(listen(listener, waiters.clone(), replica.clone()));
+        tasks.spawn(publish(pool, queued, replica));
+        tasks.spawn(poll(read_pool, waiters));
+        Ok(Self { queue, _tasks: tasks })
+    }
+
+    /// Queues a mailbox to be published. If the queue is full, other replicas find the message at their next poll.
+    pub(super) fn publish(&self, mailbox: DeviceId) {
+        let _ = self.queue.try_send(mailbox);
+    }
+}
+
+/// Notifies waiters of what other replicas publish.
+async fn listen(mut listener: PgListener, waiters: Waiters, replica: String) {
+    loop {
+        match listener.try_recv().await {
+            Ok(Some(notification)) => {
+                let Some((sender, mailboxes)) = notification.payload().split_once(' ') else { continue };
+                if sender != replica {
+                    let mailboxes = mailboxes.split(',').filter_map(|id| id.parse().ok());
+                    mailboxes.for_each(|id| waiters.notify(DeviceId::new(id)));
+                }
+            }
+            // It has reconnected, and notifications may have been lost.
+            Ok(None) => waiters.notify_all(),
+            Err(error) => {
+                tracing::warn!(%error, "can't receive notifications from other replicas");
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// Publishes queued mailboxes to other replicas.
+async fn publish(pool: PgPool, mut queued: mpsc::Receiver<DeviceId>, replica: String) {
+    let mut mailboxes = Vec::with_capacity(MAX_MAILBOXES);
+    while queued.recv_many(&mut mailboxes, MAX_MAILBOXES).await > 0 {
+        mailboxes.sort_unstable();
+        mailboxes.dedup();
+        let list: Vec<_> = mailboxes.drain(..).map(|mailbox| mailbox.get().to_string()).collect();
+        // One round trip, and no wait for the disk: the messages are on the disk already. The text has only digits,
+        // letters and commas.
+        let notify = format!(
+            "BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {CHANNEL}, '{replica} {}'; COMMIT",
+            list.join(",")
+        );
+        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(notify)).execute(&pool).await {
+            tracing::warn!(%error, "can't notify other replicas");
+        }
+    }
+}
+
+/// Polls for messages whose notification was lost, in one query for all waiting readers.
+async fn poll(read_pool: PgPool, waiters: Waiters) {
+    let mut interval = interval(POLL_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let (mailboxes, seen): (Vec<_>, Vec<_>) =
+            waiters.waiting().into_iter().map(|(mailbox, seen)| (mailbox.get(), seen.get())).unzip();
+        if mailboxes.is_empty() {
+            continue;
+        }
+        let missed: Result<Vec<i64>, _> = sqlx::query_scalar(
+            "SELECT mb.device_id FROM unnest($1::bigint[], $2::bigint[]) AS w (device_id, seen)
+             JOIN mailboxes mb ON mb.device_id = w.device_id AND mb.last_sequence > w.seen",
+        )
+        .bind(mailboxes)
+        .bind(seen)
+        .fetch_all(&read_pool)
+        .await;
+        match missed {
+            Ok(missed) => missed.into_iter().for_each(|mailbox| waiters.notify(DeviceId::new(mailbox))),
+            Err(error) => tracing::warn!(%error, "can't poll for messages whose notification was lost"),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep, sleep_until};
+use woosh_domain::model::{DeviceId, SequenceNumber};
+use woosh_domain::ports::{Subscription, WaitOutcome};
+
+/// The readers of this process that wait, by mailbox.
+#[derive(Clone, Default)]
+pub(super) struct Waiters(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    mailboxes: HashMap<DeviceId, WaitingReaders>,
+    closed: bool,
+}
+
+/// The readers that wait on one mailbox.
+struct WaitingReaders {
+    notify: Arc<Notify>,
+    count: usize,
+    /// The lowest cursor of a reader that waits.
+    seen: SequenceNumber,
+}
+
+impl Waiters {
+    /// Notifies readers that wait on a mailbox.
+    pub(super) fn notify(&self, mailbox: DeviceId) {
+        if let Some(readers) = self.state().mailboxes.get_mut(&mailbox) {
+            readers.notify();
+        }
+    }
+
+    /// Notifies all readers.
+    pub(super) fn notify_all(&self) {
+        self.state().mailboxes.values_mut().for_each(WaitingReaders::notify);
+    }
+
+    /// Ends all current and future waits.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.notify_all();
+    }
+
+    /// The mailboxes that readers wait on, each with the lowest of their cursors.
+    pub(super) fn waiting(&self) -> Vec<(DeviceId, SequenceNumber)> {
+        let state = self.state();
+        state.mailboxes.iter().map(|(mailbox, readers)| (*mailbox, readers.seen)).collect()
+    }
+
+    /// Subscribes to a mailbox until `timeout` has elapsed.
+    pub(super) fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> MailboxSubscription {
+        let mut state = self.state();
+        let readers = state.mailboxes.entry(mailbox).or_insert_with(|| WaitingReaders {
+            notify: Arc::default(),
+            count: 0,
+            seen: WaitingReaders::NONE_WAITS,
+        });
+        readers.count += 1;
+        let notify = readers.notify.clone();
+        // It receives notifications from here on, also before it is polled.
+        let notified = Box::pin(notify.clone().notified_owned());
+        let deadline = Box::pin(sleep_until(Instant::now() + timeout));
+        MailboxSubscription { waiters: self.clone(), mailbox, notify, notified, deadline }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each step under the lock leaves the state consistent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WaitingReaders {
+    const NONE_WAITS: SequenceNumber = SequenceNumber::MAX;
+
+    fn notify(&mut self) {
+        self.seen = Self::NONE_WAITS;
+        self.notify.notify_waiters();
+    }
+}
+
+/// A reader's subscription to a mailbox.
+pub(super) struct MailboxSubscription {
+    waiters: Waiters,
+    mailbox: DeviceId,
+    notify: Arc<Notify>,
+    notified: Pin<Box<OwnedNotified>>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+#[async_trait]
+impl Subscription for MailboxSubscription {
+    async fn wait(&mut self, seen: SequenceNumber) -> WaitOutcome {
+        {
+            let mut state = self.waiters.state();
+            if state.closed {
+                return WaitOutcome::Stopping;
+            }
+            if let Some(readers) = state.mailboxes.get_mut(&self.mailbox) {
+                readers.seen = readers.seen.min(seen);
+            }
+        }
+        tokio::select! {
+            biased;
+            () = &mut self.notified => {}
+            () = &mut self.deadline => return WaitOutcome::TimedOut,
+        }
+        // Before the caller reads, so that it is notified of whatever is stored while it reads.
+        self.notified.set(self.notify.clone().notified_owned());
+        if self.waiters.state().closed { WaitOutcome::Stopping } else { WaitOutcome::Notified }
+    }
+}
+
+impl Drop for MailboxSubscription {
+    fn drop(&mut self) {
+        let mut state = self.waiters.state();
+        if let Entry::Occupied(mut readers) = state.mailboxes.entry(self.mailbox) {
+            readers.get_mut().count -= 1;
+            if readers.get().count == 0 {
+                readers.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const MAILBOX: DeviceId = DeviceId::new(1);
+
+    #[tokio::test]
+    async fn a_notification_between_subscribing_and_waiting_is_received_once() {
+        let waiters = Waiters::default();
+        let mut subscription = waiters.subscribe(MAILBOX, Duration::from_millis(50));
+        waiters.notify(DeviceId::new(2));
+        waiters.notify(MAILBOX);
+        assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::Notified);
+        assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn every_reader_of_a_mailbox_is_notified() {
+        let waiters = Waiters::default();
+        let mut subscriptions: Vec<_> = (0..10).map(|_| waiters.subscribe(MAILBOX, LONG)).collect();
+        let waiting = subscriptions.iter_mut().map(|subscription| subscription.wait(SequenceNumber::ZERO));
+        let (outcomes, ()) =
+            futures_util::future::join(futures_util::future::join_all(waiting), async { waiters.notify(MAILBOX) })
+                .await;
+        assert_eq!(outcomes, [WaitOutcome::Notified; 10]);
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_without_subscriptions_takes_no_memory() {
+        let waiters = Waiters::default();
+        let (one, mut two) = (waiters.subscribe(MAILBOX, LONG), waiters.subscribe(MAILBOX, LONG));
+        drop(one);
+        waiters.notify(MAILBOX);
+        assert_eq!(two.wait(SequenceNumber::ZERO).await, WaitOutcome::Notified);
+        drop(two);
+        assert!(waiters.state().mailboxes.is_empty());
+    }
+
+    #[tokio::test]
+    async fn waiting_mailboxes_are_listed_with_the_lowest_cursor() {
+        let waiters = Waiters::default();
+        let (mut one, mut two) = (waiters.subscribe(MAILBOX, LONG), waiters.subscribe(MAILBOX, LONG));
+        let waiting = async {
+            tokio::join!(one.wait(SequenceNumber::new(7)), two.wait(SequenceNumber::new(5)));
+        };
+        let list = async {
+            assert_eq!(waiters.waiting(), [(MAILBOX, SequenceNumber::new(5))]);
+            waiters.notify_all();
+        };
+        tokio::join!(waiting, list);
+    }
+
+    #[tokio::test]
+    async fn closing_ends_all_current_and_future_waits() {
+        let waiters = Waiters::default();
+        let mut early = waiters.subscribe(MAILBOX, LONG);
+        let (outcome, ()) = tokio::join!(early.wait(SequenceNumber::ZERO), async { waiters.close() });
+        assert_eq!(outcome, WaitOutcome::Stopping);
+        assert_eq!(waiters.subscribe(MAILBOX, LONG).wait(SequenceNumber::ZERO).await, WaitOutcome::Stopping);
+    }
+}

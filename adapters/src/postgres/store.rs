@@ -1,0 +1,113 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
+use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
+
+use super::{delete, deliver, open};
+use crate::notify::Notifier;
+use crate::store::{Acknowledged, OpenError, SessionCache, SqlError, SqlStore};
+
+/// The store on one Postgres database.
+pub(crate) struct PostgresStore {
+    pool: PgPool,
+    /// Disabled, because other replicas end sessions as well.
+    session_cache: Arc<SessionCache>,
+    notifier: Notifier,
+}
+
+impl PostgresStore {
+    /// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable.
+    pub(crate) async fn open(options: &PgConnectOptions, location: &str, timeout: Duration) -> Result<Self, OpenError> {
+        let (options, pool) = open::open(options, location, timeout).await?;
+        let notifier = Notifier::connect(options, pool.clone()).await;
+        let notifier =
+            notifier.map_err(|error| OpenError::Other { location: location.to_owned(), cause: error.into() })?;
+        Ok(Self { pool, session_cache: Arc::new(SessionCache::disabled()), notifier })
+    }
+}
+
+impl SqlStore for PostgresStore {
+    type Database = Postgres;
+
+    fn read_pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    fn session_cache(&self) -> &Arc<SessionCache> {
+        &self.session_cache
+    }
+
+    fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
+
+    async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, PortError> {
+        let pool = self.pool.clone();
+        let task = tokio::spawn(async move {
+            let mut transaction = pool.begin().await?;
+            // If it fails, dropping the transaction rolls it back.
+            let outcome = work(&mut transaction).await?;
+            transaction.commit().await?;
+            then(&outcome);
+            Ok::<_, SqlError>(outcome)
+        });
+        Ok(task.await.map_err(PortError::fault)??)
+    }
+
+    async fn lock_mailboxes(connection: &mut PgConnection, user: UserId) -> Result<(), SqlError> {
+        sqlx::query(
+            "SELECT device_id FROM mailboxes WHERE device_id IN (SELECT id FROM devices WHERE user_id = $1)
+             ORDER BY device_id FOR UPDATE",
+        )
+        .bind(user.get())
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {
+        // In its own task, so that a sender that hangs up does not keep the recipient from being notified.
+        let (pool, notifier) = (self.pool.clone(), self.notifier.clone());
+        let task = tokio::spawn(async move {
+            let (outcome, mailboxes) = deliver::deliver(&pool, &delivery).await?;
+            notifier.notify(&mailboxes);
+            Ok(outcome)
+        });
+        task.await.map_err(PortError::fault)?
+    }
+
+    async fn delete_up_to(
+        &self,
+        mailbox: DeviceId,
+        up_to: SequenceNumber,
+        limit: usize,
+    ) -> Result<Acknowledged, PortError> {
+        Ok(delete::acknowledge(&self.pool, mailbox, up_to, limit).await?)
+    }
+
+    async fn delete_expired(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
+        Ok(delete::expire(&self.pool, now, limit).await?)
+    }
+
+    async fn delete_leftovers(&self, device: DeviceId, limit: usize) -> Result<(), PortError> {
+        Ok(delete::purge(&self.pool, device, limit).await?)
+    }
+
+    async fn ping(&self) -> Result<(), PortError> {
+        self.pool.acquire().await.map_err(SqlError::from)?.ping().await.map_err(SqlError::from)?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.notifier.close();
+        self.pool.close().await;
+    }
+}

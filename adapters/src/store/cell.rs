@@ -1,0 +1,62 @@
+use std::error::Error;
+
+use woosh_domain::model::Username;
+
+use super::SqlError;
+
+/// A column of one row: turns what is stored there back into a model type, and names itself if that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cell {
+    /// The table.
+    pub(crate) table: &'static str,
+    /// The column.
+    pub(crate) column: &'static str,
+    /// The column that identifies the row.
+    pub(crate) key: &'static str,
+    /// The value of that column.
+    pub(crate) row: i64,
+}
+
+impl Cell {
+    /// A column of the row with this `id`.
+    pub(crate) const fn by_id(table: &'static str, column: &'static str, id: i64) -> Self {
+        Self { table, column, key: "id", row: id }
+    }
+
+    /// The error for a value that Woosh can't have written.
+    pub(crate) fn corrupt(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> SqlError {
+        SqlError::Corrupt { cell: self, cause: cause.into() }
+    }
+
+    /// Parses text that is stored as bytes.
+    pub(crate) fn text<T, E>(self, bytes: Vec<u8>, parse: impl FnOnce(String) -> Result<T, E>) -> Result<T, SqlError>
+    where
+        E: Error + Send + Sync + 'static,
+    {
+        let text = String::from_utf8(bytes).map_err(|error| self.corrupt(error))?;
+        parse(text).map_err(|error| self.corrupt(error))
+    }
+
+    /// Parses a username.
+    pub(crate) fn username(self, text: &str) -> Result<Username, SqlError> {
+        Username::new(text).map_err(|error| self.corrupt(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use woosh_domain::model::DeviceName;
+
+    #[test]
+    fn a_corrupt_value_is_reported_with_its_table_column_and_row() {
+        let cell = Cell::by_id("users", "username", 7);
+        let error = cell.username("al").unwrap_err().to_string();
+        assert!(error.starts_with("users.username is corrupt in the row with id = 7: "), "{error}");
+        let cell = Cell { table: "devices", column: "name", key: "id", row: 9 };
+        for bytes in [vec![0xff], vec![b'd'; 129]] {
+            let error = cell.text(bytes, DeviceName::new).unwrap_err().to_string();
+            assert!(error.starts_with("devices.name is corrupt in the row with id = 9: "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+use std::error::Error;
+
+use sqlx::postgres::PgDatabaseError;
+use woosh_domain::ports::PortError;
+
+use super::Cell;
+
+/// Why a statement failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SqlError {
+    /// The database or the connection to it failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// A row holds a value that Woosh can't have written.
+    #[error("{}.{} is corrupt in the row with {} = {}: {cause}", .cell.table, .cell.column, .cell.key, .cell.row)]
+    Corrupt { cell: Cell, cause: Box<dyn Error + Send + Sync> },
+}
+
+impl From<SqlError> for PortError {
+    fn from(error: SqlError) -> Self {
+        match &error {
+            SqlError::Database(cause) if is_transient(cause) => Self::unavailable(error),
+            _ => Self::fault(error),
+        }
+    }
+}
+
+/// Whether the same statement may succeed later.
+pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
+    /// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
+    const SQLITE: [i32; 4] = [5, 6, 10, 13];
+    /// Classes of SQLSTATE: connection exceptions, transaction rollbacks (deadlocks among them), insufficient resources,
+    /// objects in use, and operator interventions
+    /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+    const POSTGRES: [&str; 5] = ["08", "40", "53", "55", "57"];
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(cause) => match cause.code() {
+            Some(code) if cause.try_downcast_ref::<PgDatabaseError>().is_some() => {
+                POSTGRES.iter().any(|class| code.starts_with(class))
+            }
+            _ => sqlite_code(error).is_some_and(|code| SQLITE.contains(&code)),
+        },
+        _ => false,
+    }
+}
+
+/// The primary result code of an error of SQLite (<https://www.sqlite.org/rescode.html>).
+pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
+    Some(code & 0xff)
+}

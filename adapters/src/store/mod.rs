@@ -1,0 +1,19 @@
+//! What both stores have in common: the interface that the ports are written against, errors, and the forms in which
+//! values are stored.
+
+mod cell;
+mod error;
+mod open_error;
+mod receipts;
+mod schema;
+mod session_cache;
+mod sql_store;
+
+pub(crate) use self::cell::Cell;
+pub(crate) use self::error::{SqlError, is_transient, sqlite_code};
+pub(crate) use self::receipts::{ReceiptRow, format as format_undelivered};
+pub(crate) use self::schema::{SCHEMA_VERSION, refuse_newer};
+pub(crate) use self::session_cache::SessionCache;
+pub(crate) use self::sql_store::{Acknowledged, Connection, SqlStore, count};
+
+pub use self::open_error::OpenError;

@@ -1,0 +1,61 @@
+/// Why a database was not opened. Each message is one line, for the operator. `location` is a file, or a URL without its
+/// password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no file, or has invalid options.
+    #[error("{url} can't be used: {reason}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// Why it can't be used.
+        reason: String,
+    },
+    /// The file exists and is not a SQLite database.
+    #[error("{location} is not a SQLite database; it was left as it is")]
+    NotADatabase {
+        /// The file.
+        location: String,
+    },
+    /// The database belongs to another application.
+    #[error("{location} is a database of another application; it was left as it is")]
+    Foreign {
+        /// The file.
+        location: String,
+    },
+    /// A newer server has migrated the database.
+    #[error("{location} was written by a newer Woosh (schema {found}, this one knows {known}); it was left as it is")]
+    Newer {
+        /// The database.
+        location: String,
+        /// The version of its schema.
+        found: i64,
+        /// The newest version that this server knows.
+        known: i64,
+    },
+    /// The file can't be read, written or created.
+    #[error("{location} can't be opened or created: {reason} (does its folder exist, and is it writable?)")]
+    Inaccessible {
+        /// The file.
+        location: String,
+        /// The system's error.
+        reason: String,
+    },
+    /// The database did not answer in time.
+    #[error("{location} is unreachable after {seconds} seconds: {reason}")]
+    Unreachable {
+        /// The database.
+        location: String,
+        /// How long the server tried to connect.
+        seconds: u64,
+        /// The last error.
+        reason: String,
+    },
+    /// Any other error.
+    #[error("{location} can't be opened: {cause}")]
+    Other {
+        /// The database.
+        location: String,
+        /// The error of the database.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,109 @@
+//! A cache from token hash to session owner.
+
+use std::num::NonZero;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+use woosh_domain::model::{TokenHash, UserId};
+use woosh_domain::ports::SessionOwner;
+
+/// Caches session owners, so that checking a token again costs no query. Whoever ends a session invalidates it in the same step,
+/// so the cache is for a database that no other process writes to.
+pub(crate) struct SessionCache(Option<Mutex<State>>);
+
+struct State {
+    owners: LruCache<TokenHash, SessionOwner>,
+    /// Counts invalidations, so that an owner that was read before one is not inserted after it.
+    generation: u64,
+}
+
+/// The most sessions that are cached: about four megabytes. The least recently used are evicted.
+const CAPACITY: NonZero<usize> = NonZero::new(20_000).unwrap();
+
+impl SessionCache {
+    /// An empty cache.
+    pub(crate) fn new() -> Self {
+        Self(Some(Mutex::new(State { owners: LruCache::new(CAPACITY), generation: 0 })))
+    }
+
+    /// A cache that stays empty: for a database in which other processes end sessions too.
+    pub(crate) fn disabled() -> Self {
+        Self(None)
+    }
+
+    /// The owner of a token.
+    pub(crate) fn get(&self, token: &TokenHash) -> Option<SessionOwner> {
+        self.state()?.owners.get(token).cloned()
+    }
+
+    /// The current generation. Ask for it before reading what is to be [inserted](Self::insert).
+    pub(crate) fn generation(&self) -> u64 {
+        self.state().map_or(0, |state| state.generation)
+    }
+
+    /// Caches the owner of a token, unless something was invalidated since `generation`.
+    pub(crate) fn insert(&self, token: TokenHash, owner: SessionOwner, generation: u64) {
+        if let Some(mut state) = self.state()
+            && state.generation == generation
+        {
+            state.owners.put(token, owner);
+        }
+    }
+
+    /// Removes the sessions of a user.
+    pub(crate) fn invalidate(&self, user: UserId) {
+        let Some(mut state) = self.state() else {
+            return;
+        };
+        state.generation += 1;
+        let of_user = state.owners.iter().filter(|(_, owner)| owner.user_id == user);
+        let of_user: Vec<_> = of_user.map(|(token, _)| *token).collect();
+        for token in of_user {
+            state.owners.pop(&token);
+        }
+    }
+
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        // A panic elsewhere leaves the cache consistent.
+        self.0.as_ref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use woosh_domain::model::{DeviceId, SessionId, Token, Username};
+
+    fn token(number: u8) -> TokenHash {
+        Token::from_random([number; 32]).hash()
+    }
+
+    fn owner(user: i64) -> SessionOwner {
+        SessionOwner {
+            session: SessionId::new(user),
+            user_id: UserId::new(user),
+            username: Username::new("alice").unwrap(),
+            device: DeviceId::new(user),
+        }
+    }
+
+    #[test]
+    fn invalidating_a_user_removes_no_other() {
+        let cache = SessionCache::new();
+        for user in [1, 2] {
+            cache.insert(token(user), owner(user.into()), cache.generation());
+        }
+        cache.invalidate(UserId::new(1));
+        assert_eq!(cache.get(&token(1)), None);
+        assert_eq!(cache.get(&token(2)), Some(owner(2)));
+    }
+
+    #[test]
+    fn an_owner_read_before_an_invalidation_is_not_cached() {
+        let cache = SessionCache::new();
+        let before = cache.generation();
+        cache.invalidate(UserId::new(1));
+        cache.insert(token(1), owner(1), before);
+        assert_eq!(cache.get(&token(1)), None);
+    }
+}

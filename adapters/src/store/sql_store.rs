@@ -1,0 +1,90 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::{FromRow, Pool};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
+use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
+
+use super::{SessionCache, SqlError};
+use crate::notify::Notifier;
+
+/// A connection to the database of a store.
+pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
+
+/// What a backend provides for the ports: pools, transactions, and the steps whose SQL differs between the backends.
+pub(crate) trait SqlStore: Send + Sync + 'static {
+    /// The database of the store.
+    type Database: sqlx::Database;
+
+    /// Connections for statements that change nothing.
+    fn read_pool(&self) -> &Pool<Self::Database>;
+
+    /// The cache of sessions.
+    fn session_cache(&self) -> &Arc<SessionCache>;
+
+    /// Notifies readers that wait on a mailbox.
+    fn notifier(&self) -> &Notifier;
+
+    /// Runs `work` in a transaction, which is rolled back if it fails, then `then` after the commit, even if the caller was
+    /// cancelled.
+    fn write_then<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut Connection<Self>) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> impl Future<Output = Result<T, PortError>> + Send;
+
+    /// Runs `work` in a transaction, which is rolled back if it fails.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut Connection<Self>) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+    ) -> impl Future<Output = Result<T, PortError>> + Send {
+        self.write_then(work, |_| ())
+    }
+
+    /// Locks the mailboxes of a user, in the order in which sends lock them.
+    fn lock_mailboxes(
+        connection: &mut Connection<Self>,
+        user: UserId,
+    ) -> impl Future<Output = Result<(), SqlError>> + Send;
+
+    /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
+    fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
+
+    /// Acknowledges the oldest envelopes up to a sequence number, at most `limit`.
+    fn delete_up_to(
+        &self,
+        mailbox: DeviceId,
+        up_to: SequenceNumber,
+        limit: usize,
+    ) -> impl Future<Output = Result<Acknowledged, PortError>> + Send;
+
+    /// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
+    fn delete_expired(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<u64, PortError>> + Send;
+
+    /// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes the device's idempotency keys and its
+    /// row in `purges`.
+    fn delete_leftovers(&self, device: DeviceId, limit: usize) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Checks that the database answers.
+    fn ping(&self) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Finishes pending writes and closes all connections.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// The result of [`SqlStore::delete_up_to`].
+#[derive(Debug, Default, FromRow)]
+pub(crate) struct Acknowledged {
+    /// Everything up to this sequence number is acknowledged.
+    pub(crate) acknowledged: i64,
+    /// The newest sequence number of the mailbox.
+    pub(crate) last_sequence: i64,
+    /// How many envelopes were deleted.
+    pub(crate) deleted: i64,
+}
+
+/// A count in the integer type of the databases.
+pub(crate) fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
