@@ -39,7 +39,7 @@ async fn add(writer: &Writer<NoBulk>, id: i64, then: impl FnOnce() -> Result<(),
     outcome.await.is_ok()
 }
 
-async fn all(writer: &Writer) -> Vec<i64> {
+async fn all(writer: &Writer<NoBulk>) -> Vec<i64> {
     let read = run(writer, |connection| {
         Box::pin(async move { Ok(sqlx::query_scalar("SELECT id FROM birds ORDER BY id").fetch_all(connection).await?) })
     });
