@@ -4,7 +4,8 @@
 //! - [`use_cases`]: the operations that clients can request, one file each.
 //! - [`ports`]: the traits through which use cases reach a database, a clock, a password hasher and a source of
 //!   randomness. The doc comment of each method states its contract.
-//! - `contract` (feature `contract`): the delivery contract D1 to D10, and test cases for every implementation of the ports.
+//! - `contract` (feature `contract`): the delivery contract D1 to D10, and test cases for every implementation of the
+//!   ports.
 //! - `fakes` (feature `fakes`): in-memory implementations of the ports, for tests.
 //!
 //! This crate does no I/O and depends on no async runtime, database or web framework.

@@ -21,12 +21,13 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.chain([documentation]).collect()).exit();
 }
 
-/// The documentation of the contract names cases and files in backticks.
+/// The lists in the documentation of the contract name cases and files in backticks.
 fn every_named_test_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let documentation = include_str!("../src/contract/mod.rs").lines().filter_map(|line| line.strip_prefix("//! - "));
+    let documentation = include_str!("../src/contract/mod.rs").lines().filter_map(|line| line.strip_prefix("//! "));
+    let lists = documentation.filter(|line| line.starts_with("- ") || line.starts_with("  "));
     let mut count = 0;
-    for name in documentation.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+    for name in lists.flat_map(|line| line.split('`').skip(1).step_by(2)) {
         let exists = match name.contains("::") {
             true => contract::cases().iter().any(|case| case.name == name),
             false => root.join(name).exists(),

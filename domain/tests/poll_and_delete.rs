@@ -1,6 +1,6 @@
-//! Property test of reading in the classic API: poll, then delete all messages sent before the poll's `query_time`. Whatever
-//! arrives in between, and however the clock is set, every message is received at least once, and exactly once if it was
-//! older than a second.
+//! Property test of reading in the classic API: poll, then delete all messages sent before the poll's `query_time`.
+//! Whatever arrives in between, and however the clock is set, every message is received at least once, and exactly once
+//! if it was older than a second.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;

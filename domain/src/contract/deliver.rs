@@ -98,8 +98,8 @@ pub(super) async fn sent_at_never_decreases_even_if_the_clock_does(stores: Store
         deliver(&stores, "alice", "hello", micros).await;
     }
     let page = read_all(&stores, alice.mailbox).await;
-    let stamps: Vec<_> = page.envelopes.iter().map(|envelope| envelope.message.sent_at).collect();
-    assert_eq!(stamps, [moment(50), moment(50), moment(90), moment(90)]);
+    let sent_at: Vec<_> = page.envelopes.iter().map(|envelope| envelope.message.sent_at).collect();
+    assert_eq!(sent_at, [moment(50), moment(50), moment(90), moment(90)]);
     assert_eq!(page.not_before, moment(90));
 }
 

@@ -3,8 +3,8 @@
 //! The promises D1 to D10 hold on every backend, with many concurrent clients, with several replicas on one Postgres
 //! database, and across `kill -9` at any moment. Comments refer to them by number.
 //!
-//! The tests named below are the cases of this module (`module::case`) and, by path from the root of the repository, test
-//! files. `domain/tests/contract.rs` fails if one of them does not exist.
+//! The tests named below are the cases of this module (`module::case`) and, by path from the root of the repository,
+//! test files. `domain/tests/contract.rs` fails if one of them does not exist.
 //!
 //! ## D1 Durable
 //!
@@ -20,7 +20,8 @@
 //! user was deleted. Reading never deletes.
 //!
 //! - `mailbox::reading_changes_nothing`, `mailbox::acknowledging_before_a_time_deletes_exactly_the_older_envelopes`
-//! - `acknowledge::exactly_the_acknowledged_envelopes_are_deleted`, `acknowledge::the_limit_applies_to_the_oldest_envelopes`
+//! - `acknowledge::exactly_the_acknowledged_envelopes_are_deleted`,
+//!   `acknowledge::the_limit_applies_to_the_oldest_envelopes`
 //! - `fan_out::a_message_is_kept_until_its_last_device_acknowledges_it`
 //! - `fan_out::concurrent_acknowledgements_lose_no_delivery`
 //! - `expiry::expired_envelopes_are_deleted_in_batches`
@@ -36,8 +37,8 @@
 //! The sequence numbers of a mailbox are gapless and follow commit order: once a reader has seen *n*, no envelope at or
 //! below *n* can still appear.
 //!
-//! An identity column would break this: transaction A takes 1 and stalls, B commits 2, the reader acknowledges 2, and 1 is
-//! lost unread. So the sending transaction takes the number by updating the row of the mailbox, and locks several
+//! An identity column would break this: transaction A takes 1 and stalls, B commits 2, the reader acknowledges 2, and 1
+//! is lost unread. So the sending transaction takes the number by updating the row of the mailbox, and locks several
 //! mailboxes in one fixed order.
 //!
 //! - `deliver::sequence_numbers_are_gapless`, `deliver::no_envelope_appears_below_one_already_read`
@@ -61,8 +62,8 @@
 //!
 //! ## D5 Idempotent acknowledge
 //!
-//! Repeating an acknowledgement, or acknowledging less, changes nothing. Acknowledging beyond the last assigned sequence
-//! number is an error.
+//! Repeating an acknowledgement, or acknowledging less, changes nothing. Acknowledging beyond the last assigned
+//! sequence number is an error.
 //!
 //! - `acknowledge::acknowledging_the_same_or_less_changes_nothing`
 //! - `acknowledge::acknowledging_beyond_the_last_number_is_refused`
@@ -76,7 +77,8 @@
 //!
 //! - `fan_out::every_device_of_every_recipient_receives_the_message`
 //! - `fan_out::concurrent_fan_outs_in_any_order_arrive_completely`
-//! - `deliver::a_send_with_an_unknown_recipient_stores_nothing`, `devices::concurrent_deliveries_and_deletions_complete`
+//! - `deliver::a_send_with_an_unknown_recipient_stores_nothing`,
+//!   `devices::concurrent_deliveries_and_deletions_complete`
 //! - `harness/tests/kill.rs`, `harness/src/sanity/v1/send.rs`
 //!
 //! ## D7 Visible loss
@@ -92,8 +94,8 @@
 //!
 //! ## D8 Prompt
 //!
-//! A waiting reader, on whichever replica, receives a message within tens of milliseconds of its commit. A notification is
-//! only a hint: losing one costs a delay, never a message.
+//! A waiting reader, on whichever replica, receives a message within tens of milliseconds of its commit. A notification
+//! is only a hint: losing one costs a delay, never a message.
 //!
 //! - `notifier::a_delivery_notifies_waiting_readers`, `notifier::a_delivery_between_subscribing_and_waiting_notifies`
 //! - `notifier::the_end_of_a_session_notifies_waiting_readers`, `notifier::a_wait_times_out`
@@ -103,8 +105,8 @@
 //!
 //! ## D9 Isolation
 //!
-//! No client can read, acknowledge or count the mailbox of another device, and errors do not reveal whether the username
-//! or the password was wrong.
+//! No client can read, acknowledge or count the mailbox of another device, and errors do not reveal whether the
+//! username or the password was wrong.
 //!
 //! - `deliver::a_mailbox_has_only_its_own_messages`, `acknowledge::acknowledging_leaves_other_mailboxes_unchanged`
 //! - `mailbox::acknowledging_before_a_time_leaves_other_mailboxes_unchanged`
@@ -112,7 +114,8 @@
 //! - `devices::the_last_device_and_devices_of_others_are_not_deleted`
 //! - `harness/src/sanity/v1/isolation.rs`, `harness/src/sanity/v1/sessions.rs`
 //! - `harness/src/sanity/classic/tenancy.rs`, `harness/src/sanity/classic/authentication.rs`
-//! - `domain/src/use_cases/authenticate.rs`, `adapters/src/password/argon2id.rs` for the time that a wrong username takes
+//! - `domain/src/use_cases/authenticate.rs`, `adapters/src/password/argon2id.rs` for the time that a wrong username
+//!   takes
 //!
 //! ## D10 Agnostic
 //!
@@ -124,8 +127,8 @@
 //!
 //! # Running the cases
 //!
-//! A [`Case`] gets fresh, empty [`Stores`], uses them only through the ports, and panics if they break the contract of the
-//! ports. [`cases`] returns all of them, so that no implementation can leave one out:
+//! A [`Case`] gets fresh, empty [`Stores`], uses them only through the ports, and panics if they break the contract of
+//! the ports. [`cases`] returns all of them, so that no implementation can leave one out:
 //!
 //! ```
 //! # use woosh_domain::{contract, fakes::MemoryStore};

@@ -28,8 +28,8 @@ pub trait Devices: Send + Sync {
     /// Deletes a device of a user with its mailbox and sessions.
     ///
     /// MUST NOT delete another user's device or the user's last device, even if two calls run concurrently. MUST have
-    /// ended the device's sessions on every replica when it returns, and MUST notify readers that wait on the device. The
-    /// envelopes of its mailbox MUST be unreadable from then on; deleting them MAY be left to
+    /// ended the device's sessions on every replica when it returns, and MUST notify readers that wait on the device.
+    /// The envelopes of its mailbox MUST be unreadable from then on; deleting them MAY be left to
     /// [`Mailboxes::purge`](super::Mailboxes::purge).
     ///
     /// # Errors

@@ -134,9 +134,9 @@ pub enum AcknowledgeOutcome {
 
 /// The mailboxes and their envelopes.
 ///
-/// A mailbox numbers its envelopes 1, 2, 3 … in commit order, with no number skipped (D3), and `sent_at` never decreases
-/// along those numbers. Its `not_before` is a watermark: every later message has `sent_at >= not_before`; it never
-/// decreases. It starts at the mailbox's creation.
+/// A mailbox numbers its envelopes 1, 2, 3 … in commit order, with no number skipped (D3), and `sent_at` never
+/// decreases along those numbers. Its `not_before` is a watermark: every later message has `sent_at >= not_before`; it
+/// never decreases. It starts at the mailbox's creation.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
@@ -147,9 +147,9 @@ pub trait Mailboxes: Send + Sync {
     /// the recipients does not exist. A mailbox without room under the quota MUST store a gap in place of the envelope
     /// (D7), and MUST NOT keep other mailboxes from receiving theirs; if no mailbox has room, only the gaps are stored.
     ///
-    /// With an idempotency key, MUST store the send once and return the same receipt for every repetition, even if calls
-    /// run concurrently; MUST store the key in the same step, and only if the send is stored (D4). MUST notify readers
-    /// that wait on the mailboxes, on every replica (D8).
+    /// With an idempotency key, MUST store the send once and return the same receipt for every repetition, even if
+    /// calls run concurrently; MUST store the key in the same step, and only if the send is stored (D4). MUST notify
+    /// readers that wait on the mailboxes, on every replica (D8).
     ///
     /// # Errors
     ///
@@ -158,10 +158,10 @@ pub trait Mailboxes: Send + Sync {
 
     /// Reads the oldest envelopes after a sequence number that have not expired at `now`.
     ///
-    /// MUST change nothing (D2). MUST return every such envelope with `sent_at` before the page's `not_before`, up to the
-    /// limit, and at least one if there is any. MUST account for each number above both `after` and the acknowledged one,
-    /// up to [`MailboxPage::up_to`], by an envelope or a gap. MUST return [`MailboxPage::EMPTY`] if the mailbox does not
-    /// exist.
+    /// MUST change nothing (D2). MUST return every such envelope with `sent_at` before the page's `not_before`, up to
+    /// the limit, and at least one if there is any. MUST account for each number above both `after` and the
+    /// acknowledged one, up to [`MailboxPage::up_to`], by an envelope or a gap. MUST return [`MailboxPage::EMPTY`] if
+    /// the mailbox does not exist.
     ///
     /// # Errors
     ///
@@ -176,8 +176,9 @@ pub trait Mailboxes: Send + Sync {
 
     /// Acknowledges the oldest envelopes up to a sequence number, at most `limit` of them.
     ///
-    /// MUST delete exactly those envelopes and the gaps up to them, and each message with its last envelope. MUST change
-    /// nothing if everything up to that number is acknowledged already (D5), or if the number was not assigned yet.
+    /// MUST delete exactly those envelopes and the gaps up to them, and each message with its last envelope. MUST
+    /// change nothing if everything up to that number is acknowledged already (D5), or if the number was not assigned
+    /// yet.
     ///
     /// # Errors
     ///
@@ -191,18 +192,19 @@ pub trait Mailboxes: Send + Sync {
 
     /// Raises the watermark `not_before` of a mailbox to `moment`, and sets `closed_at` to `now`.
     ///
-    /// MUST change nothing if `not_before` is at or after `moment` already. MUST wait for every concurrent delivery with
-    /// `sent_at` before `moment`: a read that starts after this call returns sees them all.
+    /// MUST change nothing if `not_before` is at or after `moment` already. MUST wait for every concurrent delivery
+    /// with `sent_at` before `moment`: a read that starts after this call returns sees them all.
     ///
     /// # Errors
     ///
     /// If the store fails.
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError>;
 
-    /// Acknowledges the oldest envelopes with `sent_at` before `moment`, at most `limit` of them, and returns their number.
+    /// Acknowledges the oldest envelopes with `sent_at` before `moment`, at most `limit` of them, and returns their
+    /// number.
     ///
-    /// MUST delete exactly those envelopes and the gaps below them, and each message with its last envelope. MUST NOT fail
-    /// when repeated (D5).
+    /// MUST delete exactly those envelopes and the gaps below them, and each message with its last envelope. MUST NOT
+    /// fail when repeated (D5).
     ///
     /// # Errors
     ///

@@ -28,11 +28,11 @@ pub enum WaitOutcome {
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Subscription: Send {
-    /// Waits until the mailbox may have envelopes beyond `seen`, the reader's cursor, or a session of its device may have
-    /// ended.
+    /// Waits until the mailbox may have envelopes beyond `seen`, the reader's cursor, or a session of its device may
+    /// have ended.
     ///
-    /// MUST return [`WaitOutcome::Notified`] promptly after each delivery that the subscription has not been notified of
-    /// yet, whichever replica made it, and after a session of the device has ended. MAY return it spuriously. MUST NOT
-    /// hold a thread or a database connection.
+    /// MUST return [`WaitOutcome::Notified`] promptly after each delivery that the subscription has not been notified
+    /// of yet, whichever replica made it, and after a session of the device has ended. MAY return it spuriously. MUST
+    /// NOT hold a thread or a database connection.
     async fn wait(&mut self, seen: SequenceNumber) -> WaitOutcome;
 }

@@ -77,8 +77,8 @@ pub enum UpdateUserOutcome {
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Adds a user with a first device and its empty mailbox, created at `created_at`, and a session on that device if a
-    /// token is given.
+    /// Adds a user with a first device and its empty mailbox, created at `created_at`, and a session on that device if
+    /// a token is given.
     ///
     /// MUST return `None` and change nothing if the name is taken in any spelling, or was the name of a deleted user,
     /// even if two calls run concurrently. MUST NOT reuse an identifier.
@@ -117,8 +117,8 @@ pub trait Users: Send + Sync {
 
     /// Updates a user's public key and vault, and increments the version.
     ///
-    /// If `expected` is given and the user has another version, MUST change nothing, even if two calls run concurrently.
-    /// MUST NOT change fields that are `None` in `change`.
+    /// If `expected` is given and the user has another version, MUST change nothing, even if two calls run
+    /// concurrently. MUST NOT change fields that are `None` in `change`.
     ///
     /// # Errors
     ///
@@ -149,9 +149,10 @@ pub trait Users: Send + Sync {
     /// Deletes a user with its devices, their mailboxes and sessions, and returns whether the user existed.
     ///
     /// MUST keep nothing of the user except what [`Self::add`] needs to refuse the name in future. MUST have ended the
-    /// sessions on every replica when it returns, and MUST notify readers that wait on the user's devices. The envelopes of
-    /// the mailboxes MUST be unreadable from then on; deleting them MAY be left to
-    /// [`Mailboxes::purge`](super::Mailboxes::purge). Messages that the user sent MUST remain with their recipients (D2).
+    /// sessions on every replica when it returns, and MUST notify readers that wait on the user's devices. The
+    /// envelopes of the mailboxes MUST be unreadable from then on; deleting them MAY be left to
+    /// [`Mailboxes::purge`](super::Mailboxes::purge). Messages that the user sent MUST remain with their recipients
+    /// (D2).
     ///
     /// # Errors
     ///

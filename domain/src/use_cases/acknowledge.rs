@@ -27,8 +27,8 @@ impl Acknowledge {
         Self { mailboxes }
     }
 
-    /// Acknowledges everything up to a sequence number, and returns the number up to which everything is acknowledged now.
-    /// Repeating it, or acknowledging less, changes nothing (D5).
+    /// Acknowledges everything up to a sequence number, and returns the number up to which everything is acknowledged
+    /// now. Repeating it, or acknowledging less, changes nothing (D5).
     ///
     /// # Errors
     ///

@@ -4,7 +4,8 @@ use super::Caller;
 use crate::model::{DeviceId, Envelope, Message, SequenceNumber, Timestamp};
 use crate::ports::{Clock, MailboxPage, Mailboxes, PageLimit, PortError};
 
-/// Reads pending messages: the first step of reading in the classic API, before [`DeleteMessages`](super::DeleteMessages).
+/// Reads pending messages: the first step of reading in the classic API, before
+/// [`DeleteMessages`](super::DeleteMessages).
 ///
 /// A classic client polls, and then deletes all messages sent before the poll's `query_time`, a Unix second. To lose
 /// nothing by that, `query_time` is never above the mailbox's watermark `not_before`, so that no message of an earlier
@@ -44,8 +45,8 @@ impl PollMessages {
         let mut page = self.read(mailbox).await?;
         let now = self.clock.now();
         // If the store cannot be written, the poll still works: the client just receives more messages a second time.
-        if let Some(moment) = watermark_to_raise(&page, now)
-            && self.mailboxes.raise_not_before(mailbox, moment, now).await.is_ok()
+        if let Some(watermark) = watermark_to_raise(&page, now)
+            && self.mailboxes.raise_not_before(mailbox, watermark, now).await.is_ok()
         {
             page = self.read(mailbox).await?;
         }
@@ -65,12 +66,12 @@ impl PollMessages {
     /// Ends the result at the end of a second, so that it is complete before its `query_time`.
     async fn end_at_second(&self, mailbox: DeviceId, page: MailboxPage) -> Result<Poll, PortError> {
         let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
-        let closed = not_before.floor_to_second();
+        let complete_before = not_before.floor_to_second();
         let next = if has_more || envelopes.len() > Self::LIMIT { envelopes.last().map(sent_at) } else { None };
         let first = envelopes.first().map(sent_at);
-        let (Some(first), Some(next)) = (first, next.filter(|next| *next < closed)) else {
+        let (Some(first), Some(next)) = (first, next.filter(|next| *next < complete_before)) else {
             envelopes.truncate(Self::LIMIT);
-            return Ok(poll(envelopes, closed));
+            return Ok(poll(envelopes, complete_before));
         };
 
         let split = next.floor_to_second();
@@ -102,21 +103,21 @@ impl PollMessages {
     }
 }
 
-/// Returns the time to raise `not_before` to, so that the client can delete more of the pending messages. Returns `None`
-/// if that would gain nothing, as in an empty mailbox: polling it never writes.
+/// Returns the time to raise `not_before` to, so that the client can delete more of the pending messages. Returns
+/// `None` if that would gain nothing, as in an empty mailbox: polling it never writes.
 fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
-    let closed = page.not_before.floor_to_second();
+    let complete_before = page.not_before.floor_to_second();
     let second = now.floor_to_second();
-    let mut open = page.envelopes.iter().map(sent_at).filter(|stamp| *stamp >= closed);
-    if open.clone().any(|stamp| stamp < second) {
+    let mut undeletable = page.envelopes.iter().map(sent_at).filter(|sent_at| *sent_at >= complete_before);
+    if undeletable.clone().any(|sent_at| sent_at < second) {
         return Some(second);
     }
-    // The clock was ahead when these were sent, and so is `not_before`. They must be deletable before the clock catches up,
-    // so the watermark is raised past them, but at most once per second, so that it does not run further ahead.
-    let ahead = open.clone().any(|stamp| stamp > now);
-    let just_closed = page.closed_at.floor_to_second() == second;
-    let last = open.next_back()?;
-    (ahead && !just_closed).then(|| last.next_second())
+    // The clock was ahead when these were sent, and so is `not_before`. They must be deletable before the clock catches
+    // up, so the watermark is raised past them, but at most once per second, so that it does not run further ahead.
+    let ahead = undeletable.clone().any(|sent_at| sent_at > now);
+    let just_raised = page.closed_at.floor_to_second() == second;
+    let last = undeletable.next_back()?;
+    (ahead && !just_raised).then(|| last.next_second())
 }
 
 fn sent_at(envelope: &Envelope) -> Timestamp {

@@ -43,8 +43,8 @@ impl ReadMailbox {
     }
 
     /// Returns at most `count` of the oldest envelopes after a sequence number, which defaults to the last acknowledged
-    /// one. If there are none, waits until one arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader holds
-    /// no thread and no database connection.
+    /// one. If there are none, waits until one arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader
+    /// holds no thread and no database connection.
     ///
     /// # Errors
     ///

@@ -46,7 +46,8 @@ impl SearchUsers {
         Self { users, allowed }
     }
 
-    /// Returns at most `limit` users whose names start with `prefix`, ignoring ASCII case, ordered after the name `after`.
+    /// Returns at most `limit` users whose names start with `prefix`, ignoring ASCII case, ordered after the name
+    /// `after`.
     ///
     /// # Errors
     ///

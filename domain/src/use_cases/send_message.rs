@@ -74,8 +74,8 @@ impl SendMessage {
     ///
     /// # Errors
     ///
-    /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the key was used
-    /// for another send, or the port fails.
+    /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the key was
+    /// used for another send, or the port fails.
     pub async fn execute(&self, caller: &Caller, request: SendRequest) -> Result<SentMessage, SendMessageError> {
         let SendRequest { recipients, ttl_seconds, key } = request;
         if !(1..=Self::MAX_RECIPIENTS).contains(&recipients.len()) {
@@ -161,13 +161,13 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_recipient_and_a_store_failure_are_different_errors() {
         let mut mailboxes = MockMailboxes::new();
-        let names = vec![Username::new("nobody").unwrap()];
+        let names = vec![Username::new("unknown").unwrap()];
         mailboxes.expect_deliver().return_once(move |_| Ok(DeliverOutcome::UnknownRecipients(names)));
-        let error = send(mailboxes, to(&["nobody"])).await.unwrap_err();
-        assert_eq!(error.to_string(), "recipient does not exist: nobody");
+        let error = send(mailboxes, to(&["unknown"])).await.unwrap_err();
+        assert_eq!(error.to_string(), "recipient does not exist: unknown");
         let mut mailboxes = MockMailboxes::new();
         mailboxes.expect_deliver().returning(|_| Err(PortError::fault("broken")));
-        let error = send(mailboxes, to(&["nobody"])).await.unwrap_err();
+        let error = send(mailboxes, to(&["unknown"])).await.unwrap_err();
         assert!(matches!(error, SendMessageError::Port(PortError::Fault(_))));
     }
 }
