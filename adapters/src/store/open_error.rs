@@ -1,4 +1,4 @@
-/// Why a database was not opened. Each message is one line, for the operator. `location` is a file, or a URL without its
+/// Why a database can't be opened. Each message is one line, for the operator. `location` is a file, or a URL without its
 /// password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
