@@ -44,8 +44,8 @@ impl<S: SqlStore + Users + Devices + Sessions + Mailboxes> Backend for S {
 pub struct Database(Arc<dyn Backend>);
 
 impl Database {
-    /// Opens a database and migrates it. Creates a SQLite file that does not exist; retries to connect to an unreachable
-    /// server until `timeout` has elapsed.
+    /// Opens a database and migrates it. Creates a SQLite file that does not exist; retries to connect to an
+    /// unreachable server until `timeout` has elapsed.
     ///
     /// # Errors
     ///

@@ -17,7 +17,8 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Creates a notifier that also exchanges notifications with other replicas. Polls for lost notifications on `read_pool`.
+    /// Creates a notifier that also exchanges notifications with other replicas. Polls for lost notifications on
+    /// `read_pool`.
     pub(crate) async fn connect(options: PgConnectOptions, read_pool: PgPool) -> sqlx::Result<Self> {
         let waiters = Waiters::default();
         let replicas = Replicas::start(options, read_pool, waiters.clone()).await?;

@@ -1,9 +1,10 @@
 //! Exchanges notifications between the replicas on one Postgres, with LISTEN and NOTIFY
 //! (<https://www.postgresql.org/docs/current/sql-notify.html>).
 //!
-//! Postgres serializes the commits of transactions that call NOTIFY, each including its sync to disk. So the transactions
-//! that store messages don't call it: mailboxes are queued and published on a separate connection, many in one
-//! notification. If publishing fails, or a notification is lost with a connection, the next poll finds the messages.
+//! Postgres serializes the commits of transactions that call NOTIFY, each including its sync to disk. So the
+//! transactions that store messages don't call it: mailboxes are queued and published on a separate connection, many in
+//! one notification. If publishing fails, or a notification is lost with a connection, the next poll finds the
+//! messages.
 
 use std::time::Duration;
 
@@ -84,8 +85,8 @@ async fn publish(pool: PgPool, mut queued: mpsc::Receiver<DeviceId>, replica: St
         mailboxes.sort_unstable();
         mailboxes.dedup();
         let list: Vec<_> = mailboxes.drain(..).map(|mailbox| mailbox.get().to_string()).collect();
-        // One round trip, without a sync: the messages are on the disk already. The payload needs no escaping: it contains
-        // only digits, letters, commas and a space.
+        // One round trip, without a sync: the messages are on the disk already. The payload needs no escaping: it
+        // contains only digits, letters, commas and a space.
         let notify = format!(
             "BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {CHANNEL}, '{replica} {}'; COMMIT",
             list.join(",")

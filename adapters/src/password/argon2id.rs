@@ -11,8 +11,8 @@ use woosh_domain::ports::{PasswordHasher, PortError};
 /// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
 /// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) recommends.
 ///
-/// Hashes on blocking threads, at most one per processor at a time. A few hundred calls queue for a thread; beyond that,
-/// calls fail as unavailable, so that a flood of wrong passwords delays other logins by a few seconds at most.
+/// Hashes on blocking threads, at most one per processor at a time. A few hundred calls queue for a thread; beyond
+/// that, calls fail as unavailable, so that a flood of wrong passwords delays other logins by a few seconds at most.
 #[derive(Debug, Clone)]
 pub struct Argon2idHasher {
     /// One permit for each call that hashes.
@@ -24,8 +24,8 @@ pub struct Argon2idHasher {
 /// The most calls that hash or are queued: a few seconds of work.
 const MAX_ADMITTED: usize = 256;
 
-/// A hash with the default parameters that no password matches. Verified if the user does not exist, so that it takes as long as
-/// if it did (D9).
+/// A hash with the default parameters that no password matches. Verified if the user does not exist, so that it takes
+/// as long as if it did (D9).
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUu$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 impl Argon2idHasher {
@@ -56,9 +56,9 @@ impl Default for Argon2idHasher {
     }
 }
 
-/// An allocation of this size is always mapped by the system allocator, and unmapped when freed. Smaller ones come from its
-/// arenas, which keep the memory: a few hundred logins at once would permanently cost hundreds of megabytes. Reserved memory
-/// that is not used costs nothing.
+/// An allocation of this size is always mapped by the system allocator, and unmapped when freed. Smaller ones come from
+/// its arenas, which keep the memory: a few hundred logins at once would permanently cost hundreds of megabytes.
+/// Reserved memory that is not used costs nothing.
 const MAPPED_ALLOCATION: usize = 33 * 1024 * 1024;
 
 fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output, PortError> {
@@ -76,7 +76,8 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
     phc::Output::new(&output).map_err(|error| fault(&error))
 }
 
-/// A new salt with the default parameters, and no output yet. A test checks that the crate's defaults are those documented above.
+/// A new salt with the default parameters, and no output yet. A test checks that the crate's defaults are those
+/// documented above.
 fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
     let mut salt = [0; phc::Salt::RECOMMENDED_LENGTH];

@@ -8,12 +8,12 @@ use sha2::Sha256;
 use woosh_domain::model::{Password, PasswordHash, Timestamp};
 use woosh_domain::ports::{Clock, PasswordHasher, PortError};
 
-/// Caches successful verifications of another hasher, so that a client that sends its password with each request does not
-/// cost a password hash each time.
+/// Caches successful verifications of another hasher, so that a client that sends its password with each request does
+/// not cost a password hash each time.
 ///
-/// A cache key is an HMAC of the password and the hash that it matched, under a key that never leaves the process: neither
-/// can be recovered from it. Changing a password changes its hash and salt, so cached verifications of the old one stop
-/// matching immediately, on every replica.
+/// A cache key is an HMAC of the password and the hash that it matched, under a key that never leaves the process:
+/// neither can be recovered from it. Changing a password changes its hash and salt, so cached verifications of the old
+/// one stop matching immediately, on every replica.
 pub struct CachingHasher<H> {
     inner: H,
     clock: Arc<dyn Clock>,
@@ -115,7 +115,8 @@ mod tests {
             Self { hasher, clock, verifications }
         }
 
-        /// Verifies `text` against the password `actual`. Returns whether it matches, and how many hashes were computed.
+        /// Verifies `text` against the password `actual`. Returns whether it matches, and how many hashes were
+        /// computed.
         async fn verify(&self, text: &str, actual: &str) -> (bool, u32) {
             let before = self.verifications.load(Ordering::SeqCst);
             let password = Password::new(text.to_owned()).unwrap();

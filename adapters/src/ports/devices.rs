@@ -45,7 +45,8 @@ impl Devices for Store {
         self.write_then(
             move |connection| {
                 Box::pin(async move {
-                    // Without the lock, two concurrent deletions would each see the other's device as the remaining one.
+                    // Without the lock, two concurrent deletions would each see the other's device as the remaining
+                    // one.
                     if Self::lock_user(connection, user).await?.is_none() {
                         return Ok(DeleteDeviceOutcome::NotFound);
                     }
@@ -102,8 +103,8 @@ impl Store {
         row.try_into()
     }
 
-    /// Locks a user, so that other changes to its devices wait until this transaction ends. Returns the key of the username,
-    /// or `None` if there is no such user.
+    /// Locks a user, so that other changes to its devices wait until this transaction ends. Returns the key of the
+    /// username, or `None` if there is no such user.
     pub(super) async fn lock_user(
         connection: &mut Connection<Store>,
         user: UserId,

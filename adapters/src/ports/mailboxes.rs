@@ -54,8 +54,8 @@ impl Mailboxes for Store {
         limit: PageLimit,
         now: Timestamp,
     ) -> Result<MailboxPage, PortError> {
-        // One statement, so that it sees the mailbox and its envelopes as of the same commit. Selects one envelope more than
-        // the page holds, to find out whether there are more.
+        // One statement, so that it sees the mailbox and its envelopes as of the same commit. Selects one envelope more
+        // than the page holds, to find out whether there are more.
         let rows = sqlx::query(
             "SELECT mb.acknowledged, mb.last_sequence, mb.not_before, mb.closed_at, e.sequence, e.expires_at,
                     m.id, m.send_id, m.sender, m.sender_device, m.recipient, m.contents, m.sent_at

@@ -10,8 +10,8 @@ use woosh_domain::model::{DeviceId, UserId};
 
 use crate::store::SqlStore;
 
-/// Returns the step that follows a commit that ended sessions: it removes the user's sessions from the cache and notifies the
-/// readers of their devices. `ended` returns those devices, or `None` if no session ended.
+/// Returns the step that follows a commit that ended sessions: it removes the user's sessions from the cache and
+/// notifies the readers of their devices. `ended` returns those devices, or `None` if no session ended.
 fn end_sessions<T>(
     store: &impl SqlStore,
     user: UserId,

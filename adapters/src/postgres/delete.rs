@@ -1,14 +1,14 @@
-//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. One statement per step: it is one round
-//! trip, and atomic beside the writes of other replicas. Each locks mailboxes first and messages next, both in a fixed order,
-//! so that no two deadlock.
+//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. One statement per step: it is one
+//! round trip, and atomic beside the writes of other replicas. Each locks mailboxes first and messages next, both in a
+//! fixed order, so that no two deadlock.
 
 use sqlx::PgPool;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
 
 use crate::store::{Acknowledged, SqlError, count};
 
-/// Common table expressions that follow `deleted`, the deleted envelopes: decrement the copies of their messages, and delete
-/// messages that have none left.
+/// Common table expressions that follow `deleted`, the deleted envelopes: decrement the copies of their messages, and
+/// delete messages that have none left.
 macro_rules! release_messages {
     () => {
         "deleted_copies AS (
@@ -32,9 +32,10 @@ pub(super) async fn acknowledge(
     up_to: SequenceNumber,
     limit: usize,
 ) -> Result<Acknowledged, SqlError> {
-    // A send that commits while this statement waits for the mailbox's lock is not visible to it. So `up_to` is compared with
-    // the last sequence number of the statement's snapshot, not with the current one of the locked row: otherwise it would
-    // acknowledge an envelope that it can't delete. A concurrent acknowledgement may have gone further, hence `greatest`.
+    // A send that commits while this statement waits for the mailbox's lock is not visible to it. So `up_to` is
+    // compared with the last sequence number of the statement's snapshot, not with the current one of the locked row:
+    // otherwise it would acknowledge an envelope that it can't delete. A concurrent acknowledgement may have gone
+    // further, hence `greatest`.
     let acknowledged: Option<Acknowledged> = sqlx::query_as(concat!(
         "WITH mailbox AS (
             SELECT device_id, acknowledged FROM mailboxes WHERE device_id = $1 FOR UPDATE

@@ -22,11 +22,11 @@ struct OutcomeRow {
 
 /// Stores a send, unless its key is used or a recipient is unknown.
 ///
-/// Locks the mailboxes in a fixed order, so that sends don't deadlock, until the commit, so that sequence numbers follow
-/// commit order (D3). Inserts the idempotency key in the same statement (D4): if another send with that key is in flight, this
-/// one waits for it and then fails as a whole with a unique violation. The start of the current gap is kept in the mailbox's
-/// row (`refused_from`), because the statement does not see rows in `gaps` that were committed while it waited for a lock.
-/// Contents are joined last, so that they are not sorted once per device.
+/// Locks the mailboxes in a fixed order, so that sends don't deadlock, until the commit, so that sequence numbers
+/// follow commit order (D3). Inserts the idempotency key in the same statement (D4): if another send with that key is
+/// in flight, this one waits for it and then fails as a whole with a unique violation. The start of the current gap is
+/// kept in the mailbox's row (`refused_from`), because the statement does not see rows in `gaps` that were committed
+/// while it waited for a lock. Contents are joined last, so that they are not sorted once per device.
 const DELIVER: &str = "
 WITH used_key AS (
     SELECT 1 FROM idempotency_keys WHERE device_id = $4 AND key = $8

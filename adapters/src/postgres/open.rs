@@ -9,13 +9,13 @@ use crate::store::{OpenError, SCHEMA_VERSION, is_transient, refuse_newer};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// The most pooled connections of one replica, in addition to two for notifications: enough to keep a database with a few
-/// processors busy, and few enough that five replicas stay below the 100 that Postgres allows by default.
+/// The most pooled connections of one replica, in addition to two for notifications: enough to keep a database with a
+/// few processors busy, and few enough that five replicas stay below the 100 that Postgres allows by default.
 const CONNECTIONS: u32 = 16;
 /// How long a request waits for a connection before it fails with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer than this is tested before use, so that no request gets one that was closed by a
-/// restart of the database.
+/// A connection that was idle for longer than this is tested before use, so that no request gets one that was closed by
+/// a restart of the database.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -27,8 +27,8 @@ pub(crate) fn migrations() -> &'static Migrator {
     &MIGRATIONS
 }
 
-/// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable. Returns the options of each
-/// connection, and the pool.
+/// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable. Returns the options
+/// of each connection, and the pool.
 pub(super) async fn open(
     options: &PgConnectOptions,
     location: &str,

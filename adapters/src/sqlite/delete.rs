@@ -1,5 +1,5 @@
-//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. The writer is the only connection that
-//! writes, so what a step reads stays true until it writes.
+//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. The writer is the only connection
+//! that writes, so what a step reads stays true until it writes.
 
 use sqlx::SqliteConnection;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};

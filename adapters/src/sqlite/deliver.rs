@@ -1,5 +1,5 @@
-//! Stores sends. Those of a batch are stored together in a few statements, because a round trip to the thread that runs a
-//! statement costs more than the statement itself.
+//! Stores sends. Those of a batch are stored together in a few statements, because a round trip to the thread that runs
+//! a statement costs more than the statement itself.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -40,8 +40,8 @@ impl PendingSend {
 
 #[async_trait]
 impl BulkJob for PendingSend {
-    /// Stores all sends together. If that fails, stores each separately, so that one that can't be stored does not fail the
-    /// others.
+    /// Stores all sends together. If that fails, stores each separately, so that one that can't be stored does not fail
+    /// the others.
     async fn run_all(connection: &mut SqliteConnection, sends: &mut [Self]) -> sqlx::Result<()> {
         // The caller of a closed reply was cancelled before it got an answer, so its send can be dropped.
         let mut waiting: Vec<_> = sends.iter_mut().filter(|send| !send.reply.is_closed()).collect();

@@ -79,8 +79,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .busy_timeout(BUSY_TIMEOUT))
 }
 
-/// Creates an empty file if there is none, accessible to its owner only. SQLite gives its WAL and shared-memory files the same
-/// permissions.
+/// Creates an empty file if there is none, accessible to its owner only. SQLite gives its WAL and shared-memory files
+/// the same permissions.
 fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -88,7 +88,8 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Migrates the schema in one transaction. If several servers start at once on a new file, one migrates it and the others wait.
+/// Migrates the schema in one transaction. If several servers start at once on a new file, one migrates it and the
+/// others wait.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let start = Instant::now();
     // Changing the journal mode ignores the busy timeout.

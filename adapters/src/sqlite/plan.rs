@@ -5,7 +5,8 @@ use woosh_domain::ports::{DeliverOutcome, NewDelivery, Receipt, Undelivered};
 
 use crate::store::{ReceiptRow, SqlError, format_undelivered};
 
-/// The changes that a batch of sends makes, worked out in memory: each send applies to the state that those before it leave.
+/// The changes that a batch of sends makes, worked out in memory: each send applies to the state that those before it
+/// leave.
 #[derive(Default)]
 pub(super) struct Plan<'a> {
     /// The recipients that exist, by the key of their username.

@@ -1,8 +1,8 @@
 //! The only writer of a SQLite file. Commits queued jobs in batches.
 //!
-//! A commit costs one sync of the disk, regardless of its size. So the writer takes all queued jobs, at most [`MAX_BATCH`],
-//! runs them in one transaction, commits, and only then answers. Each job runs in a savepoint of its own, which is rolled back
-//! if the job fails. Bulk jobs run together.
+//! A commit costs one sync of the disk, regardless of its size. So the writer takes all queued jobs, at most
+//! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers. Each job runs in a savepoint of its
+//! own, which is rolled back if the job fails. Bulk jobs run together.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -206,8 +206,8 @@ async fn serve<B: BulkJob>(
     }
 }
 
-/// Commits a batch, on a new connection if there is none. Drops a connection that fails: if the disk is full, for example,
-/// SQLite rolls the transaction back by itself, which sqlx does not notice.
+/// Commits a batch, on a new connection if there is none. Drops a connection that fails: if the disk is full, for
+/// example, SQLite rolls the transaction back by itself, which sqlx does not notice.
 async fn commit_on<B: BulkJob>(
     slot: &mut Option<SqliteConnection>,
     options: &SqliteConnectOptions,

@@ -29,8 +29,8 @@ impl From<SqlError> for PortError {
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     /// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
     const SQLITE: [i32; 4] = [5, 6, 10, 13];
-    /// Classes of SQLSTATE: connection exceptions, transaction rollbacks (deadlocks among them), insufficient resources,
-    /// objects in use, and operator interventions
+    /// Classes of SQLSTATE: connection exceptions, transaction rollbacks (deadlocks among them), insufficient
+    /// resources, objects in use, and operator interventions
     /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
     const POSTGRES: [&str; 5] = ["08", "40", "53", "55", "57"];
     match error {

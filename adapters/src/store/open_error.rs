@@ -1,5 +1,5 @@
-/// Why a database can't be opened. Each message is one line, for the operator. `location` is a file, or a URL without its
-/// password.
+/// Why a database can't be opened. Each message is one line, for the operator. `location` is a file, or a URL without
+/// its password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL names no file, or has invalid options.

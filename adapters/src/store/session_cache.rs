@@ -7,8 +7,8 @@ use lru::LruCache;
 use woosh_domain::model::{TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
-/// Caches session owners, so that checking a token again costs no query. Code that ends a session must invalidate its user, so
-/// the cache only works on a database that no other process writes to.
+/// Caches session owners, so that checking a token again costs no query. Code that ends a session must invalidate its
+/// user, so the cache only works on a database that no other process writes to.
 pub(crate) struct SessionCache(Option<Mutex<State>>);
 
 struct State {

@@ -26,8 +26,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The notifier of waiting readers.
     fn notifier(&self) -> &Notifier;
 
-    /// Runs `work` in a transaction, then `then` after the commit, even if the caller was cancelled. If `work` fails, the
-    /// transaction is rolled back and `then` does not run.
+    /// Runs `work` in a transaction, then `then` after the commit, even if the caller was cancelled. If `work` fails,
+    /// the transaction is rolled back and `then` does not run.
     fn write_then<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut Connection<Self>) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
@@ -62,8 +62,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
     fn delete_expired(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<u64, PortError>> + Send;
 
-    /// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes the device's idempotency keys and its
-    /// row in `purges`.
+    /// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes the device's idempotency keys
+    /// and its row in `purges`.
     fn delete_leftovers(&self, device: DeviceId, limit: usize) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Checks that the database answers.
