@@ -2,14 +2,14 @@
 //!
 //! - [`database`]: the facade. Opens the database of a URL and provides the ports on it.
 //! - [`database_url`]: parses and displays database URLs.
-//! - `ports`: the SQL of users, devices, sessions and mailboxes, written once for both stores.
+//! - `ports`: the SQL of users, devices, sessions and mailboxes, written once for both backends.
 //! - `sqlite`, `postgres`: one folder per backend, with the same file names: opening the database, and the SQL that
 //!   differs.
 //! - `store`: shared by both backends: the `SqlStore` trait that `ports` is written against, errors, row types, session
 //!   cache.
 //! - `notify`: notifies waiting readers in this process and, through Postgres, on other replicas.
 //! - [`password`]: Argon2id hashing, and a cache of recent verifications.
-//! - [`clock`], [`randomness`]: the operating system's.
+//! - [`clock`], [`randomness`]: the operating system's clock and random number generator.
 //!
 //! The layers, from top to bottom: `database`, `ports`, `sqlite` and `postgres`, `store`, `notify`. Each uses only the
 //! layers below it.

@@ -23,6 +23,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
+/// D1, D2, D3, D4, D5, D6.
 fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     let program = Path::new(env!("CARGO_BIN_EXE_woosh-harness"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

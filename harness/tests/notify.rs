@@ -146,6 +146,7 @@ async fn follow(reader: Device, url: String, messages: mpsc::UnboundedSender<(In
     }
 }
 
+/// D8.
 async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let mut fixture = Fixture::start(backend, replicas).await?;
     fixture.ensure_prompt(300).await?;
@@ -153,6 +154,7 @@ async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()
     Ok(())
 }
 
+/// D8: a lost notification is only a delay.
 async fn lost_notifications() -> anyhow::Result<()> {
     let mut fixture = Fixture::start(Backend::Postgres, 2).await?;
     let options = fixture.database.postgres_options().unwrap();
@@ -238,6 +240,7 @@ async fn now(connection: &mut PgConnection) -> sqlx::Result<f64> {
     sqlx::query_scalar("SELECT extract(epoch FROM clock_timestamp())::float8").fetch_one(connection).await
 }
 
+/// D8, at a bounded cost.
 async fn many_readers() -> anyhow::Result<()> {
     const READERS: usize = 500;
     const USERS: usize = 20;

@@ -90,6 +90,7 @@ impl Fixture {
     }
 }
 
+/// D1, D2.
 fn outage() -> Result<(), Failed> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let database = TestDatabase::create(Backend::Postgres).await.map_err(|error| format!("{error:#}"))?;

@@ -24,7 +24,7 @@ const MAX_MAILBOXES: usize = 350;
 const MAX_QUEUED: usize = 10_000;
 /// How often to poll for messages whose notification was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How long to wait after a failed receive.
+/// How long to wait after receiving fails.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
 /// Publishes notifications to other replicas and receives theirs, until it is dropped.

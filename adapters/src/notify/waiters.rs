@@ -64,7 +64,7 @@ impl Waiters {
         });
         readers.count += 1;
         let notify = readers.notify.clone();
-        // Receives notifications from here on, even before it is polled first.
+        // Receives notifications from now on, even before it is first polled.
         let notified = Box::pin(notify.clone().notified_owned());
         let deadline = Box::pin(sleep_until(Instant::now() + timeout));
         MailboxSubscription { waiters: self.clone(), mailbox, notify, notified, deadline }
@@ -137,6 +137,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
     const MAILBOX: DeviceId = DeviceId::new(1);
 
+    /// D8.
     #[tokio::test]
     async fn a_notification_between_subscribing_and_waiting_is_received_once() {
         let waiters = Waiters::default();
@@ -147,6 +148,7 @@ mod tests {
         assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
     }
 
+    /// D8.
     #[tokio::test]
     async fn every_reader_of_a_mailbox_is_notified() {
         let waiters = Waiters::default();
@@ -169,6 +171,7 @@ mod tests {
         assert!(waiters.state().mailboxes.is_empty());
     }
 
+    /// D8: the poll for lost notifications uses the list.
     #[tokio::test]
     async fn waiting_mailboxes_are_listed_with_the_lowest_cursor() {
         let waiters = Waiters::default();

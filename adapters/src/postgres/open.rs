@@ -78,16 +78,16 @@ async fn connect(options: &PgConnectOptions, location: &str, timeout: Duration) 
         if !is_transient(&error) {
             return Err(failed(location, error));
         }
-        let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
+        let remaining = timeout.saturating_sub(start.elapsed());
+        if remaining.is_zero() {
             return Err(OpenError::Unreachable {
                 location: location.to_owned(),
                 seconds: timeout.as_secs(),
                 reason: error.to_string(),
             });
         }
-        tracing::warn!(%error, "the database {location} is unreachable; retrying for {} more seconds", left.as_secs());
-        sleep(BACK_OFF.min(left)).await;
+        tracing::warn!(%error, "the database {location} is unreachable; retrying for {} more seconds", remaining.as_secs());
+        sleep(BACK_OFF.min(remaining)).await;
     }
 }
 

@@ -17,7 +17,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 const APPLICATION_ID: i64 = 0x776f_6f73;
 /// How long to wait for a lock that another process holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait before a retry of a statement that ignores the busy timeout.
+/// How long to wait before retrying a statement that ignores the busy timeout.
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// `SQLITE_BUSY`.
 const BUSY: i32 = 5;

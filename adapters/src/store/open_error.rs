@@ -11,19 +11,19 @@ pub enum OpenError {
         reason: String,
     },
     /// The file exists and is not a SQLite database.
-    #[error("{location} is not a SQLite database; it was left as it is")]
+    #[error("{location} is not a SQLite database; it was not changed")]
     NotADatabase {
         /// The file.
         location: String,
     },
     /// The database belongs to another application.
-    #[error("{location} is a database of another application; it was left as it is")]
+    #[error("{location} is a database of another application; it was not changed")]
     Foreign {
         /// The file.
         location: String,
     },
     /// A newer server has migrated the database.
-    #[error("{location} was written by a newer Woosh (schema {found}, this one knows {known}); it was left as it is")]
+    #[error("{location} was written by a newer Woosh (schema {found}, this one knows {known}); it was not changed")]
     Newer {
         /// The database.
         location: String,

@@ -91,7 +91,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Runs `cases` random sequences of steps on a store and its model.
+/// D2, D3, D5, D6, D7, D10: runs `cases` random sequences of steps on a store and its model.
 fn check(stores: Stores, cases: u32) -> Result<(), Failed> {
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec(step(), 1..80);
