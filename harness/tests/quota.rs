@@ -289,7 +289,7 @@ async fn a_message_expires_no_later_than_the_server_maximum(backend: Backend) {
     }
     let (_, page) = fixture.get(&bob, "mailbox").await;
     for message in page["messages"].as_array().unwrap() {
-        // Exactly one minute apart: the seconds are equal.
+        // A minute apart: the seconds and microseconds are equal.
         let (sent, expires) = (message["sent_at"].as_str().unwrap(), message["expires_at"].as_str().unwrap());
         assert!(sent < expires && sent[16..] == expires[16..], "sent {sent}, expires {expires}");
     }
