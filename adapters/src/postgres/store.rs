@@ -74,7 +74,7 @@ impl SqlStore for PostgresStore {
     }
 
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {
-        // In its own task, so that a sender that hangs up does not keep the recipient from being notified.
+        // In a task of its own, so that recipients are notified even if the sender disconnects.
         let (pool, notifier) = (self.pool.clone(), self.notifier.clone());
         let task = tokio::spawn(async move {
             let (outcome, mailboxes) = deliver::deliver(&pool, &delivery).await?;

@@ -1,5 +1,5 @@
-//! Sends. Those of a batch are stored together in a few statements, since a round trip to the thread that runs a statement
-//! costs more than the statement.
+//! Stores sends. Those of a batch are stored together in a few statements, because a round trip to the thread that runs
+//! a statement costs more than the statement itself.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use super::writer::{BulkJob, message};
 use crate::notify::Notifier;
 use crate::store::{Cell, ReceiptRow, SqlError};
 
-/// A send that waits for the writer.
+/// A send that is queued for the writer.
 pub(super) struct PendingSend {
     new: NewDelivery,
     notifier: Notifier,
@@ -24,11 +24,11 @@ pub(super) struct PendingSend {
     reply: oneshot::Sender<Result<DeliverOutcome, PortError>>,
 }
 
-/// The outcome of a send, and the mailboxes that it was stored in.
+/// The outcome of a send, and the mailboxes that it was added to.
 type Outcome = (DeliverOutcome, Vec<DeviceId>);
 
 impl PendingSend {
-    /// A send whose outcome goes to `reply`, after the recipients were notified.
+    /// Creates a send whose outcome is sent to `reply` after the recipients were notified.
     pub(super) fn new(
         new: NewDelivery,
         notifier: Notifier,
@@ -40,10 +40,10 @@ impl PendingSend {
 
 #[async_trait]
 impl BulkJob for PendingSend {
-    /// Stores all sends together. If that fails, stores each by itself, so that one that can't be stored does not fail the
-    /// others.
+    /// Stores all sends together. If that fails, stores each separately, so that one that can't be stored does not fail
+    /// the others.
     async fn run_all(connection: &mut SqliteConnection, sends: &mut [Self]) -> sqlx::Result<()> {
-        // A caller that was cancelled was not told that its send is stored, so the send can be dropped.
+        // The caller of a closed reply was cancelled before it got an answer, so its send can be dropped.
         let mut waiting: Vec<_> = sends.iter_mut().filter(|send| !send.reply.is_closed()).collect();
         let deliveries: Vec<_> = waiting.iter().map(|send| &send.new).collect();
         match store_in_savepoint(connection, &deliveries).await? {
@@ -55,8 +55,9 @@ impl BulkJob for PendingSend {
             Err(_) => {
                 for send in waiting {
                     let outcome = store_in_savepoint(connection, &[&send.new]).await?;
-                    let only = outcome.and_then(|mut outcomes| outcomes.pop().ok_or(sqlx::Error::RowNotFound.into()));
-                    send.outcome = Some(only.map_err(PortError::from));
+                    let outcome =
+                        outcome.and_then(|mut outcomes| outcomes.pop().ok_or(sqlx::Error::RowNotFound.into()));
+                    send.outcome = Some(outcome.map_err(PortError::from));
                 }
             }
         }
@@ -72,7 +73,7 @@ impl BulkJob for PendingSend {
             }
             (None, None) => return,
         };
-        // A caller that was cancelled needs no answer.
+        // Fails if the caller was cancelled, which needs no answer then.
         let _ = self.reply.send(outcome);
     }
 }
@@ -82,7 +83,7 @@ async fn store_in_savepoint(
     deliveries: &[&NewDelivery],
 ) -> sqlx::Result<Result<Vec<Outcome>, SqlError>> {
     let mut savepoint = connection.begin().await?;
-    // A panic must not end the writer.
+    // Caught, so that a panic does not end the writer.
     let outcome =
         AssertUnwindSafe(store_all(&mut savepoint, deliveries)).catch_unwind().await.unwrap_or_else(|panic| {
             Err(sqlx::Error::Protocol(format!("a send panicked: {}", message(panic.as_ref()))).into())
@@ -95,7 +96,7 @@ async fn store_in_savepoint(
 }
 
 async fn store_all(connection: &mut SqliteConnection, deliveries: &[&NewDelivery]) -> Result<Vec<Outcome>, SqlError> {
-    let mut plan = Plan { known: known(connection, deliveries).await?, ..Plan::default() };
+    let mut plan = Plan { known: find_receipts(connection, deliveries).await?, ..Plan::default() };
     find_recipients(connection, deliveries, &mut plan).await?;
     let outcomes = deliveries.iter().map(|new| plan.deliver(new)).collect::<Result<_, _>>()?;
     write(connection, &plan).await?;
@@ -113,7 +114,7 @@ struct KnownRow {
 }
 
 /// The receipts of earlier sends under the keys of these sends.
-async fn known(
+async fn find_receipts(
     connection: &mut SqliteConnection,
     deliveries: &[&NewDelivery],
 ) -> Result<HashMap<(i64, String), ReceiptRow>, SqlError> {
@@ -124,8 +125,8 @@ async fn known(
     }
     let rows: Vec<KnownRow> = sqlx::query_as(
         "SELECT k.device_id, k.key, k.fingerprint, k.send_id, k.sent_at, k.undelivered
-         FROM json_each($1) wanted
-         JOIN idempotency_keys k ON k.device_id = wanted.value ->> 0 AND k.key = wanted.value ->> 1",
+         FROM json_each($1) scoped_key
+         JOIN idempotency_keys k ON k.device_id = scoped_key.value ->> 0 AND k.key = scoped_key.value ->> 1",
     )
     .bind(json(&keys)?)
     .fetch_all(connection)
@@ -133,7 +134,7 @@ async fn known(
     Ok(rows.into_iter().map(|row| ((row.device_id, row.key), row.receipt)).collect())
 }
 
-/// A mailbox of a recipient.
+/// A mailbox, with its owner.
 #[derive(FromRow)]
 struct MailboxRow {
     user_id: i64,
@@ -159,8 +160,8 @@ async fn find_recipients(
     let rows: Vec<MailboxRow> = sqlx::query_as(
         "SELECT u.id AS user_id, u.username_key, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
                 coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) + 1 AS next_id
-         FROM json_each($1) wanted
-         JOIN users u ON u.username_key = wanted.value
+         FROM json_each($1) name
+         JOIN users u ON u.username_key = name.value
          JOIN devices d ON d.user_id = u.id
          JOIN mailboxes mb ON mb.device_id = d.id
          ORDER BY mb.device_id",
@@ -189,8 +190,8 @@ async fn find_recipients(
     Ok(())
 }
 
-/// Writes messages, mailboxes and envelopes in one round trip. Lists are passed as JSON, which SQLite can read as a table,
-/// and contents concatenated, since they may be any text.
+/// Writes messages, mailboxes and envelopes in one round trip. Lists are passed as JSON, which SQLite reads as a table.
+/// Contents are passed as one concatenated blob, because they may be any text.
 async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
     let mailboxes = plan.recipients.values().flat_map(|recipient| &recipient.mailboxes);
     let mailboxes = mailboxes.filter(|mailbox| mailbox.changed).map(|mailbox| {
@@ -200,12 +201,12 @@ async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(),
     if mailboxes.is_empty() {
         return Ok(());
     }
-    // It starts with an unused byte, since an empty blob would be bound as NULL.
+    // Starts with an unused byte, because an empty blob would be bound as NULL.
     let mut contents = vec![0];
     let mut messages = Vec::with_capacity(plan.messages.len());
     for message in &plan.messages {
         let (sender, device) = (message.new.sender.as_str(), message.new.sender_device.get());
-        // SQL counts bytes from 1.
+        // `substr` counts from 1.
         let (start, length) = (contents.len() + 1, message.contents.len());
         contents.extend_from_slice(message.contents.as_bytes());
         let recipient = message.recipient.as_str();
@@ -278,6 +279,6 @@ async fn write_keys(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, SqlError> {
-    // Numbers and strings always can be serialized.
+    // Numbers and strings can always be serialized.
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()).into())
 }

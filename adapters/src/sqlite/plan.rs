@@ -5,19 +5,20 @@ use woosh_domain::ports::{DeliverOutcome, NewDelivery, Receipt, Undelivered};
 
 use crate::store::{ReceiptRow, SqlError, format_undelivered};
 
-/// What sends change, worked out in memory: one send after the other, each on what those before it leave.
+/// The changes that a batch of sends makes, worked out in memory: each send applies to the state that those before it
+/// leave.
 #[derive(Default)]
 pub(super) struct Plan<'a> {
-    /// Who is there, by the key of the name.
+    /// The recipients that exist, by the key of their username.
     pub(super) recipients: HashMap<String, Recipient>,
-    /// What was sent under which key, by the sender's device.
+    /// The receipts of earlier sends, by the sender's device and idempotency key.
     pub(super) known: HashMap<(i64, String), ReceiptRow>,
     /// The identifier of the next message.
     pub(super) next_id: i64,
     pub(super) messages: Vec<NewMessage<'a>>,
     pub(super) envelopes: Vec<NewEnvelope>,
     pub(super) gaps: Vec<NewGap>,
-    /// The keys that sends of this plan were stored under.
+    /// The keys of the receipts that this plan adds to `known`.
     pub(super) keys: Vec<(i64, String)>,
 }
 
@@ -60,7 +61,7 @@ pub(super) struct NewGap {
 }
 
 impl<'a> Plan<'a> {
-    /// Works out a send, and gives what becomes of it and the mailboxes that it goes into.
+    /// Plans a send. Returns its outcome and the mailboxes that it is added to.
     pub(super) fn deliver(&mut self, new: &'a NewDelivery) -> Result<(DeliverOutcome, Vec<DeviceId>), SqlError> {
         if let Some((key, fingerprint)) = &new.idempotency
             && let Some(known) = self.known.get(&scoped_key(new, key))
@@ -76,11 +77,11 @@ impl<'a> Plan<'a> {
         let sent_at = self.stamp(new);
         let expires_at = Timestamp::from_micros(sent_at).plus_seconds(new.ttl_seconds).micros();
         let (send_id, mut recipients) = (self.next_id, Vec::new());
-        let (mut placed, mut undelivered) = (Vec::new(), Vec::new());
+        let (mut stored_in, mut undelivered) = (Vec::new(), Vec::new());
         for addressed in &new.recipients {
             let Some(recipient) = self.recipients.get_mut(&addressed.recipient.key()) else { continue };
             let size = addressed.contents.as_str().len() as i64;
-            let before = placed.len();
+            let before = stored_in.len();
             for mailbox in &mut recipient.mailboxes {
                 mailbox.last_sequence += 1;
                 mailbox.not_before = sent_at;
@@ -89,15 +90,15 @@ impl<'a> Plan<'a> {
                 if mailbox.has_room(size, new) {
                     mailbox.pending += 1;
                     mailbox.bytes += size;
-                    placed.push(device);
+                    stored_in.push(device);
                     let message = self.next_id;
                     self.envelopes.push(NewEnvelope { device, sequence, message, size, expires_at });
                 } else {
-                    undelivered.push(Undelivered { recipient: recipient.username.clone(), device: device });
-                    refuse(&mut self.gaps, device, sequence);
+                    undelivered.push(Undelivered { recipient: recipient.username.clone(), device });
+                    add_gap(&mut self.gaps, device, sequence);
                 }
             }
-            let copies = placed.len() - before;
+            let copies = stored_in.len() - before;
             if copies > 0 {
                 self.messages.push(NewMessage {
                     id: self.next_id,
@@ -112,25 +113,25 @@ impl<'a> Plan<'a> {
             }
             recipients.push(recipient.username.clone());
         }
-        if placed.is_empty() {
-            return Ok((DeliverOutcome::AllMailboxesFull, placed));
+        if stored_in.is_empty() {
+            return Ok((DeliverOutcome::AllMailboxesFull, stored_in));
         }
         undelivered.sort_by_key(|missed| missed.device);
         let receipt = Receipt { id: MessageId::new(send_id), sent_at: Timestamp::from_micros(sent_at), undelivered };
         if let Some((key, fingerprint)) = &new.idempotency {
-            self.remember(scoped_key(new, key), fingerprint, &receipt);
+            self.add_receipt(scoped_key(new, key), fingerprint, &receipt);
         }
-        Ok((DeliverOutcome::Stored { receipt, recipients }, placed))
+        Ok((DeliverOutcome::Stored { receipt, recipients }, stored_in))
     }
 
-    /// The present moment, or the latest that one of the mailboxes starts at.
+    /// The time of a send: now, or the highest `not_before` of the mailboxes if that is later.
     fn stamp(&self, new: &NewDelivery) -> i64 {
         let recipients = new.recipients.iter().filter_map(|addressed| self.recipients.get(&addressed.recipient.key()));
         let mailboxes = recipients.flat_map(|recipient| &recipient.mailboxes);
         mailboxes.map(|mailbox| mailbox.not_before).fold(new.now.micros(), i64::max)
     }
 
-    fn remember(&mut self, key: (i64, String), fingerprint: &Fingerprint, receipt: &Receipt) {
+    fn add_receipt(&mut self, key: (i64, String), fingerprint: &Fingerprint, receipt: &Receipt) {
         let row = ReceiptRow {
             fingerprint: fingerprint.as_bytes().to_vec(),
             send_id: receipt.id.get(),
@@ -142,13 +143,13 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// An idempotency key with the device that it belongs to.
+/// An idempotency key and the device that it belongs to.
 pub(super) fn scoped_key(new: &NewDelivery, key: &IdempotencyKey) -> (i64, String) {
     (new.sender_device.get(), key.as_str().to_owned())
 }
 
-/// Adds a number to the gaps; to the last one of its mailbox where it follows that.
-fn refuse(gaps: &mut Vec<NewGap>, device: DeviceId, sequence: i64) {
+/// Adds a sequence number to the gaps. Extends the mailbox's last gap if the number follows it directly.
+fn add_gap(gaps: &mut Vec<NewGap>, device: DeviceId, sequence: i64) {
     match gaps.iter_mut().rev().find(|gap| gap.device == device) {
         Some(gap) if gap.last + 1 == sequence => gap.last = sequence,
         _ => gaps.push(NewGap { device, first: sequence, last: sequence }),

@@ -1,4 +1,4 @@
-//! The stored form of a receipt under its idempotency key.
+//! The stored form of a receipt.
 
 use sqlx::FromRow;
 use woosh_domain::model::{DeviceId, Fingerprint, MessageId, Timestamp, Username};
@@ -6,7 +6,7 @@ use woosh_domain::ports::{DeliverOutcome, Receipt, Undelivered};
 
 use super::{Cell, SqlError};
 
-/// A receipt in the table of idempotency keys.
+/// A receipt, as stored with its idempotency key.
 #[derive(FromRow)]
 pub(crate) struct ReceiptRow {
     pub(crate) fingerprint: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct ReceiptRow {
 }
 
 impl ReceiptRow {
-    /// The outcome of another send under the same key.
+    /// The outcome of a later send under the same key (D4).
     pub(crate) fn outcome(&self, fingerprint: &Fingerprint) -> Result<DeliverOutcome, SqlError> {
         if self.fingerprint != fingerprint.as_bytes() {
             return Ok(DeliverOutcome::KeyReused);
@@ -38,7 +38,7 @@ fn parse(part: &str) -> Option<Undelivered> {
     Some(Undelivered { recipient: Username::new(name).ok()?, device: DeviceId::new(device.parse().ok()?) })
 }
 
-/// Formats the devices whose mailboxes were full. No username contains a colon or a comma.
+/// Formats the devices whose mailboxes were full, like `12:alice,15:bob`. No username contains a colon or a comma.
 pub(crate) fn format(undelivered: &[Undelivered]) -> String {
     let parts = undelivered.iter().map(|missed| format!("{}:{}", missed.device.get(), missed.recipient));
     parts.collect::<Vec<_>>().join(",")
@@ -57,8 +57,9 @@ mod tests {
         ReceiptRow { fingerprint, send_id: 7, sent_at: 9, undelivered: undelivered.to_owned() }
     }
 
+    /// D4.
     #[test]
-    fn a_receipt_comes_out_as_it_went_in() {
+    fn a_receipt_survives_formatting_and_parsing() {
         let missed =
             |device, name| Undelivered { recipient: Username::new(name).unwrap(), device: DeviceId::new(device) };
         for undelivered in [vec![], vec![missed(12, "alice")], vec![missed(12, "alice"), missed(15, "b-o_b")]] {
@@ -68,8 +69,9 @@ mod tests {
         }
     }
 
+    /// D4.
     #[test]
-    fn another_fingerprint_is_another_send_and_a_corrupt_row_an_error() {
+    fn another_fingerprint_is_a_reused_key_and_a_corrupt_row_is_an_error() {
         assert_eq!(row("").outcome(&fingerprint(2)).unwrap(), DeliverOutcome::KeyReused);
         assert!(row("12").outcome(&fingerprint(1)).is_err());
     }
