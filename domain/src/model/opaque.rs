@@ -4,12 +4,19 @@ use std::fmt;
 
 /// A text is longer than its field allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is longer than {limit} bytes")]
+#[error("{field} {}", self.reason())]
 pub struct TooLong {
     /// The field that the text was meant for.
     pub field: &'static str,
     /// The most bytes that the field takes, as UTF-8.
     pub limit: usize,
+}
+
+impl TooLong {
+    /// The error's text without the name of the field.
+    pub fn reason(self) -> String {
+        format!("is longer than {} bytes", self.limit)
+    }
 }
 
 macro_rules! opaque {
