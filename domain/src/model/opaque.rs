@@ -4,12 +4,19 @@ use std::fmt;
 
 /// The text is longer than its field allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is longer than {limit} bytes")]
+#[error("{field} {}", self.reason())]
 pub struct TooLong {
     /// The name of the field.
     pub field: &'static str,
     /// Maximum length of the field in bytes of UTF-8.
     pub limit: usize,
+}
+
+impl TooLong {
+    /// The error's text without the name of the field.
+    pub fn reason(self) -> String {
+        format!("is longer than {} bytes", self.limit)
+    }
 }
 
 macro_rules! opaque {

@@ -6,13 +6,22 @@ pub struct Password(String);
 
 /// Why a text is not a valid password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("password {}", self.reason())]
 pub enum PasswordError {
     /// It is empty.
-    #[error("password is empty")]
     Empty,
     /// It is longer than [`Password::MAX_BYTES`].
-    #[error("password is longer than {} bytes", Password::MAX_BYTES)]
     TooLong,
+}
+
+impl PasswordError {
+    /// The error's text without the name of the field.
+    pub fn reason(self) -> String {
+        match self {
+            Self::Empty => "is empty".to_owned(),
+            Self::TooLong => format!("is longer than {} bytes", Password::MAX_BYTES),
+        }
+    }
 }
 
 impl Password {

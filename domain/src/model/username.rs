@@ -9,16 +9,25 @@ pub struct Username(String);
 
 /// Why a text is not a valid username.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("username {}", self.reason())]
 pub enum UsernameError {
     /// It has fewer characters than [`Username::MIN_LENGTH`].
-    #[error("username is shorter than {} characters", Username::MIN_LENGTH)]
     TooShort,
     /// It has more characters than [`Username::MAX_LENGTH`].
-    #[error("username is longer than {} characters", Username::MAX_LENGTH)]
     TooLong,
     /// It has a character that is not allowed.
-    #[error("username has a character other than a-z, A-Z, 0-9, _ and -")]
     BadCharacter,
+}
+
+impl UsernameError {
+    /// The error's text without the name of the field.
+    pub fn reason(self) -> String {
+        match self {
+            Self::TooShort => format!("is shorter than {} characters", Username::MIN_LENGTH),
+            Self::TooLong => format!("is longer than {} characters", Username::MAX_LENGTH),
+            Self::BadCharacter => "has a character other than a-z, A-Z, 0-9, _ and -".to_owned(),
+        }
+    }
 }
 
 impl Username {
