@@ -11,12 +11,14 @@ use serde_json::json;
 use support::{PASSWORD, Server, ask, register, try_ask};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// D1 and D2: killed in the middle of what several clients send, again and again.
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut sent = Vec::new();
+    let total = watch::Sender::new(0);
     for round in 0..5 {
         let server = Server::start(folder.path(), &[]);
         if round == 0 {
@@ -33,6 +35,7 @@ async fn what_was_answered_survives_a_kill() {
                     Ok((status, _)) => {
                         assert_eq!(status, 201);
                         answered.push(contents);
+                        total.send_modify(|total| *total += 1);
                     }
                     // The server is gone; whether it took this one, nobody knows.
                     Err(_) => break,
@@ -41,7 +44,9 @@ async fn what_was_answered_survives_a_kill() {
             answered
         });
         let kill = async {
-            tokio::time::sleep(Duration::from_millis(100 + 70 * round)).await;
+            // In the middle of the sends, however slow the machine is.
+            let mut answers = total.subscribe();
+            answers.wait_for(|total| *total >= (round + 1) * 20).await.unwrap();
             server.signal(Signal::KILL);
         };
         let (answered, ()) = futures_util::future::join(futures_util::future::join_all(senders), kill).await;
@@ -52,7 +57,7 @@ async fn what_was_answered_survives_a_kill() {
     let server = Server::start(folder.path(), &[]);
     let mut received = HashSet::new();
     let start = Instant::now();
-    while received.len() < sent.len() && start.elapsed() < Duration::from_secs(30) {
+    while !sent.iter().all(|contents| received.contains(contents)) && start.elapsed() < Duration::from_secs(30) {
         let (_, page) = ask(&server, "bob", "GET", "/messages", json!(null)).await;
         let messages = page["messages"].as_array().unwrap();
         received.extend(messages.iter().map(|message| message["contents"].as_str().unwrap().to_owned()));
