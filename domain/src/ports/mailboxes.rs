@@ -200,8 +200,8 @@ pub trait Mailboxes: Send + Sync {
     /// If the store fails.
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError>;
 
-    /// Acknowledges the oldest envelopes with `sent_at` before `moment`, at most `limit` of them, and returns their
-    /// number.
+    /// Acknowledges the oldest envelopes with `sent_at` before `moment`, at most `limit` of them, and returns how
+    /// many it acknowledged.
     ///
     /// MUST delete exactly those envelopes and the gaps below them, and each message with its last envelope. MUST NOT
     /// fail when repeated (D5).
@@ -211,7 +211,7 @@ pub trait Mailboxes: Send + Sync {
     /// If the store fails; nothing is deleted then.
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError>;
 
-    /// Deletes envelopes that have expired at `now`, at most `limit` of them, and returns their number.
+    /// Deletes envelopes that have expired at `now`, at most `limit` of them, and returns how many it deleted.
     ///
     /// MUST delete each message with its last envelope, and free the room in the mailboxes. MUST report the sequence
     /// numbers as gaps from then on (D7).
@@ -228,7 +228,7 @@ pub trait Mailboxes: Send + Sync {
     /// If the store fails; nothing is deleted then.
     async fn purge(&self, limit: usize) -> Result<bool, PortError>;
 
-    /// Deletes idempotency keys of sends before a time, at most `limit` of them, and returns their number.
+    /// Deletes idempotency keys of sends before a time, at most `limit` of them, and returns how many it deleted.
     ///
     /// # Errors
     ///
