@@ -1,4 +1,4 @@
-//! A running server: what it logs, how it stops, and what survives when it is killed.
+//! A running server: logging, shutdown and crashes.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -13,9 +13,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// D1 and D2: killed in the middle of what several clients send, again and again.
+/// D1 and D2: the server is killed repeatedly while several clients send.
 #[tokio::test]
-async fn what_was_answered_survives_a_kill() {
+async fn sends_answered_with_201_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut sent = Vec::new();
     let total = watch::Sender::new(0);
@@ -37,7 +37,7 @@ async fn what_was_answered_survives_a_kill() {
                         answered.push(contents);
                         total.send_modify(|total| *total += 1);
                     }
-                    // The server is gone; whether it took this one, nobody knows.
+                    // The server was killed; whether this message was stored is unknown.
                     Err(_) => break,
                 }
             }
@@ -68,7 +68,7 @@ async fn what_was_answered_survives_a_kill() {
 }
 
 #[tokio::test]
-async fn a_request_in_flight_is_finished_when_the_server_is_told_to_stop() {
+async fn requests_in_flight_finish_when_the_server_stops() {
     for signal in [Signal::TERM, Signal::INT] {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Server::start(folder.path(), &[]);
@@ -77,7 +77,7 @@ async fn a_request_in_flight_is_finished_when_the_server_is_told_to_stop() {
         let (head, tail) = body.split_at(10);
         let address = server.address().to_owned();
         let mut stream = TcpStream::connect(&address).await.unwrap();
-        // The answer to "100-continue" shows that the server has begun with the request.
+        // "100 Continue" shows that the server is processing the request.
         let request = format!(
             "POST /users HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -90,7 +90,7 @@ async fn a_request_in_flight_is_finished_when_the_server_is_told_to_stop() {
 
         server.signal(signal);
         server.wait_for("stopping");
-        // Nobody is let in any more; what was begun goes on.
+        // New connections are refused; the request in flight goes on.
         while TcpStream::connect(&address).await.is_ok() {}
         stream.write_all(tail.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -101,7 +101,7 @@ async fn a_request_in_flight_is_finished_when_the_server_is_told_to_stop() {
 }
 
 #[tokio::test]
-async fn a_client_that_stalls_does_not_keep_the_server_from_stopping() {
+async fn stalled_clients_do_not_delay_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &[]);
     let mut stalled = Vec::new();
@@ -111,7 +111,7 @@ async fn a_client_that_stalls_does_not_keep_the_server_from_stopping() {
         stream.write_all(begun.as_bytes()).await.unwrap();
         stalled.push(stream);
     }
-    // One that is done with its request and keeps the connection, too.
+    // And an idle keep-alive connection.
     let mut idle = TcpStream::connect(server.address()).await.unwrap();
     idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     idle.read_exact(&mut [0; 12]).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_client_that_stalls_does_not_keep_the_server_from_stopping() {
 }
 
 #[tokio::test]
-async fn without_credentials_a_body_that_stalls_or_breaks_off_is_not_waited_for() {
+async fn unauthenticated_requests_are_refused_before_their_body_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     let request = "POST /messages HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 100\r\n\r\n";
@@ -140,9 +140,9 @@ async fn without_credentials_a_body_that_stalls_or_breaks_off_is_not_waited_for(
     assert_eq!(&status, b"HTTP/1.1 401");
 }
 
-/// Each takes 19 MiB for a moment. An allocator that keeps them has hundreds of megabytes after this.
+/// Each login uses 19 MiB briefly. If the allocator kept that memory, hundreds of megabytes would be in use afterwards.
 #[tokio::test]
-async fn a_flood_of_logins_leaves_no_memory_behind() {
+async fn a_flood_of_logins_does_not_retain_memory() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     register(&server, "alice").await;
@@ -163,7 +163,7 @@ async fn a_flood_of_logins_leaves_no_memory_behind() {
 }
 
 #[tokio::test]
-async fn no_secret_is_logged_however_much_is() {
+async fn secrets_are_not_logged_even_at_trace_level() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--log", "trace"]);
     register(&server, "alice").await;
@@ -182,7 +182,7 @@ async fn no_secret_is_logged_however_much_is() {
 }
 
 #[tokio::test]
-async fn a_log_in_json_is_an_object_a_line_with_the_request_id_of_the_answer() {
+async fn json_logs_have_one_object_per_line_with_the_request_id() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--log", "woosh_server=debug,info", "--log-format", "json"]);
     let answer = reqwest::get(format!("{}/health/live", server.url)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Starting the server, and what happens when it can't be.
+//! Starting the server, and the errors if it can't start.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -10,7 +10,7 @@ use std::process::Output;
 
 use support::{Server, output};
 
-/// Fails unless the server refused with one line that has all these parts.
+/// Asserts that the command failed with a single line that contains all parts.
 fn assert_refused(output: &Output, parts: &[&str]) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "it started: {text}");
@@ -24,13 +24,13 @@ fn tempdir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// A server's database, left as after its stop.
+/// Creates a migrated database.
 fn migrated(folder: &Path) {
     assert!(output(folder, &["migrate"]).status.success());
 }
 
 #[test]
-fn one_line_says_where_it_listens_where_the_docs_are_and_which_database_it_uses() {
+fn the_first_log_line_has_the_address_the_documentation_and_the_database() {
     let folder = tempdir();
     let server = Server::start(folder.path(), &[]);
     let url = server.url.clone();
@@ -43,7 +43,7 @@ fn one_line_says_where_it_listens_where_the_docs_are_and_which_database_it_uses(
 }
 
 #[test]
-fn the_database_is_its_owners_alone_and_nothing_is_left_beside_it() {
+fn only_the_owner_can_read_the_database_and_no_other_file_remains() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempdir();
     Server::start(folder.path(), &[]).stop();
@@ -54,7 +54,7 @@ fn the_database_is_its_owners_alone_and_nothing_is_left_beside_it() {
 }
 
 #[test]
-fn the_environment_configures_it_too() {
+fn environment_variables_configure_the_server() {
     let folder = tempdir();
     let mut command = support::command(folder.path(), &["migrate"]);
     let output = command.env("DATABASE_URL", "sqlite:other.db").output().unwrap();
@@ -65,7 +65,7 @@ fn the_environment_configures_it_too() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_left_as_it_is() {
+fn a_file_that_is_not_a_database_is_refused_and_unchanged() {
     let folder = tempdir();
     for contents in ["short", &"something else entirely ".repeat(1000)] {
         fs::write(folder.path().join("woosh.db"), contents).unwrap();
@@ -77,18 +77,18 @@ fn a_file_that_is_no_database_is_left_as_it_is() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_or_no_folder_is_named() {
+fn errors_name_a_missing_or_invalid_folder() {
     let folder = tempdir();
     fs::write(folder.path().join("file"), "").unwrap();
     fs::create_dir(folder.path().join("folder")).unwrap();
-    for place in ["missing/woosh.db", "file/woosh.db", "folder"] {
-        let url = format!("sqlite:{place}");
-        assert_refused(&output(folder.path(), &["--port", "0", "--database", &url]), &[place, "folder"]);
+    for path in ["missing/woosh.db", "file/woosh.db", "folder"] {
+        let url = format!("sqlite:{path}");
+        assert_refused(&output(folder.path(), &["--port", "0", "--database", &url]), &[path, "folder"]);
     }
 }
 
 #[test]
-fn a_database_of_something_else_is_left_as_it_is() {
+fn a_database_of_another_application_is_refused_and_unchanged() {
     let folder = tempdir();
     let file = folder.path().join("woosh.db");
     sqlite(&file, "CREATE TABLE birds (name TEXT); INSERT INTO birds VALUES ('swift')");
@@ -98,7 +98,7 @@ fn a_database_of_something_else_is_left_as_it_is() {
 }
 
 #[test]
-fn a_schema_from_the_future_is_left_as_it_is() {
+fn a_newer_schema_is_refused_and_unchanged() {
     let folder = tempdir();
     migrated(folder.path());
     let file = folder.path().join("woosh.db");
@@ -113,16 +113,16 @@ fn a_schema_from_the_future_is_left_as_it_is() {
 }
 
 #[test]
-fn a_port_in_use_is_named() {
+fn the_error_names_a_port_in_use() {
     let folder = tempdir();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     assert_refused(&output(folder.path(), &["--port", &port]), &["127.0.0.1", &port]);
-    assert!(!folder.path().join("woosh.db").exists(), "a server that can't listen makes no database");
+    assert!(!folder.path().join("woosh.db").exists(), "a server that can't listen must not create a database");
 }
 
 #[test]
-fn a_url_of_no_file_or_no_known_database_is_refused_without_repeating_a_password() {
+fn invalid_database_urls_are_refused_without_revealing_the_password() {
     let folder = tempdir();
     assert_refused(&output(folder.path(), &["-d", "sqlite::memory:"]), &["in memory"]);
     assert_refused(&output(folder.path(), &["-d", "sqlite:"]), &["no file"]);
@@ -132,9 +132,9 @@ fn a_url_of_no_file_or_no_known_database_is_refused_without_repeating_a_password
 }
 
 #[test]
-fn a_database_server_that_is_down_is_waited_for_and_then_named_without_its_password() {
+fn an_unreachable_database_is_retried_and_the_error_hides_the_password() {
     let folder = tempdir();
-    // Nobody listens on a port that was bound and is no more.
+    // No process listens on a port that was just released.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("postgres://woosh:hunter2@127.0.0.1:{port}/woosh");
     let output = output(folder.path(), &["--port", "0", "-d", &url, "--database-wait", "1"]);
@@ -149,7 +149,7 @@ fn a_database_server_that_is_down_is_waited_for_and_then_named_without_its_passw
 }
 
 #[test]
-fn a_database_that_is_up_to_date_is_migrated_again_without_harm() {
+fn migrating_an_up_to_date_database_changes_nothing() {
     let folder = tempdir();
     migrated(folder.path());
     let before = fs::read(folder.path().join("woosh.db")).unwrap();
@@ -158,7 +158,7 @@ fn a_database_that_is_up_to_date_is_migrated_again_without_harm() {
 }
 
 #[test]
-fn the_document_is_printed_without_touching_a_database() {
+fn printing_the_document_needs_no_database() {
     let folder = tempdir();
     let yaml = output(folder.path(), &["openapi"]);
     let json = output(folder.path(), &["openapi", "--format", "json"]);
@@ -169,7 +169,7 @@ fn the_document_is_printed_without_touching_a_database() {
 }
 
 #[test]
-fn the_healthcheck_tells_a_server_from_none() {
+fn the_healthcheck_fails_without_a_server() {
     let folder = tempdir();
     let server = Server::start(folder.path(), &[]);
     let port = server.url.rsplit(':').next().unwrap().to_owned();
@@ -178,7 +178,7 @@ fn the_healthcheck_tells_a_server_from_none() {
     assert_refused(&output(folder.path(), &["healthcheck", "--port", &port]), &[&port]);
 }
 
-/// Runs statements on a file.
+/// Runs SQL statements on a database file.
 fn sqlite(file: &Path, statements: &'static str) {
     use sqlx::ConnectOptions as _;
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

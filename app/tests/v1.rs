@@ -1,4 +1,4 @@
-//! What surrounds the operations of v1: the shape of errors, waiting, the operator's limits, and what is logged.
+//! v1 across operations: error format, waiting readers at shutdown, operator limits, and logging.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -12,7 +12,7 @@ use support::{Server, ask, output, register};
 
 const PASSWORD: &str = "open-sesame-of-v1";
 
-/// Asks with a token, or without where it is empty.
+/// Sends a request, with a bearer token unless it is empty.
 async fn request(server: &Server, token: &str, method: Method, path: &str, body: String) -> Response {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut request = client.request(method, format!("{}{path}", server.url)).body(body);
@@ -27,7 +27,7 @@ async fn post(server: &Server, token: &str, path: &str, body: Value) -> (u16, Va
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-/// Registers a user, and gives its token.
+/// Registers a user and returns its token.
 async fn token(server: &Server, name: &str) -> String {
     let user = json!({ "username": name, "password": PASSWORD, "public_key": "public-key-of-v1" });
     let (status, registered) = post(server, "", "/v1/users", user).await;
@@ -40,7 +40,7 @@ fn to(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn every_error_of_the_framework_is_a_problem_under_v1_and_a_classic_error_elsewhere() {
+async fn framework_errors_are_problems_under_v1_and_classic_errors_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     let alice = token(&server, "alice").await;
@@ -74,7 +74,7 @@ async fn every_error_of_the_framework_is_a_problem_under_v1_and_a_classic_error_
 }
 
 #[tokio::test]
-async fn who_waits_does_not_keep_the_server_from_stopping() {
+async fn waiting_readers_do_not_delay_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &[]);
     let alice = token(&server, "alice").await;
@@ -88,14 +88,14 @@ async fn who_waits_does_not_keep_the_server_from_stopping() {
     let start = Instant::now();
     let (page, ()) = futures_util::future::join(poll, stop).await;
     assert_eq!(page.json::<Value>().await.unwrap()["messages"], json!([]));
-    // It ends like a stream, not like a connection that broke.
+    // The stream ends properly instead of with a broken connection.
     assert!(stream.text().await.unwrap().starts_with(": "));
     assert!(server.child.wait().unwrap().success());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn a_full_mailbox_is_told_to_senders_of_both_apis() {
+async fn both_apis_report_a_full_mailbox() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--mailbox-messages", "1"]);
     let alice = token(&server, "alice").await;
@@ -109,7 +109,7 @@ async fn a_full_mailbox_is_told_to_senders_of_both_apis() {
 }
 
 #[tokio::test]
-async fn an_operator_can_bound_the_wait_of_messages_and_turn_the_search_off() {
+async fn operators_can_limit_the_ttl_and_turn_search_off() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--max-ttl", "60", "--user-search", "false"]);
     let alice = token(&server, "alice").await;
@@ -123,7 +123,7 @@ async fn an_operator_can_bound_the_wait_of_messages_and_turn_the_search_off() {
 }
 
 #[test]
-fn a_limit_that_makes_no_sense_is_refused_in_one_line() {
+fn invalid_limits_are_refused_with_one_line() {
     let folder = tempfile::tempdir().unwrap();
     for args in [["--mailbox-messages", "0"], ["--mailbox-bytes", "0"], ["--max-ttl", "0"], ["--max-ttl", "3153600001"]]
     {
@@ -136,7 +136,7 @@ fn a_limit_that_makes_no_sense_is_refused_in_one_line() {
 }
 
 #[tokio::test]
-async fn no_secret_of_v1_is_logged_however_much_is() {
+async fn secrets_of_v1_are_not_logged_even_at_trace_level() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--log", "trace"]);
     let alice = token(&server, "alice").await;

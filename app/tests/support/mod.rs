@@ -1,4 +1,4 @@
-//! Starts the server's binary and talks to it.
+//! Starts the server binary and sends requests to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, reason = "a test's helper; not every test uses all")]
 
 use std::io::{BufRead as _, BufReader};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// A command of the server's binary, in a working directory, with nothing in its environment to configure it.
+/// A command of the server binary in a working directory, without configuration from the environment.
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_woosh-server"));
     command.current_dir(folder).args(args).env_remove("DATABASE_URL");
@@ -20,12 +20,12 @@ pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Runs the binary to its end.
+/// Runs the binary until it exits.
 pub(crate) fn output(folder: &Path, args: &[&str]) -> Output {
     command(folder, args).stdin(Stdio::null()).output().unwrap()
 }
 
-/// A running server; killed when it is dropped.
+/// A running server, killed on drop.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) url: String,
@@ -34,7 +34,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on a free port, and waits for the line that says where it listens.
+    /// Starts the server on a free port, and waits until it listens.
     pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
         let mut child =
             command(folder, args).args(["--port", "0"]).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
@@ -54,7 +54,7 @@ impl Server {
         server
     }
 
-    /// Waits for a line of the log.
+    /// Waits for a log line that contains `part`.
     pub(crate) fn wait_for(&mut self, part: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(Duration::from_secs(60));
@@ -66,7 +66,7 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     pub(crate) fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
@@ -75,7 +75,7 @@ impl Server {
         kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
     }
 
-    /// Ends it as an operator does, and gives all that it logged.
+    /// Stops the server with SIGTERM and returns its log.
     pub(crate) fn stop(mut self) -> Vec<String> {
         self.signal(Signal::TERM);
         assert!(self.child.wait().unwrap().success());
@@ -91,13 +91,13 @@ impl Drop for Server {
     }
 }
 
-/// Asks as a classic user.
+/// Sends a request as a classic user.
 pub(crate) async fn ask(server: &Server, user: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     try_ask(&client, server, user, method, path, &body).await.unwrap()
 }
 
-/// Asks as a classic user a server that may be gone.
+/// Sends a request as a classic user to a server that may have been killed.
 pub(crate) async fn try_ask(
     client: &reqwest::Client,
     server: &Server,
@@ -115,7 +115,7 @@ pub(crate) async fn try_ask(
     Ok((answer.status().as_u16(), answer.json().await?))
 }
 
-/// The password of every user here.
+/// The password of every classic user.
 pub(crate) const PASSWORD: &str = "open-sesame";
 
 /// Registers a user.
