@@ -22,7 +22,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(scene: &'a Scene, device: &'a Device, choices: Choices) -> Self {
+    pub(super) fn new(run: &'a Run, device: &'a Device, choices: Choices) -> Self {
         Self { run, device, choices, cursor: None, requested: 0, confirmed: 0 }
     }
 
