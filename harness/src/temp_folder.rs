@@ -8,7 +8,7 @@ use crate::exit_script::ExitScript;
 /// A temporary folder. It is deleted when this value is dropped or this process ends, even if it is killed.
 pub(crate) struct TempFolder {
     // Dropped first and deletes the folder. If that fails, `dir` does.
-    exit_script: ExitScript,
+    _exit_script: ExitScript,
     dir: TempDir,
 }
 
@@ -19,7 +19,7 @@ impl TempFolder {
             // `TempDir` needs a file handle to delete the folder, and none may be left.
             let _ = std::fs::remove_dir(dir.path());
         })?;
-        Ok(Self { exit_script, dir })
+        Ok(Self { _exit_script: exit_script, dir })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -44,7 +44,7 @@ mod tests {
     fn the_folder_is_deleted_without_its_exit_script() {
         let mut folder = TempFolder::new().unwrap();
         let path = folder.path().to_owned();
-        folder.exit_script.cancel();
+        folder._exit_script.cancel();
         drop(folder);
         assert!(!path.exists());
     }

@@ -86,7 +86,7 @@ impl Scene {
         let recipient = if number.is_multiple_of(2) { "poller" } else { "follower" };
         let contents = format!("{recipient} {number}");
         let requested = Instant::now();
-        self.sender.send(self.servers.last().unwrap().url(), &[recipient], &contents).await?;
+        self.sender.at(self.servers.last().unwrap().url()).send(&[recipient], &contents).await?;
         let answered = Instant::now();
         let (at, message) = timeout(LATE, self.received.recv()).await?.unwrap();
         assert_eq!(message.contents, contents);
@@ -126,7 +126,7 @@ fn quantiles(of: impl Iterator<Item = Duration>) -> (Duration, Duration) {
 async fn poll(reader: Device, url: String, news: mpsc::UnboundedSender<(Instant, Message)>) {
     let mut after = 0;
     loop {
-        let page = reader.page(&url, &format!("wait=60&after={after}")).await.unwrap();
+        let page = reader.at(&url).mailbox_page(&format!("?wait=60&after={after}")).await.unwrap();
         let now = Instant::now();
         after = page.up_to;
         page.messages.into_iter().for_each(|message| news.send((now, message)).unwrap());
@@ -134,7 +134,7 @@ async fn poll(reader: Device, url: String, news: mpsc::UnboundedSender<(Instant,
 }
 
 async fn follow(reader: Device, url: String, news: mpsc::UnboundedSender<(Instant, Message)>) {
-    let mut events = reader.stream(&url).await.unwrap();
+    let mut events = reader.at(&url).stream("").await.unwrap();
     while let Some(message) = events.next().await.unwrap() {
         news.send((Instant::now(), message)).unwrap();
     }
@@ -246,19 +246,19 @@ async fn crowd() -> anyhow::Result<()> {
     let mut others = Vec::new();
     for place in 0..USERS {
         let user = Device::register(&url, &format!("user-{place}")).await?;
-        let devices = stream::iter(1..READERS / USERS).map(|_| user.another(&url)).buffered(8);
+        let devices = stream::iter(1..READERS / USERS).map(|_| user.another()).buffered(8);
         others.extend(devices.try_collect::<Vec<_>>().await?);
         others.push(user);
     }
     let mut waiting = JoinSet::new();
     for other in others {
         let url = url.clone();
-        waiting.spawn(async move { other.page(&url, "wait=60").await });
+        waiting.spawn(async move { other.at(&url).mailbox_page("?wait=60").await });
     }
     assert_eq!(waiting.len(), READERS);
     let reading = tokio::spawn({
         let url = url.clone();
-        async move { alice.page(&url, "wait=60").await }
+        async move { alice.at(&url).mailbox_page("?wait=60").await }
     });
     // Each has looked once, and then nothing happens any more.
     let begun = Instant::now();
@@ -273,7 +273,7 @@ async fn crowd() -> anyhow::Result<()> {
     }
 
     let since = now(&mut connection).await?;
-    bob.send(&url, &["alice"], "for alice alone").await?;
+    bob.send(&["alice"], "for alice alone").await?;
     let page = timeout(Duration::from_secs(1), reading).await???;
     assert_eq!(page.messages.len(), 1);
     // Time for what should not happen.
