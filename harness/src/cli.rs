@@ -130,10 +130,16 @@ async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     // From here on, no signal ends the process before the servers have stopped.
     let mut signals = Signals::new()?;
     let StartArgs { backend, port, count, replicas } = args;
-    ensure!(replicas == 1 || backend != Backend::Sqlite, "--replicas needs a database that servers can share: use --backend postgres");
+    ensure!(
+        replicas == 1 || backend != Backend::Sqlite,
+        "--replicas needs a database that servers can share: use --backend postgres"
+    );
     let servers = u32::from(count) * u32::from(replicas);
     let last = u32::from(port) + servers - 1;
-    ensure!(port == 0 || last <= u32::from(u16::MAX), "{servers} servers need ports {port} to {last}, but the last port is 65535");
+    ensure!(
+        port == 0 || last <= u32::from(u16::MAX),
+        "{servers} servers need ports {port} to {last}, but the last port is 65535"
+    );
 
     let instances = try_join_all((0..count).map(async |index| {
         let database = Arc::new(TestDatabase::create(backend).await?);

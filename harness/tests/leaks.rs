@@ -106,7 +106,8 @@ fn two_hundred_servers_one_after_another_leave_nothing() {
         assert!(!this_process_listens(&port));
     }
     let watchers = own_children().into_iter().filter(|id| {
-        std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|command| command.contains("woosh-exit-script"))
+        std::fs::read_to_string(format!("/proc/{id}/cmdline"))
+            .is_ok_and(|command| command.contains("woosh-exit-script"))
     });
     // The other tests of this file have harnesses of their own, but these have their watchers.
     assert_eq!(watchers.count(), 0);

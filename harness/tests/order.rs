@@ -154,7 +154,8 @@ async fn hold(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::R
 async fn follow(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut pages) = (Instant::now(), 0, 0);
     while seen < TOTAL {
-        let page = reader.at(&urls[pages % urls.len()]).mailbox_page(&format!("?after={seen}&limit=1000")).await.unwrap();
+        let page =
+            reader.at(&urls[pages % urls.len()]).mailbox_page(&format!("?after={seen}&limit=1000")).await.unwrap();
         assert_gapless(&page, seen);
         seen = page.up_to;
         pages += 1;

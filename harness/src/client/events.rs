@@ -63,7 +63,9 @@ impl Events {
 
     /// Waits for the next event. Returns `None` at the end of the stream. Fails after ten seconds.
     pub(crate) async fn next_event(&mut self) -> anyhow::Result<Option<Event>> {
-        timeout(TIMEOUT, self.receive()).await.context("neither an event nor the end of the stream within 10 seconds")?
+        timeout(TIMEOUT, self.receive())
+            .await
+            .context("neither an event nor the end of the stream within 10 seconds")?
     }
 
     /// Waits for `count` events. Fails if the stream ends before.

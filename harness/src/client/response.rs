@@ -41,13 +41,7 @@ impl ApiResponse {
     ///
     /// If the status is another one, or the body is not JSON.
     pub(crate) fn expect(&self, status: u16) -> anyhow::Result<Value> {
-        ensure!(
-            self.status == status,
-            "{} returned {}, expected {status}: {}",
-            self.request,
-            self.status,
-            self.text
-        );
+        ensure!(self.status == status, "{} returned {}, expected {status}: {}", self.request, self.status, self.text);
         serde_json::from_str(&self.text).with_context(|| format!("{} did not return JSON: {}", self.request, self.text))
     }
 

@@ -56,7 +56,8 @@ impl<'a> Reader<'a> {
     async fn poll(&mut self, query: &str) -> Option<bool> {
         let limit = self.choices.within(1..60);
         let after = self.cursor.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
-        let request = self.device.at(self.run.url(&mut self.choices)).page_request(&format!("{query}limit={limit}{after}"));
+        let request =
+            self.device.at(self.run.url(&mut self.choices)).page_request(&format!("{query}limit={limit}{after}"));
         match timeout(self.timeout(), try_send(request)).await {
             Ok(Some((200, page))) => match MailboxPage::parse(&page) {
                 Ok(page) => {
@@ -66,7 +67,9 @@ impl<'a> Reader<'a> {
                 }
                 Err(error) => self.violate(format!("{error:#}")),
             },
-            Ok(Some((status, problem))) if !self.run.is_unavailable(status) => self.violate(format!("a page was refused with {status}: {problem}")),
+            Ok(Some((status, problem))) if !self.run.is_unavailable(status) => {
+                self.violate(format!("a page was refused with {status}: {problem}"))
+            }
             _ => sleep(self.run.conditions.pause).await,
         }
         None
@@ -134,7 +137,10 @@ impl<'a> Reader<'a> {
     fn take(&mut self, message: Message) {
         let last = self.cursor.unwrap_or(self.confirmed);
         if message.sequence <= last || message.sequence > last.max(self.requested) + 1 {
-            self.violate(format!("{} followed {last}, although at most {} is acknowledged", message.sequence, self.requested));
+            self.violate(format!(
+                "{} followed {last}, although at most {} is acknowledged",
+                message.sequence, self.requested
+            ));
         }
         self.cursor = Some(message.sequence);
         self.run.ledger().receive(self.device.name(), message);

@@ -52,7 +52,9 @@ impl Container {
             .with_env_var("POSTGRES_HOST_AUTH_METHOD", "trust")
             .with_host_config_modifier(|config| config.auto_remove = Some(true))
             .with_startup_timeout(LIMIT);
-        let container = timeout(LIMIT, request.start()).await.context("the engine did not start a container within 180 seconds")??;
+        let container = timeout(LIMIT, request.start())
+            .await
+            .context("the engine did not start a container within 180 seconds")??;
         let host = container.get_host().await?.to_string();
         let port = container.get_host_port_ipv4(5432).await?;
         let server = Self { _container: container, host, port };

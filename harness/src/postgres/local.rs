@@ -50,7 +50,8 @@ impl LocalServer {
             .process_group(0);
         // Postgres refuses to run as root.
         if rustix::process::geteuid().is_root() {
-            let (user, group) = unprivileged_user().context("Postgres does not run as root, and there is no user postgres or nobody")?;
+            let (user, group) = unprivileged_user()
+                .context("Postgres does not run as root, and there is no user postgres or nobody")?;
             chown(folder.path(), Some(user), Some(group))?;
             command.uid(user).gid(group);
         }

@@ -40,7 +40,10 @@ impl Manager {
     pub(super) async fn create(&self) -> anyhow::Result<(String, String)> {
         let name = template::database_name(&self.owner, self.created.fetch_add(1, Ordering::Relaxed));
         let (done, created) = oneshot::channel();
-        self.commands.send(Command::Create { name: name.clone(), done }).ok().context("the thread for Postgres has ended")?;
+        self.commands
+            .send(Command::Create { name: name.clone(), done })
+            .ok()
+            .context("the thread for Postgres has ended")?;
         created.await.context("the thread for Postgres has ended")??;
         let url = template::url(&self.admin, &name);
         Ok((name, url))

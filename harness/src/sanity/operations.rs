@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use crate::client::{Client};
+use crate::client::Client;
 use crate::sanity::ensure_eq;
 
 pub(super) async fn the_server_is_alive_and_ready(client: Client) -> anyhow::Result<()> {

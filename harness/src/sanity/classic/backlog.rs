@@ -5,14 +5,16 @@ use anyhow::{Context as _, bail, ensure};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
-use crate::client::{Client, ClassicUser};
+use crate::client::{ClassicUser, Client};
 use crate::sanity::ensure_eq;
 
 pub(super) async fn a_thousand_messages_arrive_in_order(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     let mut sent = Vec::new();
     for count in 0..1000 {
-        sent.push(alice.write(&bob, &format!("message {count}")).await?["id"].as_i64().context("the message has no id")?);
+        sent.push(
+            alice.write(&bob, &format!("message {count}")).await?["id"].as_i64().context("the message has no id")?,
+        );
     }
     let mut reader = Reader::new(bob);
     while !reader.round().await? {}
@@ -30,7 +32,11 @@ pub(super) async fn no_message_is_lost_during_concurrent_sends(client: Client) -
     let sending = try_join_all(senders.iter().map(async |sender| {
         let mut sent = Vec::new();
         for count in 0..MESSAGES {
-            sent.push(sender.write(&bob, &format!("message {count}")).await?["id"].as_i64().context("the message has no id")?);
+            sent.push(
+                sender.write(&bob, &format!("message {count}")).await?["id"]
+                    .as_i64()
+                    .context("the message has no id")?,
+            );
             // The sends take some seconds, so that polls happen between them.
             tokio::time::sleep(Duration::from_millis(30)).await;
         }

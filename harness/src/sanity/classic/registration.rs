@@ -79,9 +79,7 @@ pub(super) async fn a_missing_or_invalid_field_is_named(client: Client) -> anyho
     Ok(())
 }
 
-pub(super) async fn a_field_is_accepted_up_to_its_limit_and_an_error_names_both(
-    client: Client,
-) -> anyhow::Result<()> {
+pub(super) async fn a_field_is_accepted_up_to_its_limit_and_an_error_names_both(client: Client) -> anyhow::Result<()> {
     let limits = [("public_key", 16 * 1024), ("private_key", 64 * 1024), ("info", 64 * 1024), ("password", 4096)];
     let mut body = registration(&client.name("alice"), "secret");
     for (field, limit) in limits {

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::client::{Client};
+use crate::client::Client;
 use crate::sanity::ensure_eq;
 
 pub(super) async fn a_user_is_found_by_its_exact_name_ignoring_case(client: Client) -> anyhow::Result<()> {

@@ -10,7 +10,9 @@ use crate::sanity::ensure_eq;
 
 const HEADER: &str = "idempotency-key";
 
-pub(super) async fn a_repeated_key_returns_the_first_response_and_stores_one_message(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_repeated_key_returns_the_first_response_and_stores_one_message(
+    client: Client,
+) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let body = message(&[(&bob, "foo")]);
     let first = keyed(&alice, "\"key\"", &body).await?;

@@ -99,7 +99,9 @@ pub(super) async fn only_the_user_itself_changes_its_profile(client: Client) -> 
     Ok(())
 }
 
-pub(super) async fn an_idempotency_key_reveals_nothing_about_sends_of_other_users(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_idempotency_key_reveals_nothing_about_sends_of_other_users(
+    client: Client,
+) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let mut ids = Vec::new();
     for (sender, body) in [(&alice, message(&[(&bob, "one")])), (&bob, message(&[(&alice, "two")]))] {

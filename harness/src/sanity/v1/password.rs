@@ -1,7 +1,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::client::{Client};
+use crate::client::Client;
 use crate::sanity::ensure_eq;
 
 const PASSWORD: &str = "/v1/users/me/password";

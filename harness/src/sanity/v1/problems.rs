@@ -43,7 +43,11 @@ pub(super) async fn every_operation_except_registration_and_login_needs_a_token(
     for (method, path) in CLOSED {
         let refused = send(client.request(method, path)).await?;
         refused.expect_problem("unauthenticated", &[])?;
-        ensure!(refused.header(WWW_AUTHENTICATE)?.starts_with("Bearer"), "the scheme is not Bearer: {:?}", refused.headers);
+        ensure!(
+            refused.header(WWW_AUTHENTICATE)?.starts_with("Bearer"),
+            "the scheme is not Bearer: {:?}",
+            refused.headers
+        );
     }
     Ok(())
 }

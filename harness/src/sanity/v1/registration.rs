@@ -89,9 +89,7 @@ pub(super) async fn a_username_is_3_to_32_letters_digits_underscores_and_hyphens
     Ok(())
 }
 
-pub(super) async fn a_taken_username_is_refused_in_any_case_by_both_apis(
-    client: Client,
-) -> anyhow::Result<()> {
+pub(super) async fn a_taken_username_is_refused_in_any_case_by_both_apis(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("Alice").await?, client.user("Bob").await?);
     for name in [&alice.name, &bob.name] {
         for spelling in [name.clone(), name.to_lowercase(), name.to_uppercase()] {
@@ -139,9 +137,7 @@ pub(super) async fn a_missing_or_invalid_field_is_named(client: Client) -> anyho
     Ok(())
 }
 
-pub(super) async fn a_field_is_accepted_up_to_its_limit_and_an_error_names_both(
-    client: Client,
-) -> anyhow::Result<()> {
+pub(super) async fn a_field_is_accepted_up_to_its_limit_and_an_error_names_both(client: Client) -> anyhow::Result<()> {
     let limits = [
         ("public_key", 16 * 1024),
         ("private_key", 64 * 1024),

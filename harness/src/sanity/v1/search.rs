@@ -50,9 +50,7 @@ pub(super) async fn a_search_returns_each_user_once_in_order(client: Client) -> 
     Ok(())
 }
 
-pub(super) async fn a_search_matches_only_prefixes_ignoring_case(
-    client: Client,
-) -> anyhow::Result<()> {
+pub(super) async fn a_search_matches_only_prefixes_ignoring_case(client: Client) -> anyhow::Result<()> {
     let prefix = prefix(&client);
     let names = [format!("{prefix}X_y"), format!("{prefix}x-y"), format!("{prefix}xzy")];
     let users = try_join_all(names.iter().rev().map(|name| client.register(name))).await?;

@@ -65,7 +65,10 @@ pub(super) async fn every_device_of_every_recipient_gets_the_message(client: Cli
         ensure_eq!(messages.len(), expected.len());
         for (message, (sequence, receipt, contents)) in messages.iter().zip(expected) {
             let same = message["id"] == receipt["id"] && message["sent_at"] == receipt["sent_at"];
-            ensure!(same && message["sequence"] == *sequence && message["contents"] == *contents, "unexpected message: {message}");
+            ensure!(
+                same && message["sequence"] == *sequence && message["contents"] == *contents,
+                "unexpected message: {message}"
+            );
         }
     }
     ensure_eq!(alice.messages().await?, [Value::Null; 0]);

@@ -34,7 +34,10 @@ pub(super) async fn a_login_opens_a_session_on_a_new_device(client: Client) -> a
     });
     ensure_eq!(opened, expected);
     ensure!(device["id"] != alice.id, "the login did not create a new device");
-    ensure!(opened["token"] != json!(alice.token) && session["id"] != alice.session, "the login did not open a new session");
+    ensure!(
+        opened["token"] != json!(alice.token) && session["id"] != alice.session,
+        "the login did not open a new session"
+    );
     Ok(())
 }
 

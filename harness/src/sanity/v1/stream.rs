@@ -95,7 +95,9 @@ pub(super) async fn a_stream_ends_with_its_session(client: Client) -> anyhow::Re
         stream.take(1).await?;
         streams.push(stream);
     }
-    let [of_bob, of_again, of_laptop] = streams.as_mut_slice() else { anyhow::bail!("the number of streams is not three") };
+    let [of_bob, of_again, of_laptop] = streams.as_mut_slice() else {
+        anyhow::bail!("the number of streams is not three")
+    };
     bob.delete(&format!("/v1/sessions/{}", again.session)).await?.expect_no_content()?;
     ensure_eq!(of_again.next_event().await?, None);
     bob.delete(&format!("/v1/devices/{}", laptop.id)).await?.expect_no_content()?;

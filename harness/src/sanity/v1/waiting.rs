@@ -98,7 +98,10 @@ pub(super) async fn a_waiting_reader_gets_401_when_its_session_ends(client: Clie
 }
 
 /// Fails unless a waiting reader promptly gets 401 after its session ends.
-async fn ensure_rejected(reader: &Device, ending: impl Future<Output = anyhow::Result<ApiResponse>>) -> anyhow::Result<()> {
+async fn ensure_rejected(
+    reader: &Device,
+    ending: impl Future<Output = anyhow::Result<ApiResponse>>,
+) -> anyhow::Result<()> {
     let start = Instant::now();
     let ending = async {
         sleep(HEAD_START).await;
