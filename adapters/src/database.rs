@@ -9,6 +9,7 @@ use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, Users
 
 use crate::database_url::Location;
 use crate::notify::Notifier;
+use crate::ports::Audit;
 use crate::postgres::{self, PostgresStore};
 use crate::sqlite::SqliteStore;
 use crate::store::SqlStore;
@@ -21,17 +22,22 @@ pub use crate::store::OpenError;
 trait Backend: Users + Devices + Sessions + Mailboxes {
     fn notifier(&self) -> &Notifier;
     async fn ping(&self) -> Result<(), PortError>;
+    async fn audit(&self) -> Result<Vec<String>, PortError>;
     async fn close(&self);
 }
 
 #[async_trait]
-impl<S: SqlStore + Users + Devices + Sessions + Mailboxes> Backend for S {
+impl<S: Audit + Users + Devices + Sessions + Mailboxes> Backend for S {
     fn notifier(&self) -> &Notifier {
         SqlStore::notifier(self)
     }
 
     async fn ping(&self) -> Result<(), PortError> {
         SqlStore::ping(self).await
+    }
+
+    async fn audit(&self) -> Result<Vec<String>, PortError> {
+        Audit::audit(self).await
     }
 
     async fn close(&self) {
@@ -82,6 +88,16 @@ impl Database {
     /// If the database does not answer.
     pub async fn ping(&self) -> Result<(), PortError> {
         self.0.ping().await
+    }
+
+    /// Checks the tables against each other, for tests: reads all of them. Returns a line for each kind of violation; none if
+    /// the tables are consistent.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn audit(&self) -> Result<Vec<String>, PortError> {
+        self.0.audit().await
     }
 
     /// Finishes pending writes and closes all connections. Afterwards, the ports return errors.

@@ -2,12 +2,12 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-/// Which database an instance keeps its data in.
+/// The kind of database of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
-    /// A SQLite file of its own.
+    /// A SQLite file.
     Sqlite,
-    /// A Postgres database of its own.
+    /// A Postgres database.
     Postgres,
 }
 

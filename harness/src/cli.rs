@@ -1,4 +1,4 @@
-//! The command line, for tests in any language.
+//! The command line of `woosh-harness`.
 
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use tokio::process::Command as Process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::watcher::Watcher;
+use crate::exit_script::ExitScript;
 use crate::{Backend, TestDatabase, TestServer, kill, sanity};
 
 /// Fresh, isolated Woosh servers for tests in any language.
@@ -26,40 +26,43 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start fresh servers, print where they are as one line of JSON once they answer, and remove them and their data
-    /// when standard input closes or a signal comes.
+    /// Start fresh servers and print their URLs as one line of JSON once they are ready. Stops them and deletes their data
+    /// when standard input closes or on SIGHUP, SIGINT or SIGTERM.
     Start(StartArgs),
-    /// Start a fresh server, run a command with its address as WOOSH_URL, remove the server, and exit like the command.
+    /// Run a command with the URL of a fresh server in WOOSH_URL, and exit with the status of the command.
     Run(RunArgs),
-    /// Check a server from outside: a line per check, and at the end how many passed and failed.
+    /// Run the sanity suite: black-box checks of a server over HTTP. Prints a line per check and the totals.
     Sanity(SanityArgs),
-    /// Send and read messages while servers of a fresh database are killed again and again, and check that all that was
-    /// accepted is received, in order and once.
+    /// Send and read messages while servers are killed and started again, and check that every accepted message is received,
+    /// in order and once.
+    ///
+    /// By default the servers are fresh ones. With --url, the run acts on a running server, which --restart kills and starts
+    /// again.
     Kill(KillArgs),
-    /// Serve like woosh-server does, until standard input closes.
+    /// Serve like woosh-server until standard input closes.
     #[command(hide = true)]
     Serve(Box<woosh_server::cli::Cli>),
 }
 
 #[derive(Debug, Args)]
 struct StartArgs {
-    /// Which database they keep their data in.
+    /// The kind of database.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite)]
     backend: Backend,
-    /// The port to listen on; 0 for any free one. With more than one server, the first of as many ports in a row.
+    /// The port to listen on; 0 selects a free one. Several servers use consecutive ports from this one on.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// How many instances.
+    /// The number of instances, each with a database of its own.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
-    /// How many servers to start on the database of each instance.
+    /// The number of servers on the database of each instance.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     replicas: u16,
 }
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// Which database it keeps its data in.
+    /// The kind of database.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite)]
     backend: Backend,
     /// The command and its arguments.
@@ -69,37 +72,49 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct SanityArgs {
-    /// A running server to check; several times for its replicas, which are asked in turn. It gets users that stay.
-    /// Without this, each check gets a fresh server.
+    /// The URL of a running server. Repeat it for replicas, which are called in turn. The users that the checks register
+    /// remain. Without this option, each check gets a fresh server.
     #[arg(long)]
     url: Vec<String>,
-    /// Which database the fresh servers keep their data in.
+    /// The kind of database of fresh servers.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     backend: Backend,
 }
 
 #[derive(Debug, Args)]
 struct KillArgs {
-    /// Which database the servers keep their data in.
-    #[arg(long, value_enum, default_value_t = Backend::Sqlite)]
+    /// The kind of database of fresh servers.
+    #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     backend: Backend,
-    /// How many servers share the database.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
+    /// The number of fresh servers, which share a database.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10), conflicts_with = "url")]
     replicas: u16,
-    /// What decides all that is random, so that a run can be had again [default: a random one, which is printed]
+    /// The URL of a running server to use instead of fresh ones. The users that the run registers remain. Needs a harness
+    /// built with the feature `tls` if it starts with https; SSL_CERT_FILE may name a file with trusted certificates.
+    #[arg(long, requires = "restart")]
+    url: Option<String>,
+    /// A command for sh that kills the running server and starts it again, such as
+    /// 'docker kill --signal KILL NAME && docker start NAME'. The run then waits until /health/ready returns 200.
+    #[arg(long, value_name = "COMMAND", requires = "url")]
+    restart: Option<String>,
+    /// End after this number of restarts of the running server, instead of after --seconds.
+    #[arg(long, value_name = "COUNT", requires = "url", conflicts_with = "seconds",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    restarts: Option<u32>,
+    /// The seed of all random choices, to repeat a run [default: a random one, which is printed]
     #[arg(long)]
     seed: Option<u64>,
-    /// How long to send and to kill.
+    /// How long to send messages and kill servers.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
 
 impl Cli {
-    /// Does what the command line asks for, and gives the status to exit with.
+    /// Runs the command. Returns the exit status.
     ///
     /// # Errors
     ///
-    /// Where it can't be done, with one line that says why.
+    /// If the command can't be run. The error is one line.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Start(args) => start(args).await,
@@ -112,17 +127,23 @@ impl Cli {
 }
 
 async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
-    // From here on no signal can end the process before the servers are gone.
+    // From here on, no signal ends the process before the servers have stopped.
     let mut signals = Signals::new()?;
     let StartArgs { backend, port, count, replicas } = args;
-    ensure!(replicas == 1 || backend != Backend::Sqlite, "--replicas needs a database that servers can share");
+    ensure!(
+        replicas == 1 || backend != Backend::Sqlite,
+        "--replicas needs a database that servers can share: use --backend postgres"
+    );
     let servers = u32::from(count) * u32::from(replicas);
     let last = u32::from(port) + servers - 1;
-    ensure!(port == 0 || last <= u32::from(u16::MAX), "there are no {servers} ports from {port} on");
+    ensure!(
+        port == 0 || last <= u32::from(u16::MAX),
+        "{servers} servers need ports {port} to {last}, but the last port is 65535"
+    );
 
-    let instances = try_join_all((0..count).map(async |place| {
+    let instances = try_join_all((0..count).map(async |index| {
         let database = Arc::new(TestDatabase::create(backend).await?);
-        let first = port + if port == 0 { 0 } else { place * replicas };
+        let first = port + if port == 0 { 0 } else { index * replicas };
         let ports = (0..replicas).map(|replica| if port == 0 { 0 } else { first + replica });
         try_join_all(ports.map(|port| TestServer::start_on(database.clone(), port))).await
     }));
@@ -135,7 +156,7 @@ async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says where the servers of an instance are.
+/// Describes the servers of an instance.
 fn describe(servers: &[TestServer]) -> Value {
     let urls: Vec<_> = servers.iter().map(TestServer::url).collect();
     let backend = servers.first().map(|server| server.backend().to_string());
@@ -149,33 +170,33 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let server = TestServer::start(args.backend).await?;
     let [program, arguments @ ..] = args.command.as_slice() else {
-        anyhow::bail!("no command was given");
+        anyhow::bail!("the command is missing");
     };
     let mut child = Process::new(program)
         .args(arguments)
         .env("WOOSH_URL", server.url())
         .spawn()
-        .with_context(|| format!("{program} can't be run"))?;
-    let id = child.id().context("the command ended before it was waited for")?;
+        .with_context(|| format!("can't run {program}"))?;
+    let id = child.id().context("the command has no process id")?;
     let pid = rustix::process::Pid::from_raw(id.cast_signed());
-    // This process may be killed before it can end the command.
-    let mut watcher = Watcher::new(r#"kill -TERM "$1""#, id.to_string())?;
+    // Ends the command if this process is killed.
+    let mut exit_script = ExitScript::new(r#"kill -TERM "$1""#, id.to_string())?;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,
             signal = signals.next() => {
-                // It is the command's to say how it ends; if it is gone already, that is seen in the next round.
+                // The command decides how to end. If it has ended already, the next iteration returns its status.
                 if let Some(pid) = pid {
                     let _ = rustix::process::kill_process(pid, signal);
                 }
             }
         }
     };
-    watcher.dismiss();
+    exit_script.cancel();
     Ok(ExitCode::from(exit_code(status)))
 }
 
-/// The status of a command, as a shell has it: that of one that was killed is 128 and the signal's number.
+/// The exit status of a command as in a shell: 128 plus the number of the signal if it was killed.
 fn exit_code(status: std::process::ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt as _;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
@@ -193,11 +214,17 @@ async fn check(args: SanityArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn kill(args: KillArgs) -> anyhow::Result<ExitCode> {
-    let KillArgs { backend, replicas, seed, seconds } = args;
+    let KillArgs { backend, replicas, url, restart, restarts, seed, seconds } = args;
     let seed = seed.map_or_else(getrandom::u64, Ok)?;
     println!("seed {seed}");
-    let plan = kill::Plan { backend, replicas, seed, duration: Duration::from_secs(seconds) };
-    let outcome = kill::run(&std::env::current_exe()?, &plan).await?;
+    let duration = Duration::from_secs(seconds);
+    let outcome = if let (Some(url), Some(restart)) = (url, restart) {
+        println!("The tables are not audited: the run has no access to the database of the server.");
+        let length = restarts.map_or(kill::Length::Duration(duration), kill::Length::Restarts);
+        kill::run_on(&kill::RunningPlan { url, restart, length, seed }).await?
+    } else {
+        kill::run(&std::env::current_exe()?, &kill::Plan { backend, replicas, seed, duration }).await?
+    };
     outcome.violations.iter().for_each(|violation| println!("{violation}"));
     println!("{outcome}");
     Ok(if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -206,15 +233,15 @@ async fn kill(args: KillArgs) -> anyhow::Result<ExitCode> {
 async fn serve(server: woosh_server::cli::Cli) -> anyhow::Result<ExitCode> {
     tokio::select! {
         served = server.run() => served.map(|()| ExitCode::SUCCESS),
-        // Whoever started it is gone. At once, as if it were killed too.
+        // The process that started the server has ended. Exits at once, as if killed, too.
         () = end_of_input() => std::process::exit(1),
     }
 }
 
-/// Waits until nobody can write to standard input any more.
+/// Waits until standard input closes.
 async fn end_of_input() {
     let (closed, ended) = oneshot::channel();
-    // On a thread of its own, which nobody waits for: a read can't be called off.
+    // On a thread of its own that is never joined: a blocking read can't be cancelled.
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
         let mut buffer = [0; 4096];
@@ -224,7 +251,7 @@ async fn end_of_input() {
     let _ = ended.await;
 }
 
-/// The signals that ask a process to end.
+/// The signals that ask the process to end.
 struct Signals {
     hangup: Signal,
     interrupt: Signal,

@@ -5,26 +5,26 @@
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let server = TestServer::start(Backend::Sqlite).await?;
-//! let answer = reqwest::get(format!("{}/health/ready", server.url())).await?;
-//! assert!(answer.status().is_success());
-//! // The server goes when it is dropped, and its data with it.
+//! let response = reqwest::get(format!("{}/health/ready", server.url())).await?;
+//! assert!(response.status().is_success());
+//! // Dropping the server stops it and deletes its data.
 //! # anyhow::Ok(())
 //! # }).unwrap();
 //! ```
 //!
-//! The binary `woosh-harness` offers the same to any language, and the black-box [`sanity`] suite.
+//! The binary `woosh-harness` starts servers for tests in any language, and runs the [`sanity`] suite and [`kill`].
 
 mod backend;
 pub mod cli;
 pub mod client;
+mod exit_script;
 pub mod kill;
 pub mod postgres;
 pub mod sanity;
-mod scratch;
 mod server_process;
+mod temp_folder;
 mod test_database;
 mod test_server;
-mod watcher;
 
 pub use backend::Backend;
 pub use server_process::ServerProcess;

@@ -1,4 +1,4 @@
-//! Fresh, isolated Woosh servers for tests in any language.
+//! The binary `woosh-harness`.
 
 use std::process::ExitCode;
 

@@ -11,15 +11,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpSocket;
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::TestDatabase;
+use crate::{TestDatabase, client};
 
-/// A server that is a process of its own, so that it can be killed while its database stays.
+/// A server in a process of its own, which can be killed while its database remains.
 ///
-/// It goes with this value, and also where this process is killed before.
+/// It ends when this value is dropped or this process ends, even if it is killed.
 pub struct ServerProcess {
     program: PathBuf,
     running: Option<Running>,
-    /// Bound, and never listened on: nobody else gets the port while the server is dead.
+    /// Bound but not listening: reserves the port while the server is down.
     _port: TcpSocket,
     address: SocketAddr,
     // Dropped after the server was killed.
@@ -28,83 +28,82 @@ pub struct ServerProcess {
 
 struct Running {
     child: Child,
-    /// The server ends when this closes, for whatever reason.
-    _lifeline: ChildStdin,
+    /// The server ends when this closes.
+    _stdin: ChildStdin,
     output: File,
 }
 
-/// How long a server may take until it is ready.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long to leave off between two questions whether it is.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long a server may take to become ready.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The interval between checks whether it is ready.
+const INTERVAL: Duration = Duration::from_millis(5);
 
 impl ServerProcess {
-    /// Starts a server on a database, which others may use as well, and on a port of 127.0.0.1, where 0 is any free one.
+    /// Starts a server on a database, which it may share with others, and on a port of 127.0.0.1; 0 selects a free one.
     /// `program` is the harness's binary. The server is ready when this returns.
     ///
     /// # Errors
     ///
-    /// Where it can't be started, with what it has put out.
+    /// If it can't be started, with its output.
     pub async fn start(program: &Path, database: Arc<TestDatabase>, port: u16) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], port))).with_context(|| format!("no port {port}"))?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], port))).with_context(|| format!("can't bind port {port}"))?;
         let address = socket.local_addr()?;
         let mut server = Self { program: program.to_owned(), running: None, _port: socket, address, database };
         server.restart().await?;
         Ok(server)
     }
 
-    /// Where it answers, without a slash at the end.
+    /// The URL, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Kills it with SIGKILL, where it runs. It is gone when this returns.
+    /// Kills the server with SIGKILL if it runs. It has ended when this returns.
     ///
     /// # Errors
     ///
-    /// Where it can't be killed.
+    /// If it can't be killed.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut running) = self.running.take() {
-            running.child.kill().await.context("the server can't be killed")?;
+            running.child.kill().await.context("can't kill the server")?;
         }
         Ok(())
     }
 
-    /// Asks it with SIGTERM to end, and waits until it has.
+    /// Sends SIGTERM to the server and waits until it has ended.
     ///
     /// # Errors
     ///
-    /// Where it does not run, or can't be asked.
+    /// If it does not run.
     pub async fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
-        let mut running = self.running.take().context("the server does not run")?;
+        let mut running = self.running.take().context("the server is not running")?;
         let pid = running.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         kill_process(pid.context("the server has ended")?, Signal::TERM)?;
         Ok(running.child.wait().await?)
     }
 
-    /// Starts it again on the same database and the same port, having killed it where it runs. It is ready when this
-    /// returns.
+    /// Kills the server if it runs, and starts it on the same database and port. It is ready when this returns.
     ///
     /// # Errors
     ///
-    /// Where it can't be started, with what it has put out.
+    /// If it can't be started, with its output.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill().await?;
         let output = tempfile::tempfile()?;
         let mut child = Command::new(&self.program)
             .args(["serve", "--host", "127.0.0.1", "--port", &self.address.port().to_string(), "--log", "warn"])
-            // Not as an argument, which everybody can read: it may hold a password.
+            // Not an argument: those are visible to all users, and the URL may contain a password.
             .env("WOOSH_DATABASE", self.database.secret_url())
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} can't be run", self.program.display()))?;
-        let lifeline = child.stdin.take().context("the server has no standard input")?;
-        let mut running = Running { child, _lifeline: lifeline, output };
+            .with_context(|| format!("can't run {}", self.program.display()))?;
+        let stdin = child.stdin.take().context("the server has no standard input")?;
+        let mut running = Running { child, _stdin: stdin, output };
         running.wait_until_ready(&self.url()).await?;
         self.running = Some(running);
         Ok(())
@@ -113,23 +112,23 @@ impl ServerProcess {
 
 impl Running {
     async fn wait_until_ready(&mut self, url: &str) -> anyhow::Result<()> {
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        let client = client::http(TIMEOUT)?;
         let start = Instant::now();
         loop {
-            let answer = client.get(format!("{url}/health/ready")).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
+            let response = client.get(format!("{url}/health/ready")).send().await;
+            if response.is_ok_and(|response| response.status().is_success()) {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("the server ended at the start with {status}: {}", self.said()?);
+                bail!("the server ended during its start with {status}: {}", self.output()?);
             }
             let waited = start.elapsed();
-            ensure!(waited < PATIENCE, "the server is not ready after {waited:.0?}: {}", self.said()?);
-            tokio::time::sleep(PAUSE).await;
+            ensure!(waited < TIMEOUT, "the server is not ready after {waited:.0?}: {}", self.output()?);
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 
-    fn said(&mut self) -> anyhow::Result<String> {
+    fn output(&mut self) -> anyhow::Result<String> {
         let mut text = Vec::new();
         self.output.rewind()?;
         self.output.read_to_end(&mut text)?;

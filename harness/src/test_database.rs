@@ -4,66 +4,66 @@ use woosh_server::database::DatabaseUrl;
 
 use crate::Backend;
 use crate::postgres::{self, PostgresDatabase};
-use crate::scratch::Scratch;
+use crate::temp_folder::TempFolder;
 
-/// A fresh database. It goes when it is dropped, and also where the process is killed before.
+/// A fresh database. It is deleted when this value is dropped or this process ends, even if it is killed.
 pub struct TestDatabase {
     url: DatabaseUrl,
-    place: Place,
+    storage: Storage,
 }
 
-enum Place {
-    Sqlite { _folder: Scratch },
+enum Storage {
+    Sqlite { _folder: TempFolder },
     Postgres { database: PostgresDatabase },
 }
 
 impl TestDatabase {
-    /// Makes a fresh database.
+    /// Creates a database.
     ///
     /// # Errors
     ///
-    /// Where it can't be had; for Postgres, with what was tried.
+    /// If that fails. For Postgres the error lists the servers that were tried.
     pub async fn create(backend: Backend) -> anyhow::Result<Self> {
         match backend {
             Backend::Sqlite => {
-                let folder = Scratch::new().context("no folder for a SQLite file")?;
+                let folder = TempFolder::new().context("can't create a folder for SQLite")?;
                 let url = format!("sqlite:{}", folder.path().join("woosh.db").display()).parse()?;
-                Ok(Self { url, place: Place::Sqlite { _folder: folder } })
+                Ok(Self { url, storage: Storage::Sqlite { _folder: folder } })
             }
             Backend::Postgres => {
-                let database = postgres::create().await.context("no Postgres database")?;
+                let database = postgres::create().await.context("can't create a Postgres database")?;
                 let url = database.url().parse()?;
-                Ok(Self { url, place: Place::Postgres { database } })
+                Ok(Self { url, storage: Storage::Postgres { database } })
             }
         }
     }
 
-    /// Where it is.
+    /// The URL. It hides the password when printed.
     pub fn url(&self) -> &DatabaseUrl {
         &self.url
     }
 
-    /// Its URL with all that is secret in it, for a process that is to use it.
+    /// The URL with its password, for another process.
     pub(crate) fn secret_url(&self) -> String {
-        match &self.place {
-            Place::Sqlite { .. } => self.url.to_string(),
-            Place::Postgres { database } => database.url().to_owned(),
+        match &self.storage {
+            Storage::Sqlite { .. } => self.url.to_string(),
+            Storage::Postgres { database } => database.url().to_owned(),
         }
     }
 
-    /// How to connect to it past the server, where it is Postgres.
+    /// How to connect to the database directly. `None` for SQLite.
     pub fn postgres_options(&self) -> Option<PgConnectOptions> {
-        match &self.place {
-            Place::Sqlite { .. } => None,
-            Place::Postgres { database } => database.url().parse().ok(),
+        match &self.storage {
+            Storage::Sqlite { .. } => None,
+            Storage::Postgres { database } => database.url().parse().ok(),
         }
     }
 
-    /// Which database it is.
+    /// The kind of database.
     pub fn backend(&self) -> Backend {
-        match self.place {
-            Place::Sqlite { .. } => Backend::Sqlite,
-            Place::Postgres { .. } => Backend::Postgres,
+        match self.storage {
+            Storage::Sqlite { .. } => Backend::Sqlite,
+            Storage::Postgres { .. } => Backend::Postgres,
         }
     }
 }

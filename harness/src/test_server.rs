@@ -6,12 +6,11 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 use woosh_server::server::{Config, Limits, Server};
 
-use crate::{Backend, TestDatabase};
+use crate::{Backend, TestDatabase, client};
 
-/// A fresh server with data of its own. Both go when it is dropped.
+/// A fresh server in this process. Dropping it stops the server; dropping the last server of a database deletes the data.
 ///
-/// It is the server that the binary starts, on a thread of its own: it answers whatever the test's own threads and
-/// runtime do.
+/// It is the same server that the binary starts, on a thread of its own, so that a test that blocks does not block it.
 pub struct TestServer {
     url: String,
     stop: Option<oneshot::Sender<()>>,
@@ -21,30 +20,30 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a fresh server on a free port. It answers when this returns.
+    /// Starts a server on a fresh database and a free port. It is ready when this returns.
     ///
     /// # Errors
     ///
-    /// Where it can't be started.
+    /// If it can't be started.
     pub async fn start(backend: Backend) -> anyhow::Result<Self> {
         Self::start_on(TestDatabase::create(backend).await?.into(), 0).await
     }
 
-    /// Starts a server on a database, which others may use as well, and on a port of 127.0.0.1, where 0 is any free one.
-    /// It answers when this returns.
+    /// Starts a server on a database, which it may share with others, and on a port of 127.0.0.1; 0 selects a free one. It is
+    /// ready when this returns.
     ///
     /// # Errors
     ///
-    /// Where it can't be started, for one because the port is in use.
+    /// If it can't be started, for example because the port is in use.
     pub async fn start_on(database: Arc<TestDatabase>, port: u16) -> anyhow::Result<Self> {
         Self::start_with(database, port, Limits::default()).await
     }
 
-    /// Starts a server like [`Self::start_on`], with limits of its own, to test what a client does when it meets them.
+    /// Starts a server like [`Self::start_on`] with other limits, to test how a client handles them.
     ///
     /// # Errors
     ///
-    /// Where it can't be started, for one because the port is in use.
+    /// If it can't be started, for example because the port is in use.
     pub async fn start_with(database: Arc<TestDatabase>, port: u16, limits: Limits) -> anyhow::Result<Self> {
         let config = Config {
             host: "127.0.0.1".to_owned(),
@@ -52,7 +51,7 @@ impl TestServer {
             database: database.url().clone(),
             database_wait: Duration::ZERO,
             limits,
-            // Who drops a test server no longer waits for its answers.
+            // A test that drops its server does not wait for responses.
             grace: Duration::ZERO,
         };
         let (stop, stopped) = oneshot::channel();
@@ -60,19 +59,19 @@ impl TestServer {
         let thread = std::thread::Builder::new()
             .name("woosh-server".to_owned())
             .spawn(move || run(&config, ready, stopped))
-            .context("no thread for a test server")?;
-        // Where this fails below, dropping the server waits for the thread.
+            .context("can't start a thread for a test server")?;
+        // If the start fails, dropping `server` joins the thread.
         let mut server = Self { url: String::new(), stop: Some(stop), thread: Some(thread), database };
-        server.url = started.await.context("the thread of a test server ended")??;
+        server.url = started.await.context("the thread of a test server panicked")??;
         Ok(server)
     }
 
-    /// Where it answers, without a slash at the end.
+    /// The URL, without a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Which database it keeps its data in.
+    /// The kind of database.
     pub fn backend(&self) -> Backend {
         self.database.backend()
     }
@@ -82,7 +81,7 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the server has been seen on standard error.
+            // A panic of the server was printed to standard error.
             let _ = thread.join();
         }
     }
@@ -93,7 +92,7 @@ fn run(config: &Config, ready: oneshot::Sender<anyhow::Result<String>>, stopped:
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = ready.send(Err(error).context("no runtime for a test server"));
+            let _ = ready.send(Err(error).context("can't start a runtime for a test server"));
             return;
         }
     };
@@ -101,30 +100,30 @@ fn run(config: &Config, ready: oneshot::Sender<anyhow::Result<String>>, stopped:
         let server = match Server::bind(config).await {
             Ok(server) => server,
             Err(error) => {
-                let _ = ready.send(Err(error).context("a test server did not start"));
+                let _ = ready.send(Err(error).context("a test server can't start"));
                 return;
             }
         };
         let url = format!("http://{}", server.address());
         let probe = async {
-            let answer = probe(&url).await.context("a test server does not answer");
-            // Nobody waits any more where the start was given up.
-            let _ = ready.send(answer.map(|()| url.clone()));
+            let outcome = probe(&url).await.context("a test server is not ready");
+            // The receiver is gone if the start was cancelled.
+            let _ = ready.send(outcome.map(|()| url.clone()));
         };
         let stop = async {
-            // The other end is dropped, never sent to.
+            // Completes when the sender is dropped.
             let _ = stopped.await;
         };
         let (served, ()) = tokio::join!(server.run_until(stop), probe);
         if let Err(error) = served {
-            eprintln!("woosh-harness: a test server ended: {error}");
+            eprintln!("woosh-harness: a test server failed: {error}");
         }
     });
 }
 
-/// Asks a server once whether it is ready. It listens already, so it answers as soon as it serves.
+/// Checks that the server is ready. One request is enough: the port is open, so it waits until the server serves.
 async fn probe(url: &str) -> reqwest::Result<()> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+    let client = client::http(Duration::from_secs(30))?;
     client.get(format!("{url}/health/ready")).send().await?.error_for_status()?;
     Ok(())
 }

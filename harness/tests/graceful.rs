@@ -34,14 +34,14 @@ async fn stop(backend: Backend) -> anyhow::Result<()> {
     let mut server = ServerProcess::start(program, database, 0).await?;
     let url = server.url();
     let alice = Device::register(&url, "alice").await?;
-    let devices = try_join_all((0..READERS).map(|_| alice.another(&url))).await?;
+    let devices = try_join_all((0..READERS).map(|_| alice.another())).await?;
 
     let mut polls: Vec<JoinHandle<_>> = Vec::new();
     for device in devices {
         let url = url.clone();
-        polls.push(tokio::spawn(async move { device.page(&url, "wait=60").await }));
+        polls.push(tokio::spawn(async move { device.at(&url).mailbox_page("?wait=60").await }));
     }
-    let mut streams = try_join_all((0..READERS).map(|_| alice.stream(&url))).await?;
+    let mut streams = try_join_all((0..READERS).map(|_| alice.stream(""))).await?;
     // Time for the polls to start waiting.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(polls.iter_mut().all(|poll| poll.now_or_never().is_none()));

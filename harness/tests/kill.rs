@@ -3,12 +3,31 @@
 
 mod support;
 
+use std::fs::File;
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed};
 use woosh_harness::Backend;
 use woosh_harness::kill::{self, Plan};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_woosh-harness");
+
+/// Runs a server, and starts it again when it is killed. Ends when standard input closes.
+const SUPERVISE: &str = r#"
+exec 3<&0
+while :; do
+    "$1" serve --host 127.0.0.1 --port "$2" --database sqlite:woosh.db --log warn <&3 &
+    echo $! >pid.new && mv pid.new pid
+    wait $!
+    [ $? -gt 128 ] || exit
+done
+"#;
+
+/// Kills the server and waits until it is started again.
+const RESTART: &str = r#"old=$(cat pid) && kill -9 "$old" && while [ "$(cat pid)" = "$old" ]; do sleep 0.01; done"#;
 
 fn main() {
     let targets =
@@ -20,12 +39,14 @@ fn main() {
             support::trial(group, backend, &name, move || run(group, &plan))
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let name = "a_running_server_that_a_command_restarts_loses_nothing";
+    let running = support::trial("sqlite", Backend::Sqlite, name, restart_by_command);
+    libtest_mimic::run(&Arguments::from_args(), trials.chain([running]).collect()).exit();
 }
 
 /// D1, D2, D3, D4, D5, D6.
 fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
-    let program = Path::new(env!("CARGO_BIN_EXE_woosh-harness"));
+    let program = Path::new(PROGRAM);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(kill::run(program, plan)).map_err(|error| format!("{error:#}"))?;
     println!("{group}, seed {}: {outcome}", plan.seed);
@@ -33,5 +54,31 @@ fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     assert_eq!(outcome.lost, 0);
     // Without kills, unanswered requests and repeated reads, the run proves nothing.
     assert!(outcome.kills > 0 && outcome.unanswered > 0 && outcome.received > outcome.accepted, "{outcome}");
+    Ok(())
+}
+
+fn restart_by_command() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+    let mut supervisor = Command::new("sh")
+        .args(["-c", SUPERVISE, "supervisor", PROGRAM, &port])
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stderr(File::create(folder.path().join("log"))?)
+        .spawn()?;
+    let url = format!("http://127.0.0.1:{port}");
+    let output = Command::new(PROGRAM)
+        .args(["kill", "--url", &url, "--restarts", "3", "--restart", RESTART])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()?;
+    drop(supervisor.stdin.take());
+    supervisor.wait()?;
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{out}");
+    assert!(output.status.success(), "{out}{error}{}", std::fs::read_to_string(folder.path().join("log"))?);
+    for expected in ["seed ", "The tables are not audited", " 3 kills, ", " 0 lost"] {
+        assert!(out.contains(expected), "{expected:?} is missing: {out}");
+    }
     Ok(())
 }

@@ -107,7 +107,8 @@ fn two_hundred_servers_in_sequence_leave_nothing_behind() {
         assert!(!this_process_listens(&port));
     }
     let watchers = own_children().into_iter().filter(|id| {
-        std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|command| command.contains("woosh-watcher"))
+        std::fs::read_to_string(format!("/proc/{id}/cmdline"))
+            .is_ok_and(|command| command.contains("woosh-exit-script"))
     });
     // Tests that run in parallel start harnesses, whose watchers are children of those.
     assert_eq!(watchers.count(), 0);

@@ -89,7 +89,7 @@ impl Fixture {
         let recipient = if number.is_multiple_of(2) { "poller" } else { "follower" };
         let contents = format!("{recipient} {number}");
         let requested = Instant::now();
-        self.sender.send(self.servers.last().unwrap().url(), &[recipient], &contents).await?;
+        self.sender.at(self.servers.last().unwrap().url()).send(&[recipient], &contents).await?;
         let responded = Instant::now();
         let (received_at, message) = timeout(MAX_DELAY, self.received.recv()).await?.unwrap();
         assert_eq!(message.contents, contents);
@@ -132,7 +132,7 @@ fn quantiles(durations: impl Iterator<Item = Duration>) -> (Duration, Duration) 
 async fn poll(reader: Device, url: String, messages: mpsc::UnboundedSender<(Instant, Message)>) {
     let mut after = 0;
     loop {
-        let page = reader.page(&url, &format!("wait=60&after={after}")).await.unwrap();
+        let page = reader.at(&url).mailbox_page(&format!("?wait=60&after={after}")).await.unwrap();
         let now = Instant::now();
         after = page.up_to;
         page.messages.into_iter().for_each(|message| messages.send((now, message)).unwrap());
@@ -140,7 +140,7 @@ async fn poll(reader: Device, url: String, messages: mpsc::UnboundedSender<(Inst
 }
 
 async fn follow(reader: Device, url: String, messages: mpsc::UnboundedSender<(Instant, Message)>) {
-    let mut events = reader.stream(&url).await.unwrap();
+    let mut events = reader.at(&url).stream("").await.unwrap();
     while let Some(message) = events.next().await.unwrap() {
         messages.send((Instant::now(), message)).unwrap();
     }
@@ -255,19 +255,19 @@ async fn many_readers() -> anyhow::Result<()> {
     let mut others = Vec::new();
     for number in 0..USERS {
         let user = Device::register(&url, &format!("user-{number}")).await?;
-        let devices = stream::iter(1..READERS / USERS).map(|_| user.another(&url)).buffered(8);
+        let devices = stream::iter(1..READERS / USERS).map(|_| user.another()).buffered(8);
         others.extend(devices.try_collect::<Vec<_>>().await?);
         others.push(user);
     }
     let mut waiting = JoinSet::new();
     for other in others {
         let url = url.clone();
-        waiting.spawn(async move { other.page(&url, "wait=60").await });
+        waiting.spawn(async move { other.at(&url).mailbox_page("?wait=60").await });
     }
     assert_eq!(waiting.len(), READERS);
     let reading = tokio::spawn({
         let url = url.clone();
-        async move { alice.page(&url, "wait=60").await }
+        async move { alice.at(&url).mailbox_page("?wait=60").await }
     });
     // Waits until every reader has read once and no connection is active any more.
     let start = Instant::now();
@@ -282,7 +282,7 @@ async fn many_readers() -> anyhow::Result<()> {
     }
 
     let since = now(&mut connection).await?;
-    bob.send(&url, &["alice"], "for alice alone").await?;
+    bob.send(&["alice"], "for alice alone").await?;
     let page = timeout(Duration::from_secs(1), reading).await???;
     assert_eq!(page.messages.len(), 1);
     // Time for notifications that should not happen.

@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Failed};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::sleep;
-use woosh_harness::client::{Device, Page, answer};
+use woosh_harness::client::{Device, MailboxPage, try_send};
 use woosh_harness::{Backend, TestDatabase, TestServer};
 
 const SENDERS: usize = 32;
@@ -85,10 +85,10 @@ async fn acknowledge_ahead() -> anyhow::Result<()> {
 
     let mut transaction = holder.begin().await?;
     lock(&mut transaction, zoe.id()).await?;
-    let sending = async { zoe.send(url, &["alice", "zoe"], "foo").await.unwrap() };
+    let sending = async { zoe.send(&["alice", "zoe"], "foo").await.unwrap() };
     let acknowledging = async {
         wait_for_blocked(&mut watch, 1).await;
-        answer(alice.acknowledgement(url, 1)).await.unwrap()
+        try_send(alice.acknowledge_request(1)).await.unwrap()
     };
     let releasing = async {
         let mut watch = options.connect().await.unwrap();
@@ -97,7 +97,7 @@ async fn acknowledge_ahead() -> anyhow::Result<()> {
     };
     let ((), (status, answer), ()) = tokio::join!(sending, acknowledging, releasing);
     // It either fails because the message does not exist yet, or deletes the message.
-    let page = alice.page(url, "after=0").await?;
+    let page = alice.mailbox_page("?after=0").await?;
     let remaining = page.messages.len();
     assert_eq!(
         (remaining, page.acknowledged),
@@ -133,7 +133,7 @@ async fn lock(connection: &mut sqlx::PgConnection, mailbox: i64) -> sqlx::Result
 async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     let recipients: &[&str] = if sender_number.is_multiple_of(2) { &["alice", "zoe"] } else { &["alice"] };
     for number in 0..MESSAGES {
-        sender.send(&urls[(sender_number / 2 + number) % urls.len()], recipients, &number.to_string()).await.unwrap();
+        sender.at(&urls[(sender_number / 2 + number) % urls.len()]).send(recipients, &number.to_string()).await.unwrap();
     }
 }
 
@@ -156,7 +156,8 @@ async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sq
 async fn follow(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut pages) = (Instant::now(), 0, 0);
     while seen < TOTAL {
-        let page = reader.page(&urls[pages % urls.len()], &format!("after={seen}&limit=1000")).await.unwrap();
+        let page =
+            reader.at(&urls[pages % urls.len()]).mailbox_page(&format!("?after={seen}&limit=1000")).await.unwrap();
         assert_gapless(&page, seen);
         seen = page.up_to;
         pages += 1;
@@ -169,7 +170,7 @@ async fn follow(reader: &Device, urls: &[String]) -> usize {
 async fn reread(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut times) = (Instant::now(), 0, 0);
     while seen < TOTAL {
-        let page = reader.page(&urls[times % urls.len()], "after=0&limit=1000").await.unwrap();
+        let page = reader.at(&urls[times % urls.len()]).mailbox_page("?after=0&limit=1000").await.unwrap();
         assert_gapless(&page, 0);
         assert!(page.up_to >= seen, "{} to {seen} disappeared", page.up_to + 1);
         seen = page.up_to;
@@ -179,7 +180,7 @@ async fn reread(reader: &Device, urls: &[String]) -> usize {
     times
 }
 
-fn assert_gapless(page: &Page, after: i64) {
+fn assert_gapless(page: &MailboxPage, after: i64) {
     let sequences: Vec<_> = page.messages.iter().map(|message| message.sequence).collect();
     let expected: Vec<_> = (after + 1..).take(sequences.len()).collect();
     assert_eq!(sequences, expected, "after {after}");

@@ -18,13 +18,13 @@ async fn a_killed_server_restarts_on_the_same_port_with_its_data() {
     let mut server = ServerProcess::start(Path::new(PROGRAM), database, 0).await.unwrap();
     let url = server.url();
     let alice = Device::register(&url, "alice").await.unwrap();
-    alice.send(&url, &["alice"], "kept").await.unwrap();
+    alice.send(&["alice"], "kept").await.unwrap();
     for _ in 0..3 {
         server.kill().await.unwrap();
         assert!(reqwest::get(&url).await.unwrap_err().is_connect());
         server.restart().await.unwrap();
         assert_eq!(server.url(), url);
-        assert_eq!(alice.page(&url, "").await.unwrap().messages.len(), 1);
+        assert_eq!(alice.mailbox_page("").await.unwrap().messages.len(), 1);
     }
 }
 

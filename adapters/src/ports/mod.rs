@@ -1,12 +1,15 @@
 //! The ports, with SQL written once for both backends: `trait_gen` repeats each `impl … for Store` for
 //! [`SqliteStore`](crate::sqlite::SqliteStore) and [`PostgresStore`](crate::postgres::PostgresStore).
 
+mod audit;
 mod devices;
 mod mailboxes;
 mod sessions;
 mod users;
 
 use woosh_domain::model::{DeviceId, UserId};
+
+pub(crate) use self::audit::Audit;
 
 use crate::store::SqlStore;
 

@@ -3,42 +3,42 @@ use std::fmt;
 
 use crate::client::Message;
 
-/// What was accepted and received, and what of it must not be.
+/// The accepted and received messages, and the violations found so far.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    accepted: Vec<Sent>,
+    accepted: Vec<SentMessage>,
     mailboxes: BTreeMap<String, BTreeMap<i64, Message>>,
-    /// The sends that no answer was read to.
+    /// Attempts to send without a response, or that no server was available for.
     pub(super) unanswered: usize,
     pub(super) kills: usize,
     repeated: usize,
     violations: Vec<String>,
 }
 
-/// A message that was answered with 201. No two have the same contents.
+/// A message that was accepted with 201. Contents are unique in a run.
 #[derive(Debug, Clone)]
-pub(super) struct Sent {
+pub(super) struct SentMessage {
     pub(super) sender: String,
     pub(super) contents: String,
     pub(super) recipients: Vec<String>,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Sends that were answered with 201.
+    /// Sends that were accepted with 201.
     pub accepted: usize,
-    /// Times that somebody did not read the answer to a send, and asked again.
+    /// Attempts to send that were retried because no response was received or no server was available.
     pub unanswered: usize,
-    /// Kills of a server.
+    /// Kills of a server, or restarts by a command.
     pub kills: usize,
-    /// Copies that were received.
+    /// Envelopes that were received.
     pub received: usize,
-    /// Copies that were received again, with the same sequence number.
+    /// Envelopes that were received again, with the same sequence number.
     pub repeated: usize,
-    /// Copies that were accepted and never received.
+    /// Envelopes that were accepted and never received.
     pub lost: usize,
-    /// What the contract does not allow, one line for each.
+    /// Violations of the delivery contract, one line each.
     pub violations: Vec<String>,
 }
 
@@ -47,14 +47,14 @@ impl fmt::Display for Outcome {
         let Self { accepted, unanswered, kills, received, repeated, lost, .. } = self;
         write!(
             f,
-            "{accepted} sends accepted, {unanswered} unanswered and repeated, {kills} kills, {received} received, \
-             {repeated} again, {lost} lost"
+            "{accepted} sends accepted, {unanswered} attempts retried, {kills} kills, {received} envelopes received, \
+             {repeated} received again, {lost} lost"
         )
     }
 }
 
 impl Ledger {
-    pub(super) fn accept(&mut self, sent: Sent) {
+    pub(super) fn accept(&mut self, sent: SentMessage) {
         self.accepted.push(sent);
     }
 
@@ -66,7 +66,7 @@ impl Ledger {
             }
             Some(first) if *first == message => self.repeated += 1,
             Some(first) => {
-                let violation = format!("{recipient}: {message:?} came in place of {first:?}");
+                let violation = format!("{recipient}: received {message:?}, and before that {first:?}");
                 self.violate(violation);
             }
         }
@@ -76,7 +76,7 @@ impl Ledger {
         self.violations.push(violation);
     }
 
-    /// Compares what was received with what was accepted, once no more can come.
+    /// Compares what was received with what was accepted, at the end of a run.
     pub(super) fn check(mut self, recipients: &[String]) -> Outcome {
         let mut lost = 0;
         for recipient in recipients {
@@ -95,44 +95,44 @@ impl Ledger {
         }
     }
 
-    /// Gives how many messages are lost.
+    /// Returns the number of lost envelopes.
     fn check_mailbox(&mut self, recipient: &str, mailbox: &BTreeMap<i64, Message>) -> usize {
         let mut violations = Vec::new();
-        let hole = mailbox.keys().zip(1..).find(|(sequence, place)| *sequence != place);
-        if let Some((sequence, place)) = hole {
-            violations.push(format!("{recipient}: {sequence} is where {place} should be"));
+        let hole = mailbox.keys().zip(1..).find(|(sequence, expected)| *sequence != expected);
+        if let Some((sequence, expected)) = hole {
+            violations.push(format!("{recipient}: received {sequence}, expected {expected}"));
         }
-        let mut places: HashMap<&str, i64> = HashMap::new();
+        let mut sequences: HashMap<&str, i64> = HashMap::new();
         for (sequence, Message { sender, contents, .. }) in mailbox {
-            if let Some(first) = places.insert(contents, *sequence) {
-                violations.push(format!("{recipient}: {contents} of {sender} is {first} and {sequence}"));
+            if let Some(first) = sequences.insert(contents, *sequence) {
+                violations.push(format!("{recipient}: {contents} from {sender} is both {first} and {sequence}"));
             }
         }
 
         let mut lost = 0;
         let mut last: HashMap<&str, i64> = HashMap::new();
-        for Sent { sender, contents, .. } in self.accepted.iter().filter(|sent| sent.is_for(recipient)) {
-            let Some(sequence) = places.remove(contents.as_str()) else {
+        for SentMessage { sender, contents, .. } in self.accepted.iter().filter(|sent| sent.is_for(recipient)) {
+            let Some(sequence) = sequences.remove(contents.as_str()) else {
                 lost += 1;
-                violations.push(format!("{recipient}: {contents} of {sender} is lost"));
+                violations.push(format!("{recipient}: {contents} from {sender} is lost"));
                 continue;
             };
             if mailbox.get(&sequence).is_some_and(|message| message.sender != *sender) {
-                violations.push(format!("{recipient}: {contents} is not of {sender}"));
+                violations.push(format!("{recipient}: {contents} is not from {sender}"));
             }
             if let Some(before) = last.insert(sender, sequence).filter(|before| *before > sequence) {
                 violations.push(format!("{recipient}: {sender} sent {before} before {sequence}"));
             }
         }
-        for (contents, sequence) in places {
-            violations.push(format!("{recipient}: {sequence} is {contents}, which nobody sent"));
+        for (contents, sequence) in sequences {
+            violations.push(format!("{recipient}: {sequence} is {contents}, which was not sent"));
         }
         self.violations.extend(violations);
         lost
     }
 }
 
-impl Sent {
+impl SentMessage {
     fn is_for(&self, recipient: &str) -> bool {
         self.recipients.iter().any(|name| name == recipient)
     }
@@ -146,12 +146,12 @@ mod tests {
         Message { sequence, sender: "bob".to_owned(), contents: contents.to_owned() }
     }
 
-    /// What comes of it when bob has sent these and alice has received those.
+    /// The outcome if bob sent the messages `sent` and alice received `received`.
     fn outcome(sent: &[&str], received: &[(i64, &str)]) -> Outcome {
         let mut ledger = Ledger::default();
         for contents in sent {
             let (sender, recipients) = ("bob".to_owned(), vec!["alice".to_owned()]);
-            ledger.accept(Sent { sender, contents: (*contents).to_owned(), recipients });
+            ledger.accept(SentMessage { sender, contents: (*contents).to_owned(), recipients });
         }
         for (sequence, contents) in received {
             ledger.receive("alice", message(*sequence, contents));
@@ -160,20 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_received_in_order_and_again_is_allowed() {
+    fn messages_received_in_order_and_repeatedly_are_allowed() {
         let outcome = outcome(&["a", "b", "c"], &[(1, "a"), (2, "b"), (1, "a"), (2, "b"), (3, "c")]);
         assert_eq!(outcome.violations, Vec::<String>::new());
         assert_eq!((outcome.accepted, outcome.received, outcome.repeated, outcome.lost), (3, 3, 2, 0));
     }
 
     #[test]
-    fn what_the_contract_does_not_allow_is_found() {
+    fn violations_of_the_contract_are_found() {
         for (received, violation) in [
-            (vec![(1, "a")], "alice: b of bob is lost"),
-            (vec![(1, "a"), (3, "b")], "alice: 3 is where 2 should be"),
+            (vec![(1, "a")], "alice: b from bob is lost"),
+            (vec![(1, "a"), (3, "b")], "alice: received 3, expected 2"),
             (vec![(1, "b"), (2, "a")], "alice: bob sent 2 before 1"),
-            (vec![(1, "a"), (2, "b"), (3, "a")], "alice: a of bob is 1 and 3"),
-            (vec![(1, "a"), (2, "b"), (3, "c")], "alice: 3 is c, which nobody sent"),
+            (vec![(1, "a"), (2, "b"), (3, "a")], "alice: a from bob is both 1 and 3"),
+            (vec![(1, "a"), (2, "b"), (3, "c")], "alice: 3 is c, which was not sent"),
         ] {
             let outcome = outcome(&["a", "b"], &received);
             assert!(outcome.violations.contains(&violation.to_owned()), "{:?}", outcome.violations);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn another_message_under_the_same_number_is_found() {
+    fn a_different_message_with_the_same_number_is_found() {
         let outcome = outcome(&["a", "b"], &[(1, "a"), (2, "b"), (2, "a")]);
         assert_eq!(outcome.violations.len(), 1);
     }

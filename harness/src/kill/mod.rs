@@ -1,129 +1,133 @@
-//! The delivery contract under kills: senders send, readers read and acknowledge, both with all that goes wrong on a
-//! client's side, and meanwhile the servers are killed again and again. In the end all that was accepted has been
-//! received, in order, and once.
+//! The delivery contract while servers are killed.
+//!
+//! Senders send, readers read and acknowledge, and both drop requests and retry, as clients do. Meanwhile servers are killed
+//! and started again. At the end every accepted message must have been received, in order and once.
+//!
+//! [`run`] starts servers of its own; [`run_on`] tests a server that is already running.
 
-mod audit;
-mod dice;
+mod choices;
 mod ledger;
+mod own;
 mod reader;
+mod running;
 mod sender;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use futures_util::future::{join_all, try_join_all};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 pub use self::ledger::Outcome;
+pub use self::own::{Plan, run};
+pub use self::running::{Length, RunningPlan, run_on};
 
-use self::dice::Dice;
+use self::choices::Choices;
 use self::ledger::Ledger;
 use self::reader::Reader;
-use crate::client::Device;
-use crate::{Backend, ServerProcess, TestDatabase};
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    /// Which database.
-    pub backend: Backend,
-    /// How many servers on that one.
-    pub replicas: u16,
-    /// What decides whose connection is dropped when, and when which server is killed.
-    pub seed: u64,
-    /// How long messages are sent and servers killed.
-    pub duration: Duration,
-}
+use crate::client::Client;
 
 const SENDERS: usize = 8;
 const RECIPIENTS: [&str; 2] = ["alice", "zoe"];
-/// How long an answer may take before it is asked again.
+/// How long a client waits for a response before it retries.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// How long one message, or the reading of what is left, may take with all attempts.
-const LIMIT: Duration = Duration::from_secs(30);
-/// How long to leave off where a server is away.
-const PAUSE: Duration = Duration::from_millis(5);
 
-/// What senders and readers share.
-struct Scene {
+/// What differs between own servers and a running one.
+#[derive(Debug)]
+struct Conditions {
+    /// The replicas.
     urls: Vec<String>,
+    /// Appended to the usernames.
+    suffix: String,
+    /// The statuses that mean that no server is available.
+    unavailable: &'static [u16],
+    /// How long a send, or reading what is left, may take with all retries.
+    limit: Duration,
+    /// How long a client waits before it retries a failed request.
+    pause: Duration,
+}
+
+/// What the tasks of a run share.
+#[derive(Debug)]
+struct Run {
+    conditions: Conditions,
+    /// The usernames of the recipients.
     recipients: Vec<String>,
+    /// Cleared when the senders are to stop.
+    sending: AtomicBool,
+    /// The number of accepted sends.
+    accepted: AtomicUsize,
     ledger: Mutex<Ledger>,
 }
 
-impl Scene {
+impl Run {
+    fn new(conditions: Conditions) -> Self {
+        let recipients = RECIPIENTS.iter().map(|name| format!("{name}{}", conditions.suffix)).collect();
+        Self {
+            conditions,
+            recipients,
+            sending: AtomicBool::new(true),
+            accepted: AtomicUsize::new(0),
+            ledger: Mutex::default(),
+        }
+    }
+
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // Each step leaves it whole.
+        // No panic can interrupt a change of the ledger.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn url(&self, dice: &mut Dice) -> &str {
-        dice.pick(&self.urls)
+    /// The URL of a random replica.
+    fn url(&self, choices: &mut Choices) -> &str {
+        let urls = &self.conditions.urls;
+        &urls[choices.index(urls.len())]
     }
-}
 
-/// Does it, on servers that are processes of `program`, the harness's binary.
-///
-/// # Errors
-///
-/// Where there are no servers, or it does not come to its end. What they did wrong is in the outcome.
-pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
-    let Plan { backend, replicas, seed, duration } = *plan;
-    ensure!(replicas > 0, "there has to be a server");
-    ensure!(replicas == 1 || backend != Backend::Sqlite, "more than one server needs a database that they can share");
-    let database = Arc::new(TestDatabase::create(backend).await?);
-    let mut servers = try_join_all((0..replicas).map(|_| ServerProcess::start(program, database.clone(), 0))).await?;
-    let urls: Vec<_> = servers.iter().map(ServerProcess::url).collect();
-    let url = urls.first().context("there is no server")?;
-    let readers = try_join_all(RECIPIENTS.map(|name| Device::register(url, name))).await?;
-    let senders = (0..SENDERS).map(async |place| Device::register(url, &format!("sender-{place}")).await);
-    let senders = try_join_all(senders).await?;
-
-    let recipients = RECIPIENTS.map(str::to_owned).to_vec();
-    let scene = Scene { urls, recipients, ledger: Mutex::default() };
-    let end = Instant::now() + duration;
-    let (finished, all_sent) = watch::channel(false);
-    let mut dice = (0..).map(|player| Dice::new(seed, player));
-    let mut dice = || dice.next().context("out of dice");
-    let killing = kill(&scene, &mut servers, dice()?, end);
-    let mut sending = Vec::new();
-    for device in &senders {
-        sending.push(sender::send(&scene, device, dice()?, end));
+    fn is_unavailable(&self, status: u16) -> bool {
+        self.conditions.unavailable.contains(&status)
     }
-    let mut reading = Vec::new();
-    for device in &readers {
-        reading.push(Reader::new(&scene, device, dice()?).read(all_sent.clone()));
-    }
-    let sending = async {
-        let (killed, _) = tokio::join!(killing, join_all(sending));
-        finished.send_replace(true);
-        killed
-    };
-    let all = async { tokio::join!(sending, join_all(reading)).0 };
-    timeout(duration + 3 * LIMIT, all).await.context("it comes to no end")??;
-    audit::audit(&database).await?.into_iter().for_each(|wrong| scene.ledger().violate(wrong));
-    let Scene { recipients, ledger, .. } = scene;
-    Ok(ledger.into_inner().unwrap_or_else(PoisonError::into_inner).check(&recipients))
-}
 
-/// Kills servers at random moments, and starts them again.
-async fn kill(scene: &Scene, servers: &mut [ServerProcess], mut dice: Dice, end: Instant) -> anyhow::Result<()> {
-    loop {
-        sleep(dice.micros(20_000..400_000)).await;
-        if Instant::now() >= end {
-            return Ok(());
-        }
-        let chosen = dice.within(0..servers.len() as u64) as usize;
-        let all = dice.chance(25);
-        let mut victims: Vec<_> = servers.iter_mut().enumerate().filter(|(place, _)| all || *place == chosen).collect();
-        for (_, victim) in &mut victims {
-            victim.kill().await?;
-            scene.ledger().kills += 1;
-        }
-        sleep(dice.micros(0..100_000)).await;
-        try_join_all(victims.into_iter().map(|(_, victim)| victim.restart())).await?;
+    fn is_sending(&self) -> bool {
+        self.sending.load(Ordering::Relaxed)
+    }
+
+    /// Registers users, and sends and reads until `killing` returns and everything is read. Fails if that takes longer than
+    /// `limit`.
+    async fn drive(
+        &self,
+        choices: &mut Choices,
+        limit: Duration,
+        killing: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<()> {
+        let client = Client::new(self.conditions.urls.iter().map(String::as_str))?;
+        let readers = try_join_all(self.recipients.iter().map(|name| client.register(name))).await?;
+        let suffix = &self.conditions.suffix;
+        let senders = (0..SENDERS).map(async |number| client.register(&format!("sender-{number}{suffix}")).await);
+        let senders = try_join_all(senders).await?;
+
+        let (finished, all_sent) = watch::channel(false);
+        let sending: Vec<_> = senders.iter().map(|device| sender::send(self, device, choices.fork())).collect();
+        let reading = readers.iter().map(|device| Reader::new(self, device, choices.fork()).read(all_sent.clone()));
+        let reading: Vec<_> = reading.collect();
+        let killing = async {
+            let killed = killing.await;
+            self.sending.store(false, Ordering::Relaxed);
+            killed
+        };
+        let sending = async {
+            let (killed, _) = tokio::join!(killing, join_all(sending));
+            finished.send_replace(true);
+            killed
+        };
+        let all = async { tokio::join!(sending, join_all(reading)).0 };
+        timeout(limit, all).await.with_context(|| format!("the run did not end within {} seconds", limit.as_secs()))?
+    }
+
+    /// Compares what was received with what was accepted.
+    fn into_outcome(self) -> Outcome {
+        self.ledger.into_inner().unwrap_or_else(PoisonError::into_inner).check(&self.recipients)
     }
 }

@@ -3,61 +3,63 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::dice::Dice;
-use super::{ATTEMPT, LIMIT, PAUSE, Scene};
-use crate::client::{Device, Events, Message, Page, answer};
+use super::choices::Choices;
+use super::{ATTEMPT, Run};
+use crate::client::{Device, Events, MailboxPage, Message, try_send};
 
-/// Reads a mailbox and acknowledges what it has read, with all that can go wrong on a client's side.
+/// Reads a mailbox by pages and streams, and acknowledges what it has read. Drops some of its requests, and forgets its cursor
+/// now and then.
 pub(super) struct Reader<'a> {
-    scene: &'a Scene,
+    run: &'a Run,
     device: &'a Device,
-    dice: Dice,
-    /// What it has read last; none where it knows nothing and asks the server.
-    position: Option<i64>,
-    /// The highest number that it ever wanted to acknowledge: the server may or may not have done so.
-    asked: i64,
-    /// The highest number that the server said is acknowledged.
+    choices: Choices,
+    /// The last sequence number read. `None` if the reader relies on what the server knows as acknowledged.
+    cursor: Option<i64>,
+    /// The highest number that it tried to acknowledge. The server may or may not have received it.
+    requested: i64,
+    /// The highest number that the server confirmed as acknowledged.
     confirmed: i64,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(scene: &'a Scene, device: &'a Device, dice: Dice) -> Self {
-        Self { scene, device, dice, position: None, asked: 0, confirmed: 0 }
+    pub(super) fn new(run: &'a Run, device: &'a Device, choices: Choices) -> Self {
+        Self { run, device, choices, cursor: None, requested: 0, confirmed: 0 }
     }
 
-    /// Reads until all is sent, and then what is left.
+    /// Reads until all messages are sent, and then until the mailbox is empty.
     pub(super) async fn read(mut self, all_sent: watch::Receiver<bool>) {
         while !*all_sent.borrow() {
-            if self.dice.chance(5) {
-                self.position = None;
+            if self.choices.chance(5) {
+                self.cursor = None;
             }
-            if self.dice.chance(40) {
+            if self.choices.chance(40) {
                 self.stream().await;
             } else {
-                self.poll("wait=1").await;
+                self.poll("?wait=1&").await;
             }
-            if self.dice.chance(80) {
+            if self.choices.chance(80) {
                 self.acknowledge().await;
             }
         }
-        let start = Instant::now();
-        // All that was not acknowledged comes once more.
-        self.position = None;
-        while self.poll("").await != Some(false) {
-            if start.elapsed() > LIMIT {
-                self.violate(format!("not all could be read within {} seconds", LIMIT.as_secs()));
+        let (start, limit) = (Instant::now(), self.run.conditions.limit);
+        // Everything unacknowledged is returned once more.
+        self.cursor = None;
+        while self.poll("?").await != Some(false) {
+            if start.elapsed() > limit {
+                self.violate(format!("not all messages could be read within {} seconds", limit.as_secs()));
                 return;
             }
         }
     }
 
-    /// Reads a page, and gives whether there was something in it; none where no page came.
+    /// Reads a page. Returns whether it has messages, or `None` if no page was received.
     async fn poll(&mut self, query: &str) -> Option<bool> {
-        let limit = self.dice.within(1..60);
-        let after = self.position.map(|position| format!("&after={position}")).unwrap_or_default();
-        let request = self.device.mailbox(self.scene.url(&mut self.dice), &format!("{query}&limit={limit}{after}"));
-        match timeout(self.timeout(), answer(request)).await {
-            Ok(Some((200, page))) => match Page::parse(&page) {
+        let limit = self.choices.within(1..60);
+        let after = self.cursor.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
+        let request =
+            self.device.at(self.run.url(&mut self.choices)).page_request(&format!("{query}limit={limit}{after}"));
+        match timeout(self.timeout(), try_send(request)).await {
+            Ok(Some((200, page))) => match MailboxPage::parse(&page) {
                 Ok(page) => {
                     let some = !page.messages.is_empty();
                     self.take_page(page);
@@ -65,18 +67,21 @@ impl<'a> Reader<'a> {
                 }
                 Err(error) => self.violate(format!("{error:#}")),
             },
-            Ok(Some((status, problem))) if status != 503 => self.violate(format!("a page is {status}: {problem}")),
-            _ => sleep(PAUSE).await,
+            Ok(Some((status, problem))) if !self.run.is_unavailable(status) => {
+                self.violate(format!("a page was refused with {status}: {problem}"))
+            }
+            _ => sleep(self.run.conditions.pause).await,
         }
         None
     }
 
-    fn take_page(&mut self, page: Page) {
-        if page.gaps > 0 || !(self.confirmed..=self.asked).contains(&page.acknowledged) {
-            let Page { gaps, acknowledged, up_to, .. } = page;
-            let (confirmed, asked) = (self.confirmed, self.asked);
+    fn take_page(&mut self, page: MailboxPage) {
+        if page.gaps > 0 || !(self.confirmed..=self.requested).contains(&page.acknowledged) {
+            let MailboxPage { gaps, acknowledged, up_to, .. } = page;
+            let (confirmed, requested) = (self.confirmed, self.requested);
             self.violate(format!(
-                "{confirmed} to {asked} are acknowledged, and a page up to {up_to} says {acknowledged}, with {gaps} gaps"
+                "a page up to {up_to} reports {gaps} gaps and {acknowledged} as acknowledged, expected no gaps and a number from \
+                 {confirmed} to {requested}"
             ));
         }
         for message in page.messages {
@@ -84,63 +89,69 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads some messages of the stream.
+    /// Opens the stream and reads some messages.
     async fn stream(&mut self) {
-        let request = self.device.streaming(self.scene.url(&mut self.dice), self.position);
+        let query = self.cursor.map(|cursor| format!("?after={cursor}")).unwrap_or_default();
+        let request = self.device.at(self.run.url(&mut self.choices)).stream_request(&query);
         let response = match timeout(self.timeout(), request.send()).await {
             Ok(Ok(response)) if response.status() == 200 => response,
-            Ok(Ok(response)) if response.status() != 503 => return self.violate(format!("no stream: {response:?}")),
-            _ => return sleep(PAUSE).await,
+            Ok(Ok(response)) if !self.run.is_unavailable(response.status().as_u16()) => {
+                return self.violate(format!("a stream was refused: {response:?}"));
+            }
+            _ => return sleep(self.run.conditions.pause).await,
         };
         let mut events = Events::new(response);
-        for _ in 0..self.dice.within(1..60) {
+        for _ in 0..self.choices.within(1..60) {
             match timeout(Duration::from_secs(1), events.next()).await {
                 Ok(Ok(Some(message))) => self.take(message),
-                Ok(Err(error)) if !error.is::<reqwest::Error>() => return self.violate(format!("{error:#}")),
-                // It broke off with its server, or there is nothing for now.
+                Ok(Err(error)) if !Events::is_disconnect(&error) => return self.violate(format!("{error:#}")),
+                // The stream was cut off, or no message arrived.
                 _ => return,
             }
         }
     }
 
-    /// Acknowledges what it has read, or some of it.
+    /// Acknowledges everything read, or a part of it.
     async fn acknowledge(&mut self) {
-        let Some(position) = self.position else { return };
-        let up_to = if self.dice.chance(80) { position } else { position - self.dice.within(0..10).cast_signed() };
+        let Some(cursor) = self.cursor else { return };
+        let up_to = if self.choices.chance(80) { cursor } else { cursor - self.choices.within(0..10).cast_signed() };
         let up_to = up_to.max(0);
-        self.asked = self.asked.max(up_to);
-        let request = self.device.acknowledgement(self.scene.url(&mut self.dice), up_to);
-        match timeout(self.timeout(), answer(request)).await {
-            Ok(Some((200, answer))) => match answer["acknowledged"].as_i64() {
-                Some(acknowledged) if (self.confirmed.max(up_to)..=self.asked).contains(&acknowledged) => {
+        self.requested = self.requested.max(up_to);
+        let request = self.device.at(self.run.url(&mut self.choices)).acknowledge_request(up_to);
+        match timeout(self.timeout(), try_send(request)).await {
+            Ok(Some((200, response))) => match response["acknowledged"].as_i64() {
+                Some(acknowledged) if (self.confirmed.max(up_to)..=self.requested).contains(&acknowledged) => {
                     self.confirmed = acknowledged;
                 }
-                _ => self.violate(format!("the acknowledgement of {up_to} was answered with {answer}")),
+                _ => self.violate(format!("acknowledging {up_to} returned {response}")),
             },
-            Ok(Some((status, problem))) if status != 503 => {
-                self.violate(format!("the acknowledgement of {up_to} got {status}: {problem}"));
+            Ok(Some((status, problem))) if !self.run.is_unavailable(status) => {
+                self.violate(format!("acknowledging {up_to} was refused with {status}: {problem}"));
             }
             _ => {}
         }
     }
 
-    /// Takes the next message, which has to follow the one before: what is between may only be missing where this reader
-    /// has had it and may have acknowledged it.
+    /// Records a message. It must follow the one before; numbers may be skipped only if this reader may have acknowledged
+    /// them.
     fn take(&mut self, message: Message) {
-        let last = self.position.unwrap_or(self.confirmed);
-        if message.sequence <= last || message.sequence > last.max(self.asked) + 1 {
-            self.violate(format!("{} came after {last}, acknowledged at most {}", message.sequence, self.asked));
+        let last = self.cursor.unwrap_or(self.confirmed);
+        if message.sequence <= last || message.sequence > last.max(self.requested) + 1 {
+            self.violate(format!(
+                "{} followed {last}, although at most {} is acknowledged",
+                message.sequence, self.requested
+            ));
         }
-        self.position = Some(message.sequence);
-        self.scene.ledger().receive(self.device.name(), message);
+        self.cursor = Some(message.sequence);
+        self.run.ledger().receive(self.device.name(), message);
     }
 
-    /// How long to wait for an answer: sometimes not until it comes.
+    /// How long to wait for a response. Sometimes too short, so that the request is dropped.
     fn timeout(&mut self) -> Duration {
-        if self.dice.chance(15) { self.dice.micros(0..8_000) } else { ATTEMPT }
+        if self.choices.chance(15) { self.choices.micros(0..8_000) } else { ATTEMPT }
     }
 
     fn violate(&self, violation: String) {
-        self.scene.ledger().violate(format!("{}: {violation}", self.device.name()));
+        self.run.ledger().violate(format!("{}: {violation}", self.device.name()));
     }
 }

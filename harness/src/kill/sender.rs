@@ -1,61 +1,63 @@
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::time::{self, sleep};
 
-use super::dice::Dice;
-use super::ledger::Sent;
-use super::{ATTEMPT, LIMIT, PAUSE, Scene};
-use crate::client::{Device, answer};
+use super::choices::Choices;
+use super::ledger::SentMessage;
+use super::{ATTEMPT, Run};
+use crate::client::{Device, try_send};
 
-/// Sends one message after another, each again and again until it is accepted, to the end of the run.
-pub(super) async fn send(scene: &Scene, device: &Device, mut dice: Dice, end: Instant) {
+/// Sends one message after another until the run stops sending. Retries each until it is accepted.
+pub(super) async fn send(run: &Run, device: &Device, mut choices: Choices) {
     let mut number = 0;
-    while Instant::now() < end {
+    while run.is_sending() {
         number += 1;
         let contents = format!("{}-{number}", device.name());
-        // To one of them, or to all in one send.
-        let recipients = match dice.chance(50) {
-            true => scene.recipients.clone(),
-            false => vec![dice.pick(&scene.recipients).to_owned()],
+        // To one recipient, or to all in one send.
+        let recipients = match choices.chance(50) {
+            true => run.recipients.clone(),
+            false => vec![run.recipients[choices.index(run.recipients.len())].clone()],
         };
-        let sent = Sent { sender: device.name().to_owned(), contents, recipients };
-        let Some(receipt) = insist(scene, device, &mut dice, &sent).await else {
+        let sent = SentMessage { sender: device.name().to_owned(), contents, recipients };
+        let Some(receipt) = send_until_accepted(run, device, &mut choices, &sent).await else {
             return;
         };
-        scene.ledger().accept(sent.clone());
+        run.ledger().accept(sent.clone());
+        run.accepted.fetch_add(1, Ordering::Relaxed);
         if receipt["undelivered"] != json!([]) {
-            scene.ledger().violate(format!("{sent:?} was not delivered: {receipt}"));
+            run.ledger().violate(format!("{sent:?} was not delivered to every device: {receipt}"));
         }
-        if dice.chance(5)
-            && let Some(again) = insist(scene, device, &mut dice, &sent).await
+        if choices.chance(5)
+            && let Some(again) = send_until_accepted(run, device, &mut choices, &sent).await
             && again != receipt
         {
-            scene.ledger().violate(format!("{sent:?} was answered with {receipt} first, and then with {again}"));
+            run.ledger().violate(format!("{sent:?} got the response {receipt} first, and {again} when repeated"));
         }
     }
 }
 
-/// Sends a message until it is accepted, and gives the receipt; none where that can't be.
-async fn insist(scene: &Scene, device: &Device, dice: &mut Dice, sent: &Sent) -> Option<Value> {
+/// Sends a message under one idempotency key until it is accepted. Returns the receipt, or `None` if it is refused.
+async fn send_until_accepted(run: &Run, device: &Device, choices: &mut Choices, sent: &SentMessage) -> Option<Value> {
     let recipients: Vec<_> = sent.recipients.iter().map(String::as_str).collect();
-    let start = Instant::now();
-    while start.elapsed() < LIMIT {
-        let request = device.message(scene.url(dice), &recipients, &sent.contents);
+    let (start, limit) = (Instant::now(), run.conditions.limit);
+    while start.elapsed() < limit {
+        let request = device.at(run.url(choices)).send_request(&recipients, &sent.contents);
         let request = request.header("idempotency-key", format!("\"{}\"", sent.contents));
-        // Some hang up, before or after the send was stored.
-        let timeout = if dice.chance(20) { dice.micros(0..8_000) } else { ATTEMPT };
-        match time::timeout(timeout, answer(request)).await {
+        // Some requests are dropped, before or after the message was stored.
+        let timeout = if choices.chance(20) { choices.micros(0..8_000) } else { ATTEMPT };
+        match time::timeout(timeout, try_send(request)).await {
             Ok(Some((201, receipt))) => return Some(receipt),
-            Ok(Some((status, problem))) if status != 503 => {
-                scene.ledger().violate(format!("{sent:?} got {status}: {problem}"));
+            Ok(Some((status, problem))) if !run.is_unavailable(status) => {
+                run.ledger().violate(format!("{sent:?} was refused with {status}: {problem}"));
                 return None;
             }
-            Ok(_) => sleep(PAUSE).await,
+            Ok(_) => sleep(run.conditions.pause).await,
             Err(_) => {}
         }
-        scene.ledger().unanswered += 1;
+        run.ledger().unanswered += 1;
     }
-    scene.ledger().violate(format!("{sent:?} was not accepted within {} seconds", LIMIT.as_secs()));
+    run.ledger().violate(format!("{sent:?} was not accepted within {} seconds", limit.as_secs()));
     None
 }

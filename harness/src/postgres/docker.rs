@@ -7,15 +7,16 @@ use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 use tokio::time::timeout;
 
-use super::local::{FAST, wait_until_it_answers};
+use super::local::{FAST, wait_until_ready};
 
-/// The image of the server.
-const IMAGE: (&str, &str) = ("postgres", "17");
-/// How long the engine may take, the pulling of the image included.
+/// The environment variable with the image of the server, as `NAME:TAG`.
+const IMAGE_VARIABLE: &str = "WOOSH_TEST_POSTGRES_IMAGE";
+const DEFAULT_IMAGE: &str = "postgres:17";
+/// How long the engine may take to pull the image and start a container.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Starts the server as the image does, and ends it once no harness has been connected for a while: also where the one
-/// that started it was killed. The engine removes the container then.
+/// Starts the server and ends it after no harness has been connected for 20 seconds, so that the container does not outlive a
+/// killed harness. The engine then removes the container.
 const SCRIPT: &str = r#"
 docker-entrypoint.sh postgres "$@" & server=$!
 sessions="SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'woosh-harness-%'"
@@ -28,7 +29,10 @@ kill -INT "$server" 2>/dev/null
 wait "$server"
 "#;
 
-/// A server in a container of its own, which goes with this value.
+/// A server in a container, which is removed with this value.
+///
+/// The image is `postgres:17`, or the one that the environment variable `WOOSH_TEST_POSTGRES_IMAGE` names, as `NAME:TAG`;
+/// without a tag it is `latest`.
 pub(super) struct Container {
     _container: ContainerAsync<GenericImage>,
     host: String,
@@ -37,7 +41,9 @@ pub(super) struct Container {
 
 impl Container {
     pub(super) async fn start() -> anyhow::Result<Self> {
-        let image = GenericImage::new(IMAGE.0, IMAGE.1).with_entrypoint("sh").with_exposed_port(5432.tcp());
+        let image = std::env::var(IMAGE_VARIABLE).ok().filter(|image| !image.is_empty());
+        let (name, tag) = name_and_tag(image.as_deref().unwrap_or(DEFAULT_IMAGE));
+        let image = GenericImage::new(name, tag).with_entrypoint("sh").with_exposed_port(5432.tcp());
         let arguments = ["-c", SCRIPT, "sh"].into_iter().chain(FAST);
         let request = image
             .with_cmd(arguments)
@@ -46,16 +52,38 @@ impl Container {
             .with_env_var("POSTGRES_HOST_AUTH_METHOD", "trust")
             .with_host_config_modifier(|config| config.auto_remove = Some(true))
             .with_startup_timeout(LIMIT);
-        let container = timeout(LIMIT, request.start()).await.context("the engine took too long")??;
+        let container = timeout(LIMIT, request.start())
+            .await
+            .context("the engine did not start a container within 180 seconds")??;
         let host = container.get_host().await?.to_string();
         let port = container.get_host_port_ipv4(5432).await?;
         let server = Self { _container: container, host, port };
-        wait_until_it_answers(&server.admin(), || Ok(())).await?;
+        wait_until_ready(&server.admin(), || Ok(())).await?;
         Ok(server)
     }
 
-    /// How to connect to it as its owner.
+    /// How to connect as the owner.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().host(&self.host).port(self.port).username("woosh").database("postgres")
+    }
+}
+
+/// Splits the name of an image. A colon before a slash belongs to the port of a registry, not to the tag.
+fn name_and_tag(image: &str) -> (&str, &str) {
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (image, "latest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_image_is_split_at_its_tag() {
+        assert_eq!(name_and_tag("postgres:17"), ("postgres", "17"));
+        assert_eq!(name_and_tag("registry:5000/postgres:17"), ("registry:5000/postgres", "17"));
+        assert_eq!(name_and_tag("registry:5000/postgres"), ("registry:5000/postgres", "latest"));
     }
 }

@@ -10,12 +10,12 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
-/// What makes a server for tests fast: what is lost in a crash of the machine was for a test.
+/// Settings that make the server fast. Data of tests need not survive a crash of the machine.
 pub(super) const FAST: [&str; 8] =
     ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB", "-c", "max_connections=500"];
 
-/// Makes a data folder and runs a server on it until standard input closes, for whatever reason; then removes the
-/// folder. Where the server ends by itself, so does this.
+/// Creates a data folder and runs a server on it until standard input closes, then deletes the folder. Ends if the server
+/// ends.
 const SCRIPT: &str = r#"
 folder=$PWD programs=$1; shift
 exec 3<&0 </dev/null
@@ -27,8 +27,8 @@ kill "$watcher" 2>/dev/null && exit "$status"
 cd / && rm -rf -- "$folder"
 "#;
 
-/// A server of this machine's programs, in a temporary folder, on a socket in it. It ends with this value, and also
-/// where the process is killed before.
+/// A server run by the programs of this machine, on a socket in a temporary folder. It ends when this value is dropped or
+/// this process ends, even if it is killed.
 pub(super) struct LocalServer {
     supervisor: Child,
     folder: TempDir,
@@ -36,7 +36,7 @@ pub(super) struct LocalServer {
 
 impl LocalServer {
     pub(super) async fn start(programs: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("woosh-").tempdir_in(roomy_folder())?;
+        let folder = tempfile::Builder::new().prefix("woosh-").tempdir_in(data_folder())?;
         let log = fs::File::create(folder.path().join("postgres.log"))?;
         let mut command = Command::new("/bin/sh");
         command
@@ -50,18 +50,19 @@ impl LocalServer {
             .process_group(0);
         // Postgres refuses to run as root.
         if rustix::process::geteuid().is_root() {
-            let (user, group) = unprivileged_user().context("neither a user postgres nor nobody to run it as")?;
+            let (user, group) = unprivileged_user()
+                .context("Postgres does not run as root, and there is no user postgres or nobody")?;
             chown(folder.path(), Some(user), Some(group))?;
             command.uid(user).gid(group);
         }
-        let supervisor = command.spawn().context("/bin/sh can't be run")?;
+        let supervisor = command.spawn().context("can't run /bin/sh")?;
         let mut server = Self { supervisor, folder };
         let admin = server.admin();
-        wait_until_it_answers(&admin, || server.ensure_alive()).await?;
+        wait_until_ready(&admin, || server.ensure_alive()).await?;
         Ok(server)
     }
 
-    /// How to connect to it as its owner.
+    /// How to connect as the owner.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("woosh").database("postgres")
     }
@@ -69,7 +70,7 @@ impl LocalServer {
     fn ensure_alive(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.supervisor.try_wait()? {
             let log = fs::read_to_string(self.folder.path().join("postgres.log")).unwrap_or_default();
-            bail!("it ended at the start with {status}: {}", log.trim());
+            bail!("the server ended during its start with {status}: {}", log.trim());
         }
         Ok(())
     }
@@ -78,13 +79,13 @@ impl LocalServer {
 impl Drop for LocalServer {
     fn drop(&mut self) {
         drop(self.supervisor.stdin.take());
-        // Whether it could be waited for or not, the folder itself removes what is left.
+        // `TempDir` deletes what the supervisor leaves.
         let _ = self.supervisor.wait();
     }
 }
 
-/// Connects again and again until it works, but stops where `ensure_alive` says that it never will.
-pub(super) async fn wait_until_it_answers(
+/// Tries to connect until that succeeds, or until `ensure_alive` fails.
+pub(super) async fn wait_until_ready(
     admin: &PgConnectOptions,
     mut ensure_alive: impl FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -94,7 +95,7 @@ pub(super) async fn wait_until_it_answers(
         match admin.connect().await {
             Ok(connection) => return Ok(connection.close().await?),
             Err(error) if start.elapsed() > LIMIT => {
-                return Err(error).context(format!("it does not answer after {} seconds", LIMIT.as_secs()));
+                return Err(error).context(format!("the server does not answer after {} seconds", LIMIT.as_secs()));
             }
             Err(_) => ensure_alive()?,
         }
@@ -102,7 +103,7 @@ pub(super) async fn wait_until_it_answers(
     }
 }
 
-/// The folder that holds `postgres` and `initdb`: one of `PATH`, else the newest of Debian's.
+/// The folder with `postgres` and `initdb`: the first in `PATH`, else the newest version of Debian's packages.
 pub(super) fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
@@ -116,16 +117,16 @@ pub(super) fn programs() -> Option<PathBuf> {
     folders.into_iter().find(|folder| ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file()))
 }
 
-/// Memory where there is plenty, since nothing here has to last; else the folder for temporary files.
-fn roomy_folder() -> PathBuf {
-    const PLENTY: u64 = 1 << 30;
+/// A folder in memory if there is enough, else the one for temporary files.
+fn data_folder() -> PathBuf {
+    const ENOUGH: u64 = 1 << 30;
     let memory = Path::new("/dev/shm");
     let free = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
     let writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
-    if writable && free > PLENTY { memory.to_owned() } else { std::env::temp_dir() }
+    if writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// The user and group to run as in place of root.
+/// The user and group to run Postgres as instead of root.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {

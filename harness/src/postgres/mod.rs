@@ -1,35 +1,34 @@
 //! Postgres databases for tests.
 //!
-//! The server comes from the first rung of a ladder that holds (see `ladder`); there is one per process. A database
-//! is cloned from a template that has been migrated once, and dropped by the keeper, a thread of its own, since
-//! whoever drops one may not be able to wait for it.
+//! A process starts one server, with the first provider that works (see `provider`). Each database is cloned from a template
+//! that is migrated once. A thread, the `Manager`, creates and drops the databases, since `Drop` can't await.
 
 mod docker;
-mod keeper;
-mod ladder;
 mod local;
+mod manager;
+mod provider;
 mod template;
 
 use tokio::sync::OnceCell;
 
-pub use self::ladder::probe;
+pub use self::provider::probe;
 
-use self::keeper::Keeper;
+use self::manager::Manager;
 
-static KEEPER: OnceCell<Keeper> = OnceCell::const_new();
+static MANAGER: OnceCell<Manager> = OnceCell::const_new();
 
-/// A database on the server of this process; dropped with this value.
+/// A database on the server of this process. It is dropped with this value.
 pub(crate) struct PostgresDatabase {
-    keeper: &'static Keeper,
+    manager: &'static Manager,
     name: String,
     url: String,
 }
 
-/// Makes a fresh database, and starts the server where it is the first.
+/// Creates a database. The first one starts the server.
 pub(crate) async fn create() -> anyhow::Result<PostgresDatabase> {
-    let keeper = KEEPER.get_or_try_init(Keeper::start).await?;
-    let (name, url) = keeper.create().await?;
-    Ok(PostgresDatabase { keeper, name, url })
+    let manager = MANAGER.get_or_try_init(Manager::start).await?;
+    let (name, url) = manager.create().await?;
+    Ok(PostgresDatabase { manager, name, url })
 }
 
 impl PostgresDatabase {
@@ -40,6 +39,6 @@ impl PostgresDatabase {
 
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        self.keeper.drop(std::mem::take(&mut self.name));
+        self.manager.drop(std::mem::take(&mut self.name));
     }
 }

@@ -1,4 +1,4 @@
-//! The template that databases are cloned from, and the names of all that the harness makes on a server.
+//! The template that databases are cloned from, and the names of databases and sessions.
 
 use std::time::Duration;
 
@@ -6,36 +6,36 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use woosh_server::database::{Database, DatabaseUrl, postgres_schema};
 
-/// What the advisory lock of whoever makes the template is called.
+/// The key of the advisory lock for the creation of the template.
 const LOCK: i64 = 0x77_6f6f_7368;
 
-/// How to connect to another database of a server.
+/// The URL of another database of the server.
 pub(super) fn url(admin: &PgConnectOptions, database: &str) -> String {
     admin.clone().database(database).to_url_lossy().to_string()
 }
 
-/// What an owner's sessions call themselves. As long as there is one, its databases are not swept.
+/// The application name of an owner's sessions. While one is connected, no sweep drops the owner's databases.
 pub(super) fn session_name(owner: &str) -> String {
     format!("woosh-harness-{owner}")
 }
 
-/// The name of an owner's database.
+/// The name of a database of an owner.
 pub(super) fn database_name(owner: &str, number: u64) -> String {
     format!("woosh_test_{owner}_{number}")
 }
 
-/// The name of the template: another schema has another one.
+/// The name of the template. It depends on the schema.
 fn template_name() -> String {
     format!("woosh_template_{}", postgres_schema())
 }
 
-/// Runs a statement that takes names in place of parameters. All of them are made here, of letters and digits.
+/// Runs a statement that contains names, which can't be parameters. All of them consist of letters, digits and underscores.
 async fn run(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }
 
-/// Makes the template where it is not there yet.
+/// Creates the template if it does not exist.
 pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptions) -> anyhow::Result<()> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut *connection).await?;
     let name = template_name();
@@ -44,20 +44,20 @@ pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptio
         .fetch_one(&mut *connection)
         .await?;
     if !exists {
-        // Under another name until it is whole, so that whoever dies in the middle leaves no half of it.
-        let half = format!("{name}_half");
-        run(connection, format!("DROP DATABASE IF EXISTS {half} WITH (FORCE)")).await?;
-        run(connection, format!("CREATE DATABASE {half} TEMPLATE template0")).await?;
-        let half_url: DatabaseUrl = url(admin, &half).parse()?;
-        Database::open(&half_url, Duration::ZERO).await?.close().await;
-        run(connection, format!("ALTER DATABASE {half} RENAME TO {name}")).await?;
+        // Renamed when complete, so that a killed process leaves no incomplete template.
+        let incomplete = format!("{name}_incomplete");
+        run(connection, format!("DROP DATABASE IF EXISTS {incomplete} WITH (FORCE)")).await?;
+        run(connection, format!("CREATE DATABASE {incomplete} TEMPLATE template0")).await?;
+        let incomplete_url: DatabaseUrl = url(admin, &incomplete).parse()?;
+        Database::open(&incomplete_url, Duration::ZERO).await?.close().await;
+        run(connection, format!("ALTER DATABASE {incomplete} RENAME TO {name}")).await?;
         run(connection, format!("ALTER DATABASE {name} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false")).await?;
     }
     sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(connection).await?;
     Ok(())
 }
 
-/// Drops the databases of owners that have died.
+/// Drops the databases of owners that are no longer connected.
 pub(super) async fn sweep(connection: &mut PgConnection) -> anyhow::Result<()> {
     let orphans: Vec<String> = sqlx::query_scalar(
         r"SELECT datname::text FROM pg_database
@@ -73,16 +73,16 @@ pub(super) async fn sweep(connection: &mut PgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Clones the template.
+/// Creates a database from the template.
 pub(super) async fn clone(admin: &PgConnectOptions, name: &str) -> anyhow::Result<()> {
     let mut connection = admin.connect().await?;
-    // Copying files is faster than logging their pages; Postgres 14 knows no other way, nor the word for it.
+    // Copying files is faster than logging their pages. Postgres 14 always copies, and does not accept the option.
     let strategy = if connection.server_version_num() >= Some(150_000) { "STRATEGY FILE_COPY" } else { "" };
     run(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {} {strategy}", template_name())).await?;
     Ok(connection.close().await?)
 }
 
-/// Drops a database, whoever is connected to it.
+/// Drops a database, even if there are connections to it.
 pub(super) async fn drop(connection: &mut PgConnection, name: &str) -> sqlx::Result<()> {
     run(connection, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
 }

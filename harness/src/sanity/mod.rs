@@ -1,9 +1,8 @@
-//! The black-box sanity suite: what a client relies on, checked over HTTP alone.
+//! The sanity suite: black-box checks of a server over HTTP.
 //!
-//! Each check makes users of its own, so that it passes on a fresh server and on one that has been running for long.
+//! Each check registers its own users, so that it passes on a fresh server and on one with data.
 
 mod classic;
-mod client;
 mod operations;
 mod v1;
 
@@ -15,37 +14,37 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::stream;
 
-use self::client::Client;
+use crate::client::Client;
 use crate::{Backend, TestDatabase, TestServer};
 
-/// What is checked.
+/// The servers to check.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// Fresh servers for each check, on one database, asked in turn.
+    /// For each check, fresh servers on a fresh database, called in turn.
     Fresh {
-        /// Which database.
+        /// The kind of database.
         backend: Backend,
-        /// How many servers.
+        /// The number of servers.
         replicas: usize,
     },
-    /// Running servers on one database, by their URLs, asked in turn.
+    /// The URLs of running servers that share a database, called in turn.
     Running(Vec<String>),
 }
 
-/// One thing that a client relies on.
+/// One check.
 #[derive(Clone, Copy)]
 pub struct Check {
-    /// What it is, in `snake_case` behind the topic.
+    /// API, topic and expected behaviour, as in `v1::stream::events_carry_the_messages_in_order`.
     pub name: &'static str,
     check: fn(Client) -> BoxFuture<'static, anyhow::Result<()>>,
 }
 
 impl Check {
-    /// Checks it.
+    /// Runs the check.
     ///
     /// # Errors
     ///
-    /// Where it does not hold, with what was seen instead, or where there is no server.
+    /// If the server behaves otherwise, or can't be started.
     pub async fn run(&self, target: &Target) -> anyhow::Result<()> {
         match target {
             Target::Fresh { backend, replicas } => {
@@ -58,10 +57,10 @@ impl Check {
     }
 }
 
-/// How many checks run at once.
-const AT_ONCE: usize = 4;
+/// How many checks run concurrently.
+const CONCURRENT: usize = 4;
 
-/// Runs all checks, gives a line for each to `print` and one with the totals at the end, and returns how many failed.
+/// Runs all checks. Passes a line for each and one with the totals to `print`, and returns how many failed.
 pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
     let checks = checks();
     let total = checks.len();
@@ -70,7 +69,7 @@ pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
             let start = Instant::now();
             (check.name, check.run(target).await.context(check.name), start.elapsed().as_millis())
         })
-        .buffered(AT_ONCE);
+        .buffered(CONCURRENT);
     let mut failed = 0;
     while let Some((name, outcome, millis)) = outcomes.next().await {
         match outcome {
@@ -85,7 +84,7 @@ pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
     failed
 }
 
-/// Names each check after the function that does it, behind the prefix and the topic.
+/// Lists checks, named after prefix, topic and function.
 macro_rules! suite {
     ($prefix:literal; $($topic:ident: $($check:ident),+;)+) => {
         vec![$($($crate::sanity::Check {
@@ -96,14 +95,26 @@ macro_rules! suite {
 }
 use suite;
 
-/// The whole suite.
+/// Fails unless both values are equal, with both in the error.
+macro_rules! ensure_eq {
+    ($left:expr, $right:expr $(,)?) => {
+        match (&$left, &$right) {
+            (left, right) => {
+                anyhow::ensure!(left == right, "{} is {left:?}, expected {right:?}", stringify!($left));
+            }
+        }
+    };
+}
+use ensure_eq;
+
+/// All checks.
 pub fn checks() -> Vec<Check> {
     let operations = suite! { "";
         operations:
             the_server_is_alive_and_ready,
-            the_document_is_the_same_in_all_forms,
-            the_documentation_loads_nothing_from_elsewhere,
-            every_answer_has_a_request_id;
+            the_document_is_the_same_in_every_format,
+            the_documentation_loads_nothing_from_other_hosts,
+            every_response_has_a_distinct_request_id;
     };
     [classic::checks(), v1::checks(), operations].concat()
 }

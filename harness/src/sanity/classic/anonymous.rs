@@ -1,9 +1,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::sanity::client::{Client, send};
+use crate::client::{Client, send};
 
-/// Every operation but registration.
+/// Every operation except registration.
 const CLOSED: [(Method, &str); 6] = [
     (Method::GET, "/users/me"),
     (Method::POST, "/users/me"),
@@ -13,14 +13,14 @@ const CLOSED: [(Method, &str); 6] = [
     (Method::DELETE, "/messages"),
 ];
 
-pub(super) async fn every_operation_but_registration_is_closed(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_operation_except_registration_needs_credentials(client: Client) -> anyhow::Result<()> {
     for (method, path) in CLOSED {
         send(client.request(method, path)).await?.expect_error(401)?;
     }
     Ok(())
 }
 
-pub(super) async fn every_operation_stays_closed_whatever_the_body(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_operation_checks_the_credentials_before_the_body(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     let good = json!({ "recipient": alice.name, "contents": "foo", "info": "bar" }).to_string();
     let bodies = [good, "{".to_owned(), "\0".to_owned(), "x".repeat(2 * 1024 * 1024)];

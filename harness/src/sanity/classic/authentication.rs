@@ -1,18 +1,19 @@
 use anyhow::ensure;
 use reqwest::Method;
 
-use crate::sanity::client::{Client, ensure_eq, registration, send};
+use crate::client::{Client, registration, send};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn the_right_credentials_are_let_in(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_right_credentials_are_accepted(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
-    // Twice: the second time the password is remembered.
+    // The second request may be served from the password cache.
     for _ in 0..2 {
         alice.get("/messages").await?.expect(200)?;
     }
     Ok(())
 }
 
-pub(super) async fn every_failure_gets_the_same_answer(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_failure_gets_the_same_response(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     alice.get("/users/me").await?.expect(200)?;
     let nobody = client.name("nobody");
@@ -40,11 +41,11 @@ pub(super) async fn every_failure_gets_the_same_answer(client: Client) -> anyhow
         refused.expect_error(401)?;
         texts.push(refused.text);
     }
-    ensure!(texts.windows(2).all(|pair| pair[0] == pair[1]), "the answers differ: {texts:?}");
+    ensure!(texts.windows(2).all(|pair| pair[0] == pair[1]), "the responses differ: {texts:?}");
     Ok(())
 }
 
-pub(super) async fn a_username_logs_in_in_every_spelling(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_username_is_accepted_in_any_case(client: Client) -> anyhow::Result<()> {
     let mut alice = client.user("Alice").await?;
     let registered = alice.name.clone();
     for spelling in [registered.to_lowercase(), registered.to_uppercase()] {
@@ -54,7 +55,7 @@ pub(super) async fn a_username_logs_in_in_every_spelling(client: Client) -> anyh
     Ok(())
 }
 
-pub(super) async fn a_password_beyond_ascii_logs_in(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_non_ascii_password_is_accepted(client: Client) -> anyhow::Result<()> {
     let name = client.name("alice");
     client.post("/users", &registration(&name, "pässwörd \u{1F54A}")).await?.expect(201)?;
     let request = client.request(Method::GET, "/users/me").header("x-user-name", &name);

@@ -5,21 +5,24 @@ use anyhow::{Context as _, bail, ensure};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
-use crate::sanity::client::{Client, User, ensure_eq};
+use crate::client::{ClassicUser, Client};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn a_thousand_messages_all_arrive_in_order(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_thousand_messages_arrive_in_order(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     let mut sent = Vec::new();
     for count in 0..1000 {
-        sent.push(alice.write(&bob, &format!("message {count}")).await?["id"].as_i64().context("no id")?);
+        sent.push(
+            alice.write(&bob, &format!("message {count}")).await?["id"].as_i64().context("the message has no id")?,
+        );
     }
     let mut reader = Reader::new(bob);
     while !reader.round().await? {}
     ensure_eq!(reader.order, sent);
-    reader.ensure_once_where_old()
+    reader.ensure_old_arrived_once()
 }
 
-pub(super) async fn nothing_is_lost_while_others_send(client: Client) -> anyhow::Result<()> {
+pub(super) async fn no_message_is_lost_during_concurrent_sends(client: Client) -> anyhow::Result<()> {
     const SENDERS: usize = 8;
     const MESSAGES: usize = 50;
     let bob = client.user("bob").await?;
@@ -29,8 +32,12 @@ pub(super) async fn nothing_is_lost_while_others_send(client: Client) -> anyhow:
     let sending = try_join_all(senders.iter().map(async |sender| {
         let mut sent = Vec::new();
         for count in 0..MESSAGES {
-            sent.push(sender.write(&bob, &format!("message {count}")).await?["id"].as_i64().context("no id")?);
-            // Spread over some seconds, so that polls fall into the middle of them.
+            sent.push(
+                sender.write(&bob, &format!("message {count}")).await?["id"]
+                    .as_i64()
+                    .context("the message has no id")?,
+            );
+            // The sends take some seconds, so that polls happen between them.
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         anyhow::Ok(sent)
@@ -52,25 +59,25 @@ pub(super) async fn nothing_is_lost_while_others_send(client: Client) -> anyhow:
         let of_sender: Vec<_> = reader.order.iter().filter(|id| sent.contains(id)).collect();
         ensure!(of_sender.iter().zip(sent).all(|(read, sent)| *read == sent), "sender {sender} is out of order");
     }
-    reader.ensure_once_where_old()
+    reader.ensure_old_arrived_once()
 }
 
-/// Reads as a classic client does: polls, then deletes by the query time.
+/// Reads like a classic client: polls, then deletes by the query time.
 struct Reader {
-    user: User,
-    /// The messages in the order in which they came first.
+    user: ClassicUser,
+    /// The ids of the messages in the order of their first arrival.
     order: Vec<i64>,
-    /// How often each came when it was older than a second.
-    came_old: BTreeMap<i64, u32>,
+    /// How often each message arrived that was older than the query time.
+    old_arrivals: BTreeMap<i64, u32>,
     rounds: u32,
 }
 
 impl Reader {
-    fn new(user: User) -> Self {
-        Self { user, order: Vec::new(), came_old: BTreeMap::new(), rounds: 0 }
+    fn new(user: ClassicUser) -> Self {
+        Self { user, order: Vec::new(), old_arrivals: BTreeMap::new(), rounds: 0 }
     }
 
-    /// Polls and deletes once. Gives whether the mailbox was empty.
+    /// Polls and deletes once. Returns whether the mailbox was empty.
     async fn round(&mut self) -> anyhow::Result<bool> {
         self.rounds += 1;
         if self.rounds > 2000 {
@@ -79,28 +86,28 @@ impl Reader {
         let (messages, query_time) = self.user.poll().await?;
         let sent_at = |message: &Value| message["sent_at"].as_i64().unwrap_or_default();
         let one_second = messages.iter().all(|message| sent_at(message) == sent_at(&messages[0]));
-        ensure!(messages.len() <= 100 || one_second, "a poll gave {} messages", messages.len());
-        ensure!(messages.is_sorted_by_key(sent_at), "a poll was not in order");
+        ensure!(messages.len() <= 100 || one_second, "a poll returned {} messages", messages.len());
+        ensure!(messages.is_sorted_by_key(sent_at), "a poll is not in order");
         for message in &messages {
-            let id = message["id"].as_i64().context("no id")?;
+            let id = message["id"].as_i64().context("the message has no id")?;
             if !self.order.contains(&id) {
                 self.order.push(id);
             }
             if sent_at(message) < query_time {
-                *self.came_old.entry(id).or_default() += 1;
+                *self.old_arrivals.entry(id).or_default() += 1;
             }
         }
         let due = messages.iter().filter(|message| sent_at(message) < query_time).count();
         ensure_eq!(self.user.delete_until(query_time).await?, due as u64);
-        // What is younger than a second stays; no need to ask for it as fast as can be.
+        // Messages of the current second can be deleted only in the next one.
         tokio::time::sleep(Duration::from_millis(10)).await;
         Ok(messages.is_empty())
     }
 
-    fn ensure_once_where_old(&self) -> anyhow::Result<()> {
-        let twice: Vec<_> = self.came_old.iter().filter(|(_, count)| **count != 1).collect();
-        ensure!(twice.is_empty(), "came again after they were deleted: {twice:?}");
-        ensure_eq!(self.came_old.len(), self.order.len());
+    fn ensure_old_arrived_once(&self) -> anyhow::Result<()> {
+        let twice: Vec<_> = self.old_arrivals.iter().filter(|(_, count)| **count != 1).collect();
+        ensure!(twice.is_empty(), "messages arrived again after they were deleted: {twice:?}");
+        ensure_eq!(self.old_arrivals.len(), self.order.len());
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
-use crate::sanity::client::{Client, contents, ensure_eq};
+use crate::client::{Client, contents};
+use crate::sanity::ensure_eq;
 
 pub(super) async fn polling_deletes_nothing(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
@@ -11,8 +12,8 @@ pub(super) async fn polling_deletes_nothing(client: Client) -> anyhow::Result<()
     Ok(())
 }
 
-/// As in the sanity suite of the original.
-pub(super) async fn a_message_sent_between_poll_and_delete_survives(client: Client) -> anyhow::Result<()> {
+/// A check of the original sanity suite.
+pub(super) async fn a_message_sent_between_poll_and_delete_remains(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     alice.write(&bob, "foo").await?;
     let (messages, query_time) = bob.poll_until_old(1).await?;
@@ -23,7 +24,7 @@ pub(super) async fn a_message_sent_between_poll_and_delete_survives(client: Clie
     Ok(())
 }
 
-pub(super) async fn deleting_what_was_never_polled_is_counted(client: Client) -> anyhow::Result<()> {
+pub(super) async fn deleting_unpolled_messages_counts_them(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     ensure_eq!(bob.delete_until(i64::MAX).await?, 0);
     for text in ["one", "two", "three"] {
@@ -38,7 +39,7 @@ pub(super) async fn deleting_what_was_never_polled_is_counted(client: Client) ->
     Ok(())
 }
 
-pub(super) async fn the_second_itself_is_excluded(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_second_of_until_is_excluded(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     let sent_at = alice.write(&bob, "foo").await?["sent_at"].as_i64().unwrap_or_default();
     ensure_eq!(bob.delete_until(sent_at).await?, 0);
@@ -46,7 +47,7 @@ pub(super) async fn the_second_itself_is_excluded(client: Client) -> anyhow::Res
     Ok(())
 }
 
-pub(super) async fn the_parameter_has_to_be_an_integer(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_parameter_must_be_an_integer(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     alice.write(&bob, "foo").await?;
     for query in ["", "?", "?until=", "?until=soon", "?until=1.5", "?until=9223372036854775808", "?since=1"] {

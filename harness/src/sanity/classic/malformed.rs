@@ -3,9 +3,10 @@ use reqwest::Method;
 use reqwest::header::ALLOW;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, ensure_eq, registration, send};
+use crate::client::{Client, registration, send};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn what_is_no_json_object_is_refused(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_body_that_is_not_a_json_object_is_refused(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     let deep = "[".repeat(100_000);
     let bodies: [&[u8]; 12] = [
@@ -30,13 +31,13 @@ pub(super) async fn what_is_no_json_object_is_refused(client: Client) -> anyhow:
     Ok(())
 }
 
-pub(super) async fn a_body_that_is_too_long_is_refused(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_too_long_body_is_refused(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     let long = json!({ "recipient": alice.name, "contents": "x".repeat(3 * 1024 * 1024) }).to_string();
     for path in ["/users", "/messages", "/users/me"] {
         let refused = send(alice.request(Method::POST, path).body(long.clone())).await?;
         refused.expect_error_with(413, &["1048576"])?;
-        // Without its length told in advance.
+        // A chunked body has no Content-Length.
         let chunks = long.as_bytes().chunks(64 * 1024).map(|chunk| std::io::Result::Ok(chunk.to_vec()));
         let stream = futures_util::stream::iter(chunks.collect::<Vec<_>>());
         let chunked = alice.request(Method::POST, path).body(reqwest::Body::wrap_stream(stream));
@@ -54,7 +55,7 @@ pub(super) async fn an_unknown_path_is_not_found(client: Client) -> anyhow::Resu
     Ok(())
 }
 
-pub(super) async fn a_wrong_method_is_refused_with_the_right_ones(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_wrong_method_is_refused_with_the_allowed_ones(client: Client) -> anyhow::Result<()> {
     let wrong = [
         (Method::GET, "/users", "POST"),
         (Method::DELETE, "/users/me", "GET, POST, HEAD"),

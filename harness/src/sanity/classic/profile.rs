@@ -1,9 +1,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, ensure_eq, send};
+use crate::client::{Client, send};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn info_is_updated_and_stays(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_update_of_info_is_stored(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     let before = alice.get("/users/me").await?.expect(200)?;
     for info in ["i am bea, i like tea", "", "\0 \u{1F54A} \"quoted\""] {

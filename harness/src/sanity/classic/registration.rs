@@ -1,9 +1,10 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, ensure_eq, registration};
+use crate::client::{Client, registration};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn a_user_registers_and_gets_its_own_profile(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_user_registers_and_reads_its_profile(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     let profile = alice.get("/users/me").await?.expect(200)?;
     let expected = json!({
@@ -42,7 +43,7 @@ pub(super) async fn a_username_is_3_to_32_letters_digits_underscores_and_hyphens
     Ok(())
 }
 
-pub(super) async fn a_taken_username_is_refused_in_every_spelling(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_taken_username_is_refused_in_any_case(client: Client) -> anyhow::Result<()> {
     let alice = client.user("Alice").await?;
     for name in [alice.name.clone(), alice.name.to_lowercase(), alice.name.to_uppercase()] {
         let refused = client.post("/users", &registration(&name, "other")).await?;
@@ -52,7 +53,7 @@ pub(super) async fn a_taken_username_is_refused_in_every_spelling(client: Client
     Ok(())
 }
 
-pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_missing_or_invalid_field_is_named(client: Client) -> anyhow::Result<()> {
     let whole = registration(&client.name("alice"), "secret");
     for field in ["username", "password", "public_key", "private_key"] {
         let mut body = whole.clone();
@@ -78,9 +79,7 @@ pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow:
     Ok(())
 }
 
-pub(super) async fn a_field_is_taken_up_to_its_limit_and_refused_above_with_both_named(
-    client: Client,
-) -> anyhow::Result<()> {
+pub(super) async fn a_field_is_accepted_up_to_its_limit_and_an_error_names_both(client: Client) -> anyhow::Result<()> {
     let limits = [("public_key", 16 * 1024), ("private_key", 64 * 1024), ("info", 64 * 1024), ("password", 4096)];
     let mut body = registration(&client.name("alice"), "secret");
     for (field, limit) in limits {
@@ -93,7 +92,7 @@ pub(super) async fn a_field_is_taken_up_to_its_limit_and_refused_above_with_both
     for (field, limit) in limits.into_iter().filter(|(field, _)| *field != "password") {
         ensure_eq!(user[field].as_str().map(str::len), Some(limit));
     }
-    // Each character of the largest fields escaped.
+    // JSON escapes make the body larger than the fields.
     let mut escaped = registration(&client.name("bob"), "secret");
     for field in ["private_key", "info"] {
         escaped[field] = json!("\0".repeat(64 * 1024));
@@ -103,7 +102,7 @@ pub(super) async fn a_field_is_taken_up_to_its_limit_and_refused_above_with_both
     Ok(())
 }
 
-pub(super) async fn the_keys_of_the_originals_client_fit(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_keys_and_messages_of_the_original_client_fit(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     let mut body = registration(&client.name("bob"), "secret");
     body["private_key"] = json!("k".repeat(4440));
@@ -113,7 +112,7 @@ pub(super) async fn the_keys_of_the_originals_client_fit(client: Client) -> anyh
     Ok(())
 }
 
-pub(super) async fn identifiers_are_integers_and_differ(client: Client) -> anyhow::Result<()> {
+pub(super) async fn ids_are_distinct_integers(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     ensure!(alice.id != bob.id, "both users have the id {}", alice.id);
     let one = alice.write(&bob, "one").await?;

@@ -1,6 +1,7 @@
 use serde_json::json;
 
-use crate::sanity::client::{Client, ensure_eq};
+use crate::client::Client;
+use crate::sanity::ensure_eq;
 
 pub(super) async fn a_user_is_found_by_its_exact_name_ignoring_case(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("Bob").await?);
@@ -12,7 +13,7 @@ pub(super) async fn a_user_is_found_by_its_exact_name_ignoring_case(client: Clie
     Ok(())
 }
 
-pub(super) async fn nobody_is_found_by_a_part_of_a_name(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_partial_name_finds_no_user(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     let part = &alice.name[..alice.name.len() - 1];
     for name in [part, "alic%25", "*", "", "no%20name", &client.name("nobody")] {

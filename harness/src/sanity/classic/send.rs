@@ -3,9 +3,10 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, contents, ensure_eq, send};
+use crate::client::{Client, contents, send};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn a_message_arrives_as_it_was_sent(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_message_arrives_unchanged(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("Bob").await?);
     let spelling = bob.name.to_lowercase();
     let sent = alice.post("/messages", &json!({ "recipient": spelling, "contents": "foo" })).await?.expect(201)?;
@@ -24,7 +25,7 @@ pub(super) async fn a_message_arrives_as_it_was_sent(client: Client) -> anyhow::
     Ok(())
 }
 
-pub(super) async fn contents_come_out_byte_for_byte(client: Client) -> anyhow::Result<()> {
+pub(super) async fn contents_are_delivered_byte_for_byte(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     let longest = "x".repeat(64 * 1024);
     let texts =
@@ -50,7 +51,7 @@ pub(super) async fn the_content_type_does_not_matter(client: Client) -> anyhow::
     Ok(())
 }
 
-pub(super) async fn nobody_writes_to_oneself(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_send_to_oneself_is_refused(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     for spelling in [alice.name.clone(), alice.name.to_uppercase()] {
         let refused = alice.post("/messages", &json!({ "recipient": spelling, "contents": "foo" })).await?;
@@ -60,7 +61,7 @@ pub(super) async fn nobody_writes_to_oneself(client: Client) -> anyhow::Result<(
     Ok(())
 }
 
-pub(super) async fn nobody_writes_to_nobody(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_send_to_an_unknown_user_is_refused(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
     for recipient in [client.name("nobody"), String::new(), "no name at all!".to_owned()] {
         let refused = alice.post("/messages", &json!({ "recipient": recipient, "contents": "foo" })).await?;
@@ -69,7 +70,7 @@ pub(super) async fn nobody_writes_to_nobody(client: Client) -> anyhow::Result<()
     Ok(())
 }
 
-pub(super) async fn a_missing_wrong_or_long_field_is_named(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_missing_invalid_or_too_long_field_is_named(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     for field in ["recipient", "contents"] {
         let mut body = json!({ "recipient": bob.name, "contents": "foo" });

@@ -1,9 +1,10 @@
 use anyhow::ensure;
 use serde_json::Value;
 
-use crate::sanity::client::{Client, contents, ensure_eq};
+use crate::client::{Client, contents};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn a_mailbox_is_read_by_its_owner_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_its_owner_reads_a_mailbox(client: Client) -> anyhow::Result<()> {
     let (alice, bob, carol) = (client.user("alice").await?, client.user("bob").await?, client.user("carol").await?);
     alice.write(&bob, "for bob").await?;
     alice.write(&carol, "for carol").await?;
@@ -13,7 +14,7 @@ pub(super) async fn a_mailbox_is_read_by_its_owner_alone(client: Client) -> anyh
     Ok(())
 }
 
-pub(super) async fn a_mailbox_is_emptied_by_its_owner_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_its_owner_empties_a_mailbox(client: Client) -> anyhow::Result<()> {
     let (alice, bob, carol) = (client.user("alice").await?, client.user("bob").await?, client.user("carol").await?);
     alice.write(&bob, "for bob").await?;
     let (_, query_time) = bob.poll_until_old(1).await?;
@@ -25,12 +26,12 @@ pub(super) async fn a_mailbox_is_emptied_by_its_owner_alone(client: Client) -> a
     Ok(())
 }
 
-pub(super) async fn the_vault_is_seen_by_its_owner_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_its_owner_sees_the_vault(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     let found = alice.get(&format!("/users/friends?username={}", bob.name)).await?;
     found.expect(200)?;
     for secret in ["private", "info", "password", "argon2"] {
-        ensure!(!found.text.contains(secret), "a friend sees {secret}: {}", found.text);
+        ensure!(!found.text.contains(secret), "another user sees {secret}: {}", found.text);
     }
     Ok(())
 }

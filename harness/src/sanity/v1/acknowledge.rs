@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, ensure_eq, sequences};
+use crate::client::{Client, sequences};
+use crate::sanity::ensure_eq;
 
 use super::mailbox::filled;
 
-pub(super) async fn exactly_what_is_up_to_it_is_deleted(client: Client) -> anyhow::Result<()> {
+pub(super) async fn exactly_the_messages_up_to_the_number_are_deleted(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 4).await?;
     ensure_eq!(bob.post("/v1/mailbox/ack", &json!({ "up_to": 1 })).await?.expect(200)?, json!({ "acknowledged": 1 }));
     ensure_eq!(sequences(&bob.messages().await?), [2, 3, 4]);
@@ -19,7 +20,7 @@ pub(super) async fn exactly_what_is_up_to_it_is_deleted(client: Client) -> anyho
     Ok(())
 }
 
-pub(super) async fn repeating_it_or_less_changes_nothing(client: Client) -> anyhow::Result<()> {
+pub(super) async fn acknowledging_the_same_or_less_changes_nothing(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 3).await?;
     ensure_eq!(bob.acknowledge(0).await?, 0);
     ensure_eq!(bob.messages().await?.len(), 3);
@@ -32,7 +33,7 @@ pub(super) async fn repeating_it_or_less_changes_nothing(client: Client) -> anyh
     Ok(())
 }
 
-pub(super) async fn what_never_was_there_is_refused_and_changes_nothing(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_number_beyond_the_mailbox_is_refused_and_changes_nothing(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 2).await?;
     let page = bob.page("").await?;
     for beyond in [3, 100, i64::MAX] {
@@ -40,12 +41,12 @@ pub(super) async fn what_never_was_there_is_refused_and_changes_nothing(client: 
         refused.expect_problem("beyond_mailbox", &["up_to"])?;
         ensure_eq!(bob.page("").await?, page);
     }
-    // Nor is what has just been acknowledged a way further.
+    // An empty mailbox refuses it, too.
     bob.acknowledge(2).await?;
     bob.post("/v1/mailbox/ack", &json!({ "up_to": 3 })).await?.expect_problem("beyond_mailbox", &["up_to"])
 }
 
-pub(super) async fn other_devices_keep_what_they_have(client: Client) -> anyhow::Result<()> {
+pub(super) async fn other_devices_keep_their_messages(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let laptop = bob.another().await?;
     for text in ["one", "two"] {
@@ -61,7 +62,7 @@ pub(super) async fn other_devices_keep_what_they_have(client: Client) -> anyhow:
     Ok(())
 }
 
-pub(super) async fn a_missing_or_wrong_number_is_named(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_missing_or_invalid_number_is_named(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 1).await?;
     bob.post("/v1/mailbox/ack", &json!({})).await?.expect_problem("invalid_request", &["up_to"])?;
     for wrong in [json!("1"), json!(1.5), json!([1]), json!(true), json!(u64::MAX), Value::Null] {

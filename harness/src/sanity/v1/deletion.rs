@@ -1,26 +1,27 @@
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, contents, ensure_eq, message, registration};
+use crate::client::{Client, contents, message, registration};
+use crate::sanity::ensure_eq;
 
 const ME: &str = "/v1/users/me";
 
-pub(super) async fn all_sessions_end_at_once(client: Client) -> anyhow::Result<()> {
+pub(super) async fn all_sessions_of_the_user_end_at_once(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let (again, laptop) = (alice.again().await?, alice.another().await?);
     for session in [&alice, &again, &laptop, &bob] {
         session.ensure_alive().await?;
     }
-    laptop.delete(ME).await?.expect_nothing()?;
+    laptop.delete(ME).await?.expect_no_content()?;
     for ended in [&alice, &again, &laptop] {
         ended.ensure_ended().await?;
     }
     bob.ensure_alive().await
 }
 
-pub(super) async fn nobody_finds_it_any_more(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_deleted_user_is_not_found(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let classic = bob.classic();
-    alice.delete(ME).await?.expect_nothing()?;
+    alice.delete(ME).await?.expect_no_content()?;
     for _ in 0..client.replicas() {
         bob.get(&format!("/v1/users/{}", alice.name)).await?.expect_problem("user_not_found", &[])?;
     }
@@ -30,14 +31,14 @@ pub(super) async fn nobody_finds_it_any_more(client: Client) -> anyhow::Result<(
     Ok(())
 }
 
-pub(super) async fn it_does_not_log_in_any_more(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_deleted_user_cannot_log_in(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let classic = alice.classic();
     for _ in 0..client.replicas() {
         alice.again().await?;
         classic.get("/users/me").await?.expect(200)?;
     }
-    alice.delete(ME).await?.expect_nothing()?;
+    alice.delete(ME).await?.expect_no_content()?;
     for _ in 0..client.replicas() {
         client.post("/v1/sessions", &alice.login()).await?.expect_problem("wrong_credentials", &[])?;
         classic.get("/users/me").await?.expect_error(401)?;
@@ -45,9 +46,9 @@ pub(super) async fn it_does_not_log_in_any_more(client: Client) -> anyhow::Resul
     Ok(())
 }
 
-pub(super) async fn its_name_is_not_given_out_again(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_username_of_a_deleted_user_stays_taken(client: Client) -> anyhow::Result<()> {
     let alice = client.account("Alice").await?;
-    alice.delete(ME).await?.expect_nothing()?;
+    alice.delete(ME).await?.expect_no_content()?;
     for name in [alice.name.clone(), alice.name.to_lowercase(), alice.name.to_uppercase()] {
         let body = registration(&name, "other");
         client.post("/v1/users", &body).await?.expect_problem("username_taken", &["username"])?;
@@ -56,11 +57,11 @@ pub(super) async fn its_name_is_not_given_out_again(client: Client) -> anyhow::R
     Ok(())
 }
 
-pub(super) async fn what_it_sent_stays_with_its_recipients(client: Client) -> anyhow::Result<()> {
+pub(super) async fn messages_from_a_deleted_user_remain(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     alice.write_to(&[(&alice, "to myself"), (&bob, "to bob")]).await?;
     let before = bob.messages().await?;
-    alice.delete(ME).await?.expect_nothing()?;
+    alice.delete(ME).await?.expect_no_content()?;
     ensure_eq!(bob.messages().await?, before);
     ensure_eq!(before[0]["sender"], alice.name);
     ensure_eq!(contents(&before), ["to bob"]);
@@ -68,10 +69,10 @@ pub(super) async fn what_it_sent_stays_with_its_recipients(client: Client) -> an
     Ok(())
 }
 
-pub(super) async fn nobody_writes_to_it_any_more(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_send_to_a_deleted_user_is_refused(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     bob.write(&alice, "read by nobody").await?;
-    alice.delete(ME).await?.expect_nothing()?;
+    alice.delete(ME).await?.expect_no_content()?;
     let to_both = message(&[(&bob, "lost"), (&alice, "lost")]);
     let refused = bob.post("/v1/messages", &to_both).await?;
     refused.expect_problem("recipient_not_found", &[&alice.name])?;

@@ -2,11 +2,12 @@ use anyhow::{Context as _, ensure};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, Device, contents, ensure_eq, sequences};
+use crate::client::{Client, Device, contents, sequences};
+use crate::sanity::ensure_eq;
 
 use super::times::ensure_time;
 
-pub(super) async fn the_list_has_each_device_and_tells_the_current_one(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_list_contains_each_device_and_marks_the_current_one(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let mut login = alice.login();
     login["device_name"] = json!("laptop");
@@ -28,7 +29,7 @@ pub(super) async fn the_list_has_each_device_and_tells_the_current_one(client: C
     Ok(())
 }
 
-pub(super) async fn a_deleted_device_is_gone_with_its_sessions_and_its_mailbox(client: Client) -> anyhow::Result<()> {
+pub(super) async fn deleting_a_device_deletes_its_sessions_and_mailbox(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let laptop = alice.another().await?;
     let again = laptop.again().await?;
@@ -36,7 +37,7 @@ pub(super) async fn a_deleted_device_is_gone_with_its_sessions_and_its_mailbox(c
     for session in [&laptop, &again] {
         session.ensure_alive().await?;
     }
-    alice.delete(&format!("/v1/devices/{}", laptop.id)).await?.expect_nothing()?;
+    alice.delete(&format!("/v1/devices/{}", laptop.id)).await?.expect_no_content()?;
     laptop.ensure_ended().await?;
     again.ensure_ended().await?;
     ensure_eq!(list(&alice).await?.len(), 1);
@@ -48,27 +49,27 @@ pub(super) async fn a_deleted_device_is_gone_with_its_sessions_and_its_mailbox(c
     let mut login = alice.login();
     login["device_id"] = json!(laptop.id);
     let new = client.log_in(&login).await?;
-    ensure!(new.id != laptop.id, "the device {} is back", new.id);
+    ensure!(new.id != laptop.id, "the login used the deleted device {}", new.id);
     ensure_eq!(new.messages().await?, [Value::Null; 0]);
     bob.write(&alice, "three").await?;
     ensure_eq!(sequences(&new.messages().await?), [1]);
     Ok(())
 }
 
-pub(super) async fn a_device_deletes_itself_where_it_is_not_the_last(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_device_can_delete_itself_unless_it_is_the_last(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let path = format!("/v1/devices/{}", alice.id);
     alice.delete(&path).await?.expect_problem("last_device", &[])?;
     alice.ensure_alive().await?;
     let laptop = alice.another().await?;
-    alice.delete(&path).await?.expect_nothing()?;
+    alice.delete(&path).await?.expect_no_content()?;
     alice.ensure_ended().await?;
     let last = laptop.delete(&format!("/v1/devices/{}", laptop.id)).await?;
     last.expect_problem("last_device", &[])?;
     laptop.ensure_alive().await
 }
 
-pub(super) async fn of_two_devices_that_delete_each_other_one_stays(client: Client) -> anyhow::Result<()> {
+pub(super) async fn two_devices_that_delete_each_other_leave_one(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let laptop = alice.another().await?;
     let (one, two) = (format!("/v1/devices/{}", alice.id), format!("/v1/devices/{}", laptop.id));
@@ -76,24 +77,24 @@ pub(super) async fn of_two_devices_that_delete_each_other_one_stays(client: Clie
     let left = match (of_laptop.status.as_u16(), of_alice.status.as_u16()) {
         (204, 401 | 409) => &alice,
         (401 | 409, 204) => &laptop,
-        statuses => anyhow::bail!("they got {statuses:?}"),
+        statuses => anyhow::bail!("the statuses are {statuses:?}"),
     };
     ensure_eq!(list(left).await?.len(), 1);
     Ok(())
 }
 
-pub(super) async fn a_device_that_is_not_there_is_not_found(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_unknown_device_is_not_found(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let laptop = alice.another().await?;
     let path = format!("/v1/devices/{}", laptop.id);
-    alice.delete(&path).await?.expect_nothing()?;
+    alice.delete(&path).await?.expect_no_content()?;
     for path in [path.as_str(), "/v1/devices/0", "/v1/devices/-1", "/v1/devices/9223372036854775807"] {
         alice.delete(path).await?.expect_problem("device_not_found", &[])?;
     }
     alice.ensure_alive().await
 }
 
-pub(super) async fn a_user_has_32_devices_at_most(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_user_has_at_most_32_devices(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let login = alice.login();
     let logins = (0..40).map(|_| client.post("/v1/sessions", &login));
@@ -105,13 +106,13 @@ pub(super) async fn a_user_has_32_devices_at_most(client: Client) -> anyhow::Res
 
     ensure_eq!(alice.again().await?.id, alice.id);
     let one = made[0].expect(201)?["device"]["id"].clone();
-    alice.delete(&format!("/v1/devices/{one}")).await?.expect_nothing()?;
+    alice.delete(&format!("/v1/devices/{one}")).await?.expect_no_content()?;
     alice.another().await?;
     client.post("/v1/sessions", &login).await?.expect_problem("too_many_devices", &["32"])
 }
 
-/// The devices of a user, oldest first.
+/// Lists the devices of the user, oldest first.
 async fn list(asking: &Device) -> anyhow::Result<Vec<Value>> {
     let answer = asking.get("/v1/devices").await?.expect(200)?;
-    Ok(answer["devices"].as_array().context("devices is no array")?.clone())
+    Ok(answer["devices"].as_array().context("devices is not an array")?.clone())
 }

@@ -4,9 +4,10 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::sanity::client::{Client, Device, ensure_eq, message};
+use crate::client::{Client, Device, message};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn what_expired_unread_is_a_gap_until_it_is_acknowledged(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_unread_expired_message_is_a_gap_until_acknowledged(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     alice.write(&bob, "one").await?;
     write_for_a_second(&alice, &bob).await?;
@@ -17,7 +18,7 @@ pub(super) async fn what_expired_unread_is_a_gap_until_it_is_acknowledged(client
     let gap = json!({ "first": 2, "last": 2, "reason": "expired" });
     let expected = json!({ "messages": [one, three], "gaps": [gap], "acknowledged": 0, "up_to": 3, "has_more": false });
     ensure_eq!(expired(&bob).await?, expected);
-    // A gap comes with the page that its number belongs to, and once a reader is past it, no more.
+    // A gap is reported by the page that covers its number, and not to readers past it.
     ensure_eq!(bob.page("?after=1").await?["gaps"], json!([gap]));
     ensure_eq!(bob.page("?after=2").await?["gaps"], json!([]));
 
@@ -32,7 +33,7 @@ pub(super) async fn what_expired_unread_is_a_gap_until_it_is_acknowledged(client
     Ok(())
 }
 
-pub(super) async fn a_mailbox_where_all_expired_says_so_and_goes_on(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_mailbox_reports_that_everything_expired_and_stays_usable(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     write_for_a_second(&alice, &bob).await?;
     let gap = json!({ "first": 1, "last": 1, "reason": "expired" });
@@ -46,7 +47,7 @@ pub(super) async fn a_mailbox_where_all_expired_says_so_and_goes_on(client: Clie
     Ok(())
 }
 
-pub(super) async fn the_classic_api_gives_nothing_that_expired(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_classic_api_returns_no_expired_messages(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     write_for_a_second(&alice, &bob).await?;
     alice.write(&bob, "two").await?;
@@ -63,7 +64,7 @@ async fn write_for_a_second(sender: &Device, to: &Device) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The page of a mailbox once something in it has expired.
+/// Reads the mailbox until a message has expired.
 async fn expired(reader: &Device) -> anyhow::Result<Value> {
     let start = Instant::now();
     loop {
@@ -71,7 +72,7 @@ async fn expired(reader: &Device) -> anyhow::Result<Value> {
         if page["gaps"] != json!([]) {
             return Ok(page);
         }
-        ensure!(start.elapsed() < Duration::from_secs(10), "nothing expires: {page}");
+        ensure!(start.elapsed() < Duration::from_secs(10), "no message has expired: {page}");
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -5,16 +5,19 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::sanity::client::{Answer, Client, Device, contents, ensure_eq, message, send};
+use crate::client::{ApiResponse, Client, Device, contents, message, send};
+use crate::sanity::ensure_eq;
 
 const HEADER: &str = "idempotency-key";
 
-pub(super) async fn a_key_used_again_gives_the_same_answer_and_one_message(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_repeated_key_returns_the_first_response_and_stores_one_message(
+    client: Client,
+) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let body = message(&[(&bob, "foo")]);
     let first = keyed(&alice, "\"key\"", &body).await?;
     first.expect(201)?;
-    // The key is what is between the quotes, and a name in another spelling is the same name.
+    // Quotes are not part of the key, and usernames are compared ignoring case.
     let mut spelled = body.clone();
     spelled["recipients"][0]["username"] = json!(bob.name.to_uppercase());
     spelled["something_new"] = json!(7);
@@ -24,14 +27,14 @@ pub(super) async fn a_key_used_again_gives_the_same_answer_and_one_message(clien
         ensure_eq!(again.text, first.text);
     }
     ensure_eq!(bob.messages().await?.len(), 1);
-    // Also once it is gone.
+    // The key is still known after the message was acknowledged.
     bob.acknowledge(1).await?;
     ensure_eq!(keyed(&alice, "key", &body).await?.text, first.text);
     ensure_eq!(bob.messages().await?, [Value::Null; 0]);
     Ok(())
 }
 
-pub(super) async fn of_many_sends_at_once_under_one_key_one_is_stored(client: Client) -> anyhow::Result<()> {
+pub(super) async fn concurrent_sends_with_one_key_store_one_message(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let body = message(&[(&bob, "foo"), (&alice, "bar")]);
     let answers = try_join_all((0..50).map(|_| keyed(&alice, "key", &body))).await?;
@@ -44,7 +47,7 @@ pub(super) async fn of_many_sends_at_once_under_one_key_one_is_stored(client: Cl
     Ok(())
 }
 
-pub(super) async fn another_send_under_a_key_is_refused(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_different_send_with_the_same_key_is_refused(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let body = message(&[(&bob, "foo")]);
     let first = keyed(&alice, "key", &body).await?;
@@ -56,7 +59,7 @@ pub(super) async fn another_send_under_a_key_is_refused(client: Client) -> anyho
         keyed(&alice, "key", other).await?.expect_problem("idempotency_key_reused", &[])?;
     }
     ensure_eq!(bob.messages().await?.len(), 1);
-    // Keys that differ in case differ.
+    // Keys are case-sensitive.
     keyed(&alice, "KEY", &both).await?.expect(201)?;
     ensure_eq!(keyed(&alice, "key", &body).await?.text, first.text);
     ensure_eq!(bob.messages().await?.len(), 2);
@@ -73,7 +76,7 @@ pub(super) async fn a_key_belongs_to_its_device(client: Client) -> anyhow::Resul
     let [one, two, three] = ids;
     let (one, two, three) = (one?, two?, three?);
     ensure!(one != two && one != three && two != three, "the ids are {one:?}, {two:?} and {three:?}");
-    // Not to its session.
+    // Another session of the same device shares the key.
     ensure_eq!(keyed(&again, "key", &body).await?.text, first.text);
     ensure_eq!(bob.messages().await?.len(), 3);
     Ok(())
@@ -99,7 +102,7 @@ pub(super) async fn a_key_is_1_to_255_visible_ascii_characters(client: Client) -
     Ok(())
 }
 
-pub(super) async fn a_send_that_failed_leaves_its_key_free(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_failed_send_does_not_use_up_its_key(client: Client) -> anyhow::Result<()> {
     let (alice, name) = (client.account("alice").await?, client.name("bob"));
     let body = json!({ "recipients": [{ "username": name, "contents": "foo" }] });
     keyed(&alice, "key", &body).await?.expect_problem("recipient_not_found", &[&name])?;
@@ -110,13 +113,13 @@ pub(super) async fn a_send_that_failed_leaves_its_key_free(client: Client) -> an
     Ok(())
 }
 
-pub(super) async fn a_send_whose_reply_was_lost_is_tried_again_safely(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_send_whose_response_was_lost_can_be_retried(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let texts: Vec<_> = (0..8).map(|number| format!("message {number}")).collect();
     for (number, text) in texts.iter().enumerate() {
         let (key, body) = (format!("key-{number}"), message(&[(&bob, text)]));
         let connection = unread(&alice, &key, &body).await?;
-        // Every other one is lost after it was stored, the rest whenever the server notices.
+        // Every other response is lost after the message was stored, the others at any moment.
         let stored = if number % 2 == 0 {
             let page = bob.page(&format!("?after={number}&wait=20")).await?;
             Some(page["messages"][0]["id"].clone())
@@ -125,19 +128,19 @@ pub(super) async fn a_send_whose_reply_was_lost_is_tried_again_safely(client: Cl
         };
         drop(connection);
         let receipt = keyed(&alice, &key, &body).await?.expect(201)?;
-        ensure!(stored.is_none_or(|id| id == receipt["id"]), "tried again, it became another message");
+        ensure!(stored.is_none_or(|id| id == receipt["id"]), "the retry stored another message");
     }
     ensure_eq!(contents(&bob.messages().await?), texts);
     Ok(())
 }
 
-async fn keyed(sender: &Device, key: &str, body: &Value) -> anyhow::Result<Answer> {
+async fn keyed(sender: &Device, key: &str, body: &Value) -> anyhow::Result<ApiResponse> {
     send(sender.request(Method::POST, "/v1/messages").header(HEADER, key).json(body)).await
 }
 
-/// Sends a message and leaves the answer unread.
+/// Sends a message without reading the response.
 async fn unread(sender: &Device, key: &str, body: &Value) -> anyhow::Result<TcpStream> {
-    let host = sender.client.url().strip_prefix("http://").context("no plain HTTP")?;
+    let host = sender.client.url().strip_prefix("http://").context("the check needs a URL that starts with http://")?;
     let body = body.to_string();
     let head = [
         "POST /v1/messages HTTP/1.1".to_owned(),

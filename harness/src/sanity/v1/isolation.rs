@@ -2,9 +2,10 @@ use anyhow::ensure;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, contents, ensure_eq, id_of, message, send, sequences};
+use crate::client::{Client, contents, id_of, message, send, sequences};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn a_mailbox_is_read_by_its_own_device_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_its_own_device_reads_a_mailbox(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let carol = client.account("carol").await?;
     let mut of_carol = carol.stream("").await?;
@@ -16,19 +17,19 @@ pub(super) async fn a_mailbox_is_read_by_its_own_device_alone(client: Client) ->
         let page = carol.page(query).await?;
         ensure_eq!((&page["messages"], &page["up_to"]), (&json!([]), &json!(0)));
     }
-    // Nothing of theirs came before this.
+    // The next message has the next sequence number.
     alice.write(&carol, "for carol").await?;
     ensure_eq!(of_carol.take(1).await?[0].data["contents"], "for carol");
     Ok(())
 }
 
-pub(super) async fn a_mailbox_is_acknowledged_by_its_own_device_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_its_own_device_acknowledges_a_mailbox(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let laptop = alice.another().await?;
     for text in ["one", "two"] {
         alice.write(&bob, text).await?;
     }
-    // Nor is it told how much another's mailbox holds.
+    // The error does not reveal the size of another mailbox.
     for other in [&alice, &laptop] {
         for up_to in [1, 2] {
             let refused = other.post("/v1/mailbox/ack", &json!({ "up_to": up_to, "device_id": bob.id })).await?;
@@ -39,7 +40,7 @@ pub(super) async fn a_mailbox_is_acknowledged_by_its_own_device_alone(client: Cl
     Ok(())
 }
 
-pub(super) async fn sessions_are_listed_and_ended_by_their_own_user_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_their_user_lists_and_ends_sessions(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let laptop = alice.another().await?;
     for session in [&alice, &laptop] {
@@ -53,7 +54,7 @@ pub(super) async fn sessions_are_listed_and_ended_by_their_own_user_alone(client
     Ok(())
 }
 
-pub(super) async fn devices_are_listed_and_deleted_by_their_own_user_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_their_user_lists_and_deletes_devices(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let laptop = alice.another().await?;
     for device in [&alice, &laptop] {
@@ -67,7 +68,7 @@ pub(super) async fn devices_are_listed_and_deleted_by_their_own_user_alone(clien
     Ok(())
 }
 
-pub(super) async fn the_vault_is_seen_by_its_owner_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_its_owner_sees_the_vault(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     bob.patch("/v1/users/me", &json!({ "private_key": "a private thing", "info": "a private thing" })).await?;
     alice.write(&bob, "foo").await?;
@@ -75,13 +76,13 @@ pub(super) async fn the_vault_is_seen_by_its_owner_alone(client: Client) -> anyh
         let found = alice.get(&path).await?;
         found.expect(200)?;
         for secret in ["private", "info", "password", "argon2", "token", "device"] {
-            ensure!(!found.text.contains(secret), "another sees {secret}: {}", found.text);
+            ensure!(!found.text.contains(secret), "another user sees {secret}: {}", found.text);
         }
     }
     Ok(())
 }
 
-pub(super) async fn a_user_is_changed_by_itself_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn only_the_user_itself_changes_its_profile(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let before = bob.get("/v1/users/me").await?;
     let change = json!({ "id": bob.user_id, "username": bob.name, "info": "mallory was here" });
@@ -98,20 +99,22 @@ pub(super) async fn a_user_is_changed_by_itself_alone(client: Client) -> anyhow:
     Ok(())
 }
 
-pub(super) async fn an_idempotency_key_tells_nobody_of_anothers_send(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_idempotency_key_reveals_nothing_about_sends_of_other_users(
+    client: Client,
+) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let mut ids = Vec::new();
     for (sender, body) in [(&alice, message(&[(&bob, "one")])), (&bob, message(&[(&alice, "two")]))] {
         let request = sender.request(Method::POST, "/v1/messages").header("idempotency-key", "key");
         ids.push(id_of(&send(request.json(&body)).await?.expect(201)?)?);
     }
-    ensure!(ids[0] != ids[1], "both have the id {}", ids[0]);
+    ensure!(ids[0] != ids[1], "both messages have the id {}", ids[0]);
     ensure_eq!(contents(&alice.messages().await?), ["two"]);
     ensure_eq!(contents(&bob.messages().await?), ["one"]);
     Ok(())
 }
 
-pub(super) async fn nobody_sends_as_another(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_sender_cannot_be_forged(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let mut body = message(&[(&bob, "foo")]);
     body["sender"] = json!(bob.name);

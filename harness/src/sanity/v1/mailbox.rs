@@ -2,9 +2,10 @@ use anyhow::{Context as _, ensure};
 use futures_util::future::try_join_all;
 use serde_json::json;
 
-use crate::sanity::client::{Client, Device, contents, ensure_eq, sequences};
+use crate::client::{Client, Device, contents, sequences};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn an_empty_mailbox_is_an_empty_page(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_empty_mailbox_returns_an_empty_page(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let empty = json!({ "messages": [], "gaps": [], "acknowledged": 0, "up_to": 0, "has_more": false });
     ensure_eq!(alice.page("").await?, empty);
@@ -23,7 +24,7 @@ pub(super) async fn reading_deletes_nothing(client: Client) -> anyhow::Result<()
     Ok(())
 }
 
-pub(super) async fn pages_follow_one_another_in_order(client: Client) -> anyhow::Result<()> {
+pub(super) async fn consecutive_pages_are_in_order(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 7).await?;
     for (query, expected, up_to, has_more) in [
         ("?limit=3", 1..4, 3, true),
@@ -36,7 +37,7 @@ pub(super) async fn pages_follow_one_another_in_order(client: Client) -> anyhow:
         ("?after=7", 8..8, 7, false),
     ] {
         let page = bob.page(query).await?;
-        let messages = page["messages"].as_array().context("messages is no array")?;
+        let messages = page["messages"].as_array().context("messages is not an array")?;
         ensure_eq!(sequences(messages), expected.clone().collect::<Vec<i64>>());
         ensure_eq!(contents(messages), expected.map(|number| format!("message {number}")).collect::<Vec<_>>());
         ensure_eq!((&page["up_to"], &page["has_more"]), (&json!(up_to), &json!(has_more)));
@@ -45,7 +46,7 @@ pub(super) async fn pages_follow_one_another_in_order(client: Client) -> anyhow:
     Ok(())
 }
 
-pub(super) async fn a_page_is_bounded_by_bytes_and_never_empty(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_page_is_limited_in_bytes_but_never_empty(client: Client) -> anyhow::Result<()> {
     const LONGEST: usize = 64 * 1024;
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let texts: Vec<_> = (0..20).map(|number| format!("{number:02}{}", "x".repeat(LONGEST - 2))).collect();
@@ -55,21 +56,21 @@ pub(super) async fn a_page_is_bounded_by_bytes_and_never_empty(client: Client) -
     let (mut read, mut after) = (Vec::new(), 0);
     loop {
         let page = bob.page(&format!("?limit=1000&after={after}")).await?;
-        let messages = page["messages"].as_array().context("messages is no array")?;
+        let messages = page["messages"].as_array().context("messages is not an array")?;
         let bytes: usize = contents(messages).iter().map(|text| text.len()).sum();
         ensure!((1..=1024 * 1024 + LONGEST).contains(&bytes), "a page holds {bytes} bytes");
         read.extend(contents(messages).into_iter().map(str::to_owned));
-        after = page["up_to"].as_i64().context("up_to is no integer")?;
-        ensure!(read.len() <= texts.len(), "something came twice");
+        after = page["up_to"].as_i64().context("up_to is not an integer")?;
+        ensure!(read.len() <= texts.len(), "a message was returned twice");
         if page["has_more"] == false {
             break;
         }
     }
-    ensure!(read == texts, "{} of {} came, or in another order", read.len(), texts.len());
+    ensure!(read == texts, "{} of {} messages arrived, or they arrived in another order", read.len(), texts.len());
     Ok(())
 }
 
-pub(super) async fn a_reader_without_memory_gets_all_that_is_not_acknowledged(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_reader_without_a_cursor_gets_everything_unacknowledged(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 5).await?;
     let first = bob.page("?limit=3").await?;
     ensure_eq!(first["up_to"], 3);
@@ -78,14 +79,14 @@ pub(super) async fn a_reader_without_memory_gets_all_that_is_not_acknowledged(cl
     for reader in [&bob, &again] {
         let page = reader.page("").await?;
         ensure_eq!(page["acknowledged"], 2);
-        ensure_eq!(sequences(page["messages"].as_array().context("messages is no array")?), [3, 4, 5]);
-        // What is acknowledged does not come back, and is no gap.
+        ensure_eq!(sequences(page["messages"].as_array().context("messages is not an array")?), [3, 4, 5]);
+        // Acknowledged messages are neither returned nor reported as a gap.
         ensure_eq!(reader.page("?after=0").await?, page);
     }
     Ok(())
 }
 
-pub(super) async fn a_wrong_parameter_is_named_with_its_limit(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_invalid_parameter_is_named_with_its_limit(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 1).await?;
     let wrong = [
         ("after=-1", ["after", ""]),
@@ -108,7 +109,7 @@ pub(super) async fn a_wrong_parameter_is_named_with_its_limit(client: Client) ->
     Ok(())
 }
 
-pub(super) async fn nothing_is_lost_or_out_of_order_while_others_send(client: Client) -> anyhow::Result<()> {
+pub(super) async fn no_message_is_lost_or_reordered_during_concurrent_sends(client: Client) -> anyhow::Result<()> {
     const SENDERS: usize = 6;
     const MESSAGES: usize = 40;
     let bob = client.account("bob").await?;
@@ -123,8 +124,8 @@ pub(super) async fn nothing_is_lost_or_out_of_order_while_others_send(client: Cl
         let mut read = Vec::new();
         while read.len() < SENDERS * MESSAGES {
             let page = bob.page("?limit=10&wait=20").await?;
-            let messages = page["messages"].as_array().context("messages is no array")?;
-            ensure!(!messages.is_empty(), "after {} messages nothing came any more", read.len());
+            let messages = page["messages"].as_array().context("messages is not an array")?;
+            ensure!(!messages.is_empty(), "no message arrived after {} messages", read.len());
             ensure_eq!(page["gaps"], json!([]));
             let next = i64::try_from(read.len())? + 1;
             let up_to = i64::try_from(read.len() + messages.len())?;
@@ -143,7 +144,7 @@ pub(super) async fn nothing_is_lost_or_out_of_order_while_others_send(client: Cl
     Ok(())
 }
 
-/// A user with so many messages: "message 1" and so on.
+/// A user with `count` messages: "message 1" and so on.
 pub(super) async fn filled(client: &Client, count: usize) -> anyhow::Result<Device> {
     let (alice, bob) = (client.account("sender").await?, client.account("reader").await?);
     for number in 1..=count {

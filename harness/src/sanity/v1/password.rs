@@ -1,15 +1,16 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, ensure_eq};
+use crate::client::Client;
+use crate::sanity::ensure_eq;
 
 const PASSWORD: &str = "/v1/users/me/password";
 
-pub(super) async fn the_new_password_logs_in_and_the_old_one_no_longer(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_new_password_replaces_the_old_one(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let change = json!({ "old_password": alice.password, "new_password": "pässwörd \u{1F54A}" });
-    alice.put(PASSWORD, &change).await?.expect_nothing()?;
-    // Each replica has to know at once, also one that remembers the old one.
+    alice.put(PASSWORD, &change).await?.expect_no_content()?;
+    // Every replica must use the new password at once, also one that has cached the old one.
     for _ in 0..client.replicas() {
         client.post("/v1/sessions", &alice.login()).await?.expect_problem("wrong_credentials", &[])?;
     }
@@ -17,14 +18,14 @@ pub(super) async fn the_new_password_logs_in_and_the_old_one_no_longer(client: C
     Ok(())
 }
 
-pub(super) async fn a_change_ends_all_other_sessions_and_the_own_goes_on(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_change_ends_all_other_sessions(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let (again, phone) = (alice.again().await?, alice.another().await?);
     for session in [&alice, &again, &phone, &bob] {
         session.ensure_alive().await?;
     }
     let change = json!({ "old_password": alice.password, "new_password": "new" });
-    phone.put(PASSWORD, &change).await?.expect_nothing()?;
+    phone.put(PASSWORD, &change).await?.expect_no_content()?;
     for ended in [&alice, &again] {
         ended.ensure_ended().await?;
     }
@@ -32,7 +33,7 @@ pub(super) async fn a_change_ends_all_other_sessions_and_the_own_goes_on(client:
     bob.ensure_alive().await?;
     let left = phone.get("/v1/sessions").await?.expect(200)?;
     ensure_eq!(left["sessions"].as_array().map(Vec::len), Some(1));
-    // The devices stay, and what waits for them.
+    // The devices and their messages remain.
     ensure_eq!(phone.get("/v1/devices").await?.expect(200)?["devices"].as_array().map(Vec::len), Some(2));
     Ok(())
 }
@@ -49,7 +50,7 @@ pub(super) async fn a_wrong_old_password_changes_nothing(client: Client) -> anyh
     Ok(())
 }
 
-pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_missing_or_invalid_field_is_named(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let whole = json!({ "old_password": alice.password, "new_password": "new" });
     for field in ["old_password", "new_password"] {
@@ -69,15 +70,15 @@ pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow:
     Ok(())
 }
 
-pub(super) async fn of_two_changes_at_once_one_is_made(client: Client) -> anyhow::Result<()> {
+pub(super) async fn concurrent_changes_succeed_once(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let phone = alice.another().await?;
     let change = |new: &str| json!({ "old_password": alice.password, "new_password": new });
     let (one, two) = (change("one"), change("two"));
     let (one, two) = tokio::try_join!(alice.put(PASSWORD, &one), phone.put(PASSWORD, &two))?;
     let (made, refused) = if one.status == 204 { ("one", two) } else { ("two", one) };
-    // The other was refused, or came too late for its session.
-    ensure!([401, 403].contains(&refused.status.as_u16()), "both were made: {refused:?}");
+    // The second change is refused, or its session has already ended.
+    ensure!([401, 403].contains(&refused.status.as_u16()), "both changes succeeded: {refused:?}");
     for password in ["one", "two"] {
         let login = client.post("/v1/sessions", &json!({ "username": alice.name, "password": password })).await?;
         ensure_eq!(login.status == 201, password == made);
@@ -85,7 +86,7 @@ pub(super) async fn of_two_changes_at_once_one_is_made(client: Client) -> anyhow
     Ok(())
 }
 
-pub(super) async fn the_classic_api_follows(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_classic_api_uses_the_new_password(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let (old, mut new) = (alice.classic(), alice.classic());
     new.password = "new".to_owned();
@@ -93,7 +94,7 @@ pub(super) async fn the_classic_api_follows(client: Client) -> anyhow::Result<()
         old.get("/users/me").await?.expect(200)?;
     }
     let change = json!({ "old_password": alice.password, "new_password": "new" });
-    alice.put(PASSWORD, &change).await?.expect_nothing()?;
+    alice.put(PASSWORD, &change).await?.expect_no_content()?;
     for _ in 0..client.replicas() {
         old.get("/users/me").await?.expect_error(401)?;
         new.get("/users/me").await?.expect(200)?;

@@ -5,7 +5,8 @@ use reqwest::Method;
 use reqwest::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, PROBLEMS, ensure_eq, message, registration, send};
+use crate::client::{Client, PROBLEMS, message, registration, send};
+use crate::sanity::ensure_eq;
 
 /// Every operation that needs a token.
 const CLOSED: [(Method, &str); 17] = [
@@ -38,21 +39,25 @@ const WITH_BODY: [(Method, &str); 6] = [
     (Method::POST, "/v1/mailbox/ack"),
 ];
 
-pub(super) async fn every_operation_but_registration_and_login_is_closed(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_operation_except_registration_and_login_needs_a_token(client: Client) -> anyhow::Result<()> {
     for (method, path) in CLOSED {
         let refused = send(client.request(method, path)).await?;
         refused.expect_problem("unauthenticated", &[])?;
-        ensure!(refused.header(WWW_AUTHENTICATE)?.starts_with("Bearer"), "another scheme: {:?}", refused.headers);
+        ensure!(
+            refused.header(WWW_AUTHENTICATE)?.starts_with("Bearer"),
+            "the scheme is not Bearer: {:?}",
+            refused.headers
+        );
     }
     Ok(())
 }
 
-pub(super) async fn every_operation_that_the_document_has_is_closed(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_documented_operation_needs_a_token(client: Client) -> anyhow::Result<()> {
     let document = client.get("/openapi.json").await?.expect(200)?;
-    let paths = document["paths"].as_object().context("there are no paths")?;
+    let paths = document["paths"].as_object().context("paths is not an object")?;
     let mut open = Vec::new();
     for (path, operations) in paths.iter().filter(|(path, _)| path.starts_with("/v1/")) {
-        for (method, operation) in operations.as_object().context("there are no operations")? {
+        for (method, operation) in operations.as_object().context("operations is not an object")? {
             if operation["security"].as_array().is_none_or(Vec::is_empty) {
                 open.push(format!("{method} {path}"));
                 continue;
@@ -67,7 +72,7 @@ pub(super) async fn every_operation_that_the_document_has_is_closed(client: Clie
     Ok(())
 }
 
-pub(super) async fn every_operation_stays_closed_whatever_the_token(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_operation_refuses_invalid_tokens(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let token = &alice.token;
     let mut headers = ["", "Bearer", "Bearer ", "nonsense", "Basic YWxpY2U6c2VjcmV0"].map(str::to_owned).to_vec();
@@ -79,14 +84,14 @@ pub(super) async fn every_operation_stays_closed_whatever_the_token(client: Clie
             let request = client.request(method.clone(), path).header(AUTHORIZATION, header);
             send(request).await?.expect_problem("unauthenticated", &[])?;
         }
-        // What opens the classic API does not open this one.
+        // Credentials of the classic API are not accepted by v1.
         let request = client.request(method, path).header("x-user-name", &alice.name);
         send(request.header("x-user-token", &alice.password)).await?.expect_problem("unauthenticated", &[])?;
     }
     alice.ensure_alive().await
 }
 
-pub(super) async fn every_operation_stays_closed_whatever_the_body(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_operation_checks_the_token_before_the_body(client: Client) -> anyhow::Result<()> {
     let bodies = ["{".to_owned(), "\0".to_owned(), "x".repeat(2 * 1024 * 1024)];
     for (method, path) in CLOSED.into_iter().filter(|(method, _)| method != Method::GET) {
         for body in &bodies {
@@ -97,7 +102,7 @@ pub(super) async fn every_operation_stays_closed_whatever_the_body(client: Clien
     Ok(())
 }
 
-pub(super) async fn an_unknown_path_is_a_problem_too(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_unknown_path_is_a_problem(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     for path in ["/v1/", "/v1/nonsense", "/v1/users/me/more", "/v1/messages/1", "/v1/mailbox/1", "/v1/%00"] {
         client.get(path).await?.expect_problem("not_found", &[])?;
@@ -106,7 +111,7 @@ pub(super) async fn an_unknown_path_is_a_problem_too(client: Client) -> anyhow::
     Ok(())
 }
 
-pub(super) async fn a_wrong_method_is_refused_with_the_right_ones(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_wrong_method_is_refused_with_the_allowed_ones(client: Client) -> anyhow::Result<()> {
     let wrong = [
         (Method::PUT, "/v1/users", "GET, POST, HEAD"),
         (Method::DELETE, "/v1/users/alice", "GET, HEAD"),
@@ -131,7 +136,7 @@ pub(super) async fn a_wrong_method_is_refused_with_the_right_ones(client: Client
     Ok(())
 }
 
-pub(super) async fn what_is_no_json_object_is_refused(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_body_that_is_not_a_json_object_is_refused(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let deep = "[".repeat(100_000);
     let bodies: [&[u8]; 11] = [
@@ -156,7 +161,7 @@ pub(super) async fn what_is_no_json_object_is_refused(client: Client) -> anyhow:
     Ok(())
 }
 
-pub(super) async fn a_body_that_is_too_long_is_refused(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_too_long_body_is_refused(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let mut long = message(&[(&alice, "foo")]);
     long["padding"] = json!("x".repeat(10 * 1024 * 1024));
@@ -165,7 +170,7 @@ pub(super) async fn a_body_that_is_too_long_is_refused(client: Client) -> anyhow
         let refused = send(alice.request(method.clone(), path).body(long.clone())).await?;
         refused.expect_problem("body_too_large", &[])?;
     }
-    // Without its length told in advance.
+    // A chunked body has no Content-Length.
     let chunks = long.as_bytes().chunks(64 * 1024).map(|chunk| std::io::Result::Ok(chunk.to_vec()));
     let stream = futures_util::stream::iter(chunks.collect::<Vec<_>>());
     let chunked = alice.request(Method::POST, "/v1/messages").body(reqwest::Body::wrap_stream(stream));
@@ -174,7 +179,7 @@ pub(super) async fn a_body_that_is_too_long_is_refused(client: Client) -> anyhow
     Ok(())
 }
 
-pub(super) async fn a_code_has_one_title(client: Client) -> anyhow::Result<()> {
+pub(super) async fn each_code_has_one_title(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let answers = [
         client.post("/v1/users", &json!({})).await?,
@@ -189,9 +194,9 @@ pub(super) async fn a_code_has_one_title(client: Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn every_code_is_in_the_document(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_code_is_documented(client: Client) -> anyhow::Result<()> {
     let document = client.get("/openapi.json").await?.expect(200)?;
-    let schemas = document["components"]["schemas"].as_object().context("there are no schemas")?;
+    let schemas = document["components"]["schemas"].as_object().context("schemas is not an object")?;
     let codes = PROBLEMS.map(|(code, ..)| code);
     let names = |schema: &Value| {
         let names = schema["enum"].as_array().into_iter().flatten();
@@ -199,7 +204,7 @@ pub(super) async fn every_code_is_in_the_document(client: Client) -> anyhow::Res
     };
     let documented = schemas.values().map(names).find(|names| names.contains("invalid_request"));
     let documented = documented.context("no schema lists the codes")?;
-    // There may be more of them.
+    // The document may list more.
     let missing: Vec<_> = codes.iter().filter(|code| !documented.contains(**code)).collect();
     ensure_eq!(missing, [&""; 0]);
     Ok(())

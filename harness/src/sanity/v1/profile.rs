@@ -4,11 +4,12 @@ use reqwest::Method;
 use reqwest::header::{ETAG, IF_MATCH};
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Answer, Client, Device, ensure_eq, send};
+use crate::client::{ApiResponse, Client, Device, send};
+use crate::sanity::ensure_eq;
 
 const ME: &str = "/v1/users/me";
 
-pub(super) async fn the_own_user_comes_with_its_vault_and_its_version(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_user_reads_its_own_vault_and_version(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let answer = alice.get(ME).await?;
     let user = answer.expect(200)?;
@@ -21,12 +22,12 @@ pub(super) async fn the_own_user_comes_with_its_vault_and_its_version(client: Cl
     });
     ensure_eq!(user, expected);
     let etag = answer.header(ETAG)?;
-    ensure!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "the version is {etag}");
+    ensure!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "the ETag is {etag}");
     ensure_eq!(alice.get(ME).await?.header(ETAG)?, etag);
     Ok(())
 }
 
-pub(super) async fn what_is_given_is_changed_and_the_rest_stays(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_update_changes_only_the_given_fields(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let mut expected = alice.get(ME).await?.expect(200)?;
     let changes = [
@@ -57,11 +58,11 @@ pub(super) async fn what_is_given_is_changed_and_the_rest_stays(client: Client) 
     Ok(())
 }
 
-pub(super) async fn null_takes_the_private_key_away(client: Client) -> anyhow::Result<()> {
+pub(super) async fn null_removes_the_private_key(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     for _ in 0..2 {
         let user = alice.patch(ME, &json!({ "private_key": Value::Null })).await?.expect(200)?;
-        ensure!(user.get("private_key").is_none(), "there is a private key: {user}");
+        ensure!(user.get("private_key").is_none(), "the user still has a private key: {user}");
         ensure_eq!(alice.get(ME).await?.expect(200)?, user);
     }
     let user = alice.patch(ME, &json!({ "private_key": "a new one" })).await?.expect(200)?;
@@ -69,7 +70,7 @@ pub(super) async fn null_takes_the_private_key_away(client: Client) -> anyhow::R
     Ok(())
 }
 
-pub(super) async fn a_wrong_change_is_refused_with_its_field_and_changes_nothing(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_invalid_update_names_its_field_and_changes_nothing(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let before = alice.get(ME).await?;
     for nothing in [json!({}), json!({ "username": "mallory" })] {
@@ -88,7 +89,7 @@ pub(super) async fn a_wrong_change_is_refused_with_its_field_and_changes_nothing
     Ok(())
 }
 
-pub(super) async fn a_change_is_made_to_the_expected_version_alone(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_update_applies_only_to_the_expected_version(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let first = alice.get(ME).await?.header(ETAG)?.to_owned();
     let second = change(&alice, &first, "one").await?;
@@ -110,7 +111,7 @@ pub(super) async fn a_change_is_made_to_the_expected_version_alone(client: Clien
     Ok(())
 }
 
-pub(super) async fn of_changes_to_one_version_at_once_one_is_made(client: Client) -> anyhow::Result<()> {
+pub(super) async fn concurrent_updates_of_one_version_succeed_once(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     for _ in 0..5 {
         let version = alice.get(ME).await?.header(ETAG)?.to_owned();
@@ -119,7 +120,7 @@ pub(super) async fn of_changes_to_one_version_at_once_one_is_made(client: Client
         let mut made = None;
         for (answer, info) in answers.iter().zip(infos) {
             if answer.status == 200 {
-                ensure!(made.is_none(), "{made:?} and {info} were both made");
+                ensure!(made.is_none(), "both updates were applied: {made:?} and {info}");
                 made = Some(info);
             } else {
                 answer.expect_problem("version_mismatch", &[])?;
@@ -130,6 +131,6 @@ pub(super) async fn of_changes_to_one_version_at_once_one_is_made(client: Client
     Ok(())
 }
 
-async fn change(user: &Device, version: &str, info: &str) -> anyhow::Result<Answer> {
+async fn change(user: &Device, version: &str, info: &str) -> anyhow::Result<ApiResponse> {
     send(user.request(Method::PATCH, ME).header(IF_MATCH, version).json(&json!({ "info": info }))).await
 }

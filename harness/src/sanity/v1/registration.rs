@@ -2,7 +2,8 @@ use anyhow::ensure;
 use reqwest::header::LOCATION;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, ensure_eq, id_of, registration};
+use crate::client::{Client, id_of, registration};
+use crate::sanity::ensure_eq;
 
 use super::times::ensure_time;
 
@@ -42,18 +43,18 @@ pub(super) async fn a_user_registers_and_is_logged_in_on_a_first_device(client: 
 
     let token = registered["token"].as_str().unwrap_or_default();
     let is_hex = token.bytes().all(|byte| byte.is_ascii_hexdigit());
-    ensure!(token.len() == 64 && is_hex, "the token is no 64 hexadecimal digits, but {} bytes", token.len());
+    ensure!(token.len() == 64 && is_hex, "the token is not 64 hexadecimal digits, but {} bytes", token.len());
     Ok(())
 }
 
-pub(super) async fn the_first_token_is_let_in(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_first_token_is_accepted(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     alice.ensure_alive().await?;
     ensure_eq!(alice.get("/v1/users/me").await?.expect(200)?["username"], alice.name);
     Ok(())
 }
 
-pub(super) async fn what_is_optional_may_be_left_out(client: Client) -> anyhow::Result<()> {
+pub(super) async fn optional_fields_may_be_omitted(client: Client) -> anyhow::Result<()> {
     let least = json!({ "username": client.name("alice"), "password": "secret", "public_key": "" });
     let mut nulls = least.clone();
     nulls["username"] = json!(client.name("bob"));
@@ -64,7 +65,7 @@ pub(super) async fn what_is_optional_may_be_left_out(client: Client) -> anyhow::
     for body in [least, nulls] {
         let registered = client.post("/v1/users", &body).await?.expect(201)?;
         let id = id_of(&registered["user"])?;
-        // Without a private key there is no such field.
+        // The field is absent if the user has no private key.
         let expected = json!({ "id": id, "username": body["username"], "public_key": "", "info": "" });
         ensure_eq!(registered["user"], expected);
         ensure_eq!(registered["device"]["name"], "");
@@ -88,9 +89,7 @@ pub(super) async fn a_username_is_3_to_32_letters_digits_underscores_and_hyphens
     Ok(())
 }
 
-pub(super) async fn a_taken_username_is_refused_in_every_spelling_through_both_doors(
-    client: Client,
-) -> anyhow::Result<()> {
+pub(super) async fn a_taken_username_is_refused_in_any_case_by_both_apis(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("Alice").await?, client.user("Bob").await?);
     for name in [&alice.name, &bob.name] {
         for spelling in [name.clone(), name.to_lowercase(), name.to_uppercase()] {
@@ -103,7 +102,7 @@ pub(super) async fn a_taken_username_is_refused_in_every_spelling_through_both_d
     Ok(())
 }
 
-pub(super) async fn of_many_who_want_a_name_at_once_one_gets_it(client: Client) -> anyhow::Result<()> {
+pub(super) async fn concurrent_registrations_of_one_username_succeed_once(client: Client) -> anyhow::Result<()> {
     let body = registration(&client.name("alice"), "secret");
     let answers = futures_util::future::try_join_all((0..8).map(|_| client.post("/v1/users", &body))).await?;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
@@ -111,7 +110,7 @@ pub(super) async fn of_many_who_want_a_name_at_once_one_gets_it(client: Client) 
     refused.iter().try_for_each(|answer| answer.expect_problem("username_taken", &["username"]))
 }
 
-pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_missing_or_invalid_field_is_named(client: Client) -> anyhow::Result<()> {
     let whole = registration(&client.name("alice"), "secret");
     let wrong = || [json!(7), json!(true), json!(["x"]), json!({"x": "y"})];
     for field in ["username", "password", "public_key"] {
@@ -133,14 +132,12 @@ pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow:
     let mut body = whole.clone();
     body["password"] = json!("");
     client.post("/v1/users", &body).await?.expect_problem("invalid_request", &["password"])?;
-    // None of them has taken the name.
+    // None of the refused requests has taken the name.
     client.post("/v1/users", &whole).await?.expect(201)?;
     Ok(())
 }
 
-pub(super) async fn a_field_is_taken_up_to_its_limit_and_refused_above_with_both_named(
-    client: Client,
-) -> anyhow::Result<()> {
+pub(super) async fn a_field_is_accepted_up_to_its_limit_and_an_error_names_both(client: Client) -> anyhow::Result<()> {
     let limits = [
         ("public_key", 16 * 1024),
         ("private_key", 64 * 1024),
@@ -154,7 +151,7 @@ pub(super) async fn a_field_is_taken_up_to_its_limit_and_refused_above_with_both
         too_long[field] = json!("x".repeat(limit + 1));
         let refused = client.post("/v1/users", &too_long).await?;
         refused.expect_problem("invalid_request", &[field, &limit.to_string()])?;
-        // Bytes are counted, not characters.
+        // The limit counts bytes, not characters.
         too_long[field] = json!("é".repeat(limit / 2 + 1));
         client.post("/v1/users", &too_long).await?.expect_problem("invalid_request", &[field])?;
         body[field] = json!("x".repeat(limit));

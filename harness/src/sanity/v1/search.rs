@@ -2,7 +2,8 @@ use anyhow::{Context as _, ensure};
 use futures_util::future::try_join_all;
 use serde_json::json;
 
-use crate::sanity::client::{Client, Device, ensure_eq};
+use crate::client::{Client, Device};
+use crate::sanity::ensure_eq;
 
 pub(super) async fn a_user_is_found_by_its_exact_name_ignoring_case(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("Bob").await?);
@@ -13,7 +14,7 @@ pub(super) async fn a_user_is_found_by_its_exact_name_ignoring_case(client: Clie
     Ok(())
 }
 
-pub(super) async fn nobody_is_found_by_a_part_of_a_name_or_by_what_is_none(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_partial_or_invalid_name_finds_no_user(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let part = &alice.name[..alice.name.len() - 1];
     let long = "x".repeat(33);
@@ -23,18 +24,18 @@ pub(super) async fn nobody_is_found_by_a_part_of_a_name_or_by_what_is_none(clien
     Ok(())
 }
 
-pub(super) async fn a_search_gives_each_user_once_in_order_to_the_last_page(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_search_returns_each_user_once_in_order(client: Client) -> anyhow::Result<()> {
     let prefix = prefix(&client);
-    // In the order of their letters, whatever their case.
+    // Names are ordered ignoring case.
     let names = ["-", "0", "_", "A", "aa", "B", "b0", "c"].map(|rest| format!("{prefix}{rest}"));
     let users = try_join_all(names.iter().rev().map(|name| client.register(name))).await?;
-    let alice = users.first().context("nobody registered")?;
+    let alice = users.first().context("no user was registered")?;
     for limit in [1, 3, 7, 8, 100] {
         let (mut found, mut after) = (Vec::new(), String::new());
         loop {
-            ensure!(found.len() < names.len(), "there is more after all {found:?}");
+            ensure!(found.len() < names.len(), "has_more is true although all names were found: {found:?}");
             let (users, has_more) = search(alice, &format!("prefix={prefix}&limit={limit}{after}")).await?;
-            ensure!(users.len() <= limit && !users.is_empty(), "a page of {limit} has {}", users.len());
+            ensure!(users.len() <= limit && !users.is_empty(), "a page of at most {limit} users has {}", users.len());
             found.extend(users);
             after = format!("&after={}", found.last().map(String::as_str).unwrap_or_default());
             if !has_more {
@@ -43,22 +44,20 @@ pub(super) async fn a_search_gives_each_user_once_in_order_to_the_last_page(clie
         }
         ensure_eq!(found, names);
     }
-    // A name that nobody has will do to go on behind.
+    // The cursor need not be an existing name.
     ensure_eq!(search(alice, &format!("prefix={prefix}&after={prefix}AZ")).await?.0, names[5..]);
     ensure_eq!(search(alice, &format!("prefix={prefix}&after={prefix}c")).await?, (Vec::new(), false));
     Ok(())
 }
 
-pub(super) async fn a_search_finds_the_start_of_names_ignoring_case_and_nothing_else(
-    client: Client,
-) -> anyhow::Result<()> {
+pub(super) async fn a_search_matches_only_prefixes_ignoring_case(client: Client) -> anyhow::Result<()> {
     let prefix = prefix(&client);
     let names = [format!("{prefix}X_y"), format!("{prefix}x-y"), format!("{prefix}xzy")];
     let users = try_join_all(names.iter().rev().map(|name| client.register(name))).await?;
-    let alice = users.first().context("nobody registered")?;
+    let alice = users.first().context("no user was registered")?;
     let expected = [1, 0, 2].map(|place: usize| names[place].clone());
     ensure_eq!(search(alice, &format!("prefix={}", prefix.to_uppercase())).await?.0, expected);
-    // What stands for anything in a database stands for itself here.
+    // Wildcards of SQL match only themselves.
     ensure_eq!(search(alice, &format!("prefix={prefix}x_")).await?.0, names[..1]);
     ensure_eq!(search(alice, &format!("prefix={}", &prefix[1..])).await?.0, [""; 0]);
     let whole = alice.get(&format!("/v1/users?prefix={}", names[0])).await?.expect(200)?;
@@ -67,7 +66,7 @@ pub(super) async fn a_search_finds_the_start_of_names_ignoring_case_and_nothing_
     Ok(())
 }
 
-pub(super) async fn a_wrong_parameter_is_named(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_invalid_parameter_is_named(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let name = &alice.name;
     let wrong = [
@@ -90,15 +89,15 @@ pub(super) async fn a_wrong_parameter_is_named(client: Client) -> anyhow::Result
     Ok(())
 }
 
-/// What no names start with yet.
+/// A prefix that no username starts with yet.
 fn prefix(client: &Client) -> String {
     format!("s{}-", client.name(""))
 }
 
-/// The names of the users found, and whether there are more.
+/// Returns the usernames found, and whether there are more.
 async fn search(asking: &Device, query: &str) -> anyhow::Result<(Vec<String>, bool)> {
     let page = asking.get(&format!("/v1/users?{query}")).await?.expect(200)?;
-    let users = page["users"].as_array().context("users is no array")?;
+    let users = page["users"].as_array().context("users is not an array")?;
     let names = users.iter().filter_map(|user| user["username"].as_str()).map(str::to_owned);
-    Ok((names.collect(), page["has_more"].as_bool().context("has_more is no boolean")?))
+    Ok((names.collect(), page["has_more"].as_bool().context("has_more is not a boolean")?))
 }

@@ -3,13 +3,14 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, contents, ensure_eq, id_of, message, send, sequences};
+use crate::client::{Client, contents, id_of, message, send, sequences};
+use crate::sanity::ensure_eq;
 
 use super::times::ensure_time;
 
 const MESSAGES: &str = "/v1/messages";
 
-pub(super) async fn a_message_arrives_as_it_was_sent(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_message_arrives_unchanged(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("Alice").await?, client.account("Bob").await?);
     let to = json!([{ "username": bob.name.to_lowercase(), "contents": "foo" }]);
     let body = json!({ "recipients": to, "ttl_seconds": 86400 });
@@ -37,22 +38,22 @@ pub(super) async fn a_message_arrives_as_it_was_sent(client: Client) -> anyhow::
     });
     ensure_eq!(page, expected);
     ensure_time(expires_at)?;
-    // A day later, at the same time of day.
+    // The message expires a day later, at the same time of day.
     let (day, time) = receipt["sent_at"].as_str().unwrap_or_default().split_at(10);
     let (other_day, same_time) = expires_at.as_str().unwrap_or_default().split_at(10);
     ensure!(other_day > day && same_time == time, "sent {day}{time}, it expires {expires_at}");
     Ok(())
 }
 
-pub(super) async fn every_device_of_every_recipient_gets_it(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_device_of_every_recipient_gets_the_message(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let (bob, carol) = (client.account("bob").await?, client.account("carol").await?);
     let laptop = bob.another().await?;
     let first = alice.write_to(&[(&bob, "to bob"), (&carol, "to carol")]).await?;
     let second = alice.write_to(&[(&carol, "again to carol"), (&bob, "again to bob")]).await?;
-    ensure!(first["id"] != second["id"], "both have the id {}", first["id"]);
+    ensure!(first["id"] != second["id"], "both messages have the id {}", first["id"]);
     let third = alice.write(&carol, "carol alone").await?;
-    // A device of later on gets what comes later on.
+    // A new device gets only later messages.
     let phone = bob.another().await?;
     let fourth = alice.write(&bob, "to all of bob").await?;
 
@@ -64,14 +65,17 @@ pub(super) async fn every_device_of_every_recipient_gets_it(client: Client) -> a
         ensure_eq!(messages.len(), expected.len());
         for (message, (sequence, receipt, contents)) in messages.iter().zip(expected) {
             let same = message["id"] == receipt["id"] && message["sent_at"] == receipt["sent_at"];
-            ensure!(same && message["sequence"] == *sequence && message["contents"] == *contents, "{message} came");
+            ensure!(
+                same && message["sequence"] == *sequence && message["contents"] == *contents,
+                "unexpected message: {message}"
+            );
         }
     }
     ensure_eq!(alice.messages().await?, [Value::Null; 0]);
     Ok(())
 }
 
-pub(super) async fn one_may_write_to_oneself(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_user_may_send_to_itself(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let laptop = alice.another().await?;
     let receipt = alice.write(&laptop, "note to self").await?;
@@ -84,7 +88,7 @@ pub(super) async fn one_may_write_to_oneself(client: Client) -> anyhow::Result<(
     Ok(())
 }
 
-pub(super) async fn it_is_for_all_recipients_or_for_none(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_send_reaches_all_recipients_or_none(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let nobody = client.name("nobody");
     for unknown in [nobody.as_str(), "no name at all!", "", "nul\0nul"] {
@@ -106,7 +110,7 @@ pub(super) async fn it_is_for_all_recipients_or_for_none(client: Client) -> anyh
     Ok(())
 }
 
-pub(super) async fn contents_come_out_byte_for_byte(client: Client) -> anyhow::Result<()> {
+pub(super) async fn contents_are_delivered_byte_for_byte(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let (longest, escaped) = ("x".repeat(64 * 1024), "\0".repeat(64 * 1024));
     let texts = [
@@ -123,7 +127,7 @@ pub(super) async fn contents_come_out_byte_for_byte(client: Client) -> anyhow::R
     for text in texts {
         alice.write(&bob, text).await?;
     }
-    ensure!(contents(&bob.messages().await?) == texts, "contents came out otherwise");
+    ensure!(contents(&bob.messages().await?) == texts, "the contents were changed");
     Ok(())
 }
 
@@ -140,7 +144,7 @@ pub(super) async fn the_content_type_does_not_matter(client: Client) -> anyhow::
     Ok(())
 }
 
-pub(super) async fn the_recipients_are_1_to_100_and_none_is_named_twice(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_send_has_1_to_100_distinct_recipients(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let to = |name: &str| json!({ "username": name, "contents": "foo" });
     let many = |count| (0..count).map(|number| to(&client.name(&number.to_string()))).collect::<Vec<_>>();
@@ -148,7 +152,7 @@ pub(super) async fn the_recipients_are_1_to_100_and_none_is_named_twice(client: 
         let refused = alice.post(MESSAGES, &json!({ "recipients": recipients })).await?;
         refused.expect_problem("invalid_request", &["recipients", "100"])?;
     }
-    // As many as may be, none of whom is there.
+    // The maximum number of recipients, all of them unknown.
     let refused = alice.post(MESSAGES, &json!({ "recipients": many(100) })).await?;
     refused.expect_problem("recipient_not_found", &[])?;
     for spelling in [bob.name.clone(), bob.name.to_uppercase()] {
@@ -160,7 +164,7 @@ pub(super) async fn the_recipients_are_1_to_100_and_none_is_named_twice(client: 
     Ok(())
 }
 
-pub(super) async fn a_missing_wrong_or_long_field_is_named(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_missing_invalid_or_too_long_field_is_named(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let whole = message(&[(&bob, "foo")]);
     for field in ["username", "contents"] {

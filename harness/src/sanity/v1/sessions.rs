@@ -1,7 +1,8 @@
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::sanity::client::{Client, Device, ensure_eq, id_of};
+use crate::client::{Client, Device, id_of};
+use crate::sanity::ensure_eq;
 
 use super::times::ensure_time;
 
@@ -32,38 +33,41 @@ pub(super) async fn a_login_opens_a_session_on_a_new_device(client: Client) -> a
         "token": opened["token"],
     });
     ensure_eq!(opened, expected);
-    ensure!(device["id"] != alice.id, "the new device is the old one");
-    ensure!(opened["token"] != json!(alice.token) && session["id"] != alice.session, "the session is the old one");
+    ensure!(device["id"] != alice.id, "the login did not create a new device");
+    ensure!(
+        opened["token"] != json!(alice.token) && session["id"] != alice.session,
+        "the login did not open a new session"
+    );
     Ok(())
 }
 
-pub(super) async fn a_device_of_ones_own_is_taken_up_again(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_login_can_name_an_existing_device_of_the_user(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let laptop = alice.another().await?;
     for own in [&alice, &laptop] {
         let again = own.again().await?;
         ensure_eq!(again.id, own.id);
-        ensure!(again.session != own.session && again.token != own.token, "the session is the old one");
+        ensure!(again.session != own.session && again.token != own.token, "the login did not open a new session");
         again.ensure_alive().await?;
         own.ensure_alive().await?;
     }
     Ok(())
 }
 
-pub(super) async fn a_device_that_is_not_ones_own_is_not_taken_up(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_login_that_names_a_foreign_device_creates_a_new_one(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     bob.write(&alice, "for alice").await?;
     for other in [alice.id, i64::MAX, 0, -1] {
         let mut login = bob.login();
         login["device_id"] = json!(other);
         let new = client.log_in(&login).await?;
-        ensure!(new.id != alice.id && new.id != bob.id, "it became the device {}", new.id);
+        ensure!(new.id != alice.id && new.id != bob.id, "the login used the device {}", new.id);
         ensure_eq!(new.messages().await?, [Value::Null; 0]);
     }
     Ok(())
 }
 
-pub(super) async fn wrong_credentials_get_the_same_answer(client: Client) -> anyhow::Result<()> {
+pub(super) async fn wrong_credentials_get_identical_responses(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let nobody = client.name("nobody");
     let attempts = [
@@ -78,11 +82,11 @@ pub(super) async fn wrong_credentials_get_the_same_answer(client: Client) -> any
         refused.expect_problem("wrong_credentials", &[])?;
         texts.push(refused.text);
     }
-    ensure!(texts.windows(2).all(|pair| pair[0] == pair[1]), "the answers differ: {texts:?}");
+    ensure!(texts.windows(2).all(|pair| pair[0] == pair[1]), "the responses differ: {texts:?}");
     Ok(())
 }
 
-pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_missing_or_invalid_field_is_named(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     for field in ["username", "password"] {
         let mut body = alice.login();
@@ -110,7 +114,7 @@ pub(super) async fn a_missing_or_wrong_field_is_named(client: Client) -> anyhow:
     Ok(())
 }
 
-pub(super) async fn the_list_has_each_session_and_tells_the_current_one(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_list_contains_each_session_and_marks_the_current_one(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let sessions = [alice.clone(), alice.again().await?, alice.another().await?];
     for asking in &sessions {
@@ -130,38 +134,38 @@ pub(super) async fn the_list_has_each_session_and_tells_the_current_one(client: 
     Ok(())
 }
 
-pub(super) async fn an_ended_session_is_dead_at_once_on_every_replica(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_ended_session_is_rejected_at_once_by_every_replica(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let (again, laptop) = (alice.again().await?, alice.another().await?);
     for session in [&alice, &again, &laptop] {
         session.ensure_alive().await?;
     }
-    alice.delete(&format!("/v1/sessions/{}", again.session)).await?.expect_nothing()?;
+    alice.delete(&format!("/v1/sessions/{}", again.session)).await?.expect_no_content()?;
     again.ensure_ended().await?;
-    laptop.delete("/v1/sessions/current").await?.expect_nothing()?;
+    laptop.delete("/v1/sessions/current").await?.expect_no_content()?;
     laptop.ensure_ended().await?;
     alice.ensure_alive().await?;
     ensure_eq!(list(&alice).await?.iter().map(id_of).collect::<anyhow::Result<Vec<_>>>()?, [alice.session]);
-    // Its device stays.
+    // The device remains.
     ensure_eq!(laptop.again().await?.id, laptop.id);
 
-    alice.delete(&format!("/v1/sessions/{}", alice.session)).await?.expect_nothing()?;
+    alice.delete(&format!("/v1/sessions/{}", alice.session)).await?.expect_no_content()?;
     alice.ensure_ended().await
 }
 
-pub(super) async fn a_session_that_is_not_there_is_not_found(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_unknown_session_is_not_found(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let again = alice.again().await?;
     let path = format!("/v1/sessions/{}", again.session);
-    alice.delete(&path).await?.expect_nothing()?;
+    alice.delete(&path).await?.expect_no_content()?;
     for path in [path.as_str(), "/v1/sessions/0", "/v1/sessions/-1", "/v1/sessions/9223372036854775807"] {
         alice.delete(path).await?.expect_problem("session_not_found", &[])?;
     }
     alice.ensure_alive().await
 }
 
-/// The sessions of a user, oldest first.
+/// Lists the sessions of the user, oldest first.
 async fn list(asking: &Device) -> anyhow::Result<Vec<Value>> {
     let answer = asking.get("/v1/sessions").await?.expect(200)?;
-    Ok(answer["sessions"].as_array().context("sessions is no array")?.clone())
+    Ok(answer["sessions"].as_array().context("sessions is not an array")?.clone())
 }

@@ -3,13 +3,14 @@ use futures_util::future::try_join_all;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::sanity::client::{Client, Device, Event, Events, ensure_eq, send};
+use crate::client::{Client, Device, Event, Events, send};
+use crate::sanity::ensure_eq;
 
 use super::mailbox::filled;
 
 const STREAM: &str = "/v1/mailbox/stream";
 
-pub(super) async fn events_are_the_messages_in_order(client: Client) -> anyhow::Result<()> {
+pub(super) async fn events_carry_the_messages_in_order(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 3).await?;
     let expected = events(&bob.messages().await?)?;
     ensure_eq!(bob.stream("").await?.take(3).await?, expected);
@@ -18,37 +19,37 @@ pub(super) async fn events_are_the_messages_in_order(client: Client) -> anyhow::
     Ok(())
 }
 
-pub(super) async fn what_is_sent_later_comes_live(client: Client) -> anyhow::Result<()> {
+pub(super) async fn new_messages_arrive_on_an_open_stream(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     alice.write(&bob, "before").await?;
     let mut stream = bob.stream("").await?;
     let mut came = stream.take(1).await?;
     for number in 0..10 {
-        // With lines in it, which must not end the event.
+        // Line breaks in the contents must not end the event.
         alice.write(&bob, &format!("message\n\n{number}\r\ndata: x")).await?;
         came.extend(stream.take(1).await?);
     }
     try_join_all((0..100).map(|_| alice.write(&bob, "at once"))).await?;
     came.extend(stream.take(100).await?);
     let page = bob.page("?limit=1000").await?;
-    ensure_eq!(came, events(page["messages"].as_array().context("messages is no array")?)?);
+    ensure_eq!(came, events(page["messages"].as_array().context("messages is not an array")?)?);
     Ok(())
 }
 
-pub(super) async fn it_resumes_where_the_reader_says(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_stream_resumes_after_the_given_number(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 6).await?;
     let all = events(&bob.messages().await?)?;
     ensure_eq!(bob.stream("?after=2").await?.take(4).await?, all[2..]);
     ensure_eq!(resumed(&bob, "", "4").await?.take(2).await?, all[4..]);
     ensure_eq!(resumed(&bob, "?after=1", "4").await?.take(2).await?, all[4..]);
-    // What is acknowledged does not come back, whatever the reader says.
+    // Acknowledged messages are not sent again, even if the reader resumes before them.
     bob.acknowledge(3).await?;
     ensure_eq!(bob.stream("").await?.take(3).await?, all[3..]);
     ensure_eq!(resumed(&bob, "?after=0", "1").await?.take(3).await?, all[3..]);
     Ok(())
 }
 
-pub(super) async fn a_reader_that_is_cut_off_again_and_again_gets_each_once(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_reader_that_reconnects_repeatedly_gets_each_message_once(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let sending = async {
         for number in 0..30 {
@@ -70,7 +71,7 @@ pub(super) async fn a_reader_that_is_cut_off_again_and_again_gets_each_once(clie
     Ok(())
 }
 
-pub(super) async fn two_streams_of_one_mailbox_have_the_same(client: Client) -> anyhow::Result<()> {
+pub(super) async fn several_streams_of_one_mailbox_get_the_same_events(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let laptop = bob.another().await?;
     let mut streams = [bob.stream("").await?, bob.again().await?.stream("").await?, laptop.stream("").await?];
@@ -84,7 +85,7 @@ pub(super) async fn two_streams_of_one_mailbox_have_the_same(client: Client) -> 
     Ok(())
 }
 
-pub(super) async fn it_ends_with_its_session(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_stream_ends_with_its_session(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let (again, laptop) = (bob.again().await?, bob.another().await?);
     alice.write(&bob, "foo").await?;
@@ -94,30 +95,32 @@ pub(super) async fn it_ends_with_its_session(client: Client) -> anyhow::Result<(
         stream.take(1).await?;
         streams.push(stream);
     }
-    let [of_bob, of_again, of_laptop] = streams.as_mut_slice() else { anyhow::bail!("three streams were opened") };
-    bob.delete(&format!("/v1/sessions/{}", again.session)).await?.expect_nothing()?;
-    ensure_eq!(of_again.next().await?, None);
-    bob.delete(&format!("/v1/devices/{}", laptop.id)).await?.expect_nothing()?;
-    ensure_eq!(of_laptop.next().await?, None);
-    // That of another session of the device goes on.
+    let [of_bob, of_again, of_laptop] = streams.as_mut_slice() else {
+        anyhow::bail!("the number of streams is not three")
+    };
+    bob.delete(&format!("/v1/sessions/{}", again.session)).await?.expect_no_content()?;
+    ensure_eq!(of_again.next_event().await?, None);
+    bob.delete(&format!("/v1/devices/{}", laptop.id)).await?.expect_no_content()?;
+    ensure_eq!(of_laptop.next_event().await?, None);
+    // The stream of another session of the device continues.
     alice.write(&bob, "bar").await?;
     ensure_eq!(of_bob.take(1).await?[0].data["contents"], "bar");
-    bob.delete("/v1/users/me").await?.expect_nothing()?;
-    ensure_eq!(of_bob.next().await?, None);
+    bob.delete("/v1/users/me").await?.expect_no_content()?;
+    ensure_eq!(of_bob.next_event().await?, None);
     Ok(())
 }
 
-pub(super) async fn nobody_gets_what_came_after_the_session_ended(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_stream_carries_nothing_sent_after_its_session_ended(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let again = bob.again().await?;
     let mut stream = again.stream("").await?;
-    again.delete("/v1/sessions/current").await?.expect_nothing()?;
+    again.delete("/v1/sessions/current").await?.expect_no_content()?;
     alice.write(&bob, "too late").await?;
-    ensure_eq!(stream.next().await?, None);
+    ensure_eq!(stream.next_event().await?, None);
     Ok(())
 }
 
-pub(super) async fn a_wrong_place_to_resume_is_refused(client: Client) -> anyhow::Result<()> {
+pub(super) async fn an_invalid_number_to_resume_after_is_refused(client: Client) -> anyhow::Result<()> {
     let bob = client.account("bob").await?;
     for wrong in ["x", "-1", "1.5", "9223372036854775808"] {
         let refused = send(bob.request(Method::GET, STREAM).header("last-event-id", wrong)).await?;
@@ -132,11 +135,11 @@ async fn resumed(reader: &Device, query: &str, last: &str) -> anyhow::Result<Eve
     Events::open(reader.request(Method::GET, &format!("{STREAM}{query}")).header("last-event-id", last)).await
 }
 
-/// The events that such messages come in.
+/// The events that carry these messages.
 fn events(messages: &[Value]) -> anyhow::Result<Vec<Event>> {
-    ensure!(!messages.is_empty(), "there are no messages");
+    ensure!(!messages.is_empty(), "messages is empty");
     let event = |message: &Value| {
-        let id = message["sequence"].as_i64().with_context(|| format!("no sequence in {message}"))?;
+        let id = message["sequence"].as_i64().with_context(|| format!("sequence is not an integer in {message}"))?;
         Ok(Event { id, event: "message".to_owned(), data: message.clone() })
     };
     messages.iter().map(event).collect()

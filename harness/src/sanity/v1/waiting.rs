@@ -5,16 +5,17 @@ use futures_util::future::try_join_all;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::sanity::client::{Answer, Client, Device, contents, ensure_eq, sequences};
+use crate::client::{ApiResponse, Client, Device, contents, sequences};
+use crate::sanity::ensure_eq;
 
 use super::mailbox::filled;
 
-/// What is meant to come soon comes within this, also on a busy machine; far less than a reader's timeout here.
+/// The limit for a prompt response: generous for a busy machine, and far less than the timeouts of the readers.
 const SOON: Duration = Duration::from_secs(5);
-/// How long a reader gets to begin to wait. Where it takes longer it finds at once what it would have waited for.
+/// How long a reader gets to start waiting. If it takes longer, it finds the message at once.
 const HEAD_START: Duration = Duration::from_millis(50);
 
-pub(super) async fn a_waiting_reader_has_a_message_soon_after_it_is_sent(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_waiting_reader_gets_a_message_promptly(client: Client) -> anyhow::Result<()> {
     const MESSAGES: usize = 15;
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let mut delays = Vec::new();
@@ -26,7 +27,7 @@ pub(super) async fn a_waiting_reader_has_a_message_soon_after_it_is_sent(client:
             anyhow::Ok(Instant::now())
         };
         let reading = async {
-            // On two replicas the reader and the sender are on the same one each other time.
+            // With two replicas, the reader and the sender use the same one every other time.
             for _ in 0..number % 2 {
                 bob.page("").await?;
             }
@@ -38,24 +39,24 @@ pub(super) async fn a_waiting_reader_has_a_message_soon_after_it_is_sent(client:
         delays.push(arrived.saturating_duration_since(sent));
     }
     delays.sort_unstable();
-    ensure!(delays[MESSAGES - 1] < SOON, "they took {delays:?}");
-    // Not what looking again every now and then would take.
-    ensure!(delays[MESSAGES / 2] < Duration::from_millis(250), "they took {delays:?}");
+    ensure!(delays[MESSAGES - 1] < SOON, "the messages took {delays:?}");
+    // Polling the database would take longer.
+    ensure!(delays[MESSAGES / 2] < Duration::from_millis(250), "the messages took {delays:?}");
     Ok(())
 }
 
-pub(super) async fn what_is_there_is_not_waited_for(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_read_does_not_wait_if_messages_are_present(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 2).await?;
     let start = Instant::now();
     for query in ["?wait=60", "?after=1&wait=30", "?limit=1&wait=60"] {
         let page = bob.page(query).await?;
-        ensure!(page["messages"] != json!([]), "nothing came: {page}");
+        ensure!(page["messages"] != json!([]), "the page has no messages: {page}");
     }
     ensure!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
     Ok(())
 }
 
-pub(super) async fn a_wait_for_nothing_ends_when_it_is_over(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_wait_without_messages_ends_at_its_timeout(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 1).await?;
     let start = Instant::now();
     let page = bob.page("?after=1&wait=1").await?;
@@ -66,7 +67,7 @@ pub(super) async fn a_wait_for_nothing_ends_when_it_is_over(client: Client) -> a
     Ok(())
 }
 
-pub(super) async fn all_who_wait_for_one_mailbox_have_it(client: Client) -> anyhow::Result<()> {
+pub(super) async fn every_waiting_reader_of_a_mailbox_gets_the_message(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let (again, laptop) = (bob.again().await?, bob.another().await?);
     let readers = [&bob, &bob, &again, &again, &bob, &laptop];
@@ -85,23 +86,26 @@ pub(super) async fn all_who_wait_for_one_mailbox_have_it(client: Client) -> anyh
     Ok(())
 }
 
-pub(super) async fn a_reader_whose_session_ends_is_sent_away(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_waiting_reader_gets_401_when_its_session_ends(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let (again, other, laptop) = (alice.again().await?, alice.another().await?, alice.another().await?);
     let (of_again, of_laptop) = (format!("/v1/sessions/{}", again.session), format!("/v1/devices/{}", laptop.id));
     let change = json!({ "old_password": alice.password, "new_password": "new" });
-    sent_away(&again, alice.delete(&of_again)).await?;
-    sent_away(&laptop, alice.delete(&of_laptop)).await?;
-    sent_away(&other, alice.put("/v1/users/me/password", &change)).await?;
-    sent_away(&alice, alice.delete("/v1/users/me")).await
+    ensure_rejected(&again, alice.delete(&of_again)).await?;
+    ensure_rejected(&laptop, alice.delete(&of_laptop)).await?;
+    ensure_rejected(&other, alice.put("/v1/users/me/password", &change)).await?;
+    ensure_rejected(&alice, alice.delete("/v1/users/me")).await
 }
 
-/// Fails unless a reader that waits gets 401 soon after what ends its session.
-async fn sent_away(reader: &Device, ending: impl Future<Output = anyhow::Result<Answer>>) -> anyhow::Result<()> {
+/// Fails unless a waiting reader promptly gets 401 after its session ends.
+async fn ensure_rejected(
+    reader: &Device,
+    ending: impl Future<Output = anyhow::Result<ApiResponse>>,
+) -> anyhow::Result<()> {
     let start = Instant::now();
     let ending = async {
         sleep(HEAD_START).await;
-        ending.await?.expect_nothing()
+        ending.await?.expect_no_content()
     };
     let (refused, ()) = tokio::try_join!(reader.get("/v1/mailbox?wait=30"), ending)?;
     refused.expect_problem("unauthenticated", &[])?;

@@ -5,80 +5,83 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{mpsc, oneshot};
 
-use super::ladder::Server;
+use super::provider::Server;
 use super::template;
 
-/// The thread that has the server, makes databases on it and drops them.
-pub(super) struct Keeper {
-    orders: mpsc::UnboundedSender<Order>,
+/// A thread that runs the server, and creates and drops databases on it.
+pub(super) struct Manager {
+    commands: mpsc::UnboundedSender<Command>,
     admin: PgConnectOptions,
     owner: String,
-    made: AtomicU64,
+    created: AtomicU64,
 }
 
-enum Order {
+enum Command {
     Create { name: String, done: oneshot::Sender<anyhow::Result<()>> },
     Drop { name: String, done: std::sync::mpsc::Sender<()> },
 }
 
-impl Keeper {
-    /// Gets a server, prepares it, and says on standard error where it comes from.
+impl Manager {
+    /// Starts and prepares a server, and prints its provider to standard error.
     pub(super) async fn start() -> anyhow::Result<Self> {
         let owner = format!("{:016x}", getrandom::u64()?);
-        let (orders, received) = mpsc::unbounded_channel();
+        let (commands, received) = mpsc::unbounded_channel();
         let (ready, started) = oneshot::channel();
         let session = template::session_name(&owner);
         std::thread::Builder::new()
             .name("woosh-postgres".to_owned())
             .spawn(move || run(&session, ready, received))
-            .context("no thread to keep Postgres")?;
-        let admin = started.await.context("the thread that keeps Postgres ended")??;
-        Ok(Self { orders, admin, owner, made: AtomicU64::new(0) })
+            .context("can't start a thread for Postgres")?;
+        let admin = started.await.context("the thread for Postgres panicked")??;
+        Ok(Self { commands, admin, owner, created: AtomicU64::new(0) })
     }
 
-    /// Makes a database, and gives its name and URL.
+    /// Creates a database. Returns its name and URL.
     pub(super) async fn create(&self) -> anyhow::Result<(String, String)> {
-        let name = template::database_name(&self.owner, self.made.fetch_add(1, Ordering::Relaxed));
+        let name = template::database_name(&self.owner, self.created.fetch_add(1, Ordering::Relaxed));
         let (done, created) = oneshot::channel();
-        self.orders.send(Order::Create { name: name.clone(), done }).ok().context("Postgres is gone")?;
-        created.await.context("Postgres is gone")??;
+        self.commands
+            .send(Command::Create { name: name.clone(), done })
+            .ok()
+            .context("the thread for Postgres has ended")?;
+        created.await.context("the thread for Postgres has ended")??;
         let url = template::url(&self.admin, &name);
         Ok((name, url))
     }
 
-    /// Drops a database, and waits until that is done.
+    /// Drops a database. Returns when that is done.
     pub(super) fn drop(&self, name: String) {
         let (done, dropped) = std::sync::mpsc::channel();
-        if self.orders.send(Order::Drop { name, done }).is_ok() {
-            // Where the keeper is gone, so is the server, or whoever sweeps it next drops the database.
+        if self.commands.send(Command::Drop { name, done }).is_ok() {
+            // If the thread has ended, so has the server, or the next sweep drops the database.
             let _ = dropped.recv();
         }
     }
 }
 
-/// Keeps a server on this thread, for as long as the process lives.
+/// Runs the server on this thread until the process ends.
 fn run(
     session: &str,
     ready: oneshot::Sender<anyhow::Result<PgConnectOptions>>,
-    orders: mpsc::UnboundedReceiver<Order>,
+    commands: mpsc::UnboundedReceiver<Command>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = ready.send(Err(error).context("no runtime to keep Postgres"));
+            let _ = ready.send(Err(error).context("can't start a runtime for Postgres"));
             return;
         }
     };
-    runtime.block_on(keep(session, ready, orders));
+    runtime.block_on(serve(session, ready, commands));
 }
 
-async fn keep(
+async fn serve(
     session: &str,
     ready: oneshot::Sender<anyhow::Result<PgConnectOptions>>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
     let prepared = async {
-        let server = Server::get().await?;
+        let server = Server::start().await?;
         let admin = server.admin.clone().application_name(session);
         let mut connection = admin.connect().await.with_context(|| format!("{} does not answer", server.origin))?;
         template::sweep(&mut connection).await?;
@@ -86,7 +89,7 @@ async fn keep(
         eprintln!("woosh-harness: Postgres from {}", server.origin);
         anyhow::Ok((server, connection, admin))
     };
-    // The connection stays open: it shows others that the databases of this process are in use.
+    // The connection stays open: it protects the databases of this process from the sweeps of others.
     let (server, _connection, admin) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -95,16 +98,16 @@ async fn keep(
         }
     };
     let _ = ready.send(Ok(server.admin.clone()));
-    while let Some(order) = orders.recv().await {
+    while let Some(command) = commands.recv().await {
         let admin = admin.clone();
         tokio::spawn(async move {
-            match order {
-                Order::Create { name, done } => {
+            match command {
+                Command::Create { name, done } => {
                     let _ = done.send(template::clone(&admin, &name).await);
                 }
-                Order::Drop { name, done } => {
+                Command::Drop { name, done } => {
                     if let Err(error) = drop(&admin, &name).await {
-                        eprintln!("woosh-harness: the database {name} was not dropped: {error:#}");
+                        eprintln!("woosh-harness: can't drop the database {name}: {error:#}");
                     }
                     let _ = done.send(());
                 }

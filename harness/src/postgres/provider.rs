@@ -1,5 +1,4 @@
-//! Where a Postgres for tests comes from: the first of `WOOSH_TEST_POSTGRES_URL`, a Docker engine, and the programs of
-//! this machine.
+//! Selects the Postgres server for tests: `WOOSH_TEST_POSTGRES_URL`, else a container, else the programs of this machine.
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -11,23 +10,24 @@ use sqlx::postgres::PgConnectOptions;
 use super::docker::Container;
 use super::local::{self, LocalServer};
 
-/// A server that databases can be made on, for as long as this value lives.
+/// A server that databases can be created on while this value lives.
 pub(super) struct Server {
-    /// How to connect to it as somebody who may make databases.
+    /// How to connect as a user that may create databases.
     pub(super) admin: PgConnectOptions,
-    /// Where it comes from, for people.
+    /// A description of the provider for people.
     pub(super) origin: String,
     _guard: Guard,
 }
 
+/// What runs the server and stops it when dropped.
 enum Guard {
-    None,
+    External,
     Container { _container: Box<Container> },
     Local { _server: LocalServer },
 }
 
-/// A rung of the ladder that may hold.
-enum Rung {
+/// A way to get a server. It may still fail.
+enum Provider {
     Url(String),
     Docker,
     Local(PathBuf),
@@ -35,14 +35,14 @@ enum Rung {
 
 const URL: &str = "WOOSH_TEST_POSTGRES_URL";
 
-/// The rungs that may hold, best first.
-fn rungs() -> Vec<Rung> {
+/// The providers that may work, in order of preference.
+fn providers() -> Vec<Provider> {
     if let Some(url) = std::env::var(URL).ok().filter(|url| !url.is_empty()) {
-        // Who names a server wants that one and no other.
-        return vec![Rung::Url(url)];
+        // An explicit choice has no fallback.
+        return vec![Provider::Url(url)];
     }
-    let docker = docker_answers().then_some(Rung::Docker);
-    docker.into_iter().chain(local::programs().map(Rung::Local)).collect()
+    let docker = docker_answers().then_some(Provider::Docker);
+    docker.into_iter().chain(local::programs().map(Provider::Local)).collect()
 }
 
 fn docker_answers() -> bool {
@@ -56,24 +56,24 @@ fn docker_answers() -> bool {
     }
 }
 
-/// Finds out in milliseconds whether there may be a Postgres.
+/// Checks within milliseconds whether Postgres may be available.
 ///
 /// # Errors
 ///
-/// Where there is none, with what was looked for.
+/// If no provider is available, with the reason.
 pub fn probe() -> Result<(), String> {
-    if rungs().is_empty() {
+    if providers().is_empty() {
         return Err(format!("no {URL}, no Docker engine, and no postgres and initdb on this machine"));
     }
     Ok(())
 }
 
 impl Server {
-    /// Gets a server from the first rung that holds.
-    pub(super) async fn get() -> anyhow::Result<Self> {
+    /// Starts a server with the first provider that works.
+    pub(super) async fn start() -> anyhow::Result<Self> {
         let mut failures = Vec::new();
-        for rung in rungs() {
-            match Self::on(rung).await {
+        for provider in providers() {
+            match Self::start_with(provider).await {
                 Ok(server) => return Ok(server),
                 Err(error) => failures.push(format!("{error:#}")),
             }
@@ -82,14 +82,14 @@ impl Server {
         bail!(failures.join("; "))
     }
 
-    async fn on(rung: Rung) -> anyhow::Result<Self> {
-        Ok(match rung {
-            Rung::Url(url) => Self {
+    async fn start_with(provider: Provider) -> anyhow::Result<Self> {
+        Ok(match provider {
+            Provider::Url(url) => Self {
                 admin: url.parse().ok().with_context(|| format!("{URL} is not the URL of a Postgres database"))?,
                 origin: URL.to_owned(),
-                _guard: Guard::None,
+                _guard: Guard::External,
             },
-            Rung::Docker => {
+            Provider::Docker => {
                 let container = Container::start().await.context("Docker")?;
                 let admin = container.admin();
                 Self {
@@ -98,7 +98,7 @@ impl Server {
                     _guard: Guard::Container { _container: Box::new(container) },
                 }
             }
-            Rung::Local(programs) => {
+            Provider::Local(programs) => {
                 let origin = format!("the programs in {}", programs.display());
                 let server = LocalServer::start(&programs).await.with_context(|| origin.clone())?;
                 Self { admin: server.admin(), origin, _guard: Guard::Local { _server: server } }

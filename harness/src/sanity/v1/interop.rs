@@ -1,9 +1,10 @@
 use anyhow::ensure;
 use serde_json::json;
 
-use crate::sanity::client::{Client, Device, contents, ensure_eq};
+use crate::client::{Client, Device, contents};
+use crate::sanity::ensure_eq;
 
-pub(super) async fn users_of_both_apis_write_to_each_other(client: Client) -> anyhow::Result<()> {
+pub(super) async fn users_of_both_apis_exchange_messages(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("Alice").await?, client.account("Bob").await?);
     let sent = alice.write_to(&bob.name, "from the classic one").await?;
     let received = bob.messages().await?;
@@ -24,7 +25,7 @@ pub(super) async fn users_of_both_apis_write_to_each_other(client: Client) -> an
     Ok(())
 }
 
-pub(super) async fn a_user_of_v1_reads_its_first_device_through_the_classic_api(client: Client) -> anyhow::Result<()> {
+pub(super) async fn the_classic_api_reads_the_first_device_of_a_v1_user(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let (laptop, classic) = (bob.another().await?, bob.classic());
     ensure_eq!(classic.get("/users/me").await?.expect(200)?, bob.get("/v1/users/me").await?.expect(200)?);
@@ -36,18 +37,18 @@ pub(super) async fn a_user_of_v1_reads_its_first_device_through_the_classic_api(
     ensure_eq!(contents(&read), ["one", "two"]);
     ensure_eq!(polled[0]["id"], read[0]["id"]);
 
-    // Deleted there is acknowledged here, of that device alone.
+    // A deletion through the classic API acknowledges for the first device alone.
     ensure_eq!(classic.delete_until(query_time).await?, 1);
     ensure_eq!(bob.page("").await?["acknowledged"], 1);
     ensure_eq!(contents(&bob.messages().await?), ["two"]);
     ensure_eq!(contents(&laptop.messages().await?), ["one", "two"]);
-    // And the other way round.
+    // An acknowledgement through v1 deletes for the classic API.
     bob.acknowledge(2).await?;
     ensure_eq!(classic.poll().await?.0.len(), 0);
     Ok(())
 }
 
-pub(super) async fn a_user_of_the_classic_api_logs_in_to_v1(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_classic_user_logs_in_to_v1(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.account("bob").await?);
     bob.classic().write(&alice, "before").await?;
     let login = json!({ "username": alice.name, "password": alice.password });
@@ -59,30 +60,30 @@ pub(super) async fn a_user_of_the_classic_api_logs_in_to_v1(client: Client) -> a
     ensure_eq!(contents(&laptop.messages().await?), ["after"]);
     ensure_eq!(contents(&alice.poll().await?.0), ["before", "after"]);
 
-    // Its first device, the one of the classic API, can be taken up.
+    // A login can name the first device, which the classic API reads.
     let first = first_device(&laptop).await?;
-    ensure!(first.id != laptop.id, "there is no first device");
+    ensure!(first.id != laptop.id, "the user has no first device");
     ensure_eq!(contents(&first.messages().await?), ["before", "after"]);
     first.acknowledge(1).await?;
     ensure_eq!(contents(&alice.poll().await?.0), ["after"]);
     Ok(())
 }
 
-pub(super) async fn a_profile_changed_through_one_is_changed_in_the_other(client: Client) -> anyhow::Result<()> {
+pub(super) async fn a_profile_change_in_one_api_is_visible_in_the_other(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let classic = alice.classic();
     let before = alice.get("/v1/users/me").await?;
     classic.post("/users/me", &json!({ "info": "from the classic one" })).await?.expect(200)?;
     let after = alice.get("/v1/users/me").await?;
     ensure_eq!(after.expect(200)?["info"], "from the classic one");
-    ensure!(after.headers.get("etag") != before.headers.get("etag"), "the version is the same");
+    ensure!(after.headers.get("etag") != before.headers.get("etag"), "the version did not change");
     alice.patch("/v1/users/me", &json!({ "public_key": "k", "info": "and back" })).await?.expect(200)?;
     let changed = classic.get("/users/me").await?.expect(200)?;
     ensure_eq!((&changed["public_key"], &changed["info"]), (&json!("k"), &json!("and back")));
     Ok(())
 }
 
-/// The oldest device of the user, logged in.
+/// Logs in on the oldest device of the user.
 async fn first_device(asking: &Device) -> anyhow::Result<Device> {
     let listed = asking.get("/v1/devices").await?.expect(200)?;
     let mut login = asking.login();

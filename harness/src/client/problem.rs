@@ -2,9 +2,9 @@ use anyhow::{Context as _, ensure};
 use reqwest::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::ApiResponse;
 
-/// What v1 answers where something is wrong: the code, the status, and the header that has to come with it.
+/// The problems of v1: code, status, and required header.
 pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 22] = [
     ("invalid_request", 400, None),
     ("unauthenticated", 401, Some(WWW_AUTHENTICATE)),
@@ -30,13 +30,13 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 22] = [
     ("mailbox_full", 507, None),
 ];
 
-impl Answer {
-    /// Fails unless this is the problem of that code, of the right shape, whose detail has all these parts.
+impl ApiResponse {
+    /// Fails unless this is a well-formed problem of that code, whose detail contains all `parts`.
     pub(crate) fn expect_problem(&self, code: &str, parts: &[&str]) -> anyhow::Result<()> {
         let (_, status, header) =
-            PROBLEMS.iter().find(|(known, ..)| *known == code).with_context(|| format!("there is no code {code}"))?;
+            PROBLEMS.iter().find(|(known, ..)| *known == code).with_context(|| format!("unknown code {code}"))?;
         let problem = self.expect(*status)?;
-        let (title, detail) = (self.filled(&problem, "title")?, self.filled(&problem, "detail")?);
+        let (title, detail) = (self.text_of(&problem, "title")?, self.text_of(&problem, "detail")?);
         let expected = json!({
             "type": format!("urn:woosh:problem:{code}"),
             "title": title,
@@ -44,21 +44,22 @@ impl Answer {
             "detail": detail,
             "code": code,
         });
-        ensure!(problem == expected, "{} gave {problem} where {expected} was expected", self.request);
+        ensure!(problem == expected, "{} returned {problem}, expected {expected}", self.request);
         for part in parts {
-            ensure!(detail.contains(part), "{}: the detail does not say {part:?}: {detail}", self.request);
+            ensure!(detail.contains(part), "{}: the detail does not contain {part:?}: {detail}", self.request);
         }
         let content_type = self.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
         let is_problem = content_type.is_some_and(|value| value.starts_with(b"application/problem+json"));
-        ensure!(is_problem, "{} gave a problem of another content type: {:?}", self.request, self.headers);
+        ensure!(is_problem, "{} returned a problem with another content type: {:?}", self.request, self.headers);
         if let Some(header) = header {
-            ensure!(self.headers.contains_key(header), "{} gave {code} without {header}", self.request);
+            ensure!(self.headers.contains_key(header), "{} returned {code} without {header}", self.request);
         }
         Ok(())
     }
 
-    fn filled<'a>(&self, problem: &'a Value, field: &str) -> anyhow::Result<&'a str> {
+    /// A text of the problem that must not be empty.
+    fn text_of<'a>(&self, problem: &'a Value, field: &str) -> anyhow::Result<&'a str> {
         let text = problem[field].as_str().filter(|text| !text.is_empty());
-        text.with_context(|| format!("{} gave a problem without a {field}: {problem}", self.request))
+        text.with_context(|| format!("{} returned a problem without a {field}: {problem}", self.request))
     }
 }
