@@ -1,4 +1,4 @@
-"""Who asks what .ci/api asks, and a few values that chance would not find. Schemathesis loads it."""
+"""Schemathesis hooks for .ci/api: authentication, and values that random generation would not find."""
 
 import itertools
 import json
@@ -8,12 +8,12 @@ import urllib.request
 
 import schemathesis
 
-# As in the document's examples, so that those of the login and of the password change are right.
+# As in the document's examples, so that the examples of login and password change succeed.
 PASSWORD = "a key derived from her password"
 USERNAME = re.compile("[a-zA-Z0-9_-]{3,32}")
 READING = {"readMailbox", "classicPollMessages"}
 REGISTERING = {"registerUser", "classicRegisterUser"}
-# They may take away what they ask with, so each case has a user of its own.
+# These can invalidate the token that they are called with, so each case has its own user.
 ENDING = {"changePassword", "deleteOwnUser", "endCurrentSession"}
 ENDING_BY_ID = {"deleteDevice": "device", "endSession": "session"}
 
@@ -35,7 +35,7 @@ def bearer(login):
     return {"Authorization": f"Bearer {login['token']}"}
 
 
-# The examples send to alice. In the classic API nobody writes to themselves: there bob asks.
+# The examples send to alice. The classic API rejects messages to oneself, so its caller is bob.
 alice = bearer(register("alice"))
 register("bob")
 
@@ -48,14 +48,14 @@ class Caller:
         if not operation["security"]:
             return {}
         if name in READING:
-            # So that there is something to read.
+            # So that the mailbox is not empty.
             recipients = [{"username": user, "contents": "ciphertext"} for user in ("alice", "bob")]
             post("/v1/messages", {"recipients": recipients}, alice)
         if name in ENDING | ENDING_BY_ID.keys():
             user = f"one-{next(numbers)}"
             register(user)
             login = post("/v1/sessions", {"username": user, "password": PASSWORD})
-            # Of the ids that could be somebody's, half are the user's own.
+            # Replace half of the valid ids by the user's own.
             id = case.path_parameters.get("id")
             if name in ENDING_BY_ID and isinstance(id, int) and id > 0 and id % 2:
                 case.path_parameters["id"] = login[ENDING_BY_ID[name]]["id"]
@@ -69,11 +69,11 @@ class Caller:
 @schemathesis.hook
 def before_call(context, case, kwargs):
     name = case.operation.definition.raw["operationId"]
-    # Most names would be taken, since it likes to use again what it has seen.
+    # Schemathesis reuses values, so that most usernames would be taken.
     if name in REGISTERING and isinstance(case.body, dict) and USERNAME.fullmatch(str(case.body.get("username"))):
         if (number := next(numbers)) % 4:
             case.body["username"] = f"new-{number}"
-    # Nobody waits for a minute here. What is no wait at all stays, to be refused.
+    # Shorten valid waits, and keep invalid ones, which must be rejected.
     wait = str((case.query or {}).get("wait"))
     if wait.isdecimal() and 1 < int(wait) <= 60:
         case.query["wait"] = 1

@@ -1,0 +1,89 @@
+# Development tasks. CI runs `just ci`, so each command is written here only.
+# Install just and the other tools with .ci/tools, then run target/ci/bin/just, or `just` if it is installed already.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments
+
+export PATH := justfile_directory() / "target/ci/bin" + ":" + env("PATH")
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Start the server, with these arguments
+run *arguments:
+    cargo run --locked -- "$@"
+
+# Run all tests, with these arguments for cargo test
+test *arguments:
+    cargo test --workspace --locked "$@"
+
+# Format all Rust code
+fmt:
+    cargo fmt --all
+
+# Check formatting, lints, spelling, shell scripts and dependencies
+lint: fmt-check clippy typos shellcheck deny
+
+[private]
+fmt-check:
+    cargo fmt --all --check
+
+[private]
+clippy:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+[private]
+typos:
+    typos
+
+[private]
+shellcheck:
+    git grep -lE '^#!.*bash$' | xargs shellcheck
+
+# Check the licences, versions and sources of dependencies, and their advisories if the database can be fetched
+deny:
+    cargo-deny --locked check licenses bans sources
+    @if timeout 120 cargo-deny fetch db; then \
+        cargo-deny --locked check --disable-fetch advisories; \
+    else \
+        echo "deny: advisories were NOT checked: their database cannot be fetched"; \
+    fi
+
+# Build the documentation
+doc:
+    cargo doc --workspace --no-deps --locked
+
+# Check that the domain does no I/O
+layers:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    dependencies=$(cargo tree --locked -p woosh-domain -e normal)
+    if grep -E ' (tokio|sqlx|poem|reqwest|rustix|mio|hyper)' <<<"$dependencies"; then
+        echo "layers: woosh-domain must not depend on these" >&2
+        exit 1
+    fi
+    echo "layers: woosh-domain does no I/O"
+
+# Run the commands of README.md, and compare what they print with what it shows
+readme:
+    .ci/tour
+    cargo run --locked -p woosh-harness -- run -- sh -c 'curl -sf $WOOSH_URL/health/live'
+    cargo run --locked -p woosh-harness -- sanity
+    cargo run --locked -p woosh-harness -- sanity --backend postgres
+    cargo run --locked -p woosh-harness -- kill --seconds 10
+
+# Lint openapi.yaml, and test a server against it
+api:
+    .ci/api
+
+# Test the image, docker-compose.yml and testcontainers, if a Docker engine can be used
+docker:
+    .ci/docker .ci/testcontainers
+
+# Install the tools that these recipes need
+tools:
+    .ci/tools
+
+# Run every check, as CI does
+ci: lint doc layers test readme api docker
