@@ -133,7 +133,11 @@ async fn lock(connection: &mut sqlx::PgConnection, mailbox: i64) -> sqlx::Result
 async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     let recipients: &[&str] = if sender_number.is_multiple_of(2) { &["alice", "zoe"] } else { &["alice"] };
     for number in 0..MESSAGES {
-        sender.at(&urls[(sender_number / 2 + number) % urls.len()]).send(recipients, &number.to_string()).await.unwrap();
+        sender
+            .at(&urls[(sender_number / 2 + number) % urls.len()])
+            .send(recipients, &number.to_string())
+            .await
+            .unwrap();
     }
 }
 
