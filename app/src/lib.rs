@@ -8,8 +8,8 @@
 //! # Adding an operation
 //!
 //! 1. Write its file beside the others of its group: the request and response types, named after its `operationId`
-//!    (`SendMessageRequest`, `SendMessageResponse`), an enum of its statuses (`SendMessageReply`), and a function of three
-//!    steps (parse, call, map).
+//!    (`SendMessageRequest`, `SendMessageResponse`), an enum of its statuses (`SendMessageReply`), and a function of
+//!    three steps (parse, call, map).
 //! 2. Add the annotated method to the group's `mod.rs`. Its comments become the OpenAPI document.
 //! 3. Regenerate the document: `cargo run -- openapi > openapi.yaml`.
 

@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(others("[\"secret\"]"), "others[0] has to be an object");
         assert_eq!(others("[{\"info\": 4711}]"), "others[0].info has to be a string");
         assert_eq!(others("[{}]"), "others[0] missing field `info`");
-        assert_eq!(others("[[]]"), "others[0] has to be an object with 1 element");
+        assert_eq!(others("[[]]"), "others[0] has to be an object");
         assert_eq!(others("[[\"secret\", 7]]"), "others[0] has to be fewer elements in array");
     }
 

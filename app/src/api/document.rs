@@ -94,13 +94,14 @@ const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
 /// Adds what poem-openapi can't express, and fixes what client generators can't handle.
 fn complete(document: &mut Value) {
     document["info"]["description"] = json!(
-        "Woosh is a delivery server for end-to-end encrypted messaging. It stores users and their public keys, accepts \
-         opaque ciphertext from senders, stores it durably, and delivers it to every device of the recipients. Clients do \
-         all the cryptography: the server never decrypts anything.\n\n**Try it out.** Register `alice` with the example, \
-         click *Authorize* and paste the returned `token`. Send a message with the example, which goes to alice herself, \
-         then read the mailbox and acknowledge the message.\n\n**Errors.** v1 returns problem details (RFC 9457) with a \
-         stable, machine-readable `code`. A 5XX response with `Retry-After` can be retried.\n\n**Versions.** Use v1 \
-         (paths under `/v1`). The Classic operations are deprecated and kept for existing clients of the original server."
+        "Woosh is a delivery server for end-to-end encrypted messaging. It stores users and their public keys, \
+         accepts opaque ciphertext from senders, stores it durably, and delivers it to every device of the \
+         recipients. Clients do all the cryptography: the server never decrypts anything.\n\n**Try it out.** \
+         Register `alice` with the example, click *Authorize* and paste the returned `token`. Send a message with \
+         the example, which goes to alice herself, then read the mailbox and acknowledge the message.\n\n**Errors.** \
+         v1 returns problem details (RFC 9457) with a stable, machine-readable `code`. A 5XX response with \
+         `Retry-After` can be retried.\n\n**Versions.** Use v1 (paths under `/v1`). The Classic operations are \
+         deprecated and kept for existing clients of the original server."
     );
     document["info"]["license"] = json!({ "name": "MIT", "url": "https://opensource.org/license/mit" });
     // Relative to the document, so that "Try it out" calls the server that served it.

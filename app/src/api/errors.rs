@@ -1,4 +1,5 @@
-//! Errors that no operation returns itself: those of the framework and of ports, and panics. Each API has its own format.
+//! Errors that no operation returns itself: those of the framework and of ports, and panics. Each API has its own
+//! format.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -19,8 +19,8 @@ pub(super) const MAX_BODY: usize = 1024 * 1024;
 const MAX_BODY_TIME: Duration = Duration::from_secs(20);
 /// Maximum duration of a request, including its body, unless it extends its [`Deadline`].
 const MAX_TIME: Duration = Duration::from_secs(30);
-/// How much of an unread body is discarded, and for how long. Without this, a client that sends the whole body before it
-/// reads would see a reset connection instead of the response.
+/// How much of an unread body is discarded, and for how long. Without this, a client that sends the whole body before
+/// it reads would see a reset connection instead of the response.
 const MAX_DRAINED: usize = 16 * 1024 * 1024;
 const MAX_DRAINING: Duration = Duration::from_secs(5);
 

@@ -20,11 +20,11 @@ use tokio::time::{Instant, Sleep, sleep};
 const MAX_CONNECTIONS: u64 = 20_000;
 /// File handles reserved for everything but connections.
 const OTHER_HANDLES: u64 = 64;
-/// A connection without progress is closed after this long, or up to twice as long: a client that stalls in the middle of
-/// a request or a response can't hold it.
+/// A connection without progress is closed after this long, or up to twice as long: a client that stalls in the middle
+/// of a request or a response can't hold it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// A connection is closed if no byte of the response is written within this time after the first byte of a request, even
-/// if the request keeps arriving. It is far above the time limits of operations.
+/// A connection is closed if no byte of the response is written within this time after the first byte of a request,
+/// even if the request keeps arriving. It is far above the time limits of operations.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 /// Delay before accepting again after an error, such as a lack of file handles.
 const BACK_OFF: Duration = Duration::from_millis(250);

@@ -90,8 +90,8 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` completes. Then accepts no more connections, gives requests in flight the grace period to finish,
-    /// and closes the database.
+    /// Serves until `stop` completes. Then accepts no more connections, gives requests in flight the grace period to
+    /// finish, and closes the database.
     ///
     /// # Errors
     ///

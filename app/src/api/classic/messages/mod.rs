@@ -37,9 +37,9 @@ impl ClassicMessagesApi {
 
     /// Poll for messages
     ///
-    /// Returns the caller's oldest pending messages in order: up to 100, or more if a single second has more. The page has
-    /// every message sent before `query_time`: after processing, delete them with `until` set to that. Polling never deletes
-    /// messages.
+    /// Returns the caller's oldest pending messages in order: up to 100, or more if a single second has more. The page
+    /// has every message sent before `query_time`: after processing, delete them with `until` set to that. Polling
+    /// never deletes messages.
     #[oai(path = "/messages", method = "get", operation_id = "classicPollMessages", deprecated)]
     async fn poll(
         &self,
@@ -51,8 +51,8 @@ impl ClassicMessagesApi {
 
     /// Delete polled messages
     ///
-    /// Deletes the caller's messages sent before a Unix time. With the `query_time` of a poll, exactly the messages that the
-    /// poll returned from before that time are deleted.
+    /// Deletes the caller's messages sent before a Unix time. With the `query_time` of a poll, exactly the messages
+    /// that the poll returned from before that time are deleted.
     #[oai(path = "/messages", method = "delete", operation_id = "classicDeleteMessages", deprecated)]
     async fn delete(
         &self,

@@ -24,7 +24,7 @@ pub(in crate::api) struct ClassicUsersApi;
 impl ClassicUsersApi {
     /// Register a user
     ///
-    /// Creates a user. Usernames are 3 to 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`, and unique regardless of case.
+    /// Creates a user. Usernames are 3 to 32 of `a-z`, `A-Z`, `0-9`, `_` and `-`, and unique regardless of case.
     #[oai(path = "/users", method = "post", operation_id = "classicRegisterUser", deprecated)]
     async fn register(
         &self,

@@ -30,8 +30,8 @@ impl DevicesApi {
 
     /// Delete a device
     ///
-    /// Deletes one of the caller's devices, its mailbox with all pending messages, and its sessions. The last device can't be
-    /// deleted.
+    /// Deletes one of the caller's devices, its mailbox with all pending messages, and its sessions. The last device
+    /// can't be deleted.
     #[oai(path = "/:id", method = "delete", operation_id = "deleteDevice")]
     async fn delete(
         &self,

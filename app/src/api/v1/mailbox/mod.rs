@@ -26,9 +26,9 @@ pub(in crate::api) struct MailboxApi;
 impl MailboxApi {
     /// Read the mailbox
     ///
-    /// Returns the oldest pending messages of the calling device in sequence order. A page has up to `limit` messages, or
-    /// fewer if they are large, and at least one if any is pending. Set `wait` to long-poll. Reading never deletes messages:
-    /// acknowledge them with `acknowledgeMailbox`. Messages that were lost unread are reported in `gaps`.
+    /// Returns the oldest pending messages of the calling device in sequence order. A page has up to `limit` messages,
+    /// or fewer if they are large, and at least one if any is pending. Set `wait` to long-poll. Reading never deletes
+    /// messages: acknowledge them with `acknowledgeMailbox`. Messages that were lost unread are reported in `gaps`.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
     async fn read(
         &self,
@@ -63,11 +63,11 @@ impl MailboxApi {
 
     /// Stream the mailbox
     ///
-    /// Streams the mailbox of the calling device as server-sent events in sequence order. A `message` event has a `Message`
-    /// as JSON in `data` and its sequence number as `id`. A `gap` event has a `Gap` in `data` and its `last` number as `id`.
-    /// Comments serve as heartbeats. The stream ends when the session ends or the server stops; reconnect with
-    /// `Last-Event-ID`, as `EventSource` does by itself. Streaming never deletes messages: acknowledge them with
-    /// `acknowledgeMailbox`.
+    /// Streams the mailbox of the calling device as server-sent events in sequence order. A `message` event has a
+    /// `Message` as JSON in `data` and its sequence number as `id`. A `gap` event has a `Gap` in `data` and its `last`
+    /// number as `id`. Comments serve as heartbeats. The stream ends when the session ends or the server stops;
+    /// reconnect with `Last-Event-ID`, as `EventSource` does by itself. Streaming never deletes messages: acknowledge
+    /// them with `acknowledgeMailbox`.
     #[oai(path = "/stream", method = "get", operation_id = "streamMailbox")]
     async fn stream(
         &self,

@@ -31,7 +31,7 @@ pub(super) fn default_wait() -> WaitSeconds {
 pub(super) struct MailboxPage {
     /// Messages in sequence order.
     messages: Vec<Message>,
-    /// Gaps among the sequence numbers up to `up_to`: messages that were lost unread. Reported until they are acknowledged.
+    /// Gaps among the sequence numbers up to `up_to`: messages lost unread, reported until acknowledged.
     gaps: Vec<Gap>,
     /// Last acknowledged sequence number.
     acknowledged: i64,

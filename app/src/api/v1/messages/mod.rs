@@ -19,16 +19,16 @@ pub(in crate::api) struct MessagesApi;
 impl MessagesApi {
     /// Send a message
     ///
-    /// Stores a message for every device of each recipient, atomically: for all recipients or for none. A 201 means that the
-    /// message is durable. Devices whose mailbox is full are skipped and listed in `undelivered`.
+    /// Stores a message for every device of each recipient, atomically: for all recipients or for none. A 201 means
+    /// that the message is durable. Devices whose mailbox is full are skipped and listed in `undelivered`.
     #[oai(path = "/", method = "post", operation_id = "sendMessage")]
     async fn send(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Makes retries safe: the same key and body from the same device return the first response and store one message.
-        /// 1 to 255 visible ASCII characters, optionally in double quotes; a random UUID is recommended. Keys are kept for
-        /// at least a day.
+        /// Makes retries safe: the same key and body from the same device return the first response and store one
+        /// message. 1 to 255 visible ASCII characters, optionally in double quotes; a random UUID is recommended. Keys
+        /// are kept for at least a day.
         #[oai(
             name = "Idempotency-Key",
             validator(min_length = 1, max_length = 255, pattern = r#"^([!#-~][!-~]*|"[!#-\[\]-~]+")$"#)

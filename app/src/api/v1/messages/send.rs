@@ -162,8 +162,8 @@ fn truncated(name: &str) -> String {
     }
 }
 
-/// Parses an `Idempotency-Key`: an [RFC 8941](https://www.rfc-editor.org/rfc/rfc8941#name-parsing-a-string) string, or the
-/// bare text that many clients send.
+/// Parses an `Idempotency-Key`: an [RFC 8941](https://www.rfc-editor.org/rfc/rfc8941#name-parsing-a-string) string, or
+/// the bare text that many clients send.
 fn parse_key(header: &str) -> Result<IdempotencyKey, IdempotencyKeyError> {
     let header = header.trim_matches([' ', '\t']);
     let Some(quoted) = header.strip_prefix('"') else {

@@ -24,8 +24,8 @@ pub(in crate::api) struct SessionsApi;
 impl SessionsApi {
     /// Log in
     ///
-    /// Creates a session on a device. Pass the `device_id` of one of the user's devices to keep its mailbox; otherwise a new
-    /// device with an empty mailbox is created.
+    /// Creates a session on a device. Pass the `device_id` of one of the user's devices to keep its mailbox; otherwise
+    /// a new device with an empty mailbox is created.
     #[oai(path = "/", method = "post", operation_id = "logIn")]
     async fn log_in(
         &self,

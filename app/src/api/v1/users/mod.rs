@@ -43,8 +43,8 @@ impl UsersApi {
 
     /// Search users
     ///
-    /// Returns the users whose usernames start with a prefix, regardless of case, in order of username. The operator of the
-    /// server can turn search off.
+    /// Returns the users whose usernames start with a prefix, regardless of case, in order of username. The operator of
+    /// the server can turn search off.
     #[oai(path = "/", method = "get", operation_id = "searchUsers")]
     async fn search(
         &self,

@@ -100,7 +100,7 @@ impl Scalar for Username {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Unique name of a user. Case is preserved, and ignored when comparing: 3 to 32 of `a-z`, `A-Z`, `0-9`, `_` and `-`.",
+                "Unique name of a user: 3 to 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`. Case is preserved, but ignored in comparisons.",
             ),
             pattern: Some("^[a-zA-Z0-9_-]{3,32}$".to_owned()),
             ..MetaSchema::new("string")
