@@ -2,6 +2,7 @@
 //!
 //! - [`model`]: the types, none of which can hold an invalid value.
 //! - [`use_cases`]: what a client can ask for, one file each.
+//! - [`planner`]: works out what a batch of sends changes, for every store.
 //! - [`ports`]: what the use cases need from a database, a clock or a password hash, as traits. The contract of
 //!   each method is its doc comment.
 //! - `contract` (feature `contract`): that contract as test cases, for every implementation of the ports.
@@ -20,5 +21,6 @@ pub mod contract;
 #[cfg(feature = "fakes")]
 pub mod fakes;
 pub mod model;
+pub mod planner;
 pub mod ports;
 pub mod use_cases;
