@@ -8,7 +8,6 @@
 mod delete;
 mod deliver;
 mod open;
-mod plan;
 mod store;
 mod writer;
 
