@@ -1,4 +1,4 @@
-//! Makes cargo build again when a migration is added.
+//! Rebuilds the crate when a migration is added, since migrations are embedded at compile time.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

@@ -1,11 +1,11 @@
-//! The system's clock.
+//! The system clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use woosh_domain::model::Timestamp;
 use woosh_domain::ports::Clock;
 
-/// Tells what the system's clock shows, cut to microseconds.
+/// The system clock, truncated to microseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! The database behind the ports: opens a store and hides which one it is.
+//! The database behind the ports: opens SQLite or Postgres and hides which one it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::store::SqlStore;
 pub use crate::database_url::{DatabaseUrl, DatabaseUrlError};
 pub use crate::store::OpenError;
 
-/// A store as an object: the ports, and what a server needs besides.
+/// An object-safe store: the ports, and the operations that the server itself needs.
 #[async_trait]
 trait Backend: Users + Devices + Sessions + Mailboxes {
     fn notifier(&self) -> &Notifier;
@@ -44,12 +44,12 @@ impl<S: SqlStore + Users + Devices + Sessions + Mailboxes> Backend for S {
 pub struct Database(Arc<dyn Backend>);
 
 impl Database {
-    /// Opens a database and migrates it. Creates a SQLite file that does not exist; retries to connect to an unreachable
-    /// server until `timeout` has elapsed.
+    /// Opens a database and migrates it. Creates a SQLite file that does not exist; retries to connect to an
+    /// unreachable server until `timeout` has elapsed.
     ///
     /// # Errors
     ///
-    /// If the database can't be opened. Its contents are unchanged then.
+    /// If the database can't be opened or migrated. A failure leaves its contents unchanged.
     pub async fn open(url: &DatabaseUrl, timeout: Duration) -> Result<Self, OpenError> {
         Ok(match url.location() {
             Location::Sqlite(url) => Self(Arc::new(SqliteStore::open(url).await?)),
@@ -70,7 +70,7 @@ impl Database {
         }
     }
 
-    /// Ends all current and future waits for messages, so that a shutdown need not wait for them.
+    /// Ends all current and future waits for messages, so that they don't delay a shutdown.
     pub fn stop_waiting(&self) {
         self.0.notifier().close();
     }
@@ -79,12 +79,12 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// If it does not.
+    /// If the database does not answer.
     pub async fn ping(&self) -> Result<(), PortError> {
         self.0.ping().await
     }
 
-    /// Finishes pending writes and closes all connections. The ports fail from then on.
+    /// Finishes pending writes and closes all connections. Afterwards, the ports return errors.
     pub async fn close(&self) {
         self.0.close().await;
     }

@@ -9,29 +9,29 @@ use sqlx::postgres::PgConnectOptions;
 #[derive(Clone)]
 pub struct DatabaseUrl(Location);
 
-/// The database that a URL locates.
+/// A parsed URL.
 #[derive(Clone)]
 pub(crate) enum Location {
-    /// The URL of a file.
+    /// The whole `sqlite:` URL.
     Sqlite(String),
-    /// How to connect to a server.
+    /// The connection options of a Postgres server.
     Postgres(Box<PgConnectOptions>),
 }
 
 impl DatabaseUrl {
-    /// The database that it locates.
+    /// The parsed URL.
     pub(crate) fn location(&self) -> &Location {
         &self.0
     }
 }
 
-/// A text is not the URL of a database. The message does not repeat the text, which may hold a password.
+/// The text is not a database URL. The message does not repeat the text, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
-    /// It has another scheme.
+    /// The scheme is neither SQLite's nor Postgres's.
     #[error("is not the URL of a database: it has to start with sqlite: or postgres://")]
     Unknown,
-    /// It starts with `postgres://` and can't be parsed.
+    /// The scheme is Postgres's, but the rest can't be parsed.
     #[error("is not the URL of a Postgres database, like postgres://user:password@host:5432/database")]
     Postgres,
 }
@@ -54,7 +54,7 @@ impl FromStr for DatabaseUrl {
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            // The options after the file name may hold a secret.
+            // The options after the file name may contain a secret.
             Location::Sqlite(url) => f.write_str(url.split('?').next().unwrap_or(url)),
             Location::Postgres(options) => {
                 let (user, host) = (options.get_username(), options.get_host());
@@ -79,13 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_of_something_else_is_refused_with_what_is_expected() {
+    fn a_url_with_another_scheme_is_an_error_that_names_the_supported_schemes() {
         let error = "mysql://root@localhost/woosh".parse::<DatabaseUrl>().unwrap_err();
         assert!(error.to_string().contains("sqlite:") && error.to_string().contains("postgres:"), "{error}");
     }
 
     #[test]
-    fn a_url_that_cannot_be_read_is_refused_without_its_password() {
+    fn an_invalid_postgres_url_is_an_error_that_hides_the_password() {
         for text in ["postgres://woosh:hunter2@localhost:port/woosh", "postgres://woosh:hunter2@host?sslmode=maybe"] {
             let error = text.parse::<DatabaseUrl>().unwrap_err();
             assert_eq!(error, DatabaseUrlError::Postgres);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_of_a_url_is_hidden() {
+    fn display_and_debug_hide_the_password() {
         for (text, shown) in [
             ("sqlite:mail.db?password=hunter2", "sqlite:mail.db"),
             ("postgres://woosh:hunter2@db.example:5433/mail", "postgres://woosh@db.example:5433/mail"),

@@ -1,16 +1,18 @@
-//! The ports of Woosh on SQLite and Postgres, and on the system.
+//! Implements Woosh's ports on SQLite, Postgres and the operating system.
 //!
-//! - [`database`]: the facade. Opens the store that a URL names.
-//! - [`database_url`]: parses and displays that URL.
-//! - `ports`: the SQL of users, devices, sessions and mailboxes, written once for both stores.
-//! - `sqlite`, `postgres`: one folder per store, with the same file names: opening it, and the steps whose SQL differs.
-//! - `store`: what both stores have in common: the interface that `ports` needs, errors, stored forms, the session cache.
-//! - `notify`: notifies waiting readers, in this process and through Postgres on other replicas.
-//! - [`password`]: Argon2id, and a cache of recent verifications.
-//! - [`clock`], [`randomness`]: the system's.
+//! - [`database`]: the facade. Opens the database of a URL and provides the ports on it.
+//! - [`database_url`]: parses and displays database URLs.
+//! - `ports`: the SQL of users, devices, sessions and mailboxes, written once for both backends.
+//! - `sqlite`, `postgres`: one folder per backend, with the same file names: opening the database, and the SQL that
+//!   differs.
+//! - `store`: shared by both backends: the `SqlStore` trait that `ports` is written against, errors, row types, session
+//!   cache.
+//! - `notify`: notifies waiting readers in this process and, through Postgres, on other replicas.
+//! - [`password`]: Argon2id hashing, and a cache of recent verifications.
+//! - [`clock`], [`randomness`]: the operating system's clock and random number generator.
 //!
-//! The layers, from top to bottom: `database`, `ports`, `sqlite` and `postgres`, `store`, `notify`. Each uses only those
-//! below it.
+//! The layers, from top to bottom: `database`, `ports`, `sqlite` and `postgres`, `store`, `notify`. Each uses only the
+//! layers below it.
 
 pub mod clock;
 pub mod database;

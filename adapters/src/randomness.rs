@@ -1,8 +1,8 @@
-//! The system's randomness.
+//! The operating system's random number generator.
 
 use woosh_domain::ports::{PortError, Randomness};
 
-/// Gives the system's random bits.
+/// Returns random bits from the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRandomness;
 

@@ -1,4 +1,4 @@
-//! The command line. Every flag can be given in the environment too.
+//! The command line. Every option of `serve` can also be set by an environment variable.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::api;
 use crate::logging::{self, LogFormat};
 use crate::server::{Config, Server};
 
-/// The delivery server for end-to-end encrypted messaging.
+/// Delivery server for end-to-end encrypted messaging.
 #[derive(Debug, Parser)]
 #[command(name = "woosh-server", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -28,17 +28,17 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API (what it does without a command, too).
+    /// Serve the API (the default command).
     Serve(ServeArgs),
-    /// Make the database where there is none, bring its schema up to date, and exit.
+    /// Create the database if it does not exist, migrate its schema, and exit.
     Migrate(DatabaseArgs),
     /// Print the OpenAPI document.
     Openapi {
-        /// The format to print it in.
+        /// Output format.
         #[arg(long, value_enum, default_value_t = DocumentFormat::Yaml)]
         format: DocumentFormat,
     },
-    /// Exit with 0 where a server answers that it is ready, else with 1.
+    /// Check that the server on this machine is ready: exit with 0 if it is, otherwise with 1.
     Healthcheck(AddressArgs),
 }
 
@@ -50,46 +50,46 @@ struct ServeArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     limits: LimitArgs,
-    /// What to log, as a filter of tracing: a level, or target=level, separated by commas.
+    /// Log filter: comma-separated levels or target=level directives, as in RUST_LOG.
     #[arg(long, env = "WOOSH_LOG", default_value = "info,poem=warn", value_name = "FILTER")]
     log: String,
-    /// How log lines look.
+    /// Log format.
     #[arg(long, env = "WOOSH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Human)]
     log_format: LogFormat,
 }
 
 #[derive(Debug, Args)]
 struct AddressArgs {
-    /// The address to listen on.
+    /// Host name or IP address to listen on.
     #[arg(long, env = "WOOSH_HOST", default_value = "127.0.0.1")]
     host: String,
-    /// The port to listen on; 0 for any free one.
+    /// Port to listen on; 0 picks a free one.
     #[arg(short, long, env = "WOOSH_PORT", default_value_t = 3000)]
     port: u16,
 }
 
 #[derive(Debug, Args)]
 struct DatabaseArgs {
-    /// Where the messages are kept [default: $DATABASE_URL, else sqlite:woosh.db]
+    /// Database URL, such as sqlite:woosh.db or postgres://user@host/db [default: $DATABASE_URL, else sqlite:woosh.db]
     #[arg(short, long, env = "WOOSH_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
-    /// How many seconds to wait for a database that is out of reach at the start.
+    /// Seconds to wait for an unreachable database at startup.
     #[arg(long, env = "WOOSH_DATABASE_WAIT", default_value_t = 30, value_name = "SECONDS")]
     database_wait: u64,
 }
 
 #[derive(Debug, Args)]
 struct LimitArgs {
-    /// The most pending messages of a device.
+    /// Maximum number of pending messages per device.
     #[arg(long, env = "WOOSH_MAILBOX_MESSAGES", default_value_t = Limits::default().mailbox.messages, value_name = "COUNT")]
     mailbox_messages: u64,
-    /// The most bytes that the pending messages of a device hold together.
+    /// Maximum total size of pending messages per device, in bytes.
     #[arg(long, env = "WOOSH_MAILBOX_BYTES", default_value_t = Limits::default().mailbox.bytes, value_name = "BYTES")]
     mailbox_bytes: u64,
-    /// How many seconds a message waits at most, and how many it waits where its sender says nothing.
+    /// Maximum time to live of a message, in seconds; also the default if the sender sets none.
     #[arg(long, env = "WOOSH_MAX_TTL", default_value_t = Limits::default().ttl_seconds, value_name = "SECONDS")]
     max_ttl: u64,
-    /// Whether users can be searched for by the start of their names.
+    /// Whether users can be searched by username prefix.
     #[arg(long, env = "WOOSH_USER_SEARCH", default_value_t = Limits::default().search, value_name = "true|false", action = ArgAction::Set)]
     user_search: bool,
 }
@@ -100,15 +100,15 @@ enum DocumentFormat {
     Json,
 }
 
-/// How long requests in flight may take to finish once the server is told to stop.
+/// Time for requests in flight to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
 impl Cli {
-    /// Does what the command line asks for.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// Where that fails, with one line that says why.
+    /// If the command fails, with a one-line reason.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             None => serve(self.serve).await,
@@ -127,8 +127,8 @@ impl DatabaseArgs {
     fn url(&self) -> anyhow::Result<DatabaseUrl> {
         let given = self.database.clone().or_else(|| std::env::var("DATABASE_URL").ok());
         let text = given.as_deref().unwrap_or("sqlite:woosh.db");
-        // What was given may hold a password, so it isn't shown.
-        text.parse().context("the database URL")
+        // The URL is not repeated: it may hold a password.
+        text.parse().context("invalid database URL")
     }
 
     fn wait(&self) -> Duration {
@@ -136,7 +136,7 @@ impl DatabaseArgs {
     }
 }
 
-/// The longest that messages may be let wait, in seconds: a hundred years.
+/// Maximum of `--max-ttl`, in seconds: a hundred years.
 const MAX_TTL: u64 = 100 * 365 * 24 * 60 * 60;
 
 impl LimitArgs {
@@ -145,10 +145,10 @@ impl LimitArgs {
             ensure!((1..=max).contains(&value), "{name} has to be 1 to {max}, not {value}");
             Ok(value)
         };
-        let most = i64::MAX.cast_unsigned();
+        let max = i64::MAX.cast_unsigned();
         let mailbox = Quota {
-            messages: within("--mailbox-messages", self.mailbox_messages, most)?,
-            bytes: within("--mailbox-bytes", self.mailbox_bytes, most)?,
+            messages: within("--mailbox-messages", self.mailbox_messages, max)?,
+            bytes: within("--mailbox-bytes", self.mailbox_bytes, max)?,
         };
         Ok(Limits { mailbox, ttl_seconds: within("--max-ttl", self.max_ttl, MAX_TTL)?, search: self.user_search })
     }
@@ -156,7 +156,7 @@ impl LimitArgs {
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     raise_handle_limit();
-    logging::start(&args.log, args.log_format).context("the log filter")?;
+    logging::start(&args.log, args.log_format).context("invalid log filter")?;
     let config = Config {
         host: args.address.host,
         port: args.address.port,
@@ -193,7 +193,7 @@ async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     print(&format!("{url} is up to date\n"))
 }
 
-/// Writes to standard output. Nobody there to read it is no error.
+/// Writes to standard output. A closed pipe is not an error.
 fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -201,16 +201,16 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Lets this process have as many file handles as it may: each connection takes one.
+/// Raises the file handle limit to its maximum: each connection takes a handle.
 fn raise_handle_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // Where that is not allowed, there are fewer connections.
+    // If that is not allowed, the server accepts fewer connections.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Asks the server on this machine whether it is ready, by hand: one request needs no HTTP client.
+/// Queries `/health/ready` of the server on this machine, without an HTTP client: it is a single request.
 async fn healthcheck(address: &AddressArgs) -> anyhow::Result<()> {
-    const LIMIT: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
     let host = match address.host.as_str() {
         "0.0.0.0" => "127.0.0.1",
         "::" => "::1",
@@ -220,15 +220,15 @@ async fn healthcheck(address: &AddressArgs) -> anyhow::Result<()> {
     let exchange = async {
         let mut stream = TcpStream::connect((host, address.port)).await?;
         stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await?;
+        std::io::Result::Ok(String::from_utf8_lossy(&response).into_owned())
     };
-    let answer = tokio::time::timeout(LIMIT, exchange)
+    let response = tokio::time::timeout(TIMEOUT, exchange)
         .await
-        .with_context(|| format!("no answer within {} seconds", LIMIT.as_secs()))?
-        .with_context(|| format!("no answer from {host}:{}", address.port))?;
-    let status = answer.lines().next().unwrap_or_default();
+        .with_context(|| format!("no response within {} seconds", TIMEOUT.as_secs()))?
+        .with_context(|| format!("no response from {host}:{}", address.port))?;
+    let status = response.lines().next().unwrap_or_default();
     if !status.starts_with("HTTP/1.1 200 ") {
         bail!("not ready: {status}");
     }

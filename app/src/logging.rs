@@ -4,12 +4,12 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For reading.
+    /// For people.
     Human,
-    /// For machines: one JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -17,7 +17,7 @@ pub(crate) enum LogFormat {
 ///
 /// # Errors
 ///
-/// Where the filter can't be read.
+/// If the filter is invalid.
 pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -28,7 +28,7 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What caused an error, and what caused that.
+/// The causes of an error, outermost first.
 pub(crate) fn causes(error: &dyn Error) -> String {
     let mut causes = Vec::new();
     let mut source = error.source();

@@ -14,7 +14,7 @@ use woosh_domain::use_cases::{
     Sweep, UpdateUser,
 };
 
-/// All that the operations can ask for.
+/// The use cases and the database, shared by all operations.
 pub(crate) struct Services {
     pub(crate) acknowledge: Acknowledge,
     pub(crate) authenticate: Authenticate,
@@ -71,25 +71,25 @@ impl Services {
         })
     }
 
-    /// Ends all that waits, so that a server that is told to stop need not wait for it.
+    /// Ends all long polls and streams, so that shutting down does not wait for them.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.database.stop_waiting();
     }
 
-    /// Whether nobody should wait any more.
+    /// Whether the server is stopping.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// The services that every request carries.
-    pub(crate) fn of(request: &Request) -> poem::Result<&Self> {
+    /// The services attached to a request.
+    pub(crate) fn from_request(request: &Request) -> poem::Result<&Self> {
         let services = request.data::<Arc<Self>>();
         Ok(services.ok_or_else(|| poem::error::InternalServerError(MissingServices))?.as_ref())
     }
 }
 
-/// A request came past the layer that adds the services.
+/// The middleware that attaches the services is missing.
 #[derive(Debug, thiserror::Error)]
-#[error("the request carries no services")]
+#[error("no services are attached to the request")]
 struct MissingServices;

@@ -1,20 +1,42 @@
-//! The heart of Woosh: what it keeps, what can be done with it, and what it needs from outside.
+//! The domain of Woosh: a delivery server for end-to-end encrypted messages.
 //!
-//! - [`model`]: the types, none of which can hold an invalid value.
-//! - [`use_cases`]: what a client can ask for, one file each.
+//! - [`model`]: types that cannot hold an invalid value.
+//! - [`use_cases`]: the operations that clients can request, one file each.
 //! - [`planner`]: works out what a batch of sends changes, for every store.
-//! - [`ports`]: what the use cases need from a database, a clock or a password hash, as traits. The contract of
-//!   each method is its doc comment.
-//! - `contract` (feature `contract`): that contract as test cases, for every implementation of the ports.
-//! - `fakes` (feature `fakes`): implementations in memory, for tests.
+//! - [`ports`]: the traits through which use cases reach a database, a clock, a password hasher and a source of
+//!   randomness. The doc comment of each method states its contract.
+//! - `contract` (feature `contract`): the delivery contract D1 to D10, and test cases for every implementation of the
+//!   ports.
+//! - `fakes` (feature `fakes`): in-memory implementations of the ports, for tests.
 //!
-//! Nothing here does I/O or knows an async runtime, a database or a web framework.
+//! This crate does no I/O and depends on no async runtime, database or web framework.
 //!
-//! # To add a use case
+//! # Glossary
 //!
-//! 1. Say in the port's trait which atomic step it needs, as MUST sentences, and in `contract` how to check them.
+//! | term | meaning |
+//! |---|---|
+//! | user, account | username, password hash, public key, and the vault |
+//! | vault | private fields of a user (`private_key`, encrypted by the client, and `info`), opaque to the server |
+//! | device | one installation of a client; a user has at least one |
+//! | session, token | a login of one device, and its bearer token |
+//! | mailbox | the queue of one device |
+//! | message | opaque contents from a user to a user |
+//! | send | a request that delivers a message to each of its recipients |
+//! | envelope | one copy of a message in one mailbox |
+//! | sequence number | an envelope's position in its mailbox: 1, 2, 3 … |
+//! | cursor | the last sequence number that a reader has seen (`after`) |
+//! | acknowledge | confirm that everything up to a sequence number is processed; only then is it deleted |
+//! | gap | sequence numbers whose envelopes are gone unread, with the reason |
+//! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |
+//! | notify, subscribe, wait | how long polls and streams learn of new envelopes |
+//! | store | an implementation of the database ports |
+//! | instance, replica | one running server; several on one Postgres database |
+//!
+//! # Adding a use case
+//!
+//! 1. Add the atomic step that it needs to a port, with MUST sentences in the doc comment and test cases in `contract`.
 //! 2. Implement the step in `fakes`, then in the adapters.
-//! 3. Write the use case with its own error enum, and its unit tests.
+//! 3. Write the use case with its own error enum and unit tests.
 
 #[cfg(feature = "contract")]
 pub mod contract;

@@ -1,4 +1,7 @@
-//! The contract of the ports, on the fakes.
+//! The contract of the ports, on the in-memory store.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::Path;
 
 use libtest_mimic::{Arguments, Trial};
 use woosh_domain::{contract, fakes::MemoryStore};
@@ -11,5 +14,26 @@ fn main() {
             Ok(())
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let documentation = Trial::test("documentation::every_named_test_exists", || {
+        every_named_test_exists();
+        Ok(())
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.chain([documentation]).collect()).exit();
+}
+
+/// The lists in the documentation of the contract name cases and files in backticks.
+fn every_named_test_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let documentation = include_str!("../src/contract/mod.rs").lines().filter_map(|line| line.strip_prefix("//! "));
+    let lists = documentation.filter(|line| line.starts_with("- ") || line.starts_with("  "));
+    let mut count = 0;
+    for name in lists.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+        let exists = match name.contains("::") {
+            true => contract::cases().iter().any(|case| case.name == name),
+            false => root.join(name).exists(),
+        };
+        assert!(exists, "there is no {name}");
+        count += 1;
+    }
+    assert!(count > 0, "the documentation names no tests");
 }

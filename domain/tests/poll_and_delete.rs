@@ -1,5 +1,6 @@
-//! The law of the classic API's way to read: poll, then delete what is older than the poll's `query_time`. Whatever
-//! arrives in between, and however the clock is set, every message comes at least once, and once only where it was older than a second.
+//! Property test of reading in the classic API: poll, then delete all messages sent before the poll's `query_time`.
+//! Whatever arrives in between, and however the clock is set, every message is received at least once, and exactly once
+//! if it was older than a second.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
@@ -34,7 +35,7 @@ impl World {
             clock.clone(),
         );
         let authenticate = Authenticate::new(stores.users.clone(), hasher);
-        let join = async |name: &str| {
+        let sign_up = async |name: &str| {
             let username = Username::new(name).unwrap();
             let password = Password::new("secret".to_owned()).unwrap();
             let registration = Registration {
@@ -50,8 +51,8 @@ impl World {
             authenticate.execute(Some(&username), &password).await.unwrap()
         };
         Self {
-            alice: join("alice").await,
-            bob: join("bob").await,
+            alice: sign_up("alice").await,
+            bob: sign_up("bob").await,
             send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default()),
             poll: PollMessages::new(stores.mailboxes.clone(), clock.clone()),
             delete: DeleteMessages::new(stores.mailboxes),
@@ -62,17 +63,17 @@ impl World {
     async fn send(&self) -> Receipt {
         let contents = Contents::new("hello".to_owned()).unwrap();
         let recipients = vec![AddressedContents { recipient: self.alice.username.clone(), contents }];
-        let outgoing = SendRequest { recipients, ttl_seconds: None, key: None };
-        self.send.execute(&self.bob, outgoing).await.unwrap().receipt
+        let request = SendRequest { recipients, ttl_seconds: None, key: None };
+        self.send.execute(&self.bob, request).await.unwrap().receipt
     }
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     Send(usize),
-    /// Time passes, in microseconds.
+    /// Microseconds that pass.
     Wait(i64),
-    /// The clock is set forward or back, while no time passes.
+    /// Microseconds by which the clock is set forward or back, while no time passes.
     SetClock(i64),
     Poll,
     Delete,
@@ -90,23 +91,23 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a client and a server have been through with a message.
-struct Fate {
+/// The state of a message as the client knows it.
+struct Delivery {
     sent_at: Timestamp,
-    came: bool,
+    received: bool,
     deleted: bool,
 }
 
 proptest! {
     #[test]
-    fn every_message_comes_at_least_once_and_once_only_where_it_was_older_than_a_second(
+    fn every_message_is_received_and_only_once_if_it_was_older_than_a_second(
         steps in prop::collection::vec(step(), 1..60)
     ) {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
             let world = World::new().await;
-            let mut fates: HashMap<MessageId, Fate> = HashMap::new();
+            let mut deliveries: HashMap<MessageId, Delivery> = HashMap::new();
             let mut polled = None;
-            // Each round takes a second's worth at least, and a second holds what one `Send` or more have sent.
+            // Each round reads at least one second, and a second has all messages of one `Send` or more.
             let rounds = steps.iter().map(|step| if let Step::Send(count) = step { count / 50 + 2 } else { 1 }).sum();
             let finish = std::iter::repeat_n([Step::Wait(1_100_000), Step::Poll, Step::Delete], rounds).flatten();
             for step in steps.into_iter().chain(finish) {
@@ -114,8 +115,8 @@ proptest! {
                     Step::Send(count) => {
                         for _ in 0..count {
                             let message = world.send().await;
-                            let fate = Fate { sent_at: message.sent_at, came: false, deleted: false };
-                            prop_assert!(fates.insert(message.id, fate).is_none());
+                            let delivery = Delivery { sent_at: message.sent_at, received: false, deleted: false };
+                            prop_assert!(deliveries.insert(message.id, delivery).is_none());
                         }
                     }
                     Step::Wait(micros) | Step::SetClock(micros) => world.clock.advance(micros),
@@ -128,10 +129,10 @@ proptest! {
                         prop_assert!(poll.messages.len() <= PollMessages::LIMIT || one_second);
                         prop_assert!(poll.messages.is_sorted_by_key(|message| message.id.get()));
                         for message in &poll.messages {
-                            let fate = fates.get_mut(&message.id).unwrap();
-                            prop_assert!(!fate.deleted, "came again after it was deleted");
-                            prop_assert_eq!(message.sent_at, fate.sent_at);
-                            fate.came = true;
+                            let delivery = deliveries.get_mut(&message.id).unwrap();
+                            prop_assert!(!delivery.deleted, "received again after it was deleted");
+                            prop_assert_eq!(message.sent_at, delivery.sent_at);
+                            delivery.received = true;
                             let old = message.sent_at.micros() <= now.micros() - 1_000_000;
                             prop_assert!(!old || message.sent_at.seconds() < poll.query_time);
                         }
@@ -142,16 +143,16 @@ proptest! {
                         let due = poll.messages.iter().filter(|message| message.sent_at.seconds() < poll.query_time);
                         let mut count = 0;
                         for message in due {
-                            fates.get_mut(&message.id).unwrap().deleted = true;
+                            deliveries.get_mut(&message.id).unwrap().deleted = true;
                             count += 1;
                         }
                         let deleted = world.delete.execute(&world.alice, poll.query_time).await.unwrap();
-                        prop_assert_eq!(deleted, count, "what the answer did not hold was deleted");
+                        prop_assert_eq!(deleted, count, "a message that was not in the poll was deleted");
                     }
                 }
             }
-            prop_assert!(fates.values().all(|fate| fate.came), "a message never came");
-            prop_assert!(fates.values().all(|fate| fate.deleted), "the loop does not end with an empty mailbox");
+            prop_assert!(deliveries.values().all(|delivery| delivery.received), "a message was never received");
+            prop_assert!(deliveries.values().all(|delivery| delivery.deleted), "the mailbox is not empty in the end");
             Ok(())
         })?;
     }

@@ -1,4 +1,4 @@
-//! The harness as other languages use it.
+//! The command line of the harness, as test suites in other languages use it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::net::TcpListener;
@@ -11,20 +11,20 @@ fn harness(args: &[&str]) -> Command {
 }
 
 #[test]
-fn run_gives_the_command_a_server_and_gives_back_its_status() {
+fn run_passes_a_server_url_to_the_command_and_returns_its_exit_status() {
     let output = harness(&["run", "--", "sh", "-c", "echo $WOOSH_URL; exit 7"]).output().unwrap();
     assert_eq!(output.status.code(), Some(7));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("http://127.0.0.1:"));
 }
 
 #[test]
-fn run_gives_back_how_a_command_was_killed() {
+fn run_returns_128_plus_the_signal_that_killed_the_command() {
     let output = harness(&["run", "--", "sh", "-c", "kill -KILL $$"]).output().unwrap();
     assert_eq!(output.status.code(), Some(128 + 9));
 }
 
 #[test]
-fn run_passes_a_signal_on_to_the_command() {
+fn run_forwards_signals_to_the_command() {
     let mut child = harness(&["run", "--", "sh", "-c", "trap 'exit 42' TERM; echo up; while :; do sleep 0.01; done"])
         .stdout(Stdio::piped())
         .spawn()
@@ -37,16 +37,16 @@ fn run_passes_a_signal_on_to_the_command() {
 }
 
 #[test]
-fn a_command_that_is_not_there_is_named() {
+fn run_names_a_command_that_does_not_exist() {
     let output = harness(&["run", "--", "no-such-command"]).output().unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-command"));
 }
 
 #[test]
-fn a_port_in_use_is_an_error_with_its_cause() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+fn start_reports_a_port_that_is_in_use() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
     let output = harness(&["start", "--port", &port]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
@@ -54,10 +54,10 @@ fn a_port_in_use_is_an_error_with_its_cause() {
 }
 
 #[test]
-fn the_sanity_suite_fails_against_something_else_and_says_how_often() {
+fn sanity_fails_every_check_against_an_unreachable_server() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    // It refuses every connection from now on.
+    // The port refuses connections from now on.
     drop(listener);
     let output = harness(&["sanity", "--url", &url]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);

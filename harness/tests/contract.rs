@@ -1,4 +1,4 @@
-//! The contract of the ports, on every database.
+//! The contract suite of the ports, on SQLite and Postgres. Its cases name the promises that they prove.
 
 mod support;
 
@@ -19,10 +19,11 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
+/// Runs a case, which names its promises, on a fresh database.
 fn check(backend: Backend, case: Case) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
-        let place = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
-        let database = Database::open(place.url(), Duration::ZERO).await?;
+        let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
+        let database = Database::open(test_database.url(), Duration::ZERO).await?;
         case.run(database.stores()).await;
         database.close().await;
         Ok(())

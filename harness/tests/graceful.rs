@@ -1,4 +1,4 @@
-//! A server that is told to stop while clients wait.
+//! D8, at shutdown: a server that stops ends all waits.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -17,7 +17,7 @@ use woosh_harness::{Backend, ServerProcess, TestDatabase};
 const READERS: usize = 10;
 
 fn main() {
-    let name = "a_server_that_is_told_to_stop_sends_waiting_readers_home_and_ends_at_once";
+    let name = "a_server_that_shuts_down_answers_waiting_readers_and_exits_promptly";
     let trials = [("sqlite", Backend::Sqlite), ("postgres", Backend::Postgres)].map(|(group, backend)| {
         support::trial(group, backend, name, move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -27,6 +27,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
+/// D8.
 async fn stop(backend: Backend) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let program = Path::new(env!("CARGO_BIN_EXE_woosh-harness"));
@@ -41,16 +42,16 @@ async fn stop(backend: Backend) -> anyhow::Result<()> {
         polls.push(tokio::spawn(async move { device.page(&url, "wait=60").await }));
     }
     let mut streams = try_join_all((0..READERS).map(|_| alice.stream(&url))).await?;
-    // They are held: none is answered for now.
+    // Time for the polls to start waiting.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(polls.iter_mut().all(|poll| poll.now_or_never().is_none()));
 
     let start = Instant::now();
     let status = server.terminate().await?;
     let took = start.elapsed();
-    println!("{backend}: with {READERS} long polls and {READERS} streams it ended after {took:?}");
+    println!("{backend}: exited after {took:?} with {READERS} long polls and {READERS} streams");
     assert!(status.success(), "{status}");
-    assert!(took < Duration::from_secs(2), "it took {took:?}");
+    assert!(took < Duration::from_secs(2), "shutting down took {took:?}");
     for poll in join_all(polls).await {
         let page = poll??;
         assert_eq!((page.messages.len(), page.gaps, page.up_to), (0, 0, 0));

@@ -1,4 +1,4 @@
-//! Nothing is left behind: no process, no file, no port, also when the parent is killed.
+//! Servers leave nothing behind, even if their parent is killed: no process, no file, no open port.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::io::{BufRead as _, BufReader};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use woosh_harness::{Backend, TestServer};
 
-/// The harness as a process, with its servers.
+/// A harness process and its servers.
 struct Harness {
     child: Child,
     ports: Vec<SocketAddr>,
@@ -46,7 +46,7 @@ fn listens(address: &SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
-/// Whether one of this process's sockets listens there; others may get a port as soon as it is free.
+/// Whether this process listens on the address. Another process may get a port as soon as it is free.
 fn this_process_listens(address: &SocketAddr) -> bool {
     const LISTENING: &str = "0A";
     let port = format!(":{:04X}", address.port());
@@ -61,12 +61,13 @@ fn this_process_listens(address: &SocketAddr) -> bool {
     links.any(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
 }
 
-/// Waits until the folder is empty, no process names it and nobody listens.
+/// Waits until the folder is empty, no command line contains its path, and no port is open.
 fn assert_nothing_left(folder: &Path, ports: &[SocketAddr]) {
     let start = Instant::now();
     loop {
         let files = std::fs::read_dir(folder).unwrap().count();
-        let (processes, listening) = (processes_that_name(folder), ports.iter().filter(|port| listens(port)).count());
+        let (processes, listening) =
+            (processes_with_argument(folder), ports.iter().filter(|port| listens(port)).count());
         if (files, processes, listening) == (0, 0, 0) {
             return;
         }
@@ -78,7 +79,7 @@ fn assert_nothing_left(folder: &Path, ports: &[SocketAddr]) {
     }
 }
 
-fn processes_that_name(folder: &Path) -> usize {
+fn processes_with_argument(folder: &Path) -> usize {
     let folder = folder.to_str().unwrap();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let commands = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
@@ -86,7 +87,7 @@ fn processes_that_name(folder: &Path) -> usize {
 }
 
 #[test]
-fn two_hundred_servers_one_after_another_leave_nothing() {
+fn two_hundred_servers_in_sequence_leave_nothing_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let own_children = || {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
@@ -94,7 +95,7 @@ fn two_hundred_servers_one_after_another_leave_nothing() {
         children.flat_map(|ids| ids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    // The first one may leave what every process has once.
+    // The first server may open files that the process then keeps open, such as those of the runtime.
     drop(runtime.block_on(TestServer::start(Backend::Sqlite)).unwrap());
     let files = open_files();
     for _ in 0..200 {
@@ -108,14 +109,14 @@ fn two_hundred_servers_one_after_another_leave_nothing() {
     let watchers = own_children().into_iter().filter(|id| {
         std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|command| command.contains("woosh-watcher"))
     });
-    // The other tests of this file have harnesses of their own, but these have their watchers.
+    // Tests that run in parallel start harnesses, whose watchers are children of those.
     assert_eq!(watchers.count(), 0);
-    // They have pipes, too.
-    assert!(open_files() < files + 50, "{files} files were open before, {} are after", open_files());
+    // Tests that run in parallel open pipes.
+    assert!(open_files() < files + 50, "{files} files were open before, {} afterwards", open_files());
 }
 
 #[test]
-fn two_hundred_servers_eight_at_a_time_leave_nothing_when_standard_input_closes() {
+fn closing_standard_input_stops_eight_servers_and_leaves_nothing_behind() {
     for _ in 0..25 {
         let folder = tempfile::tempdir().unwrap();
         let mut harness = Harness::start(folder.path(), 8);
@@ -127,7 +128,7 @@ fn two_hundred_servers_eight_at_a_time_leave_nothing_when_standard_input_closes(
 }
 
 #[test]
-fn servers_leave_nothing_when_their_process_is_killed() {
+fn a_signal_to_the_harness_stops_its_servers_and_leaves_nothing_behind() {
     for signal in ["TERM", "INT", "HUP", "KILL"] {
         let folder = tempfile::tempdir().unwrap();
         let mut harness = Harness::start(folder.path(), 8);
@@ -140,9 +141,9 @@ fn servers_leave_nothing_when_their_process_is_killed() {
 }
 
 #[test]
-fn a_command_and_its_server_go_with_the_harness_that_runs_it() {
+fn killing_the_harness_stops_the_command_and_its_server() {
     let folder = tempfile::tempdir().unwrap();
-    // The command names the folder, and says where its server is and that it runs.
+    // The folder is an argument, so that the process can be found. The printed URL also shows that the command runs.
     let mut harness = Command::new(env!("CARGO_BIN_EXE_woosh-harness"))
         .args(["run", "--", "sh", "-c", "echo $WOOSH_URL; while :; do sleep 0.05; done"])
         .arg(folder.path())
@@ -153,7 +154,7 @@ fn a_command_and_its_server_go_with_the_harness_that_runs_it() {
         .unwrap();
     let mut line = String::new();
     BufReader::new(harness.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(processes_that_name(folder.path()) > 1);
+    assert!(processes_with_argument(folder.path()) > 1);
     harness.kill().unwrap();
     harness.wait().unwrap();
     assert_nothing_left(folder.path(), &[address(line.trim())]);

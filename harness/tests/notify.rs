@@ -1,4 +1,4 @@
-//! D8: a waiting reader has a message at once, on whichever server it waits, and waiting costs next to nothing.
+//! D8: a waiting reader gets a message promptly on any replica, and waiting readers cost almost nothing.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -17,11 +17,11 @@ use tokio::time::{sleep, timeout};
 use woosh_harness::client::{Device, Message};
 use woosh_harness::{Backend, ServerProcess, TestDatabase, TestServer};
 
-/// How long a message may take whose notification is lost.
-const LATE: Duration = Duration::from_secs(10);
+/// How long a message may take if its notification is lost.
+const MAX_DELAY: Duration = Duration::from_secs(10);
 
 fn main() {
-    let prompt = "a_waiting_reader_has_a_message_at_once";
+    let prompt = "a_waiting_reader_gets_a_message_promptly";
     let trial = |group, backend, name, test: fn() -> BoxFuture<'static, anyhow::Result<()>>| {
         support::trial(group, backend, name, move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -29,23 +29,25 @@ fn main() {
         })
     };
     let trials = vec![
-        trial("sqlite", Backend::Sqlite, prompt, || Box::pin(promptness(Backend::Sqlite, 1))),
-        trial("postgres", Backend::Postgres, prompt, || Box::pin(promptness(Backend::Postgres, 1))),
-        trial("two_replicas", Backend::Postgres, prompt, || Box::pin(promptness(Backend::Postgres, 2))),
-        trial("two_replicas", Backend::Postgres, "lost_notifications_cost_a_delay_and_no_message", || Box::pin(loss())),
+        trial("sqlite", Backend::Sqlite, prompt, || Box::pin(prompt_delivery(Backend::Sqlite, 1))),
+        trial("postgres", Backend::Postgres, prompt, || Box::pin(prompt_delivery(Backend::Postgres, 1))),
+        trial("two_replicas", Backend::Postgres, prompt, || Box::pin(prompt_delivery(Backend::Postgres, 2))),
+        trial("two_replicas", Backend::Postgres, "a_lost_notification_delays_a_message_and_does_not_lose_it", || {
+            Box::pin(lost_notifications())
+        }),
         trial(
             "postgres",
             Backend::Postgres,
-            "a_message_wakes_its_reader_alone_and_no_reader_holds_a_connection",
-            || Box::pin(crowd()),
+            "a_message_notifies_only_its_own_readers_and_waiting_readers_hold_no_connection",
+            || Box::pin(many_readers()),
         ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// Two readers that wait on the first server, one by long poll and one on a stream, and who sends them messages through
-/// the last.
-struct Scene {
+/// Two readers that wait on the first server, one by long poll and one on a stream, and a sender that uses the last
+/// server.
+struct Fixture {
     database: Arc<TestDatabase>,
     servers: Vec<TestServer>,
     sender: Device,
@@ -53,14 +55,15 @@ struct Scene {
     readers: JoinSet<()>,
 }
 
-/// How long it took until a message was received.
+/// How long it took to receive a message.
 struct Delay {
-    /// From the arrival of the 201; nothing where the message was there before.
-    after_answer: Duration,
+    /// Since the sender received the 201. Zero if the reader received the message first.
+    after_response: Duration,
+    /// Since the sender sent the request.
     after_request: Duration,
 }
 
-impl Scene {
+impl Fixture {
     async fn start(backend: Backend, replicas: usize) -> anyhow::Result<Self> {
         let database = Arc::new(TestDatabase::create(backend).await?);
         let mut servers = Vec::new();
@@ -69,39 +72,42 @@ impl Scene {
         }
         let url = servers[0].url().to_owned();
         let sender = Device::register(&url, "sender").await?;
-        let (news, received) = mpsc::unbounded_channel();
+        let (messages, received) = mpsc::unbounded_channel();
         let mut readers = JoinSet::new();
-        readers.spawn(poll(Device::register(&url, "poller").await?, url.clone(), news.clone()));
-        readers.spawn(follow(Device::register(&url, "follower").await?, url, news));
+        readers.spawn(poll(Device::register(&url, "poller").await?, url.clone(), messages.clone()));
+        readers.spawn(follow(Device::register(&url, "follower").await?, url, messages));
         Ok(Self { database, servers, sender, received, readers })
     }
 
-    /// Ends the readers, which would take the end of their server for a failure.
+    /// Stops the readers, which would panic when their server stops.
     async fn end(mut self) {
         self.readers.shutdown().await;
     }
 
-    /// Sends a message, waits until it is received, and gives how long that took.
+    /// Sends a message and waits until it is received. Returns how long that took.
     async fn send(&mut self, number: usize) -> anyhow::Result<Delay> {
         let recipient = if number.is_multiple_of(2) { "poller" } else { "follower" };
         let contents = format!("{recipient} {number}");
         let requested = Instant::now();
         self.sender.send(self.servers.last().unwrap().url(), &[recipient], &contents).await?;
-        let answered = Instant::now();
-        let (at, message) = timeout(LATE, self.received.recv()).await?.unwrap();
+        let responded = Instant::now();
+        let (received_at, message) = timeout(MAX_DELAY, self.received.recv()).await?.unwrap();
         assert_eq!(message.contents, contents);
-        Ok(Delay { after_answer: at.saturating_duration_since(answered), after_request: at - requested })
+        Ok(Delay {
+            after_response: received_at.saturating_duration_since(responded),
+            after_request: received_at - requested,
+        })
     }
 
-    /// Sends messages, each to a reader that waits again, and fails unless they are received at once.
+    /// Sends messages, each to a reader that is waiting. Fails unless they are received promptly.
     async fn ensure_prompt(&mut self, messages: usize) -> anyhow::Result<()> {
         let (start, mut delays) = (Instant::now(), Vec::new());
         for number in 0..messages {
-            assert!(start.elapsed() < 3 * LATE, "it took {:?} to receive {number} messages", start.elapsed());
+            assert!(start.elapsed() < 3 * MAX_DELAY, "receiving {number} messages took {:?}", start.elapsed());
             delays.push(self.send(number).await?);
             sleep(Duration::from_millis(5)).await;
         }
-        let (median, p99) = quantiles(delays.iter().map(|delay| delay.after_answer));
+        let (median, p99) = quantiles(delays.iter().map(|delay| delay.after_response));
         let since_request = quantiles(delays.iter().map(|delay| delay.after_request));
         println!(
             "{}, {} servers: received {median:.1?} (p99 {p99:.1?}) after the 201, {:.1?} (p99 {:.1?}) after the request",
@@ -116,80 +122,82 @@ impl Scene {
     }
 }
 
-/// The median and the 99th percentile.
-fn quantiles(of: impl Iterator<Item = Duration>) -> (Duration, Duration) {
-    let mut sorted: Vec<_> = of.collect();
+/// Returns the median and the 99th percentile.
+fn quantiles(durations: impl Iterator<Item = Duration>) -> (Duration, Duration) {
+    let mut sorted: Vec<_> = durations.collect();
     sorted.sort_unstable();
     (sorted[sorted.len() / 2], sorted[sorted.len() * 99 / 100])
 }
 
-async fn poll(reader: Device, url: String, news: mpsc::UnboundedSender<(Instant, Message)>) {
+async fn poll(reader: Device, url: String, messages: mpsc::UnboundedSender<(Instant, Message)>) {
     let mut after = 0;
     loop {
         let page = reader.page(&url, &format!("wait=60&after={after}")).await.unwrap();
         let now = Instant::now();
         after = page.up_to;
-        page.messages.into_iter().for_each(|message| news.send((now, message)).unwrap());
+        page.messages.into_iter().for_each(|message| messages.send((now, message)).unwrap());
     }
 }
 
-async fn follow(reader: Device, url: String, news: mpsc::UnboundedSender<(Instant, Message)>) {
+async fn follow(reader: Device, url: String, messages: mpsc::UnboundedSender<(Instant, Message)>) {
     let mut events = reader.stream(&url).await.unwrap();
     while let Some(message) = events.next().await.unwrap() {
-        news.send((Instant::now(), message)).unwrap();
+        messages.send((Instant::now(), message)).unwrap();
     }
 }
 
-async fn promptness(backend: Backend, replicas: usize) -> anyhow::Result<()> {
-    let mut scene = Scene::start(backend, replicas).await?;
-    scene.ensure_prompt(300).await?;
-    scene.end().await;
+/// D8.
+async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()> {
+    let mut fixture = Fixture::start(backend, replicas).await?;
+    fixture.ensure_prompt(300).await?;
+    fixture.end().await;
     Ok(())
 }
 
-async fn loss() -> anyhow::Result<()> {
-    let mut scene = Scene::start(Backend::Postgres, 2).await?;
-    let options = scene.database.postgres_options().unwrap();
+/// D8: a lost notification is only a delay.
+async fn lost_notifications() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start(Backend::Postgres, 2).await?;
+    let options = fixture.database.postgres_options().unwrap();
     let name = options.get_database().unwrap().to_owned();
     let mut connection = options.connect().await?;
     let mut admin = options.database("postgres").connect().await?;
-    scene.ensure_prompt(20).await?;
+    fixture.ensure_prompt(20).await?;
 
     let mut worst = Duration::ZERO;
     for number in 0..20 {
-        cut_off(&mut connection).await?;
-        worst = worst.max(scene.send(number).await?.after_answer);
+        disconnect(&mut connection).await?;
+        worst = worst.max(fixture.send(number).await?.after_response);
     }
-    println!("cut off 20 times: received {worst:.1?} after the 201 at worst");
+    println!("disconnected 20 times: received at most {worst:.1?} after the 201");
     wait_for_listeners(&mut connection).await?;
-    scene.ensure_prompt(50).await?;
+    fixture.ensure_prompt(50).await?;
 
-    // Now they can't come back at once.
+    // Now the servers can't reconnect immediately.
     allow_connections(&mut admin, &name, false).await?;
-    cut_off(&mut connection).await?;
-    let delay = scene.send(0).await?.after_answer;
-    println!("cut off for long: received {delay:.1?} after the 201");
+    disconnect(&mut connection).await?;
+    let delay = fixture.send(0).await?.after_response;
+    println!("disconnected without reconnecting: received {delay:.1?} after the 201");
     allow_connections(&mut admin, &name, true).await?;
     wait_for_listeners(&mut connection).await?;
-    scene.ensure_prompt(50).await?;
-    scene.end().await;
+    fixture.ensure_prompt(50).await?;
+    fixture.end().await;
     Ok(())
 }
 
-/// Ends the connections that listen and those that notify, of all servers.
-async fn cut_off(connection: &mut PgConnection) -> anyhow::Result<()> {
+/// Terminates the connections of all servers that listen or notify.
+async fn disconnect(connection: &mut PgConnection) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut ended = 0;
     while ended == 0 {
-        let cut: Vec<bool> = sqlx::query_scalar(
+        let terminated: Vec<bool> = sqlx::query_scalar(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE datname = current_database() AND (query ILIKE 'LISTEN%' OR query ILIKE '%NOTIFY%')
                AND pid <> pg_backend_pid()",
         )
         .fetch_all(&mut *connection)
         .await?;
-        ended = cut.len();
-        assert!(start.elapsed() < LATE, "nobody listens");
+        ended = terminated.len();
+        assert!(start.elapsed() < MAX_DELAY, "no connection listens");
     }
     Ok(())
 }
@@ -203,7 +211,7 @@ async fn allow_connections(admin: &mut PgConnection, database: &str, allowed: bo
 async fn wait_for_listeners(connection: &mut PgConnection) -> anyhow::Result<()> {
     let start = Instant::now();
     while listeners(connection).await? < 2 {
-        assert!(start.elapsed() < LATE, "nobody listens again");
+        assert!(start.elapsed() < MAX_DELAY, "the servers did not listen again");
         sleep(Duration::from_millis(5)).await;
     }
     Ok(())
@@ -217,7 +225,7 @@ async fn listeners(connection: &mut PgConnection) -> sqlx::Result<i64> {
     .await
 }
 
-/// What a server's connections do: how many there are, and how many have done something since a moment.
+/// Counts a server's connections: all, and those that were active since a moment.
 async fn activity(connection: &mut PgConnection, since: f64) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as(
         "SELECT count(*), count(*) FILTER (WHERE state_change > to_timestamp($1)) FROM pg_stat_activity
@@ -232,10 +240,11 @@ async fn now(connection: &mut PgConnection) -> sqlx::Result<f64> {
     sqlx::query_scalar("SELECT extract(epoch FROM clock_timestamp())::float8").fetch_one(connection).await
 }
 
-async fn crowd() -> anyhow::Result<()> {
+/// D8, at a bounded cost.
+async fn many_readers() -> anyhow::Result<()> {
     const READERS: usize = 500;
     const USERS: usize = 20;
-    /// Of the pool and for wake-ups.
+    /// The pool, and two for notifications.
     const CONNECTIONS: i64 = 16 + 2;
 
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);
@@ -244,8 +253,8 @@ async fn crowd() -> anyhow::Result<()> {
     let url = server.url();
     let (alice, bob) = (Device::register(&url, "alice").await?, Device::register(&url, "bob").await?);
     let mut others = Vec::new();
-    for place in 0..USERS {
-        let user = Device::register(&url, &format!("user-{place}")).await?;
+    for number in 0..USERS {
+        let user = Device::register(&url, &format!("user-{number}")).await?;
         let devices = stream::iter(1..READERS / USERS).map(|_| user.another(&url)).buffered(8);
         others.extend(devices.try_collect::<Vec<_>>().await?);
         others.push(user);
@@ -260,15 +269,15 @@ async fn crowd() -> anyhow::Result<()> {
         let url = url.clone();
         async move { alice.page(&url, "wait=60").await }
     });
-    // Each has looked once, and then nothing happens any more.
-    let begun = Instant::now();
+    // Waits until every reader has read once and no connection is active any more.
+    let start = Instant::now();
     loop {
         let quiet_since = now(&mut connection).await? - 0.3;
         let (total, busy) = activity(&mut connection, quiet_since).await?;
         if busy == 0 && total > 12 {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{busy} of {total} connections are still busy");
+        assert!(start.elapsed() < Duration::from_secs(30), "{busy} of {total} connections are still active");
         sleep(Duration::from_millis(20)).await;
     }
 
@@ -276,12 +285,12 @@ async fn crowd() -> anyhow::Result<()> {
     bob.send(&url, &["alice"], "for alice alone").await?;
     let page = timeout(Duration::from_secs(1), reading).await???;
     assert_eq!(page.messages.len(), 1);
-    // Time for what should not happen.
+    // Time for notifications that should not happen.
     sleep(Duration::from_millis(300)).await;
-    assert!(waiting.try_join_next().is_none(), "somebody else was woken");
+    assert!(waiting.try_join_next().is_none(), "another reader was notified");
     let (total, busy) = activity(&mut connection, since).await?;
-    println!("{READERS} readers wait: {total} connections, {busy} of them had to do with one message");
+    println!("{READERS} waiting readers: {total} connections, {busy} of them active for one message");
     assert!(total <= CONNECTIONS, "there are {total} connections");
-    assert!(busy <= 8, "{busy} of {total} connections were busy with one message");
+    assert!(busy <= 8, "{busy} of {total} connections were active for one message");
     Ok(())
 }

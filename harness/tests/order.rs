@@ -1,4 +1,4 @@
-//! D3: a reader that has seen a sequence number never sees a lower one appear, however sends overtake each other.
+//! D3: after a reader has seen a sequence number, no lower one appears, even if sends overtake each other.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -23,11 +23,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn main() {
     let targets =
         [("sqlite", Backend::Sqlite, 1), ("postgres", Backend::Postgres, 1), ("two_replicas", Backend::Postgres, 2)];
-    let name = "a_reader_never_sees_a_number_appear_below_one_that_it_has_seen";
+    let name = "no_sequence_number_appears_below_one_that_a_reader_has_seen";
     let mut trials: Vec<_> = targets
         .map(|(group, backend, replicas)| support::trial(group, backend, name, move || run(race(backend, replicas))))
         .into();
-    let name = "an_acknowledgement_that_waits_for_a_send_leaves_nothing_behind";
+    let name = "an_acknowledgement_that_waits_for_a_send_deletes_what_it_reports";
     trials.push(support::trial("postgres", Backend::Postgres, name, || run(acknowledge_ahead())));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -37,6 +37,7 @@ fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
     runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
+/// D3.
 async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let mut servers = Vec::new();
@@ -44,10 +45,10 @@ async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
         servers.push(TestServer::start_on(database.clone(), 0).await?);
     }
     let urls: Vec<_> = servers.iter().map(|server| server.url().to_owned()).collect();
-    // A send takes the mailboxes in the order of their devices: alice's first, then it waits for zoe's.
+    // A send locks mailboxes in the order of their devices: alice's first, then zoe's.
     let alice = Device::register(&urls[0], "alice").await?;
     let zoe = Device::register(&urls[0], "zoe").await?;
-    let names: Vec<_> = (0..SENDERS).map(|place| format!("sender-{place}")).collect();
+    let names: Vec<_> = (0..SENDERS).map(|number| format!("sender-{number}")).collect();
     let mut senders = Vec::new();
     for name in &names {
         senders.push(Device::register(&urls[0], name).await?);
@@ -55,24 +56,24 @@ async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
 
     let done = AtomicBool::new(false);
     let sending = async {
-        join_all(senders.iter().enumerate().map(|(place, sender)| write(sender, place, &urls))).await;
+        join_all(senders.iter().enumerate().map(|(number, sender)| send_all(sender, number, &urls))).await;
         done.store(true, Ordering::Relaxed);
     };
     let holding = async {
         match database.postgres_options() {
-            Some(options) => hold(options, zoe.id(), &done).await,
+            Some(options) => hold_lock(options, zoe.id(), &done).await,
             None => Ok(0),
         }
     };
-    let (holds, pages, again, ()) = tokio::join!(holding, follow(&alice, &urls), reread(&alice, &urls), sending);
+    let (locks, pages, rereads, ()) = tokio::join!(holding, follow(&alice, &urls), reread(&alice, &urls), sending);
     println!(
-        "{backend}, {replicas} servers: {TOTAL} messages in {pages} pages, reread {again} times, {} transactions held",
-        holds?
+        "{backend}, {replicas} servers: {TOTAL} messages in {pages} pages, reread {rereads} times, locked {} times",
+        locks?
     );
     Ok(())
 }
 
-/// D2, D5: who acknowledges a number that is just being given out.
+/// D2, D5: acknowledges a sequence number while the send that takes it is being committed.
 async fn acknowledge_ahead() -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);
     let server = TestServer::start_on(database.clone(), 0).await?;
@@ -86,39 +87,39 @@ async fn acknowledge_ahead() -> anyhow::Result<()> {
     lock(&mut transaction, zoe.id()).await?;
     let sending = async { zoe.send(url, &["alice", "zoe"], "foo").await.unwrap() };
     let acknowledging = async {
-        wait_for_waiting(&mut watch, 1).await;
+        wait_for_blocked(&mut watch, 1).await;
         answer(alice.acknowledgement(url, 1)).await.unwrap()
     };
     let releasing = async {
         let mut watch = options.connect().await.unwrap();
-        wait_for_waiting(&mut watch, 2).await;
+        wait_for_blocked(&mut watch, 2).await;
         transaction.commit().await.unwrap();
     };
     let ((), (status, answer), ()) = tokio::join!(sending, acknowledging, releasing);
-    // Either it came too early, or it has taken away what it says.
+    // It either fails because the message does not exist yet, or deletes the message.
     let page = alice.page(url, "after=0").await?;
-    let left = page.messages.len();
+    let remaining = page.messages.len();
     assert_eq!(
-        (left, page.acknowledged),
+        (remaining, page.acknowledged),
         if status == 200 { (0, 1) } else { (1, 0) },
         "{status} {answer}, then {page:?}"
     );
     Ok(())
 }
 
-async fn wait_for_waiting(connection: &mut sqlx::PgConnection, count: i64) {
+async fn wait_for_blocked(connection: &mut sqlx::PgConnection, count: i64) {
     let start = Instant::now();
     loop {
-        let waiting: i64 = sqlx::query_scalar(
+        let blocked: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
         )
         .fetch_one(&mut *connection)
         .await
         .unwrap();
-        if waiting >= count {
+        if blocked >= count {
             return;
         }
-        assert!(start.elapsed() < LIMIT, "{waiting} wait");
+        assert!(start.elapsed() < LIMIT, "{blocked} connections are blocked");
         sleep(Duration::from_millis(5)).await;
     }
 }
@@ -128,29 +129,30 @@ async fn lock(connection: &mut sqlx::PgConnection, mailbox: i64) -> sqlx::Result
     Ok(())
 }
 
-async fn write(sender: &Device, place: usize, urls: &[String]) {
-    let recipients: &[&str] = if place.is_multiple_of(2) { &["alice", "zoe"] } else { &["alice"] };
+/// Sends messages to alice, and as an even-numbered sender to zoe, too.
+async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
+    let recipients: &[&str] = if sender_number.is_multiple_of(2) { &["alice", "zoe"] } else { &["alice"] };
     for number in 0..MESSAGES {
-        sender.send(&urls[(place / 2 + number) % urls.len()], recipients, &number.to_string()).await.unwrap();
+        sender.send(&urls[(sender_number / 2 + number) % urls.len()], recipients, &number.to_string()).await.unwrap();
     }
 }
 
-/// Holds transactions open: those that have taken alice's mailbox wait for zoe's. Gives how often.
-async fn hold(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
+/// Locks zoe's mailbox repeatedly, so that sends to both wait with alice's locked. Returns how often.
+async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
     let mut connection = options.connect().await?;
-    let mut holds = 0;
+    let mut locks = 0;
     while !done.load(Ordering::Relaxed) {
         let mut transaction = connection.begin().await?;
         lock(&mut transaction, zoe).await?;
-        sleep(Duration::from_millis(20 + 7 * u64::from(holds % 5))).await;
+        sleep(Duration::from_millis(20 + 7 * u64::from(locks % 5))).await;
         transaction.commit().await?;
-        holds += 1;
+        locks += 1;
         sleep(Duration::from_millis(15)).await;
     }
-    Ok(holds)
+    Ok(locks)
 }
 
-/// Reads on after what it has seen, as fast as it can, and gives how many pages that took.
+/// Reads pages after the last one as fast as possible. Returns how many it took.
 async fn follow(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut pages) = (Instant::now(), 0, 0);
     while seen < TOTAL {
@@ -158,21 +160,21 @@ async fn follow(reader: &Device, urls: &[String]) -> usize {
         assert_gapless(&page, seen);
         seen = page.up_to;
         pages += 1;
-        assert!(start.elapsed() < LIMIT, "only {seen} messages came");
+        assert!(start.elapsed() < LIMIT, "received only {seen} messages");
     }
     pages
 }
 
-/// Reads everything again and again, and gives how often.
+/// Reads the whole mailbox repeatedly. Returns how often.
 async fn reread(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut times) = (Instant::now(), 0, 0);
     while seen < TOTAL {
         let page = reader.page(&urls[times % urls.len()], "after=0&limit=1000").await.unwrap();
         assert_gapless(&page, 0);
-        assert!(page.up_to >= seen, "{} to {seen} were there before", page.up_to + 1);
+        assert!(page.up_to >= seen, "{} to {seen} disappeared", page.up_to + 1);
         seen = page.up_to;
         times += 1;
-        assert!(start.elapsed() < LIMIT, "only {seen} messages came");
+        assert!(start.elapsed() < LIMIT, "received only {seen} messages");
     }
     times
 }

@@ -1,4 +1,4 @@
-//! A Postgres that goes away and comes back.
+//! D1, D2: a server whose Postgres becomes unreachable and recovers.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -17,33 +17,33 @@ use woosh_harness::{Backend, TestDatabase};
 use woosh_server::server::{Config, Limits, Server};
 
 fn main() {
-    let name = "requests_get_503_while_the_database_is_away_and_nothing_answered_is_lost";
+    let name = "requests_get_503_while_postgres_is_unreachable_and_no_accepted_message_is_lost";
     let trial = support::trial("postgres", Backend::Postgres, name, outage);
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
 
-/// Stands between a server and its database, and can part them.
-struct Bridge {
+/// A proxy between a server and its database that can cut all connections.
+struct Proxy {
     port: u16,
     open: watch::Sender<bool>,
 }
 
-impl Bridge {
-    async fn to(database: PgConnectOptions) -> Self {
+impl Proxy {
+    async fn start(database: PgConnectOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (open, is_open) = watch::channel(true);
         let database = Arc::new(database);
         tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
+            while let Ok((client, _)) = listener.accept().await {
                 let (database, mut is_open) = (database.clone(), is_open.clone());
                 tokio::spawn(async move {
                     if !*is_open.borrow_and_update() {
                         return;
                     }
-                    let far = connect(&database).await;
+                    let server = connect(&database).await;
                     tokio::select! {
-                        () = join(near, far) => {}
+                        () = forward(client, server) => {}
                         _ = is_open.wait_for(|open| !open) => {}
                     }
                 });
@@ -66,23 +66,23 @@ async fn connect(database: &PgConnectOptions) -> Box<dyn Stream> {
     }
 }
 
-async fn join(mut near: TcpStream, mut far: Box<dyn Stream>) {
-    let _ = copy_bidirectional(&mut near, &mut far).await;
+async fn forward(mut client: TcpStream, mut server: Box<dyn Stream>) {
+    let _ = copy_bidirectional(&mut client, &mut server).await;
 }
 
-struct Scene {
+struct Fixture {
     client: Client,
     url: String,
 }
 
-impl Scene {
-    async fn ask(&self, user: &str, method: &str, path: &str, body: &Value) -> Response {
+impl Fixture {
+    async fn request(&self, user: &str, method: &str, path: &str, body: &Value) -> Response {
         let request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.url)).json(body);
         request.header("x-user-name", user).header("x-user-token", "secret").send().await.unwrap()
     }
 
     async fn send(&self, contents: &str) -> Response {
-        self.ask("alice", "POST", "/messages", &json!({ "recipient": "bob", "contents": contents })).await
+        self.request("alice", "POST", "/messages", &json!({ "recipient": "bob", "contents": contents })).await
     }
 
     async fn is_ready(&self) -> bool {
@@ -90,52 +90,53 @@ impl Scene {
     }
 }
 
+/// D1, D2.
 fn outage() -> Result<(), Failed> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let database = TestDatabase::create(Backend::Postgres).await.map_err(|error| format!("{error:#}"))?;
         let options = database.postgres_options().unwrap();
         let name = options.get_database().unwrap().to_owned();
-        let bridge = Bridge::to(options).await;
+        let proxy = Proxy::start(options).await;
         let config = Config {
             host: "127.0.0.1".to_owned(),
             port: 0,
-            database: format!("postgres://woosh@127.0.0.1:{}/{name}?sslmode=disable", bridge.port).parse()?,
+            database: format!("postgres://woosh@127.0.0.1:{}/{name}?sslmode=disable", proxy.port).parse()?,
             database_wait: Duration::from_secs(5),
             limits: Limits::default(),
             grace: Duration::ZERO,
         };
         let server = Server::bind(&config).await?;
-        let scene =
-            Scene { client: Client::builder().no_proxy().build()?, url: format!("http://{}", server.address()) };
+        let fixture =
+            Fixture { client: Client::builder().no_proxy().build()?, url: format!("http://{}", server.address()) };
         tokio::spawn(server.run_until(std::future::pending()));
 
         for name in ["alice", "bob"] {
             let user = json!({ "username": name, "password": "secret", "public_key": "", "private_key": "" });
-            assert_eq!(scene.ask("", "POST", "/users", &user).await.status(), 201);
+            assert_eq!(fixture.request("", "POST", "/users", &user).await.status(), 201);
         }
         let mut sent = Vec::new();
         for outage in 0..2 {
             for count in 0..20 {
                 let contents = format!("{outage}/{count}");
-                assert_eq!(scene.send(&contents).await.status(), 201);
+                assert_eq!(fixture.send(&contents).await.status(), 201);
                 sent.push(contents);
             }
-            bridge.open.send(false)?;
-            let refused = scene.send("lost and told so").await;
+            proxy.open.send(false)?;
+            let refused = fixture.send("refused").await;
             assert_eq!(refused.status(), 503);
             assert!(refused.headers().contains_key("retry-after"));
-            assert!(!scene.is_ready().await);
+            assert!(!fixture.is_ready().await);
 
-            bridge.open.send(true)?;
+            proxy.open.send(true)?;
             let start = Instant::now();
-            while !scene.is_ready().await {
-                assert!(start.elapsed() < Duration::from_secs(30), "it does not recover");
+            while !fixture.is_ready().await {
+                assert!(start.elapsed() < Duration::from_secs(30), "the server does not recover");
             }
-            // From the moment that it says so, it is.
-            assert_eq!(scene.send("back").await.status(), 201);
-            sent.push("back".to_owned());
+            // Once it reports that it is ready, it accepts messages.
+            assert_eq!(fixture.send("recovered").await.status(), 201);
+            sent.push("recovered".to_owned());
         }
-        let page: Value = scene.ask("bob", "GET", "/messages", &Value::Null).await.json().await?;
+        let page: Value = fixture.request("bob", "GET", "/messages", &Value::Null).await.json().await?;
         let received = page["messages"].as_array().unwrap().iter().map(|message| message["contents"].as_str().unwrap());
         assert_eq!(received.collect::<Vec<_>>(), sent);
         Ok(())

@@ -1,4 +1,4 @@
-//! Where Postgres comes from, and that nothing of it is left behind.
+//! How the harness finds or starts Postgres, and that it leaves no databases, processes or files behind.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -16,9 +16,12 @@ use woosh_harness::{Backend, TestDatabase};
 fn main() {
     let trial = |name, test: fn() -> Result<(), Failed>| support::trial("postgres", Backend::Postgres, name, test);
     let trials = vec![
-        trial("databases_on_a_server_of_ones_own_are_dropped_and_swept_after_a_crash", on_ones_own_server),
-        trial("a_server_of_this_machines_programs_goes_with_its_harness", of_this_machines_programs),
-        trial("a_url_that_leads_nowhere_is_an_error_and_no_other_server_is_taken", nowhere),
+        trial(
+            "databases_on_a_configured_server_are_dropped_at_exit_or_by_a_later_run_after_a_crash",
+            on_configured_server,
+        ),
+        trial("a_server_started_from_installed_programs_stops_with_its_harness", on_started_server),
+        trial("an_unreachable_configured_server_is_an_error_without_a_fallback", on_unreachable_server),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -30,8 +33,8 @@ fn command(count: usize) -> Command {
     command
 }
 
-/// Waits until the servers have been started.
-fn started(child: &mut Child) {
+/// Waits until the servers have started.
+fn wait_until_started(child: &mut Child) {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert!(line.contains(r#""backend":"postgres""#), "{line}");
@@ -50,9 +53,9 @@ async fn databases(connection: &mut PgConnection) -> Vec<String> {
         .unwrap()
 }
 
-fn on_ones_own_server() -> Result<(), Failed> {
+fn on_configured_server() -> Result<(), Failed> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        // This process's own server is the one, whichever it is.
+        // Any server will do, so it uses the one that this process uses.
         let database = TestDatabase::create(Backend::Postgres).await.map_err(|error| format!("{error:#}"))?;
         let admin: PgConnectOptions = database.postgres_options().unwrap().database("postgres");
         let url = admin.to_url_lossy().to_string();
@@ -62,7 +65,7 @@ fn on_ones_own_server() -> Result<(), Failed> {
         let start = |count| command(count).env("WOOSH_TEST_POSTGRES_URL", &url).spawn().unwrap();
 
         let mut child = start(2);
-        started(&mut child);
+        wait_until_started(&mut child);
         assert_eq!(databases(&mut connection).await.len(), 3);
         drop(child.stdin.take());
         assert!(child.wait()?.success());
@@ -70,18 +73,23 @@ fn on_ones_own_server() -> Result<(), Failed> {
         assert_eq!(databases(&mut connection).await, before);
 
         let mut child = start(2);
-        started(&mut child);
+        wait_until_started(&mut child);
         child.kill()?;
         child.wait()?;
-        let left = databases(&mut connection).await;
-        assert_eq!(left.len(), 3);
+        let leftover = databases(&mut connection).await;
+        assert_eq!(leftover.len(), 3);
 
-        // Postgres takes a moment to notice that the owner is gone; one that lives is spared.
-        let begun = Instant::now();
+        // Postgres takes a moment to notice that the owner's connection is closed. Databases with a live owner are
+        // kept.
+        let start_of_sweep = Instant::now();
         while databases(&mut connection).await != before {
-            assert!(begun.elapsed() < Duration::from_secs(30), "not swept: {:?}", databases(&mut connection).await);
+            assert!(
+                start_of_sweep.elapsed() < Duration::from_secs(30),
+                "not dropped: {:?}",
+                databases(&mut connection).await
+            );
             let mut child = start(1);
-            started(&mut child);
+            wait_until_started(&mut child);
             drop(child.stdin.take());
             assert!(child.wait()?.success());
         }
@@ -89,27 +97,27 @@ fn on_ones_own_server() -> Result<(), Failed> {
     })
 }
 
-fn of_this_machines_programs() -> Result<(), Failed> {
+fn on_started_server() -> Result<(), Failed> {
     for signal in ["TERM", "KILL"] {
         let mut child =
             command(1).env_remove("WOOSH_TEST_POSTGRES_URL").env("DOCKER_HOST", "unix:///nowhere").spawn()?;
-        started(&mut child);
+        wait_until_started(&mut child);
         let folders: Vec<_> = children(child.id()).into_iter().filter_map(|id| working_folder(&id)).collect();
-        let [folder] = folders.as_slice() else { panic!("it runs in {folders:?}") };
+        let [folder] = folders.as_slice() else { panic!("Postgres runs in {folders:?}") };
         assert!(folder.join("data/PG_VERSION").exists());
         let killed = Command::new("/bin/sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status()?;
         assert!(killed.success());
         child.wait()?;
         assert!(stderr(&mut child).contains("Postgres from the programs in"));
-        let begun = Instant::now();
+        let start = Instant::now();
         while folder.exists() || processes_in(folder) > 0 {
-            assert!(begun.elapsed() < Duration::from_secs(10), "{signal}: {} processes left", processes_in(folder));
+            assert!(start.elapsed() < Duration::from_secs(10), "{signal}: {} processes left", processes_in(folder));
         }
     }
     Ok(())
 }
 
-fn nowhere() -> Result<(), Failed> {
+fn on_unreachable_server() -> Result<(), Failed> {
     let mut child = command(1).env("WOOSH_TEST_POSTGRES_URL", "postgres://woosh@127.0.0.1:1/woosh").spawn()?;
     assert!(!child.wait()?.success());
     let text = stderr(&mut child);
@@ -117,7 +125,7 @@ fn nowhere() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The processes that one has started.
+/// The child processes of a process.
 fn children(id: u32) -> Vec<String> {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task")).unwrap().filter_map(Result::ok);
     let ids = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());

@@ -1,4 +1,4 @@
-//! Servers whose operator set narrow limits.
+//! D7 and the operator's limits: servers with small quotas, a short maximum lifetime of messages, or without search.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -14,7 +14,7 @@ use woosh_server::server::{Limits, Quota};
 
 type Test = fn(Backend) -> BoxFuture<'static, ()>;
 
-/// Names each test after the function that does it.
+/// Names each test after its function.
 macro_rules! tests {
     ($($test:ident),+ $(,)?) => {
         [$((stringify!($test), (|backend| Box::pin($test(backend))) as Test)),+]
@@ -23,16 +23,16 @@ macro_rules! tests {
 
 fn main() {
     let tests = tests![
-        a_full_mailbox_is_told_to_the_sender_and_leaves_a_gap_for_the_reader,
-        acknowledging_makes_room_and_clears_the_gaps,
-        a_full_device_holds_up_no_other,
-        a_full_recipient_holds_up_no_other,
-        a_mailbox_is_full_by_its_bytes,
-        a_send_that_met_full_mailboxes_leaves_its_key_free,
-        a_send_that_met_one_full_mailbox_is_the_same_when_repeated,
-        a_classic_sender_learns_of_a_full_mailbox,
-        nobody_is_searched_for_where_the_search_is_off,
-        a_message_waits_no_longer_than_the_operator_lets_it,
+        a_full_mailbox_is_an_error_for_the_sender_and_a_gap_for_the_reader,
+        acknowledging_frees_quota_and_clears_gaps,
+        a_full_device_does_not_affect_other_devices,
+        a_full_recipient_does_not_affect_other_recipients,
+        a_mailbox_is_full_at_its_byte_limit,
+        a_send_that_no_mailbox_accepts_does_not_use_its_idempotency_key,
+        a_retry_of_a_partly_undelivered_send_returns_the_first_response,
+        a_full_mailbox_is_an_error_for_a_classic_sender,
+        search_is_refused_if_it_is_disabled,
+        a_message_expires_no_later_than_the_server_maximum,
     ];
     let trials =
         [("sqlite", Backend::Sqlite), ("postgres", Backend::Postgres)].into_iter().flat_map(|(group, backend)| {
@@ -46,41 +46,43 @@ fn run(test: BoxFuture<'static, ()>) -> Result<(), Failed> {
     Ok(())
 }
 
-fn messages(messages: u64) -> Limits {
+/// Limits mailboxes to a number of messages.
+fn max_messages(messages: u64) -> Limits {
     Limits { mailbox: Quota { messages, ..Limits::default().mailbox }, ..Limits::default() }
 }
 
-fn bytes(bytes: u64) -> Limits {
+/// Limits mailboxes to a number of bytes.
+fn max_bytes(bytes: u64) -> Limits {
     Limits { mailbox: Quota { bytes, ..Limits::default().mailbox }, ..Limits::default() }
 }
 
-/// A fresh server with these limits.
-struct Scene {
+/// A fresh server, and a client.
+struct Fixture {
     client: Client,
     server: TestServer,
 }
 
-/// A device, logged in.
+/// A device that is logged in.
 struct Device {
     name: &'static str,
     id: Value,
     token: String,
 }
 
-impl Scene {
+impl Fixture {
     async fn start(backend: Backend, limits: Limits) -> Self {
         let database = Arc::new(TestDatabase::create(backend).await.unwrap());
         let server = TestServer::start_with(database, 0, limits).await.unwrap();
         Self { client: Client::builder().no_proxy().build().unwrap(), server }
     }
 
-    /// Two users, alice and bob.
-    async fn users(&self) -> (Device, Device) {
-        (self.enter("users", "alice").await, self.enter("users", "bob").await)
+    /// Registers alice and bob.
+    async fn register_users(&self) -> (Device, Device) {
+        (self.sign_in("users", "alice").await, self.sign_in("users", "bob").await)
     }
 
-    /// Registers or logs in.
-    async fn enter(&self, path: &str, name: &'static str) -> Device {
+    /// Registers a user (`users`) or logs in (`sessions`).
+    async fn sign_in(&self, path: &str, name: &'static str) -> Device {
         let body = json!({ "username": name, "password": "secret", "public_key": "" });
         let request = self.client.post(format!("{}/v1/{path}", self.server.url())).json(&body);
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
@@ -101,7 +103,8 @@ impl Scene {
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    async fn write(&self, sender: &Device, to: &Device, contents: &str) -> u16 {
+    /// Sends a message. Returns the status.
+    async fn send_text(&self, sender: &Device, to: &Device, contents: &str) -> u16 {
         self.send(sender, None, &message(&[to], contents)).await.0
     }
 
@@ -111,13 +114,13 @@ impl Scene {
         assert_eq!(answer.status(), 200);
     }
 
-    /// What is in a mailbox: sequence numbers and contents, and the gaps.
+    /// Reads a mailbox. Returns the sequence numbers and contents of its messages, and its gaps.
     async fn mailbox(&self, device: &Device) -> (Vec<(i64, String)>, Value) {
         let (status, page) = self.get(device, "mailbox").await;
         assert_eq!(status, 200, "{page}");
         let messages = page["messages"].as_array().unwrap().iter();
-        let messages =
-            messages.map(|it| (it["sequence"].as_i64().unwrap(), it["contents"].as_str().unwrap().to_owned()));
+        let messages = messages
+            .map(|message| (message["sequence"].as_i64().unwrap(), message["contents"].as_str().unwrap().to_owned()));
         (messages.collect(), page["gaps"].clone())
     }
 }
@@ -131,154 +134,163 @@ fn texts(texts: &[(i64, &str)]) -> Vec<(i64, String)> {
     texts.iter().map(|(sequence, text)| (*sequence, (*text).to_owned())).collect()
 }
 
-fn full(first: i64, last: i64) -> Value {
+/// The gap of a full mailbox.
+fn full_gap(first: i64, last: i64) -> Value {
     json!([{ "first": first, "last": last, "reason": "mailbox_full" }])
 }
 
-async fn a_full_mailbox_is_told_to_the_sender_and_leaves_a_gap_for_the_reader(backend: Backend) {
-    let scene = Scene::start(backend, messages(2)).await;
-    let (alice, bob) = scene.users().await;
-    assert_eq!(scene.write(&alice, &bob, "one").await, 201);
-    assert_eq!(scene.write(&alice, &bob, "two").await, 201);
+/// D7.
+async fn a_full_mailbox_is_an_error_for_the_sender_and_a_gap_for_the_reader(backend: Backend) {
+    let fixture = Fixture::start(backend, max_messages(2)).await;
+    let (alice, bob) = fixture.register_users().await;
+    assert_eq!(fixture.send_text(&alice, &bob, "one").await, 201);
+    assert_eq!(fixture.send_text(&alice, &bob, "two").await, 201);
     for last in [3, 4] {
-        let (status, problem) = scene.send(&alice, None, &message(&[&bob], "lost")).await;
+        let (status, problem) = fixture.send(&alice, None, &message(&[&bob], "lost")).await;
         assert_eq!((status, &problem["code"], &problem["status"]), (507, &json!("mailbox_full"), &json!(507)));
-        assert_eq!(scene.mailbox(&bob).await, (texts(&[(1, "one"), (2, "two")]), full(3, last)));
+        assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "one"), (2, "two")]), full_gap(3, last)));
     }
-    // The mailbox of another has room.
-    assert_eq!(scene.write(&bob, &alice, "back").await, 201);
+    // Another mailbox is not affected.
+    assert_eq!(fixture.send_text(&bob, &alice, "back").await, 201);
 }
 
-async fn acknowledging_makes_room_and_clears_the_gaps(backend: Backend) {
-    let scene = Scene::start(backend, messages(2)).await;
-    let (alice, bob) = scene.users().await;
+/// D7.
+async fn acknowledging_frees_quota_and_clears_gaps(backend: Backend) {
+    let fixture = Fixture::start(backend, max_messages(2)).await;
+    let (alice, bob) = fixture.register_users().await;
     for (text, status) in [("one", 201), ("two", 201), ("lost", 507)] {
-        assert_eq!(scene.write(&alice, &bob, text).await, status);
+        assert_eq!(fixture.send_text(&alice, &bob, text).await, status);
     }
-    scene.acknowledge(&bob, 1).await;
-    assert_eq!(scene.write(&alice, &bob, "four").await, 201);
-    assert_eq!(scene.write(&alice, &bob, "lost").await, 507);
-    let gap = |number| full(number, number)[0].clone();
-    let there = texts(&[(2, "two"), (4, "four")]);
-    assert_eq!(scene.mailbox(&bob).await, (there, json!([gap(3), gap(5)])));
-    scene.acknowledge(&bob, 3).await;
-    assert_eq!(scene.mailbox(&bob).await, (texts(&[(4, "four")]), json!([gap(5)])));
-    scene.acknowledge(&bob, 5).await;
-    assert_eq!(scene.mailbox(&bob).await, (vec![], json!([])));
+    fixture.acknowledge(&bob, 1).await;
+    assert_eq!(fixture.send_text(&alice, &bob, "four").await, 201);
+    assert_eq!(fixture.send_text(&alice, &bob, "lost").await, 507);
+    let gap = |number| full_gap(number, number)[0].clone();
+    let messages = texts(&[(2, "two"), (4, "four")]);
+    assert_eq!(fixture.mailbox(&bob).await, (messages, json!([gap(3), gap(5)])));
+    fixture.acknowledge(&bob, 3).await;
+    assert_eq!(fixture.mailbox(&bob).await, (texts(&[(4, "four")]), json!([gap(5)])));
+    fixture.acknowledge(&bob, 5).await;
+    assert_eq!(fixture.mailbox(&bob).await, (vec![], json!([])));
 }
 
-async fn a_full_device_holds_up_no_other(backend: Backend) {
-    let scene = Scene::start(backend, messages(1)).await;
-    let (alice, bob) = scene.users().await;
-    let laptop = scene.enter("sessions", "bob").await;
-    assert_eq!(scene.write(&alice, &bob, "one").await, 201);
-    scene.acknowledge(&laptop, 1).await;
-    let (status, receipt) = scene.send(&alice, None, &message(&[&bob], "two")).await;
+/// D7.
+async fn a_full_device_does_not_affect_other_devices(backend: Backend) {
+    let fixture = Fixture::start(backend, max_messages(1)).await;
+    let (alice, bob) = fixture.register_users().await;
+    let laptop = fixture.sign_in("sessions", "bob").await;
+    assert_eq!(fixture.send_text(&alice, &bob, "one").await, 201);
+    fixture.acknowledge(&laptop, 1).await;
+    let (status, receipt) = fixture.send(&alice, None, &message(&[&bob], "two")).await;
     assert_eq!(status, 201, "{receipt}");
     let undelivered = json!([{ "username": "bob", "device_id": bob.id, "reason": "mailbox_full" }]);
     assert_eq!(receipt["undelivered"], undelivered);
-    assert_eq!(scene.mailbox(&laptop).await, (texts(&[(2, "two")]), json!([])));
-    assert_eq!(scene.mailbox(&bob).await, (texts(&[(1, "one")]), full(2, 2)));
+    assert_eq!(fixture.mailbox(&laptop).await, (texts(&[(2, "two")]), json!([])));
+    assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "one")]), full_gap(2, 2)));
     // Now both are full.
-    assert_eq!(scene.write(&alice, &bob, "lost").await, 507);
-    assert_eq!(scene.mailbox(&laptop).await, (texts(&[(2, "two")]), full(3, 3)));
+    assert_eq!(fixture.send_text(&alice, &bob, "lost").await, 507);
+    assert_eq!(fixture.mailbox(&laptop).await, (texts(&[(2, "two")]), full_gap(3, 3)));
 }
 
-async fn a_full_recipient_holds_up_no_other(backend: Backend) {
-    let scene = Scene::start(backend, messages(1)).await;
-    let (alice, bob) = scene.users().await;
-    assert_eq!(scene.write(&alice, &bob, "one").await, 201);
-    let (status, receipt) = scene.send(&bob, None, &message(&[&bob, &alice], "two")).await;
+/// D7.
+async fn a_full_recipient_does_not_affect_other_recipients(backend: Backend) {
+    let fixture = Fixture::start(backend, max_messages(1)).await;
+    let (alice, bob) = fixture.register_users().await;
+    assert_eq!(fixture.send_text(&alice, &bob, "one").await, 201);
+    let (status, receipt) = fixture.send(&bob, None, &message(&[&bob, &alice], "two")).await;
     assert_eq!(status, 201, "{receipt}");
     let undelivered = json!([{ "username": "bob", "device_id": bob.id, "reason": "mailbox_full" }]);
     assert_eq!(receipt["undelivered"], undelivered);
-    assert_eq!(scene.mailbox(&alice).await, (texts(&[(1, "two")]), json!([])));
-    assert_eq!(scene.mailbox(&bob).await, (texts(&[(1, "one")]), full(2, 2)));
+    assert_eq!(fixture.mailbox(&alice).await, (texts(&[(1, "two")]), json!([])));
+    assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "one")]), full_gap(2, 2)));
 }
 
-async fn a_mailbox_is_full_by_its_bytes(backend: Backend) {
-    let scene = Scene::start(backend, bytes(100)).await;
-    let (alice, bob) = scene.users().await;
+/// D7.
+async fn a_mailbox_is_full_at_its_byte_limit(backend: Backend) {
+    let fixture = Fixture::start(backend, max_bytes(100)).await;
+    let (alice, bob) = fixture.register_users().await;
     let (sixty, forty, forty_two) = ("x".repeat(60), "é".repeat(20), "é".repeat(21));
     for (text, status) in [(&sixty, 201), (&forty_two, 507), (&forty, 201), (&"x".to_owned(), 507)] {
-        assert_eq!(scene.write(&alice, &bob, text).await, status, "{text}");
+        assert_eq!(fixture.send_text(&alice, &bob, text).await, status, "{text}");
     }
-    scene.acknowledge(&bob, 1).await;
-    assert_eq!(scene.write(&alice, &bob, &"x".repeat(61)).await, 507);
-    assert_eq!(scene.write(&alice, &bob, &sixty).await, 201);
-    let (there, _) = scene.mailbox(&bob).await;
-    assert_eq!(there, texts(&[(3, &forty), (6, &sixty)]));
+    fixture.acknowledge(&bob, 1).await;
+    assert_eq!(fixture.send_text(&alice, &bob, &"x".repeat(61)).await, 507);
+    assert_eq!(fixture.send_text(&alice, &bob, &sixty).await, 201);
+    let (messages, _) = fixture.mailbox(&bob).await;
+    assert_eq!(messages, texts(&[(3, &forty), (6, &sixty)]));
 }
 
-async fn a_send_that_met_full_mailboxes_leaves_its_key_free(backend: Backend) {
-    let scene = Scene::start(backend, messages(1)).await;
-    let (alice, bob) = scene.users().await;
-    assert_eq!(scene.write(&alice, &bob, "one").await, 201);
+/// D4, D7.
+async fn a_send_that_no_mailbox_accepts_does_not_use_its_idempotency_key(backend: Backend) {
+    let fixture = Fixture::start(backend, max_messages(1)).await;
+    let (alice, bob) = fixture.register_users().await;
+    assert_eq!(fixture.send_text(&alice, &bob, "one").await, 201);
     let body = message(&[&bob], "again");
     for _ in 0..2 {
-        assert_eq!(scene.send(&alice, Some("key"), &body).await.0, 507);
+        assert_eq!(fixture.send(&alice, Some("key"), &body).await.0, 507);
     }
-    scene.acknowledge(&bob, 1).await;
-    let sent = scene.send(&alice, Some("key"), &body).await;
+    fixture.acknowledge(&bob, 1).await;
+    let sent = fixture.send(&alice, Some("key"), &body).await;
     assert_eq!(sent.0, 201, "{}", sent.1);
-    assert_eq!(scene.send(&alice, Some("key"), &body).await, sent);
-    assert_eq!(scene.mailbox(&bob).await, (texts(&[(4, "again")]), full(2, 3)));
+    assert_eq!(fixture.send(&alice, Some("key"), &body).await, sent);
+    assert_eq!(fixture.mailbox(&bob).await, (texts(&[(4, "again")]), full_gap(2, 3)));
 }
 
-async fn a_send_that_met_one_full_mailbox_is_the_same_when_repeated(backend: Backend) {
-    let scene = Scene::start(backend, messages(1)).await;
-    let (alice, bob) = scene.users().await;
-    assert_eq!(scene.write(&alice, &bob, "one").await, 201);
+/// D4, D7.
+async fn a_retry_of_a_partly_undelivered_send_returns_the_first_response(backend: Backend) {
+    let fixture = Fixture::start(backend, max_messages(1)).await;
+    let (alice, bob) = fixture.register_users().await;
+    assert_eq!(fixture.send_text(&alice, &bob, "one").await, 201);
     let body = message(&[&bob, &alice], "two");
-    let sent = scene.send(&alice, Some("key"), &body).await;
+    let sent = fixture.send(&alice, Some("key"), &body).await;
     assert_eq!((sent.0, sent.1["undelivered"].as_array().map(Vec::len)), (201, Some(1)));
-    // Also where there would be room by now.
-    scene.acknowledge(&bob, 1).await;
-    assert_eq!(scene.send(&alice, Some("key"), &body).await, sent);
-    assert_eq!(scene.mailbox(&bob).await, (vec![], full(2, 2)));
-    assert_eq!(scene.mailbox(&alice).await, (texts(&[(1, "two")]), json!([])));
+    // Even though the mailbox has space again.
+    fixture.acknowledge(&bob, 1).await;
+    assert_eq!(fixture.send(&alice, Some("key"), &body).await, sent);
+    assert_eq!(fixture.mailbox(&bob).await, (vec![], full_gap(2, 2)));
+    assert_eq!(fixture.mailbox(&alice).await, (texts(&[(1, "two")]), json!([])));
 }
 
-async fn a_classic_sender_learns_of_a_full_mailbox(backend: Backend) {
-    let scene = Scene::start(backend, messages(1)).await;
-    let (_, bob) = scene.users().await;
+/// D7.
+async fn a_full_mailbox_is_an_error_for_a_classic_sender(backend: Backend) {
+    let fixture = Fixture::start(backend, max_messages(1)).await;
+    let (_, bob) = fixture.register_users().await;
     for status in [201, 507] {
-        let request = scene.client.post(format!("{}/messages", scene.server.url()));
+        let request = fixture.client.post(format!("{}/messages", fixture.server.url()));
         let request = request.header("x-user-name", "alice").header("x-user-token", "secret");
         let answer = request.json(&json!({ "recipient": "bob", "contents": "foo" })).send().await.unwrap();
         assert_eq!(answer.status(), status);
     }
-    assert_eq!(scene.mailbox(&bob).await, (texts(&[(1, "foo")]), full(2, 2)));
+    assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "foo")]), full_gap(2, 2)));
 }
 
-async fn nobody_is_searched_for_where_the_search_is_off(backend: Backend) {
-    let scene = Scene::start(backend, Limits { search: false, ..Limits::default() }).await;
-    let (alice, _) = scene.users().await;
+async fn search_is_refused_if_it_is_disabled(backend: Backend) {
+    let fixture = Fixture::start(backend, Limits { search: false, ..Limits::default() }).await;
+    let (alice, _) = fixture.register_users().await;
     for query in ["prefix=bob", "prefix=nobody", "prefix=bob&limit=1"] {
-        let (status, problem) = scene.get(&alice, &format!("users?{query}")).await;
+        let (status, problem) = fixture.get(&alice, &format!("users?{query}")).await;
         assert_eq!((status, &problem["code"]), (403, &json!("search_off")));
     }
-    // Who knows the whole name finds it.
-    assert_eq!(scene.get(&alice, "users/bob").await.0, 200);
+    // A lookup by the full username still works.
+    assert_eq!(fixture.get(&alice, "users/bob").await.0, 200);
 }
 
-async fn a_message_waits_no_longer_than_the_operator_lets_it(backend: Backend) {
-    let scene = Scene::start(backend, Limits { ttl_seconds: 60, ..Limits::default() }).await;
-    let (alice, bob) = scene.users().await;
+async fn a_message_expires_no_later_than_the_server_maximum(backend: Backend) {
+    let fixture = Fixture::start(backend, Limits { ttl_seconds: 60, ..Limits::default() }).await;
+    let (alice, bob) = fixture.register_users().await;
     let mut body = message(&[&bob], "foo");
     for (seconds, expected) in [(Value::Null, 201), (json!(60), 201), (json!(61), 400), (json!(2_592_000), 400)] {
         body["ttl_seconds"] = seconds;
-        let (status, answer) = scene.send(&alice, None, &body).await;
+        let (status, answer) = fixture.send(&alice, None, &body).await;
         assert_eq!(status, expected, "{answer}");
         if status == 400 {
             let detail = answer["detail"].as_str().unwrap();
             assert!(detail.contains("ttl_seconds") && detail.contains("60"), "{detail}");
         }
     }
-    let (_, page) = scene.get(&bob, "mailbox").await;
+    let (_, page) = fixture.get(&bob, "mailbox").await;
     for message in page["messages"].as_array().unwrap() {
-        // A minute later, at the same second of it.
+        // A minute apart: the seconds and microseconds are equal.
         let (sent, expires) = (message["sent_at"].as_str().unwrap(), message["expires_at"].as_str().unwrap());
-        assert!(sent < expires && sent[16..] == expires[16..], "sent {sent}, it expires {expires}");
+        assert!(sent < expires && sent[16..] == expires[16..], "sent {sent}, expires {expires}");
     }
 }

@@ -1,4 +1,4 @@
-//! A database of an older version is brought up to date, and loses nothing by it.
+//! D2: a database of an older version is migrated without losing messages.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -13,10 +13,10 @@ use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, Username};
 use woosh_domain::ports::{MailboxPage, PageLimit};
 use woosh_harness::{Backend, TestDatabase};
 
-const NAME: &str = "what_the_first_version_kept_is_read_and_acknowledged";
+const NAME: &str = "messages_stored_by_the_first_version_can_be_read_and_acknowledged_after_migration";
 
-/// What the first version left: Alice, of whose three messages one is acknowledged and one is empty.
-const LEFT: &str = "
+/// Rows as the first version wrote them: Alice has three messages, of which one is acknowledged and one is empty.
+const OLD_ROWS: &str = "
 INSERT INTO users (username, username_key, password_hash, public_key, private_key, info, created_at)
 VALUES ('Alice', 'alice', 'hash', 'key', NULL, 'tea', 5);
 INSERT INTO devices (user_id, created_at) VALUES (1, 5);
@@ -39,44 +39,46 @@ fn first_version(migrations: &Migrator) -> Migrator {
     Migrator::with_migrations(migrations.iter().filter(|migration| migration.version <= 2).cloned().collect())
 }
 
-async fn leave_in_sqlite(url: &DatabaseUrl) -> sqlx::Result<()> {
+async fn fill_sqlite(url: &DatabaseUrl) -> sqlx::Result<()> {
     let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc")).await?;
     first_version(&SQLITE).run(&mut connection).await?;
-    // Text is no blob here.
-    let left = LEFT.replace("'key'", "x'6b6579'").replace("'tea'", "x'746561'");
-    let left = left.replace("'gone'", "x'676f6e65'").replace("''", "x''").replace("'three'", "x'7468726565'");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(left)).execute(&mut connection).await?;
+    // SQLite does not convert text to a blob by itself.
+    let rows = OLD_ROWS.replace("'key'", "x'6b6579'").replace("'tea'", "x'746561'");
+    let rows = rows.replace("'gone'", "x'676f6e65'").replace("''", "x''").replace("'three'", "x'7468726565'");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&mut connection).await?;
     connection.close().await
 }
 
-async fn leave_in_postgres(mut connection: PgConnection) -> sqlx::Result<()> {
+async fn fill_postgres(mut connection: PgConnection) -> sqlx::Result<()> {
     sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&mut connection).await?;
     first_version(&POSTGRES).run(&mut connection).await?;
-    sqlx::raw_sql(LEFT).execute(&mut connection).await?;
+    sqlx::raw_sql(OLD_ROWS).execute(&mut connection).await?;
     connection.close().await
 }
 
-/// What a server of the first version does that goes on beside a newer one: it knows of no expiry, so nothing may be stored.
-async fn stores_as_the_first_version_does(place: &TestDatabase) -> sqlx::Result<()> {
-    const STORE: &str = "INSERT INTO envelopes (device_id, sequence, message_id) VALUES (1, 4, 4)";
-    match place.postgres_options() {
-        None => sqlx::raw_sql(STORE)
-            .execute(&mut SqliteConnection::connect(&place.url().to_string()).await?)
+/// Inserts an envelope as a server of the first version does that still runs beside a newer one. It sets no expiry, so
+/// the insert must fail.
+async fn insert_as_the_first_version(test_database: &TestDatabase) -> sqlx::Result<()> {
+    const INSERT: &str = "INSERT INTO envelopes (device_id, sequence, message_id) VALUES (1, 4, 4)";
+    match test_database.postgres_options() {
+        None => sqlx::raw_sql(INSERT)
+            .execute(&mut SqliteConnection::connect(&test_database.url().to_string()).await?)
             .await?
             .rows_affected(),
-        Some(options) => sqlx::raw_sql(STORE).execute(&mut options.connect().await?).await?.rows_affected(),
+        Some(options) => sqlx::raw_sql(INSERT).execute(&mut options.connect().await?).await?.rows_affected(),
     };
     Ok(())
 }
 
+/// D2.
 fn upgrade(backend: Backend) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
-        let place = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
-        match place.postgres_options() {
-            None => leave_in_sqlite(place.url()).await?,
-            Some(options) => leave_in_postgres(options.connect().await?).await?,
+        let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
+        match test_database.postgres_options() {
+            None => fill_sqlite(test_database.url()).await?,
+            Some(options) => fill_postgres(options.connect().await?).await?,
         }
-        let database = Database::open(place.url(), Duration::ZERO).await?;
+        let database = Database::open(test_database.url(), Duration::ZERO).await?;
         let stores = database.stores();
         let alice = stores.users.find(&Username::new("alice")?).await?.unwrap();
         assert_eq!((alice.info.as_str(), alice.version.get()), ("tea", 1));
@@ -88,21 +90,24 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
             stores.mailboxes.read(mailbox, SequenceNumber::ZERO, limit, Timestamp::from_seconds(1)).await
         };
         let page = read().await?;
-        let kept: Vec<_> = page
+        let envelopes: Vec<_> = page
             .envelopes
             .iter()
-            .map(|kept| (kept.sequence.get(), kept.message.id.get(), kept.message.contents.as_str()))
+            .map(|envelope| {
+                let message = &envelope.message;
+                (envelope.sequence.get(), message.id.get(), message.contents.as_str())
+            })
             .collect();
-        assert_eq!(kept, [(2, 2, ""), (3, 3, "three")]);
+        assert_eq!(envelopes, [(2, 2, ""), (3, 3, "three")]);
         let message = &page.envelopes[1].message;
         assert_eq!(message.sender_device, None);
         assert_eq!(message.expires_at, message.sent_at.plus_seconds(30 * 24 * 60 * 60));
         assert_eq!((page.acknowledged.get(), page.gaps.len()), (1, 0));
 
         stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(3), 10).await?;
-        let emptied = MailboxPage { acknowledged: SequenceNumber::new(3), envelopes: Vec::new(), ..page };
-        assert_eq!(read().await?, emptied);
-        assert!(stores_as_the_first_version_does(&place).await.is_err());
+        let empty = MailboxPage { acknowledged: SequenceNumber::new(3), envelopes: Vec::new(), ..page };
+        assert_eq!(read().await?, empty);
+        assert!(insert_as_the_first_version(&test_database).await.is_err());
         database.close().await;
         Ok(())
     })

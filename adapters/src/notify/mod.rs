@@ -1,8 +1,8 @@
 //! Notifies readers that wait on a mailbox (D8).
 //!
-//! A notification is only a hint: messages are in the database, and a notified reader reads them there.
+//! A notification is only a hint: a notified reader reads the messages from the database.
 //!
-//! - `notifier`: what the stores call, and the port that readers subscribe to.
+//! - `notifier`: the entry point of this module, which implements the `Notifier` port.
 //! - `waiters`: the readers that wait in this process.
 //! - `replicas`: LISTEN and NOTIFY between the replicas on one Postgres.
 

@@ -17,14 +17,15 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// A notifier that also notifies other replicas, and is notified by them. Its polls use `read_pool`.
+    /// Creates a notifier that also exchanges notifications with other replicas. Polls for lost notifications on
+    /// `read_pool`.
     pub(crate) async fn connect(options: PgConnectOptions, read_pool: PgPool) -> sqlx::Result<Self> {
         let waiters = Waiters::default();
         let replicas = Replicas::start(options, read_pool, waiters.clone()).await?;
         Ok(Self { waiters, replicas: Some(Arc::new(replicas)) })
     }
 
-    /// Notifies readers of these mailboxes that a message was stored, or a session ended.
+    /// Notifies the readers that wait on these mailboxes of a stored message or an ended session.
     pub(crate) fn notify(&self, mailboxes: &[DeviceId]) {
         for mailbox in mailboxes {
             self.waiters.notify(*mailbox);

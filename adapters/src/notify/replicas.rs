@@ -1,9 +1,10 @@
-//! Notifications between the replicas on one Postgres, by LISTEN and NOTIFY
+//! Exchanges notifications between the replicas on one Postgres, with LISTEN and NOTIFY
 //! (<https://www.postgresql.org/docs/current/sql-notify.html>).
 //!
-//! A transaction that calls NOTIFY waits for every other one that does, until its commit is on the disk. So the transactions
-//! that store messages don't call it: the mailboxes are collected and published on a separate connection, many in one
-//! notification. If that fails, or a notification is lost with a connection, the next poll finds the messages.
+//! Postgres serializes the commits of transactions that call NOTIFY, each including its sync to disk. So the
+//! transactions that store messages don't call it: mailboxes are queued and published on a separate connection, many in
+//! one notification. If publishing fails, or a notification is lost with a connection, the next poll finds the
+//! messages.
 
 use std::time::Duration;
 
@@ -17,13 +18,13 @@ use woosh_domain::model::DeviceId;
 use super::waiters::Waiters;
 
 const CHANNEL: &str = "woosh_notifications";
-/// The most mailboxes of a notification: its payload is limited to 8,000 bytes.
+/// The most mailboxes in one notification: Postgres limits the payload to 8,000 bytes.
 const MAX_MAILBOXES: usize = 350;
-/// The most mailboxes that wait to be published.
+/// The most mailboxes that are queued for publishing.
 const MAX_QUEUED: usize = 10_000;
 /// How often to poll for messages whose notification was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How long to wait before reconnecting.
+/// How long to wait after receiving fails.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
 /// Publishes notifications to other replicas and receives theirs, until it is dropped.
@@ -33,7 +34,7 @@ pub(super) struct Replicas {
 }
 
 impl Replicas {
-    /// Connects, and starts to notify `waiters` of what other replicas publish.
+    /// Connects, and starts to forward notifications between `waiters` and other replicas.
     pub(super) async fn start(options: PgConnectOptions, read_pool: PgPool, waiters: Waiters) -> sqlx::Result<Self> {
         // Separate connections, so that a busy pool does not delay notifications.
         let pool =
@@ -50,13 +51,13 @@ impl Replicas {
         Ok(Self { queue, _tasks: tasks })
     }
 
-    /// Queues a mailbox to be published. If the queue is full, other replicas find the message at their next poll.
+    /// Queues a mailbox for publishing. If the queue is full, other replicas find the message at their next poll.
     pub(super) fn publish(&self, mailbox: DeviceId) {
         let _ = self.queue.try_send(mailbox);
     }
 }
 
-/// Notifies waiters of what other replicas publish.
+/// Forwards notifications from other replicas to the waiters.
 async fn listen(mut listener: PgListener, waiters: Waiters, replica: String) {
     loop {
         match listener.try_recv().await {
@@ -67,7 +68,7 @@ async fn listen(mut listener: PgListener, waiters: Waiters, replica: String) {
                     mailboxes.for_each(|id| waiters.notify(DeviceId::new(id)));
                 }
             }
-            // It has reconnected, and notifications may have been lost.
+            // The listener has reconnected; notifications may have been lost meanwhile.
             Ok(None) => waiters.notify_all(),
             Err(error) => {
                 tracing::warn!(%error, "can't receive notifications from other replicas");
@@ -84,8 +85,8 @@ async fn publish(pool: PgPool, mut queued: mpsc::Receiver<DeviceId>, replica: St
         mailboxes.sort_unstable();
         mailboxes.dedup();
         let list: Vec<_> = mailboxes.drain(..).map(|mailbox| mailbox.get().to_string()).collect();
-        // One round trip, and no wait for the disk: the messages are on the disk already. The text has only digits,
-        // letters and commas.
+        // One round trip, without a sync: the messages are on the disk already. The payload needs no escaping: it
+        // contains only digits, letters, commas and a space.
         let notify = format!(
             "BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {CHANNEL}, '{replica} {}'; COMMIT",
             list.join(",")

@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use woosh_domain::model::{DeviceId, SequenceNumber};
 use woosh_domain::ports::{Subscription, WaitOutcome};
 
-/// The readers of this process that wait, by mailbox.
+/// The waiting readers of this process, by mailbox.
 #[derive(Clone, Default)]
 pub(super) struct Waiters(Arc<Mutex<State>>);
 
@@ -25,7 +25,7 @@ struct State {
 struct WaitingReaders {
     notify: Arc<Notify>,
     count: usize,
-    /// The lowest cursor of a reader that waits.
+    /// The lowest cursor of the waiting readers.
     seen: SequenceNumber,
 }
 
@@ -64,7 +64,7 @@ impl Waiters {
         });
         readers.count += 1;
         let notify = readers.notify.clone();
-        // It receives notifications from here on, also before it is polled.
+        // Receives notifications from now on, even before it is first polled.
         let notified = Box::pin(notify.clone().notified_owned());
         let deadline = Box::pin(sleep_until(Instant::now() + timeout));
         MailboxSubscription { waiters: self.clone(), mailbox, notify, notified, deadline }
@@ -77,6 +77,7 @@ impl Waiters {
 }
 
 impl WaitingReaders {
+    /// The cursor if no reader waits: higher than that of any mailbox, so that the poll skips it.
     const NONE_WAITS: SequenceNumber = SequenceNumber::MAX;
 
     fn notify(&mut self) {
@@ -111,7 +112,7 @@ impl Subscription for MailboxSubscription {
             () = &mut self.notified => {}
             () = &mut self.deadline => return WaitOutcome::TimedOut,
         }
-        // Before the caller reads, so that it is notified of whatever is stored while it reads.
+        // Renewed before the caller reads, so that it is notified of messages that are stored while it reads.
         self.notified.set(self.notify.clone().notified_owned());
         if self.waiters.state().closed { WaitOutcome::Stopping } else { WaitOutcome::Notified }
     }
@@ -136,6 +137,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
     const MAILBOX: DeviceId = DeviceId::new(1);
 
+    /// D8.
     #[tokio::test]
     async fn a_notification_between_subscribing_and_waiting_is_received_once() {
         let waiters = Waiters::default();
@@ -146,6 +148,7 @@ mod tests {
         assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
     }
 
+    /// D8.
     #[tokio::test]
     async fn every_reader_of_a_mailbox_is_notified() {
         let waiters = Waiters::default();
@@ -158,22 +161,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mailbox_without_subscriptions_takes_no_memory() {
+    async fn a_mailbox_is_forgotten_with_its_last_subscription() {
         let waiters = Waiters::default();
-        let (one, mut two) = (waiters.subscribe(MAILBOX, LONG), waiters.subscribe(MAILBOX, LONG));
-        drop(one);
+        let (first, mut second) = (waiters.subscribe(MAILBOX, LONG), waiters.subscribe(MAILBOX, LONG));
+        drop(first);
         waiters.notify(MAILBOX);
-        assert_eq!(two.wait(SequenceNumber::ZERO).await, WaitOutcome::Notified);
-        drop(two);
+        assert_eq!(second.wait(SequenceNumber::ZERO).await, WaitOutcome::Notified);
+        drop(second);
         assert!(waiters.state().mailboxes.is_empty());
     }
 
+    /// D8: the poll for lost notifications uses the list.
     #[tokio::test]
     async fn waiting_mailboxes_are_listed_with_the_lowest_cursor() {
         let waiters = Waiters::default();
-        let (mut one, mut two) = (waiters.subscribe(MAILBOX, LONG), waiters.subscribe(MAILBOX, LONG));
+        let (mut first, mut second) = (waiters.subscribe(MAILBOX, LONG), waiters.subscribe(MAILBOX, LONG));
         let waiting = async {
-            tokio::join!(one.wait(SequenceNumber::new(7)), two.wait(SequenceNumber::new(5)));
+            tokio::join!(first.wait(SequenceNumber::new(7)), second.wait(SequenceNumber::new(5)));
         };
         let list = async {
             assert_eq!(waiters.waiting(), [(MAILBOX, SequenceNumber::new(5))]);

@@ -9,40 +9,44 @@ use woosh_domain::model::{Password, PasswordHash};
 use woosh_domain::ports::{PasswordHasher, PortError};
 
 /// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
-/// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) has it.
+/// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) recommends.
 ///
-/// It runs on threads for blocking work, on as many at once as there are processors. Some hundreds wait for their turn;
-/// whoever comes then is told to come back later, so that a flood of wrong passwords delays others by seconds at most.
+/// Hashes on blocking threads, at most one per processor at a time. A few hundred calls queue for a thread; beyond
+/// that, calls fail as unavailable, so that a flood of wrong passwords delays other logins by a few seconds at most.
 #[derive(Debug, Clone)]
 pub struct Argon2idHasher {
-    turns: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+    /// One permit for each call that hashes.
+    hashing: Arc<Semaphore>,
+    /// One permit for each call that hashes or is queued.
+    admission: Arc<Semaphore>,
 }
 
-/// How many may hash or wait for their turn: some seconds' worth.
-const PLACES: usize = 256;
+/// The most calls that hash or are queued: a few seconds of work.
+const MAX_ADMITTED: usize = 256;
 
-/// A hash with the parameters of all others and no password, to verify against where there is no user.
+/// A hash with the default parameters that no password matches. Verified if the user does not exist, so that it takes
+/// as long as if it did (D9).
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUu$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 impl Argon2idHasher {
-    /// A hasher for this machine.
+    /// Creates a hasher that uses all processors.
     pub fn new() -> Self {
-        let turns = available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { turns: Arc::new(Semaphore::new(turns)), places: Arc::new(Semaphore::new(PLACES)) }
+        let processors = available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { hashing: Arc::new(Semaphore::new(processors)), admission: Arc::new(Semaphore::new(MAX_ADMITTED)) }
     }
 
-    /// Computes, when it is its turn, the output of Argon2id for a password and what a hash says of salt and parameters.
+    /// Computes the Argon2id output of a password with the salt and parameters of `like`, once a thread is free.
     async fn compute(&self, password: &Password, like: phc::PasswordHash) -> Result<phc::Output, PortError> {
-        let _place = self.places.try_acquire().map_err(PortError::unavailable)?;
-        let turn = self.turns.clone().acquire_owned().await.map_err(PortError::fault)?;
+        let _admitted = self.admission.try_acquire().map_err(PortError::unavailable)?;
+        let permit = self.hashing.clone().acquire_owned().await.map_err(PortError::fault)?;
         let password = password.clone();
-        let done = tokio::task::spawn_blocking(move || {
+        let output = tokio::task::spawn_blocking(move || {
             let output = compute(&password, &like);
-            drop(turn);
+            // Moved here, so that a cancelled call holds its permit until the thread is free.
+            drop(permit);
             output
         });
-        done.await.map_err(PortError::fault)?
+        output.await.map_err(PortError::fault)?
     }
 }
 
@@ -52,16 +56,17 @@ impl Default for Argon2idHasher {
     }
 }
 
-/// What the system's allocator always maps and unmaps by itself. Anything smaller it scatters over its arenas and keeps:
-/// some hundred logins at once would cost hundreds of megabytes for good. What is reserved and not used costs nothing.
-const MAPPED: usize = 33 * 1024 * 1024;
+/// An allocation of this size is always mapped by the system allocator, and unmapped when freed. Smaller ones come from
+/// its arenas, which keep the memory: a few hundred logins at once would permanently cost hundreds of megabytes.
+/// Reserved memory that is not used costs nothing.
+const MAPPED_ALLOCATION: usize = 33 * 1024 * 1024;
 
 fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output, PortError> {
     let fault = |error: &dyn std::fmt::Display| PortError::fault(format!("a password hash: {error}"));
     let missing = || PortError::fault("a password hash has no salt");
     let params = Params::try_from(like).map_err(|error| fault(&error))?;
     let salt = like.salt.as_ref().ok_or_else(missing)?;
-    let mut memory = Vec::with_capacity(MAPPED / Block::SIZE);
+    let mut memory = Vec::with_capacity(MAPPED_ALLOCATION / Block::SIZE);
     memory.resize(params.block_count(), Block::default());
 
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
@@ -71,8 +76,9 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
     phc::Output::new(&output).map_err(|error| fault(&error))
 }
 
-/// A hash that lacks its output. A test holds the crate's default parameters to the ones above.
-fn blank() -> Result<phc::PasswordHash, PortError> {
+/// A new salt with the default parameters, and no output yet. A test checks that the crate's defaults are those
+/// documented above.
+fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
     let mut salt = [0; phc::Salt::RECOMMENDED_LENGTH];
     getrandom::fill(&mut salt).map_err(PortError::fault)?;
@@ -88,7 +94,7 @@ fn blank() -> Result<phc::PasswordHash, PortError> {
 #[async_trait]
 impl PasswordHasher for Argon2idHasher {
     async fn hash(&self, password: &Password) -> Result<PasswordHash, PortError> {
-        let mut hash = blank()?;
+        let mut hash = new_hash()?;
         hash.hash = Some(self.compute(password, hash.clone()).await?);
         Ok(PasswordHash::new(hash.to_string()))
     }
@@ -98,7 +104,7 @@ impl PasswordHasher for Argon2idHasher {
         let parsed = phc::PasswordHash::new(text).map_err(|error| PortError::fault(error.to_string()))?;
         let expected = parsed.hash;
         let output = self.compute(password, parsed).await?;
-        // The comparison takes as long wherever the two differ.
+        // The comparison takes constant time.
         Ok(expected == Some(output) && hash.is_some())
     }
 }
@@ -123,18 +129,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hashes_are_those_of_the_crate() {
-        let (hasher, crates) = (Argon2idHasher::new(), Argon2::default());
+    async fn hashes_are_interchangeable_with_those_of_the_argon2_crate() {
+        let (hasher, reference) = (Argon2idHasher::new(), Argon2::default());
         let ours = hasher.hash(&password("open sesame")).await.unwrap();
         let ours = phc::PasswordHash::new(ours.reveal()).unwrap();
-        assert!(crates.verify_password(b"open sesame", &ours).is_ok());
-        let theirs: phc::PasswordHash = crates.hash_password(b"open sesame").unwrap();
+        assert!(reference.verify_password(b"open sesame", &ours).is_ok());
+        let theirs: phc::PasswordHash = reference.hash_password(b"open sesame").unwrap();
         let theirs = PasswordHash::new(theirs.to_string());
         assert!(hasher.verify(&password("open sesame"), Some(&theirs)).await.unwrap());
     }
 
     #[tokio::test]
-    async fn hashes_are_salted_and_carry_the_parameters_of_the_decoy() {
+    async fn hashes_have_unique_salts_and_the_same_parameters_as_the_decoy() {
         let hasher = Argon2idHasher::new();
         let one = hasher.hash(&password("open sesame")).await.unwrap();
         let two = hasher.hash(&password("open sesame")).await.unwrap();
@@ -144,6 +150,7 @@ mod tests {
         assert_eq!(parameters(DECOY), parameters(one.reveal()));
     }
 
+    /// D9.
     #[tokio::test]
     async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         let hasher = Argon2idHasher::new();
@@ -158,13 +165,13 @@ mod tests {
             fastest
         };
         let (known, unknown) = (fastest(Some(&hash)).await, fastest(None).await);
-        // Without the decoy the ratio would be thousands.
+        // Without the decoy, the ratio would be in the thousands.
         assert!(unknown * 3 > known && known * 3 > unknown, "{known:?} {unknown:?}");
     }
 
     #[tokio::test]
-    async fn whoever_finds_no_place_to_wait_is_told_to_come_back() {
-        let hasher = Argon2idHasher { places: Arc::new(Semaphore::new(2)), ..Argon2idHasher::new() };
+    async fn a_call_that_exceeds_the_admission_limit_fails_as_unavailable() {
+        let hasher = Argon2idHasher { admission: Arc::new(Semaphore::new(2)), ..Argon2idHasher::new() };
         let verify = || async { hasher.verify(&password("wrong"), None).await };
         let (first, second, third) = tokio::join!(verify(), verify(), verify());
         assert!(first.is_ok() && second.is_ok());
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_that_cannot_be_read_is_a_fault_not_a_wrong_password() {
+    async fn an_invalid_hash_is_a_fault_not_a_wrong_password() {
         let garbage = PasswordHash::new("garbage".to_owned());
         let error = Argon2idHasher::new().verify(&password("open sesame"), Some(&garbage)).await;
         assert!(matches!(error, Err(PortError::Fault(_))));

@@ -1,4 +1,4 @@
-//! Passwords: Argon2id, and a memory of what was verified lately.
+//! Password hashing with Argon2id, and a cache of recent verifications.
 
 mod argon2id;
 mod caching;

@@ -45,18 +45,19 @@ impl Devices for Store {
         self.write_then(
             move |connection| {
                 Box::pin(async move {
-                    // Without the lock, two concurrent deletions would each see the other's device as the remaining one.
+                    // Without the lock, two concurrent deletions would each see the other's device as the remaining
+                    // one.
                     if Self::lock_user(connection, user).await?.is_none() {
                         return Ok(DeleteDeviceOutcome::NotFound);
                     }
-                    let own: Vec<i64> = sqlx::query_scalar("SELECT id FROM devices WHERE user_id = $1")
+                    let devices: Vec<i64> = sqlx::query_scalar("SELECT id FROM devices WHERE user_id = $1")
                         .bind(user.get())
                         .fetch_all(&mut *connection)
                         .await?;
-                    if !own.contains(&device.get()) {
+                    if !devices.contains(&device.get()) {
                         return Ok(DeleteDeviceOutcome::NotFound);
                     }
-                    if own.len() == 1 {
+                    if devices.len() == 1 {
                         return Ok(DeleteDeviceOutcome::Last);
                     }
                     sqlx::query("INSERT INTO purges (device_id) VALUES ($1)")
@@ -102,13 +103,13 @@ impl Store {
         row.try_into()
     }
 
-    /// Locks a user, so that other changes of its devices wait until this transaction ends. Returns the key of the
+    /// Locks a user, so that other changes to its devices wait until this transaction ends. Returns the key of the
     /// username, or `None` if there is no such user.
     pub(super) async fn lock_user(
         connection: &mut Connection<Store>,
         user: UserId,
     ) -> Result<Option<String>, SqlError> {
-        // An update that changes nothing is the row lock that both databases have.
+        // An update that changes nothing, because SQLite has no other row lock.
         let key = sqlx::query_scalar("UPDATE users SET version = version WHERE id = $1 RETURNING username_key")
             .bind(user.get())
             .fetch_optional(connection)

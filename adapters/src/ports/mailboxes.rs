@@ -54,8 +54,8 @@ impl Mailboxes for Store {
         limit: PageLimit,
         now: Timestamp,
     ) -> Result<MailboxPage, PortError> {
-        // One statement, so that it sees the mailbox and its envelopes as of the same commit. It selects one envelope more
-        // than the page takes, to tell whether there are more.
+        // One statement, so that it sees the mailbox and its envelopes as of the same commit. Selects one envelope more
+        // than the page holds, to find out whether there are more.
         let rows = sqlx::query(
             "SELECT mb.acknowledged, mb.last_sequence, mb.not_before, mb.closed_at, e.sequence, e.expires_at,
                     m.id, m.send_id, m.sender, m.sender_device, m.recipient, m.contents, m.sent_at
@@ -115,8 +115,9 @@ impl Mailboxes for Store {
         up_to: SequenceNumber,
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError> {
-        let done = self.delete_up_to(mailbox, up_to, limit).await?;
-        let (acknowledged, last) = (SequenceNumber::new(done.acknowledged), SequenceNumber::new(done.last_sequence));
+        let result = self.delete_up_to(mailbox, up_to, limit).await?;
+        let (acknowledged, last) =
+            (SequenceNumber::new(result.acknowledged), SequenceNumber::new(result.last_sequence));
         Ok(if up_to > last { AcknowledgeOutcome::Beyond(last) } else { AcknowledgeOutcome::UpTo(acknowledged) })
     }
 
@@ -138,7 +139,7 @@ impl Mailboxes for Store {
     }
 
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError> {
-        // Before the transaction: whatever is delivered meanwhile has higher sequence numbers than these.
+        // Outside of the transaction, because envelopes that are delivered meanwhile have higher sequence numbers.
         let oldest: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT e.sequence, m.sent_at FROM envelopes e JOIN messages m ON m.id = e.message_id
              WHERE e.device_id = $1
@@ -155,8 +156,8 @@ impl Mailboxes for Store {
         let Some((last, _)) = older.last() else {
             return Ok(0);
         };
-        let done = self.delete_up_to(mailbox, SequenceNumber::new(*last), limit).await?;
-        Ok(done.deleted.unsigned_abs())
+        let result = self.delete_up_to(mailbox, SequenceNumber::new(*last), limit).await?;
+        Ok(result.deleted.unsigned_abs())
     }
 
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
@@ -164,7 +165,7 @@ impl Mailboxes for Store {
             .fetch_one(self.read_pool())
             .await
             .map_err(SqlError::from)?;
-        // If nothing has expired, nothing is written.
+        // Avoids a write if nothing has expired.
         match first {
             Some(first) if first <= now.micros() => self.delete_expired(now, limit).await,
             _ => Ok(0),
@@ -172,14 +173,14 @@ impl Mailboxes for Store {
     }
 
     async fn purge(&self, limit: usize) -> Result<bool, PortError> {
-        let left: Option<i64> = sqlx::query_scalar("SELECT min(device_id) FROM purges")
+        let device: Option<i64> = sqlx::query_scalar("SELECT min(device_id) FROM purges")
             .fetch_one(self.read_pool())
             .await
             .map_err(SqlError::from)?;
-        if let Some(device) = left {
+        if let Some(device) = device {
             self.delete_leftovers(DeviceId::new(device), limit).await?;
         }
-        Ok(left.is_some())
+        Ok(device.is_some())
     }
 
     async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
@@ -192,7 +193,7 @@ impl Mailboxes for Store {
         }
         self.write(move |connection| {
             Box::pin(async move {
-                let forgotten = sqlx::query(
+                let deleted = sqlx::query(
                     "DELETE FROM idempotency_keys WHERE (device_id, key) IN
                          (SELECT device_id, key FROM idempotency_keys WHERE sent_at < $1 ORDER BY sent_at LIMIT $2)",
                 )
@@ -200,7 +201,7 @@ impl Mailboxes for Store {
                 .bind(count(limit))
                 .execute(connection)
                 .await?;
-                Ok(forgotten.rows_affected())
+                Ok(deleted.rows_affected())
             })
         })
         .await
@@ -209,7 +210,7 @@ impl Mailboxes for Store {
 
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Store {
-    /// Adds the gaps of a page.
+    /// Adds the gaps to a page (D7).
     async fn add_gaps(&self, mailbox: DeviceId, after: SequenceNumber, page: &mut MailboxPage) -> Result<(), SqlError> {
         let (after, up_to) = (after.max(page.acknowledged), page.up_to());
         if up_to.get().saturating_sub(after.get()) <= count(page.envelopes.len()) {

@@ -1,5 +1,5 @@
-//! The ports, with SQL written once for both stores: `trait_gen` stamps each `impl … for Store` onto [`SqliteStore`](crate::sqlite::SqliteStore) and
-//! [`PostgresStore`](crate::postgres::PostgresStore).
+//! The ports, with SQL written once for both backends: `trait_gen` repeats each `impl … for Store` for
+//! [`SqliteStore`](crate::sqlite::SqliteStore) and [`PostgresStore`](crate::postgres::PostgresStore).
 
 mod devices;
 mod mailboxes;
@@ -10,8 +10,8 @@ use woosh_domain::model::{DeviceId, UserId};
 
 use crate::store::SqlStore;
 
-/// What follows a commit that ended sessions of a user: removes them from the cache, and notifies readers on their devices.
-/// `ended` returns those devices, or `None` if no session ended.
+/// Returns the step that follows a commit that ended sessions: it removes the user's sessions from the cache and
+/// notifies the readers of their devices. `ended` returns those devices, or `None` if no session ended.
 fn end_sessions<T>(
     store: &impl SqlStore,
     user: UserId,
@@ -26,7 +26,7 @@ fn end_sessions<T>(
     }
 }
 
-/// Identifiers as a query returns them.
+/// Converts identifiers from a query.
 fn device_ids(ids: Vec<i64>) -> Vec<DeviceId> {
     ids.into_iter().map(DeviceId::new).collect()
 }

@@ -133,7 +133,7 @@ impl Store {
         Ok(row.into())
     }
 
-    /// Opens a session. Returns it with the devices of the sessions that ended because of it.
+    /// Opens a session. Returns it with the devices of the oldest sessions that it ended, if there were too many.
     async fn open_session(
         connection: &mut Connection<Store>,
         new: NewSession,
@@ -153,7 +153,7 @@ impl Store {
         let devices: Vec<Device> = rows.into_iter().map(Device::try_from).collect::<Result<_, _>>()?;
         let count = devices.len();
         let device = match devices.into_iter().find(|device| Some(device.id) == new.device) {
-            Some(own) => own,
+            Some(device) => device,
             None if count >= MAX_DEVICES => return Ok((OpenSessionOutcome::TooManyDevices, Vec::new())),
             None => Self::add_device(connection, new.user_id.get(), new.device_name, new.now).await?,
         };

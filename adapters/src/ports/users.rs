@@ -48,7 +48,7 @@ struct CredentialRow {
     first_device: i64,
 }
 
-/// What is kept of a deleted user's name.
+/// The hash that is kept of a deleted user's name, so that it can't be registered again.
 fn digest(username_key: &str) -> Vec<u8> {
     Sha256::digest(username_key.as_bytes()).to_vec()
 }
@@ -79,7 +79,7 @@ impl Users for Store {
                 let Some(row) = row else {
                     return Ok(None);
                 };
-                // After the insert, which has waited for a transaction that was deleting a user of that name.
+                // Checked after the insert, which waits for a concurrent deletion of a user with that name.
                 let retired: Option<i32> = sqlx::query_scalar("SELECT 1 FROM retired_usernames WHERE digest = $1")
                     .bind(digest(&key))
                     .fetch_optional(&mut *connection)
@@ -113,7 +113,7 @@ impl Users for Store {
 
     async fn search(&self, prefix: &str, after: Option<Username>, limit: usize) -> Result<Vec<User>, PortError> {
         let prefix = prefix.to_ascii_lowercase();
-        // Every name with the prefix sorts below the prefix followed by the highest character.
+        // Every username with the prefix sorts below the prefix followed by the highest character.
         let end = format!("{prefix}\u{10FFFF}");
         let rows: Vec<UserRow> = sqlx::query_as(
             "SELECT id, username, public_key, private_key, info, version FROM users
@@ -161,7 +161,7 @@ impl Users for Store {
     ) -> Result<UpdateUserOutcome, PortError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let takes_private_key = change.private_key.is_some();
+                let sets_private_key = change.private_key.is_some();
                 let row: Option<UserRow> = sqlx::query_as(
                     "UPDATE users SET
                          public_key = coalesce($3, public_key),
@@ -174,7 +174,7 @@ impl Users for Store {
                 .bind(id.get())
                 .bind(expected.map(Version::get))
                 .bind(change.public_key.map(|key| key.into_string().into_bytes()))
-                .bind(takes_private_key)
+                .bind(sets_private_key)
                 .bind(change.private_key.flatten().map(|key| key.into_string().into_bytes()))
                 .bind(change.info.map(|info| info.into_string().into_bytes()))
                 .fetch_optional(&mut *connection)
@@ -182,11 +182,11 @@ impl Users for Store {
                 if let Some(row) = row {
                     return Ok(UpdateUserOutcome::Updated(row.try_into()?));
                 }
-                let there: Option<i64> = sqlx::query_scalar("SELECT id FROM users WHERE id = $1")
+                let existing: Option<i64> = sqlx::query_scalar("SELECT id FROM users WHERE id = $1")
                     .bind(id.get())
                     .fetch_optional(connection)
                     .await?;
-                Ok(if there.is_some() { UpdateUserOutcome::VersionMismatch } else { UpdateUserOutcome::NotFound })
+                Ok(if existing.is_some() { UpdateUserOutcome::VersionMismatch } else { UpdateUserOutcome::NotFound })
             })
         })
         .await

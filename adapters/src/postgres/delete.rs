@@ -1,96 +1,100 @@
-//! The ways out of a mailbox. Other replicas write as well, and each statement is a trip to the server: all in one. Each takes
-//! mailboxes first and messages next, both in a fixed order, so that no two wait for each other.
+//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. One statement per step: it is one
+//! round trip, and atomic beside the writes of other replicas. Each locks mailboxes first and messages next, both in a
+//! fixed order, so that no two deadlock.
 
 use sqlx::PgPool;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
 
 use crate::store::{Acknowledged, SqlError, count};
 
-/// Deletes the messages of the envelopes that are `gone` with their last ones: the end of each statement here.
-macro_rules! released {
+/// Common table expressions that follow `deleted`, the deleted envelopes: decrement the copies of their messages, and
+/// delete messages that have none left.
+macro_rules! release_messages {
     () => {
-        "freed AS (
-            SELECT message_id, count(*) AS envelopes FROM gone GROUP BY message_id
-        ), held AS (
-            SELECT id, copies FROM messages WHERE id IN (SELECT message_id FROM freed) ORDER BY id FOR UPDATE
-        ), dropped AS (
-            DELETE FROM messages m USING held h, freed f
-            WHERE m.id = h.id AND f.message_id = h.id AND h.copies = f.envelopes
-        ), kept AS (
-            UPDATE messages m SET copies = m.copies - f.envelopes FROM held h, freed f
-            WHERE m.id = h.id AND f.message_id = h.id AND h.copies > f.envelopes
+        "deleted_copies AS (
+            SELECT message_id, count(*) AS envelopes FROM deleted GROUP BY message_id
+        ), locked_messages AS (
+            SELECT id, copies FROM messages WHERE id IN (SELECT message_id FROM deleted_copies) ORDER BY id FOR UPDATE
+        ), deleted_messages AS (
+            DELETE FROM messages m USING locked_messages l, deleted_copies d
+            WHERE m.id = l.id AND d.message_id = l.id AND l.copies = d.envelopes
+        ), kept_messages AS (
+            UPDATE messages m SET copies = m.copies - d.envelopes FROM locked_messages l, deleted_copies d
+            WHERE m.id = l.id AND d.message_id = l.id AND l.copies > d.envelopes
         )"
     };
 }
 
-/// Acknowledges the oldest envelopes up to a number, at most `limit` of them.
+/// Acknowledges the oldest envelopes up to a sequence number, at most `limit`.
 pub(super) async fn acknowledge(
     pool: &PgPool,
     mailbox: DeviceId,
     up_to: SequenceNumber,
     limit: usize,
 ) -> Result<Acknowledged, SqlError> {
-    // What a send has stored for which the box was waited for is not seen here, so its numbers are not there yet either.
-    // What others have acknowledged meanwhile is seen as it was, and may go further than this.
-    let done: Option<Acknowledged> = sqlx::query_as(concat!(
-        "WITH box AS (
+    // A send that commits while this statement waits for the mailbox's lock is not visible to it. So `up_to` is
+    // compared with the last sequence number of the statement's snapshot, not with the current one of the locked row:
+    // otherwise it would acknowledge an envelope that it can't delete. A concurrent acknowledgement may have gone
+    // further, hence `greatest`.
+    let acknowledged: Option<Acknowledged> = sqlx::query_as(concat!(
+        "WITH mailbox AS (
             SELECT device_id, acknowledged FROM mailboxes WHERE device_id = $1 FOR UPDATE
-        ), seen AS (
+        ), snapshot AS (
             SELECT last_sequence FROM mailboxes WHERE device_id = $1
-        ), go AS (
-            SELECT device_id FROM box, seen WHERE $2 > acknowledged AND $2 <= last_sequence
+        ), valid AS (
+            SELECT device_id FROM mailbox, snapshot WHERE $2 > acknowledged AND $2 <= last_sequence
         ), due AS (
-            SELECT e.sequence FROM go JOIN envelopes e ON e.device_id = go.device_id
+            SELECT e.sequence FROM valid v JOIN envelopes e ON e.device_id = v.device_id
             WHERE e.sequence <= $2 ORDER BY e.sequence LIMIT $3
         ), reached AS (
             SELECT CASE WHEN count(*) < $3 THEN $2 ELSE max(sequence) END AS up_to FROM due
-        ), gone AS (
-            DELETE FROM envelopes e USING go, reached r
-            WHERE e.device_id = go.device_id AND e.sequence <= r.up_to
+        ), deleted AS (
+            DELETE FROM envelopes e USING valid v, reached r
+            WHERE e.device_id = v.device_id AND e.sequence <= r.up_to
             RETURNING e.message_id, e.size
-        ), moved AS (
+        ), updated AS (
             UPDATE mailboxes mb
-            SET acknowledged = greatest(mb.acknowledged, r.up_to), pending = mb.pending - g.envelopes,
-                bytes = mb.bytes - g.size
-            FROM go, reached r,
-                 (SELECT count(*) AS envelopes, coalesce(sum(size), 0)::bigint AS size FROM gone) g
-            WHERE mb.device_id = go.device_id
+            SET acknowledged = greatest(mb.acknowledged, r.up_to), pending = mb.pending - d.envelopes,
+                bytes = mb.bytes - d.size
+            FROM valid v, reached r,
+                 (SELECT count(*) AS envelopes, coalesce(sum(size), 0)::bigint AS size FROM deleted) d
+            WHERE mb.device_id = v.device_id
             RETURNING mb.acknowledged
-        ), closed AS (
-            DELETE FROM gaps USING moved WHERE device_id = $1 AND last_sequence <= moved.acknowledged
+        ), deleted_gaps AS (
+            DELETE FROM gaps USING updated WHERE device_id = $1 AND last_sequence <= updated.acknowledged
         ), ",
-        released!(),
-        "SELECT coalesce((SELECT acknowledged FROM moved), box.acknowledged) AS acknowledged, seen.last_sequence,
-                (SELECT count(*) FROM gone) AS deleted
-         FROM box, seen"
+        release_messages!(),
+        "SELECT coalesce((SELECT acknowledged FROM updated), mailbox.acknowledged) AS acknowledged,
+                snapshot.last_sequence, (SELECT count(*) FROM deleted) AS deleted
+         FROM mailbox, snapshot"
     ))
     .bind(mailbox.get())
     .bind(up_to.get())
     .bind(count(limit))
     .fetch_optional(pool)
     .await?;
-    Ok(done.unwrap_or_default())
+    Ok(acknowledged.unwrap_or_default())
 }
 
-/// Deletes expired envelopes of all mailboxes, at most `limit` of them.
+/// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
 pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Result<u64, SqlError> {
     let deleted: i64 = sqlx::query_scalar(concat!(
         "WITH expired AS (
             SELECT device_id, sequence FROM envelopes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
-        ), boxes AS (
+        ), locked AS (
             SELECT device_id FROM mailboxes WHERE device_id IN (SELECT device_id FROM expired)
             ORDER BY device_id FOR UPDATE
-        ), gone AS (
-            DELETE FROM envelopes e USING expired x, (SELECT count(*) FROM boxes) held
+        ), deleted AS (
+            DELETE FROM envelopes e USING expired x, (SELECT count(*) FROM locked) lock_first
             WHERE e.device_id = x.device_id AND e.sequence = x.sequence
             RETURNING e.device_id, e.message_id, e.size
-        ), emptied AS (
-            UPDATE mailboxes mb SET pending = mb.pending - g.envelopes, bytes = mb.bytes - g.size
-            FROM (SELECT device_id, count(*) AS envelopes, sum(size)::bigint AS size FROM gone GROUP BY device_id) g
-            WHERE mb.device_id = g.device_id
+        ), updated AS (
+            UPDATE mailboxes mb SET pending = mb.pending - d.envelopes, bytes = mb.bytes - d.size
+            FROM (SELECT device_id, count(*) AS envelopes, sum(size)::bigint AS size FROM deleted GROUP BY device_id) d
+            WHERE mb.device_id = d.device_id
         ), ",
-        released!(),
-        "SELECT count(*) FROM gone"
+        release_messages!(),
+        "SELECT count(*) FROM deleted"
     ))
     .bind(now.micros())
     .bind(count(limit))
@@ -99,18 +103,17 @@ pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Resul
     Ok(deleted.unsigned_abs())
 }
 
-/// Deletes what a deleted device has left, at most `limit` envelopes, and where there are none, the note that there
-/// may be some.
+/// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes its keys and its row in `purges`.
 pub(super) async fn purge(pool: &PgPool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
-    // What another has just deleted was there when this looked, and there may be more behind it.
+    // Counts what was due, not what was deleted: a concurrent purge may delete it first, and more may follow.
     let due: i64 = sqlx::query_scalar(concat!(
         "WITH due AS (
             SELECT sequence FROM envelopes WHERE device_id = $1 ORDER BY sequence LIMIT $2
-        ), gone AS (
+        ), deleted AS (
             DELETE FROM envelopes e USING due WHERE e.device_id = $1 AND e.sequence = due.sequence
             RETURNING e.message_id, e.size
         ), ",
-        released!(),
+        release_messages!(),
         "SELECT count(*) FROM due"
     ))
     .bind(device.get())

@@ -1,8 +1,8 @@
-//! Postgres as the store of one or more servers.
+//! The store on Postgres, for one or more replicas.
 //!
 //! - `open`: connects, checks and migrates the database.
-//! - `store`: the store, which the ports are written against.
-//! - `deliver`, `delete`: the ways into and out of a mailbox.
+//! - `store`: `PostgresStore`, an implementation of `SqlStore`.
+//! - `deliver`, `delete`: add envelopes to mailboxes and delete them.
 //! - `writer`: the lanes in which sends wait, and their batches.
 
 mod delete;

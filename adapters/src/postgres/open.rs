@@ -9,13 +9,13 @@ use crate::store::{OpenError, SCHEMA_VERSION, is_transient, refuse_newer};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// The connections of one server, besides two for notifications: enough to keep a database of a few processors busy, and
-/// few enough that five replicas stay below the 100 that Postgres allows by default.
+/// The most pooled connections of one replica, in addition to two for notifications: enough to keep a database with a
+/// few processors busy, and few enough that five replicas stay below the 100 that Postgres allows by default.
 const CONNECTIONS: u32 = 16;
 /// How long a request waits for a connection before it fails with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer than this is tested before it is used, so that no request gets one that ended with a
-/// restart of the database.
+/// A connection that was idle for longer than this is tested before use, so that no request gets one that was closed by
+/// a restart of the database.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -27,17 +27,17 @@ pub(crate) fn migrations() -> &'static Migrator {
     &MIGRATIONS
 }
 
-/// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable. Returns the options of each
-/// connection, and the pool.
+/// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable. Returns the options
+/// of each connection, and the pool.
 pub(super) async fn open(
     options: &PgConnectOptions,
     location: &str,
     timeout: Duration,
 ) -> Result<(PgConnectOptions, PgPool), OpenError> {
     let options = options.clone().application_name("woosh-server").options([
-        // A commit is on the disk before it is answered (D1), whatever the database's default is.
+        // A commit is on the disk before it is answered (D1), regardless of the database's default.
         ("synchronous_commit", "on"),
-        // A server that stalls or dies in a transaction holds its locks no longer than this.
+        // Limits how long a replica that stalls or dies in a transaction holds its locks.
         ("statement_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "30s"),
         // Every statement is a few index lookups. Without statistics, or with old ones, Postgres would read whole tables, or
@@ -50,7 +50,7 @@ pub(super) async fn open(
     ]);
     let mut connection = connect(&options, location, timeout).await?;
     check(location, &mut connection).await?;
-    // It takes an advisory lock: of several replicas that start at once, one migrates and the others wait.
+    // Takes an advisory lock: if several replicas start at once, one migrates and the others wait.
     MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => failed(location, cause),
         other => OpenError::Other { location: location.to_owned(), cause: other.into() },
@@ -70,7 +70,7 @@ pub(super) async fn open(
                 Ok(true)
             })
         })
-        // Statements are prepared once per connection; there are fewer of them than the default capacity of 100.
+        // Prepared statements are cached per connection. There are fewer of them than the default capacity of 100.
         .connect_lazy_with(options.clone());
     Ok((options, pool))
 }
@@ -85,16 +85,16 @@ async fn connect(options: &PgConnectOptions, location: &str, timeout: Duration) 
         if !is_transient(&error) {
             return Err(failed(location, error));
         }
-        let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
+        let remaining = timeout.saturating_sub(start.elapsed());
+        if remaining.is_zero() {
             return Err(OpenError::Unreachable {
                 location: location.to_owned(),
                 seconds: timeout.as_secs(),
                 reason: error.to_string(),
             });
         }
-        tracing::warn!(%error, "the database {location} is unreachable; retrying for {} more seconds", left.as_secs());
-        sleep(BACK_OFF.min(left)).await;
+        tracing::warn!(%error, "the database {location} is unreachable; retrying for {} more seconds", remaining.as_secs());
+        sleep(BACK_OFF.min(remaining)).await;
     }
 }
 

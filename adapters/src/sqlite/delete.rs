@@ -1,4 +1,5 @@
-//! The ways out of a mailbox. The writer is the only one that writes, so it may read, decide and write in turn.
+//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. The writer is the only connection
+//! that writes, so what a step reads stays true until it writes.
 
 use sqlx::SqliteConnection;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
@@ -10,7 +11,7 @@ use crate::store::{Acknowledged, SqlError};
 struct Due {
     acknowledged: i64,
     last_sequence: i64,
-    /// The last of the oldest envelopes up to the number, within the limit.
+    /// The sequence number of the last envelope that is due, within the limit.
     last_due: Option<i64>,
     due: i64,
     bytes: i64,
@@ -33,7 +34,7 @@ pub(super) async fn purge(connection: &mut SqliteConnection, device: DeviceId, l
             .await?;
         return Ok(());
     };
-    release(connection, device.get(), last).await
+    delete_envelopes(connection, device.get(), last).await
 }
 
 /// The oldest expired envelopes, the same in each statement of a transaction.
@@ -47,16 +48,16 @@ macro_rules! expired {
 /// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
 pub(super) async fn expire(connection: &mut SqliteConnection, now: Timestamp, limit: i64) -> Result<u64, SqlError> {
     sqlx::query(concat!(
-        "UPDATE mailboxes SET pending = pending - gone.envelopes, bytes = bytes - gone.size
+        "UPDATE mailboxes SET pending = pending - expired.envelopes, bytes = bytes - expired.size
          FROM (SELECT device_id, count(*) AS envelopes, sum(size) AS size FROM ",
         expired!(),
-        " GROUP BY device_id) gone
-         WHERE gone.device_id = mailboxes.device_id;
-         UPDATE messages SET copies = copies - gone.envelopes
+        " GROUP BY device_id) expired
+         WHERE expired.device_id = mailboxes.device_id;
+         UPDATE messages SET copies = copies - expired.envelopes
          FROM (SELECT message_id, count(*) AS envelopes FROM ",
         expired!(),
-        " GROUP BY message_id) gone
-         WHERE gone.message_id = messages.id;
+        " GROUP BY message_id) expired
+         WHERE expired.message_id = messages.id;
          DELETE FROM messages WHERE copies = 0 AND id IN (SELECT message_id FROM ",
         expired!(),
         ")"
@@ -118,13 +119,13 @@ pub(super) async fn acknowledge(
     .execute(&mut *connection)
     .await?;
     if due.due > 0 {
-        release(connection, mailbox, reached).await?;
+        delete_envelopes(connection, mailbox, reached).await?;
     }
     Ok(Acknowledged { acknowledged: reached, last_sequence, deleted: due.due })
 }
 
 /// Deletes a mailbox's envelopes up to a sequence number, and each message with its last envelope.
-async fn release(connection: &mut SqliteConnection, mailbox: i64, up_to: i64) -> Result<(), SqlError> {
+async fn delete_envelopes(connection: &mut SqliteConnection, mailbox: i64, up_to: i64) -> Result<(), SqlError> {
     // Most messages have a single envelope.
     sqlx::query(
         "DELETE FROM messages

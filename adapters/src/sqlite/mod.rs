@@ -1,9 +1,9 @@
-//! SQLite as the store of one server: a file in WAL mode, with one writer and a few readers.
+//! The store on a SQLite file in WAL mode, for one server: one connection that writes and a few that read.
 //!
 //! - `open`: opens, checks and migrates the file.
-//! - `store`: the store, which the ports are written against.
-//! - `deliver`, `delete`: the ways into and out of a mailbox.
-//! - `writer`: the only connection that writes, and its batches.
+//! - `store`: `SqliteStore`, an implementation of `SqlStore`.
+//! - `deliver`, `delete`: add envelopes to mailboxes and delete them.
+//! - `writer`: the only connection that writes; commits jobs in batches.
 
 mod delete;
 mod deliver;

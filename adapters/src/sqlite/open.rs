@@ -13,22 +13,22 @@ use crate::store::{OpenError, SCHEMA_VERSION, refuse_newer, sqlite_code};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// The application id in the header of Woosh's files: "woos". The first migration writes it.
+/// The application id in the header of Woosh's files: "woos" in ASCII. The first migration writes it.
 const APPLICATION_ID: i64 = 0x776f_6f73;
-/// How long to wait for another process that writes to the file.
+/// How long to wait for a lock that another process holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait before a retry if SQLite itself does not wait.
+/// How long to wait before retrying a statement that ignores the busy timeout.
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// `SQLITE_BUSY`.
 const BUSY: i32 = 5;
-/// Reads are short and mostly served from memory: more connections would only compete for processors.
+/// The connections that read. Reads are short and mostly served from memory, so more would only compete for processors.
 const READERS: u32 = 4;
 
 /// An open file.
 pub(super) struct OpenFile {
     /// The connection for the writer.
     pub(super) connection: SqliteConnection,
-    /// How to open another one.
+    /// The options for opening another connection.
     pub(super) options: SqliteConnectOptions,
     /// Connections that only read.
     pub(super) read_pool: SqlitePool,
@@ -40,7 +40,7 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
     let path = options.get_filename().display().to_string();
     create(options.get_filename())
         .map_err(|error| OpenError::Inaccessible { location: path.clone(), reason: error.to_string() })?;
-    // Nothing is changed before it is known that the file belongs to Woosh.
+    // Checked first, so that a file that does not belong to Woosh stays unchanged.
     let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
     check(&path, &mut connection).await?;
     migrate(&mut connection).await.map_err(|error| match error {
@@ -54,7 +54,7 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        // Opened at once: later there may be no file handles left.
+        // Opened now, because later there may be no file handles left.
         .min_connections(READERS)
         .connect_with(options.clone().read_only(true))
         .await
@@ -79,8 +79,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .busy_timeout(BUSY_TIMEOUT))
 }
 
-/// Creates an empty file if there is none, accessible to its owner only. The files that SQLite creates beside it get the same
-/// permissions.
+/// Creates an empty file if there is none, accessible to its owner only. SQLite gives its WAL and shared-memory files
+/// the same permissions.
 fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -88,11 +88,11 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Migrates the schema in one transaction that others wait for: of several servers that start at once on a new file, one
-/// migrates it.
+/// Migrates the schema in one transaction. If several servers start at once on a new file, one migrates it and the
+/// others wait.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let start = Instant::now();
-    // Changing the mode ignores the busy timeout.
+    // Changing the journal mode ignores the busy timeout.
     while let Err(error) = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
         let busy = sqlite_code(&error) == Some(BUSY);
         if !busy || start.elapsed() > BUSY_TIMEOUT {
@@ -123,7 +123,7 @@ async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), Open
     refuse_newer(path, found, &MIGRATIONS)
 }
 
-/// Maps an error to what it means for the file.
+/// Maps an error of SQLite to the reason why the file can't be opened.
 fn describe(path: &str, error: sqlx::Error) -> OpenError {
     /// `SQLITE_PERM`, `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
     const INACCESSIBLE: [i32; 3] = [3, 8, 14];

@@ -91,7 +91,7 @@ impl SqlStore for SqliteStore {
 
     async fn close(&self) {
         self.notifier.close();
-        // The writer closes last: only a connection that writes can check the log into the file and delete it.
+        // The writer closes last: only a connection that writes can checkpoint the WAL and delete it.
         self.read_pool.close().await;
         self.writer.close().await;
     }
@@ -102,13 +102,13 @@ mod tests {
     use super::*;
     use futures_util::future::join_all;
 
-    /// D1 rests on these.
+    /// D1 depends on these settings.
     #[tokio::test]
-    async fn the_writer_syncs_each_commit_to_a_log_and_enforces_foreign_keys() {
+    async fn the_writer_syncs_each_commit_to_the_wal_and_enforces_foreign_keys() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
         let store = SqliteStore::open(&url).await.unwrap();
-        let read = store.write(|connection| {
+        let settings = store.write(|connection| {
             Box::pin(async move {
                 let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await?;
                 let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await?;
@@ -117,12 +117,12 @@ mod tests {
             })
         });
         // 2 is FULL.
-        assert_eq!(read.await.unwrap(), ("wal".to_owned(), 2, 1));
+        assert_eq!(settings.await.unwrap(), ("wal".to_owned(), 2, 1));
         store.close().await;
     }
 
     #[tokio::test]
-    async fn servers_that_start_at_once_on_a_new_file_all_start() {
+    async fn servers_that_open_a_new_file_concurrently_all_succeed() {
         for _ in 0..10 {
             let folder = tempfile::tempdir().unwrap();
             let url = format!("sqlite:{}", folder.path().join("woosh.db").display());

@@ -1,8 +1,8 @@
-//! The only writer of a SQLite file, which commits waiting jobs in batches.
+//! The only writer of a SQLite file. Commits queued jobs in batches.
 //!
-//! A commit costs a sync of the disk, whatever its size. So the writer takes all waiting jobs, at most [`MAX_BATCH`], runs
-//! them in one transaction, commits, and only then answers. Each job has a savepoint of its own, to which it is rolled back
-//! if it fails; bulk jobs run together.
+//! A commit costs one sync of the disk, regardless of its size. So the writer takes all queued jobs, at most
+//! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers. Each job runs in a savepoint of its
+//! own, which is rolled back if the job fails. Bulk jobs run together.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -19,15 +19,15 @@ use woosh_domain::ports::PortError;
 
 use crate::store::SqlError;
 
-/// The most jobs that one transaction takes.
+/// The most jobs in one transaction.
 const MAX_BATCH: usize = 256;
 /// The most jobs that are queued. Beyond it, callers wait before they queue theirs.
-const MAX_WAITING: usize = 1024;
+const MAX_QUEUED: usize = 1024;
 
 /// Jobs of one kind that the writer runs together.
 #[async_trait]
 pub(super) trait BulkJob: Sized + Send + 'static {
-    /// Runs the bulk jobs of a batch and keeps their outcomes. An error ends the whole transaction.
+    /// Runs the bulk jobs of a batch and keeps their outcomes. An error fails the whole transaction.
     async fn run_all(connection: &mut SqliteConnection, jobs: &mut [Self]) -> sqlx::Result<()>;
 
     /// Answers with the outcome, or with `failed` if the commit failed.
@@ -35,17 +35,17 @@ pub(super) trait BulkJob: Sized + Send + 'static {
 }
 
 pub(super) struct Writer<B> {
-    jobs: mpsc::Sender<Waiting<B>>,
+    jobs: mpsc::Sender<Queued<B>>,
     stop: Arc<Notify>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl<B: BulkJob> Writer<B> {
-    /// Starts the writer on its connection. If that fails, the writer opens another one with `options`.
+    /// Starts the writer on a connection. If the connection fails, the writer opens another one with `options`.
     pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
-        let (jobs, waiting) = mpsc::channel(MAX_WAITING);
+        let (jobs, queue) = mpsc::channel(MAX_QUEUED);
         let stop = Arc::new(Notify::new());
-        let task = tokio::spawn(serve(connection, options, waiting, stop.clone()));
+        let task = tokio::spawn(serve(connection, options, queue, stop.clone()));
         Self { jobs, stop, task: Mutex::new(Some(task)) }
     }
 
@@ -57,13 +57,13 @@ impl<B: BulkJob> Writer<B> {
     ) -> Result<T, PortError> {
         let (reply, outcome) = oneshot::channel();
         let job = Task { work: Some(Box::new(work)), then: Box::new(then), outcome: None, reply };
-        self.jobs.send(Waiting::Job(Box::new(job))).await.map_err(|_| closed())?;
+        self.jobs.send(Queued::Job(Box::new(job))).await.map_err(|_| closed())?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Queues a bulk job, which answers by itself.
+    /// Queues a bulk job. Returns once it is queued; [`BulkJob::answer`] gets the outcome.
     pub(super) async fn run_in_bulk(&self, job: B) -> Result<(), PortError> {
-        self.jobs.send(Waiting::Bulk(job)).await.map_err(|_| closed())
+        self.jobs.send(Queued::Bulk(job)).await.map_err(|_| closed())
     }
 
     /// Finishes queued jobs, then closes the connection.
@@ -83,7 +83,7 @@ pub(super) fn closed() -> PortError {
 }
 
 /// A queued job.
-enum Waiting<B> {
+enum Queued<B> {
     Job(Box<dyn Job>),
     Bulk(B),
 }
@@ -95,12 +95,12 @@ struct Batch<B> {
 }
 
 impl<B: BulkJob> Batch<B> {
-    fn new(waiting: impl Iterator<Item = Waiting<B>>) -> Self {
+    fn new(queued: impl Iterator<Item = Queued<B>>) -> Self {
         let mut batch = Self { jobs: Vec::new(), bulk: Vec::new() };
-        for waiting in waiting {
-            match waiting {
-                Waiting::Job(job) => batch.jobs.push(job),
-                Waiting::Bulk(job) => batch.bulk.push(job),
+        for job in queued {
+            match job {
+                Queued::Job(job) => batch.jobs.push(job),
+                Queued::Bulk(job) => batch.bulk.push(job),
             }
         }
         batch
@@ -120,7 +120,7 @@ impl<B: BulkJob> Batch<B> {
 /// A job with a savepoint of its own.
 #[async_trait]
 trait Job: Send {
-    /// Runs the job and keeps its outcome. Returns whether its changes are to be committed.
+    /// Runs the job and keeps its outcome. Returns whether to commit its changes.
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool;
 
     /// Answers with the outcome, or with `failed` if the commit failed.
@@ -139,7 +139,7 @@ struct Task<T> {
 #[async_trait]
 impl<T: Send> Job for Task<T> {
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool {
-        // A caller that was cancelled was not told that the job succeeded, so the job can be dropped.
+        // The caller of a closed reply was cancelled before it got an answer, so its job can be dropped.
         let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
             return false;
         };
@@ -159,7 +159,7 @@ impl<T: Send> Job for Task<T> {
             }
             (None, None) => return,
         };
-        // A caller that was cancelled needs no answer.
+        // Fails if the caller was cancelled, which needs no answer then.
         let _ = self.reply.send(outcome);
     }
 }
@@ -176,23 +176,23 @@ pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
 async fn serve<B: BulkJob>(
     connection: SqliteConnection,
     options: SqliteConnectOptions,
-    mut waiting: mpsc::Receiver<Waiting<B>>,
+    mut queue: mpsc::Receiver<Queued<B>>,
     stop: Arc<Notify>,
 ) {
     let mut connection = Some(connection);
-    let mut taken = Vec::with_capacity(MAX_BATCH);
+    let mut jobs = Vec::with_capacity(MAX_BATCH);
     loop {
         tokio::select! {
-            _ = waiting.recv_many(&mut taken, MAX_BATCH) => {}
+            _ = queue.recv_many(&mut jobs, MAX_BATCH) => {}
             () = stop.notified() => {
-                waiting.close();
+                queue.close();
                 continue;
             }
         }
-        if taken.is_empty() {
+        if jobs.is_empty() {
             break;
         }
-        let mut batch = Batch::new(taken.drain(..));
+        let mut batch = Batch::new(jobs.drain(..));
         let committed = commit_on(&mut connection, &options, &mut batch).await.map_err(Arc::new);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = batch.len(), "can't commit a batch of writes");
@@ -206,8 +206,8 @@ async fn serve<B: BulkJob>(
     }
 }
 
-/// Commits a batch, on a new connection if there is none. A connection that fails is dropped: if the disk was full, for
-/// example, SQLite has ended the transaction by itself, and sqlx's view of it is wrong.
+/// Commits a batch, on a new connection if there is none. Drops a connection that fails: if the disk is full, for
+/// example, SQLite rolls the transaction back by itself, which sqlx does not notice.
 async fn commit_on<B: BulkJob>(
     slot: &mut Option<SqliteConnection>,
     options: &SqliteConnectOptions,

@@ -13,7 +13,7 @@ impl BulkJob for NoBulk {
     fn answer(self, _: Option<PortError>) {}
 }
 
-/// A writer on a new file with one table, and the file's folder.
+/// Starts a writer on a new file with one table. Returns it with the file's folder.
 async fn writer() -> (Writer<NoBulk>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteConnectOptions::new().filename(folder.path().join("test.db")).create_if_missing(true);
@@ -39,15 +39,15 @@ async fn add(writer: &Writer<NoBulk>, id: i64, then: impl FnOnce() -> Result<(),
     outcome.await.is_ok()
 }
 
-async fn all(writer: &Writer<NoBulk>) -> Vec<i64> {
-    let read = run(writer, |connection| {
+async fn ids(writer: &Writer<NoBulk>) -> Vec<i64> {
+    let ids = run(writer, |connection| {
         Box::pin(async move { Ok(sqlx::query_scalar("SELECT id FROM birds ORDER BY id").fetch_all(connection).await?) })
     });
-    read.await.unwrap()
+    ids.await.unwrap()
 }
 
 #[tokio::test]
-async fn a_job_that_fails_or_panics_harms_no_other_of_its_batch() {
+async fn a_job_that_fails_or_panics_does_not_affect_other_jobs_of_its_batch() {
     let (writer, _folder) = writer().await;
     let outcomes = join_all((1..=9).map(|id| {
         add(&writer, id, move || match id % 3 {
@@ -57,27 +57,27 @@ async fn a_job_that_fails_or_panics_harms_no_other_of_its_batch() {
         })
     }));
     assert_eq!(outcomes.await, [1, 2, 3, 4, 5, 6, 7, 8, 9].map(|id| id % 3 == 2));
-    assert_eq!(all(&writer).await, [2, 5, 8]);
+    assert_eq!(ids(&writer).await, [2, 5, 8]);
 }
 
 #[tokio::test]
-async fn a_statement_that_fails_is_told_to_its_own_job_alone() {
+async fn a_statement_that_fails_fails_only_its_own_job() {
     let (writer, _folder) = writer().await;
     assert!(add(&writer, 1, || Ok(())).await);
     let outcomes = join_all([1, 2, 2, 3].map(|id| add(&writer, id, || Ok(()))));
     assert_eq!(outcomes.await, [false, true, false, true]);
-    assert_eq!(all(&writer).await, [1, 2, 3]);
+    assert_eq!(ids(&writer).await, [1, 2, 3]);
 }
 
 #[tokio::test]
-async fn what_is_to_follow_a_commit_follows_it_and_nothing_else() {
+async fn then_runs_after_a_commit_even_if_the_caller_was_cancelled_and_not_after_a_failure() {
     let (writer, _folder) = writer().await;
-    let (told, heard) = oneshot::channel();
+    let (committed, was_committed) = oneshot::channel();
     let work = writer.run(
         |connection| {
             Box::pin(async move {
                 sqlx::query("INSERT INTO birds (id) VALUES (1)").execute(&mut *connection).await?;
-                // Long enough for whoever waits to give up.
+                // Takes longer than the caller waits.
                 sqlx::query_scalar::<_, i64>(
                     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000)
                      SELECT count(*) FROM n",
@@ -87,21 +87,21 @@ async fn what_is_to_follow_a_commit_follows_it_and_nothing_else() {
                 Ok(())
             })
         },
-        |()| told.send(()).unwrap(),
+        |()| committed.send(()).unwrap(),
     );
-    let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), work).await;
-    assert!(given_up.is_err());
-    heard.await.unwrap();
-    assert_eq!(all(&writer).await, [1]);
+    let cancelled = tokio::time::timeout(std::time::Duration::from_millis(50), work).await;
+    assert!(cancelled.is_err());
+    was_committed.await.unwrap();
+    assert_eq!(ids(&writer).await, [1]);
 
     let failed = writer.run(|_| Box::pin(async { Err::<(), _>(sqlx::Error::RowNotFound.into()) }), |()| panic!());
     assert!(failed.await.is_err());
 }
 
 #[tokio::test]
-async fn writing_goes_on_when_a_full_disk_has_room_again() {
+async fn the_writer_recovers_from_a_full_disk() {
     let (writer, _folder) = writer().await;
-    // The limit is the connection's own, so a new connection finds room.
+    // The limit applies to this connection only, so a new connection has space.
     let full = run(&writer, |connection| {
         Box::pin(async move {
             sqlx::raw_sql(
@@ -114,14 +114,14 @@ async fn writing_goes_on_when_a_full_disk_has_room_again() {
         })
     });
     assert!(matches!(full.await, Err(PortError::Unavailable(_))));
-    // Of those that follow, one at most may meet the connection that failed.
+    // The next job may still fail, if it was queued before the connection was dropped.
     add(&writer, 1, || Ok(())).await;
     assert!(add(&writer, 2, || Ok(())).await);
-    assert!(all(&writer).await.contains(&2));
+    assert!(ids(&writer).await.contains(&2));
 }
 
 #[tokio::test]
-async fn closing_does_what_waits_and_refuses_what_comes_later() {
+async fn closing_runs_queued_jobs_and_refuses_later_ones() {
     let (writer, _folder) = writer().await;
     let (outcomes, ()) =
         futures_util::future::join(join_all((1..=100).map(|id| add(&writer, id, || Ok(())))), writer.close()).await;

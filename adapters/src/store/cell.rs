@@ -4,7 +4,7 @@ use woosh_domain::model::Username;
 
 use super::SqlError;
 
-/// A column of one row: turns what is stored there back into a model type, and names itself if that fails.
+/// A column of one row. Parses its value into a model type; an error names the table, column and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell {
     /// The table.
@@ -18,12 +18,12 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// A column of the row with this `id`.
+    /// The column of the row with this `id`.
     pub(crate) const fn by_id(table: &'static str, column: &'static str, id: i64) -> Self {
         Self { table, column, key: "id", row: id }
     }
 
-    /// The error for a value that Woosh can't have written.
+    /// The error for a value that Woosh can't have stored.
     pub(crate) fn corrupt(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> SqlError {
         SqlError::Corrupt { cell: self, cause: cause.into() }
     }

@@ -11,7 +11,7 @@ pub(crate) enum SqlError {
     /// The database or the connection to it failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-    /// A row holds a value that Woosh can't have written.
+    /// A row contains a value that Woosh can't have stored.
     #[error("{}.{} is corrupt in the row with {} = {}: {cause}", .cell.table, .cell.column, .cell.key, .cell.row)]
     Corrupt { cell: Cell, cause: Box<dyn Error + Send + Sync> },
 }
@@ -25,12 +25,12 @@ impl From<SqlError> for PortError {
     }
 }
 
-/// Whether the same statement may succeed later.
+/// Whether the same statement may succeed if it is retried later.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     /// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
     const SQLITE: [i32; 4] = [5, 6, 10, 13];
-    /// Classes of SQLSTATE: connection exceptions, transaction rollbacks (deadlocks among them), insufficient resources,
-    /// objects in use, and operator interventions
+    /// Classes of SQLSTATE: connection exceptions, transaction rollbacks (deadlocks among them), insufficient
+    /// resources, objects in use, and operator interventions
     /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
     const POSTGRES: [&str; 5] = ["08", "40", "53", "55", "57"];
     match error {
@@ -45,7 +45,7 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The primary result code of an error of SQLite (<https://www.sqlite.org/rescode.html>).
+/// The primary result code of a SQLite error (<https://www.sqlite.org/rescode.html>).
 pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
     let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
     Some(code & 0xff)

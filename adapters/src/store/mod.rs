@@ -1,5 +1,5 @@
-//! What both stores have in common: the interface that the ports are written against, errors, and the forms in which
-//! values are stored.
+//! Shared by both backends: the `SqlStore` trait that the ports are written against, errors, stored forms of values,
+//! and the session cache.
 
 mod cell;
 mod error;

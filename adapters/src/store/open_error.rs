@@ -1,5 +1,5 @@
-/// Why a database was not opened. Each message is one line, for the operator. `location` is a file, or a URL without its
-/// password.
+/// Why a database can't be opened. Each message is one line, for the operator. `location` is a file, or a URL without
+/// its password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL names no file, or has invalid options.
@@ -11,19 +11,19 @@ pub enum OpenError {
         reason: String,
     },
     /// The file exists and is not a SQLite database.
-    #[error("{location} is not a SQLite database; it was left as it is")]
+    #[error("{location} is not a SQLite database; it was not changed")]
     NotADatabase {
         /// The file.
         location: String,
     },
     /// The database belongs to another application.
-    #[error("{location} is a database of another application; it was left as it is")]
+    #[error("{location} is a database of another application; it was not changed")]
     Foreign {
         /// The file.
         location: String,
     },
     /// A newer server has migrated the database.
-    #[error("{location} was written by a newer Woosh (schema {found}, this one knows {known}); it was left as it is")]
+    #[error("{location} was written by a newer Woosh (schema {found}, this one knows {known}); it was not changed")]
     Newer {
         /// The database.
         location: String,

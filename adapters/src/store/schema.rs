@@ -2,10 +2,10 @@ use sqlx::migrate::Migrator;
 
 use super::OpenError;
 
-/// Selects the version of the newest migration of a database that was migrated before.
+/// Selects the version of the newest migration that was applied. The table exists once a database was migrated.
 pub(crate) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
 
-/// Refuses a schema that is newer than `migrations`.
+/// Returns an error if the schema is newer than `migrations`.
 pub(crate) fn refuse_newer(location: &str, found: i64, migrations: &Migrator) -> Result<(), OpenError> {
     let known = migrations.iter().map(|migration| migration.version).max().unwrap_or(0);
     if found > known {

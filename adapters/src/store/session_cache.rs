@@ -7,13 +7,13 @@ use lru::LruCache;
 use woosh_domain::model::{TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
-/// Caches session owners, so that checking a token again costs no query. Whoever ends a session invalidates it in the same step,
-/// so the cache is for a database that no other process writes to.
+/// Caches session owners, so that checking a token again costs no query. Code that ends a session must invalidate its
+/// user, so the cache only works on a database that no other process writes to.
 pub(crate) struct SessionCache(Option<Mutex<State>>);
 
 struct State {
     owners: LruCache<TokenHash, SessionOwner>,
-    /// Counts invalidations, so that an owner that was read before one is not inserted after it.
+    /// The number of invalidations. Prevents that an owner that was read before one is inserted after it.
     generation: u64,
 }
 
@@ -21,27 +21,27 @@ struct State {
 const CAPACITY: NonZero<usize> = NonZero::new(20_000).unwrap();
 
 impl SessionCache {
-    /// An empty cache.
+    /// Creates an empty cache.
     pub(crate) fn new() -> Self {
         Self(Some(Mutex::new(State { owners: LruCache::new(CAPACITY), generation: 0 })))
     }
 
-    /// A cache that stays empty: for a database in which other processes end sessions too.
+    /// Creates a cache that stays empty, for a database in which other processes end sessions too.
     pub(crate) fn disabled() -> Self {
         Self(None)
     }
 
-    /// The owner of a token.
+    /// Returns the cached owner of a token.
     pub(crate) fn get(&self, token: &TokenHash) -> Option<SessionOwner> {
         self.state()?.owners.get(token).cloned()
     }
 
-    /// The current generation. Ask for it before reading what is to be [inserted](Self::insert).
+    /// The current generation. Get it before reading the owner to [insert](Self::insert).
     pub(crate) fn generation(&self) -> u64 {
         self.state().map_or(0, |state| state.generation)
     }
 
-    /// Caches the owner of a token, unless something was invalidated since `generation`.
+    /// Caches the owner of a token, unless an invalidation happened since `generation`.
     pub(crate) fn insert(&self, token: TokenHash, owner: SessionOwner, generation: u64) {
         if let Some(mut state) = self.state()
             && state.generation == generation
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn invalidating_a_user_removes_no_other() {
+    fn invalidating_a_user_does_not_affect_other_users() {
         let cache = SessionCache::new();
         for user in [1, 2] {
             cache.insert(token(user), owner(user.into()), cache.generation());

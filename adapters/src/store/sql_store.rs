@@ -12,22 +12,22 @@ use crate::notify::Notifier;
 /// A connection to the database of a store.
 pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-/// What a backend provides for the ports: pools, transactions, and the steps whose SQL differs between the backends.
+/// What a backend provides for the ports: pools, transactions, and the operations whose SQL differs between backends.
 pub(crate) trait SqlStore: Send + Sync + 'static {
-    /// The database of the store.
+    /// The sqlx driver of the backend.
     type Database: sqlx::Database;
 
-    /// Connections for statements that change nothing.
+    /// The pool for statements that only read.
     fn read_pool(&self) -> &Pool<Self::Database>;
 
-    /// The cache of sessions.
+    /// The session cache.
     fn session_cache(&self) -> &Arc<SessionCache>;
 
-    /// Notifies readers that wait on a mailbox.
+    /// The notifier of waiting readers.
     fn notifier(&self) -> &Notifier;
 
-    /// Runs `work` in a transaction, which is rolled back if it fails, then `then` after the commit, even if the caller was
-    /// cancelled.
+    /// Runs `work` in a transaction, then `then` after the commit, even if the caller was cancelled. If `work` fails,
+    /// the transaction is rolled back and `then` does not run.
     fn write_then<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut Connection<Self>) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
@@ -42,7 +42,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         self.write_then(work, |_| ())
     }
 
-    /// Locks the mailboxes of a user, in the order in which sends lock them.
+    /// Locks the mailboxes of a user in the order in which sends lock them, so that the two don't deadlock.
     fn lock_mailboxes(
         connection: &mut Connection<Self>,
         user: UserId,
@@ -62,8 +62,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
     fn delete_expired(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<u64, PortError>> + Send;
 
-    /// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes the device's idempotency keys and its
-    /// row in `purges`.
+    /// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes the device's idempotency keys
+    /// and its row in `purges`.
     fn delete_leftovers(&self, device: DeviceId, limit: usize) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Checks that the database answers.
@@ -84,7 +84,7 @@ pub(crate) struct Acknowledged {
     pub(crate) deleted: i64,
 }
 
-/// A count in the integer type of the databases.
+/// Converts a count to the integer type of the databases. Saturates.
 pub(crate) fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

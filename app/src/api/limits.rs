@@ -1,4 +1,4 @@
-//! Limits of every request: the size of its body, and the time that it may take.
+//! Limits on requests: body size and duration.
 
 use std::io;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use poem::{Endpoint, Request, Response};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// The longest body: room for the largest fields, each character of them escaped.
+/// Maximum size of a body: enough for the largest fields with every character escaped.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
-/// How long a body may take to arrive.
+/// Maximum time for a body to arrive.
 const MAX_BODY_TIME: Duration = Duration::from_secs(20);
-/// How long a request may take, its body included, unless it extends its [`Deadline`].
+/// Maximum duration of a request, including its body, unless it extends its [`Deadline`].
 const MAX_TIME: Duration = Duration::from_secs(30);
-/// How much of a body that nobody wants is read all the same, and for how long, so that a client that sends it before it
-/// reads anything gets to read the answer.
+/// How much of an unread body is discarded, and for how long. Without this, a client that sends the whole body before it
+/// reads would see a reset connection instead of the response.
 const MAX_DRAINED: usize = 16 * 1024 * 1024;
 const MAX_DRAINING: Duration = Duration::from_secs(5);
 
-/// The kibibytes that the bodies being read may hold together.
-static ROOM: Semaphore = Semaphore::const_new(128 * 1024);
+/// Memory for all bodies in flight, in KiB.
+static BODY_MEMORY: Semaphore = Semaphore::const_new(128 * 1024);
 
-/// Why a request was not let through.
+/// Why a request was aborted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LimitError {
     #[error("the body is longer than {MAX_BODY} bytes")]
@@ -36,8 +36,8 @@ pub(super) enum LimitError {
     SlowBody,
     #[error("the body broke off: {0}")]
     BrokenBody(io::Error),
-    #[error("too many bodies arrive at once")]
-    NoRoom,
+    #[error("too many request bodies in flight")]
+    TooManyBodies,
     #[error("the request took longer than {} seconds", MAX_TIME.as_secs())]
     SlowRequest,
 }
@@ -48,38 +48,38 @@ impl ResponseError for LimitError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody(_) => StatusCode::BAD_REQUEST,
-            Self::NoRoom | Self::SlowRequest => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyBodies | Self::SlowRequest => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
 
-/// The body of a request as it arrives. It is read by the operations that want one, once they know who asks: nobody
-/// makes the server keep a body for nothing.
+/// A request body that is not read yet. Operations read it after they have authenticated the caller, so that
+/// unauthenticated requests can't fill memory.
 #[derive(Clone)]
-pub(super) struct Incoming(Arc<Mutex<BoxStream<'static, io::Result<Bytes>>>>);
+pub(super) struct IncomingBody(Arc<Mutex<BoxStream<'static, io::Result<Bytes>>>>);
 
-impl Incoming {
-    /// All of it.
+impl IncomingBody {
+    /// Reads the whole body.
     pub(super) async fn read(&self) -> Result<Vec<u8>, LimitError> {
         timeout(MAX_BODY_TIME, self.read_up_to_limit()).await.map_err(|_| LimitError::SlowBody)?
     }
 
     async fn read_up_to_limit(&self) -> Result<Vec<u8>, LimitError> {
         let mut chunks = self.0.lock().await;
-        let (mut bytes, mut rooms) = (Vec::new(), Vec::new());
+        let (mut bytes, mut permits) = (Vec::new(), Vec::new());
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(LimitError::BrokenBody)?;
             if bytes.len() + chunk.len() > MAX_BODY {
                 return Err(LimitError::TooLarge);
             }
             let kibibytes = u32::try_from(chunk.len().div_ceil(1024)).unwrap_or(u32::MAX);
-            rooms.push(ROOM.try_acquire_many(kibibytes).map_err(|_| LimitError::NoRoom)?);
+            permits.push(BODY_MEMORY.try_acquire_many(kibibytes).map_err(|_| LimitError::TooManyBodies)?);
             bytes.extend_from_slice(&chunk);
         }
         Ok(bytes)
     }
 
-    /// Lets the rest of it go by.
+    /// Reads and discards the rest of the body.
     async fn drain(&self) {
         let drained = timeout(MAX_DRAINING, async {
             let (mut chunks, mut drained) = (self.0.lock().await, 0);
@@ -90,12 +90,12 @@ impl Incoming {
                 }
             }
         });
-        // Whoever goes on after that sees the connection end.
+        // A client that keeps sending after that loses its connection.
         let _ = drained.await;
     }
 }
 
-/// When a request has to be answered.
+/// The time by which a request must be answered.
 #[derive(Clone)]
 pub(super) struct Deadline(Arc<watch::Sender<Instant>>);
 
@@ -104,12 +104,12 @@ impl Deadline {
         Self(Arc::new(watch::Sender::new(Instant::now() + MAX_TIME)))
     }
 
-    /// Lets the request take so much longer, which it will spend waiting.
+    /// Extends the deadline by the time that the request spends waiting.
     pub(super) fn extend(&self, by: Duration) {
         self.0.send_modify(|deadline| *deadline += by);
     }
 
-    async fn passed(&self) {
+    async fn expired(&self) {
         loop {
             let deadline = *self.0.borrow();
             sleep_until(deadline).await;
@@ -120,25 +120,25 @@ impl Deadline {
     }
 }
 
-/// Runs an operation up to the time limit.
+/// Aborts requests that exceed the limits.
 pub(super) async fn limit<E>(next: Arc<E>, mut request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
-    // Whoever waits for a go-ahead has not sent the body yet, and won't be asked to.
-    let waits = request.headers().contains_key(header::EXPECT);
-    let body = Incoming(Arc::new(Mutex::new(request.take_body().into_bytes_stream().boxed())));
+    // A client that sent `Expect: 100-continue` holds its body back until it is asked for it.
+    let expects_continue = request.headers().contains_key(header::EXPECT);
+    let body = IncomingBody(Arc::new(Mutex::new(request.take_body().into_bytes_stream().boxed())));
     let deadline = Deadline::new();
     request.set_data(body.clone());
     request.set_data(deadline.clone());
-    let answer = tokio::select! {
-        answer = next.call(request) => answer,
-        () = deadline.passed() => return Err(LimitError::SlowRequest.into()),
+    let response = tokio::select! {
+        response = next.call(request) => response,
+        () = deadline.expired() => return Err(LimitError::SlowRequest.into()),
     };
-    if !waits {
+    if !expects_continue {
         body.drain().await;
     }
-    answer
+    response
 }
 
 #[cfg(test)]
@@ -146,10 +146,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_extends_its_deadline_has_so_much_longer() {
+    async fn extending_a_deadline_moves_it() {
         let (start, deadline) = (Instant::now(), Deadline::new());
         deadline.extend(Duration::from_secs(60));
-        deadline.passed().await;
+        deadline.expired().await;
         assert_eq!(start.elapsed().as_secs(), 90);
     }
 }

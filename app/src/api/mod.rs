@@ -1,12 +1,15 @@
-//! The HTTP API: the operations and what surrounds every one of them.
+//! The HTTP API: the operations and the middleware around them.
 
 mod body;
 mod classic;
 mod document;
 mod errors;
+mod field_error;
+mod json;
 mod limits;
 mod log;
 mod operations;
+mod query;
 mod v1;
 
 use std::sync::Arc;
@@ -20,50 +23,50 @@ use crate::services::Services;
 
 #[derive(Tags)]
 enum Group {
-    /// Accounts: their names, keys and vaults.
+    /// Accounts: username, public key, password and vault.
     #[oai(rename = "Users")]
     Users,
-    /// Logins of devices. Each has a token, which the other operations ask for.
+    /// Logins of devices. Each session has a bearer token, which authenticates all other operations.
     #[oai(rename = "Sessions")]
     Sessions,
-    /// Installations of clients. Each has a mailbox of its own.
+    /// Installations of a client. Each device has its own mailbox.
     #[oai(rename = "Devices")]
     Devices,
-    /// Sending.
+    /// Send messages.
     #[oai(rename = "Messages")]
     Messages,
-    /// Receiving: what came for the device that asks.
+    /// Receive messages: read, stream and acknowledge the calling device's mailbox.
     #[oai(rename = "Mailbox")]
     Mailbox,
-    /// The original's API, frozen, for the clients that have it.
+    /// Legacy API, frozen and deprecated. Use v1.
     #[oai(rename = "Classic")]
     Classic,
-    /// For those who run the server.
+    /// Health checks and this document, for operators.
     #[oai(rename = "Operations")]
     Operations,
 }
 
 type V1 = (v1::UsersApi, v1::SessionsApi, v1::DevicesApi, v1::MessagesApi, v1::MailboxApi);
-type Classic = (classic::UsersApi, classic::MessagesApi);
+type Classic = (classic::ClassicUsersApi, classic::ClassicMessagesApi);
 type Operations = (operations::HealthApi, operations::DocumentApi);
 
-/// All operations. They hold no state, so that the document can be had without a database.
+/// All operations. They hold no state, so that the document can be built without a database.
 fn service() -> OpenApiService<(V1, Classic, Operations), ()> {
     let v1 = (v1::UsersApi, v1::SessionsApi, v1::DevicesApi, v1::MessagesApi, v1::MailboxApi);
-    let classic = (classic::UsersApi, classic::MessagesApi);
+    let classic = (classic::ClassicUsersApi, classic::ClassicMessagesApi);
     let operations = (operations::HealthApi, operations::DocumentApi);
     OpenApiService::new((v1, classic, operations), "Woosh", env!("CARGO_PKG_VERSION"))
 }
 
-/// The whole API on these services.
+/// The HTTP API on top of `services`.
 pub(crate) fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
     Route::new()
         .nest("/", service())
         .data(services)
         .map_to_response()
         .around(limits::limit)
-        .around(errors::shape)
-        .around(log::request)
+        .around(errors::format_errors)
+        .around(log::log_request)
         .with(RequestId::new())
         .map_to_response()
 }

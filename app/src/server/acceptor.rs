@@ -1,4 +1,4 @@
-//! Connections: how many at once, and how long one may be silent.
+//! Connection limits: number, idle time and time without a response.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,31 +16,31 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The most connections at once, as far as there are file handles; whoever comes then waits to be accepted.
+/// Maximum number of connections, if there are enough file handles. Further ones wait to be accepted.
 const MAX_CONNECTIONS: u64 = 20_000;
-/// File handles for all but connections.
+/// File handles reserved for everything but connections.
 const OTHER_HANDLES: u64 = 64;
-/// A connection without progress for this long, or up to twice as long, is ended: a client that stalls in the middle of
-/// a request or an answer holds it no longer.
-const MAX_SILENCE: Duration = Duration::from_secs(75);
-/// A request that nothing was answered to for this long after its first byte came ends its connection, however steadily
-/// the bytes still come. All that an operation may take is well below it.
-const MAX_UNANSWERED: Duration = Duration::from_secs(150);
-/// How long to leave off when the system has no more file handles to give.
+/// A connection without progress is closed after this long, or up to twice as long: a client that stalls in the middle of
+/// a request or a response can't hold it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// A connection is closed if no byte of the response is written within this time after the first byte of a request, even
+/// if the request keeps arriving. It is far above the time limits of operations.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
+/// Delay before accepting again after an error, such as a lack of file handles.
 const BACK_OFF: Duration = Duration::from_millis(250);
 
-/// Accepts connections, never more than there is room for.
+/// Accepts connections up to the limit.
 pub(super) struct ConnectionAcceptor {
     listener: TcpListener,
     address: SocketAddr,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl ConnectionAcceptor {
     pub(super) fn new(listener: TcpListener, address: SocketAddr) -> Self {
         let handles = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let room = handles.saturating_sub(OTHER_HANDLES).clamp(1, MAX_CONNECTIONS);
-        Self { listener, address, room: Arc::new(Semaphore::new(room as usize)) }
+        let permits = handles.saturating_sub(OTHER_HANDLES).clamp(1, MAX_CONNECTIONS);
+        Self { listener, address, permits: Arc::new(Semaphore::new(permits as usize)) }
     }
 }
 
@@ -52,18 +52,18 @@ impl Acceptor for ConnectionAcceptor {
     }
 
     async fn accept(&mut self) -> io::Result<(Connection, LocalAddr, RemoteAddr, Scheme)> {
-        let place = self.room.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
         loop {
             match self.listener.accept().await {
                 Ok((stream, remote)) => {
-                    // An answer is written in one piece; waiting for more of it would only delay it.
+                    // Responses are written in one piece, so that Nagle's algorithm would only delay them.
                     stream.set_nodelay(true)?;
-                    let limits = ConnectionLimits { silence: MAX_SILENCE, unanswered: MAX_UNANSWERED };
-                    let connection = Connection::new(stream, place, limits);
+                    let timeouts = Timeouts { idle: IDLE_TIMEOUT, response: RESPONSE_TIMEOUT };
+                    let connection = Connection::new(stream, permit, timeouts);
                     return Ok((connection, LocalAddr(self.address.into()), RemoteAddr(remote.into()), Scheme::HTTP));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
+                    tracing::warn!(%error, "failed to accept a connection");
                     sleep(BACK_OFF).await;
                 }
             }
@@ -71,30 +71,30 @@ impl Acceptor for ConnectionAcceptor {
     }
 }
 
-/// How long a connection may make no progress.
+/// The timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
-struct ConnectionLimits {
-    silence: Duration,
-    unanswered: Duration,
+struct Timeouts {
+    idle: Duration,
+    response: Duration,
 }
 
-/// A connection that ends when it is silent, or a request on it unanswered, for too long.
+/// A connection that fails with `TimedOut` if it is idle, or a request on it has no response, for too long.
 pub(super) struct Connection {
     stream: TcpStream,
-    limits: ConnectionLimits,
+    timeouts: Timeouts,
     progress: bool,
     unanswered_since: Option<Instant>,
     check: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit, limits: ConnectionLimits) -> Self {
-        let check = Box::pin(sleep(limits.silence));
-        Self { stream, limits, progress: false, unanswered_since: None, check, _place: place }
+    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, timeouts: Timeouts) -> Self {
+        let check = Box::pin(sleep(timeouts.idle));
+        Self { stream, timeouts, progress: false, unanswered_since: None, check, _permit: permit }
     }
 
-    /// Notes progress, or fails where there was none for too long.
+    /// Records progress, or fails if a timeout has elapsed.
     fn watch<T>(&mut self, context: &mut Context<'_>, io: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if io.is_ready() {
             self.progress = true;
@@ -102,11 +102,11 @@ impl Connection {
         }
         loop {
             ready!(self.check.as_mut().poll(context));
-            let unanswered = self.unanswered_since.is_some_and(|since| since.elapsed() >= self.limits.unanswered);
+            let unanswered = self.unanswered_since.is_some_and(|since| since.elapsed() >= self.timeouts.response);
             if !std::mem::take(&mut self.progress) || unanswered {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            let next = Instant::now() + self.limits.silence;
+            let next = Instant::now() + self.timeouts.idle;
             self.check.as_mut().reset(next);
         }
     }
@@ -145,26 +145,26 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    const SILENCE: Duration = Duration::from_millis(100);
-    const UNANSWERED: Duration = Duration::from_millis(300);
+    const IDLE: Duration = Duration::from_millis(100);
+    const RESPONSE: Duration = Duration::from_millis(300);
 
-    /// An accepted connection and its other end.
+    /// An accepted connection and its client.
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (accepted, client) = tokio::join!(listener.accept(), TcpStream::connect(address));
-        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let limits = ConnectionLimits { silence: SILENCE, unanswered: UNANSWERED };
-        (Connection::new(accepted.unwrap().0, place, limits), client.unwrap())
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let timeouts = Timeouts { idle: IDLE, response: RESPONSE };
+        (Connection::new(accepted.unwrap().0, permit, timeouts), client.unwrap())
     }
 
     #[tokio::test]
-    async fn a_silent_connection_is_ended() {
+    async fn an_idle_connection_is_closed() {
         let (mut connection, _client) = pair().await;
         let start = Instant::now();
         let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(start.elapsed() >= SILENCE);
+        assert!(start.elapsed() >= IDLE);
     }
 
     #[tokio::test]
@@ -176,17 +176,17 @@ mod tests {
         connection.write_u8(2).await.unwrap();
         let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(start.elapsed() >= SILENCE * 2, "the silence was counted from before the progress");
+        assert!(start.elapsed() >= IDLE * 2, "idle time before the progress was counted");
     }
 
     #[tokio::test]
-    async fn a_request_that_never_ends_is_ended() {
+    async fn a_connection_whose_request_never_ends_is_closed() {
         let (mut connection, mut client) = pair().await;
         let start = Instant::now();
-        // A byte now and then is progress, and still not a request.
+        // Single bytes are progress, but never a complete request.
         let dripping = tokio::spawn(async move {
             while client.write_u8(1).await.is_ok() {
-                sleep(SILENCE / 5).await;
+                sleep(IDLE / 5).await;
             }
         });
         let error = loop {
@@ -195,7 +195,7 @@ mod tests {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(start.elapsed() >= UNANSWERED);
+        assert!(start.elapsed() >= RESPONSE);
         dripping.abort();
     }
 }

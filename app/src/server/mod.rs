@@ -1,4 +1,4 @@
-//! Binds, serves and shuts down.
+//! The server: binds, serves and shuts down.
 
 mod acceptor;
 
@@ -17,51 +17,51 @@ use crate::api;
 use crate::logging::causes;
 use crate::services::Services;
 
-/// What a server is started with.
+/// Configuration of a server.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address or name to listen on.
+    /// Host name or IP address to listen on.
     pub host: String,
-    /// The port to listen on; 0 for any free one.
+    /// Port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Where the messages are kept.
+    /// The database.
     pub database: DatabaseUrl,
-    /// How long to wait for a database that is out of reach at the start.
+    /// How long to wait for an unreachable database at startup.
     pub database_wait: Duration,
-    /// What users may take up.
+    /// Limits on mailboxes and messages.
     pub limits: Limits,
-    /// How long requests in flight may take to finish once the server is told to stop.
+    /// Time for requests in flight to finish when the server stops.
     pub grace: Duration,
 }
 
-/// The most requests at once on one HTTP/2 connection.
+/// Maximum number of concurrent requests per HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
 
-/// How often what nobody can have any more is deleted.
-const TIDY_INTERVAL: Duration = Duration::from_secs(10);
+/// Interval of the cleanup of expired data.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Why a server did not start. Each text is one line, for the operator.
+/// Why a server can't start. Each text is one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Nobody can listen there.
+    /// The address can't be listened on.
     #[error("can't listen on {host}:{port}: {cause}")]
     Address {
-        /// The host that was asked for.
+        /// The configured host.
         host: String,
-        /// The port that was asked for.
+        /// The configured port.
         port: u16,
-        /// What the system says.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
-    /// The database can't be had.
+    /// The database can't be opened.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// The system has no randomness to give.
-    #[error("the system gives no randomness")]
+    /// The operating system provides no random bytes.
+    #[error("can't get random bytes from the operating system")]
     Randomness(#[source] PortError),
 }
 
-/// A server that listens, with its database open and migrated.
+/// A server that is bound to its address, with its database open and migrated.
 pub struct Server {
     address: SocketAddr,
     acceptor: ConnectionAcceptor,
@@ -70,11 +70,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens and opens the database. Connections wait until [`Self::run_until`] serves them.
+    /// Binds the address and opens the database. Connections wait until [`Self::run_until`] serves them.
     ///
     /// # Errors
     ///
-    /// Where the address or the database can't be had.
+    /// If the address can't be bound or the database can't be opened.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
         let Config { host, port, database, database_wait, limits, grace } = config;
         let refused = |cause| StartError::Address { host: host.clone(), port: *port, cause };
@@ -85,20 +85,20 @@ impl Server {
         Ok(Self { address, acceptor: ConnectionAcceptor::new(listener, address), services, grace: *grace })
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` is done; then takes no more connections, lets the requests in flight finish for as long as
-    /// the grace period lasts, and closes the database.
+    /// Serves until `stop` completes. Then accepts no more connections, gives requests in flight the grace period to finish,
+    /// and closes the database.
     ///
     /// # Errors
     ///
-    /// Where the server can't be run.
+    /// If the listener fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let services = self.services;
-        let tidying = tokio::spawn(keep_tidy(services.clone()));
+        let cleanup = tokio::spawn(clean_up_periodically(services.clone()));
         let stop = async {
             stop.await;
             services.stop();
@@ -107,18 +107,18 @@ impl Server {
             .http2_max_concurrent_streams(MAX_STREAMS)
             .run_with_graceful_shutdown(api::endpoint(services.clone()), stop, Some(self.grace))
             .await;
-        tidying.abort();
+        cleanup.abort();
         services.database.close().await;
         served
     }
 }
 
-/// Tidies up again and again. What fails is tried again the next time.
-async fn keep_tidy(services: Arc<Services>) {
+/// Cleans up again and again. A failed cleanup is retried at the next interval.
+async fn clean_up_periodically(services: Arc<Services>) {
     loop {
-        tokio::time::sleep(TIDY_INTERVAL).await;
+        tokio::time::sleep(CLEANUP_INTERVAL).await;
         if let Err(error) = services.sweep.execute().await {
-            tracing::warn!(%error, causes = causes(&error), "what nobody can have any more was not deleted");
+            tracing::warn!(%error, causes = causes(&error), "cleanup failed");
         }
     }
 }

@@ -15,7 +15,7 @@ fn beyond(number: i64) -> AcknowledgeOutcome {
 }
 
 /// D2.
-pub(super) async fn exactly_what_is_acknowledged_is_deleted(stores: Stores) {
+pub(super) async fn exactly_the_acknowledged_envelopes_are_deleted(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..4 {
         deliver(&stores, "alice", "hello", 0).await;
@@ -31,7 +31,7 @@ pub(super) async fn exactly_what_is_acknowledged_is_deleted(stores: Stores) {
 }
 
 /// D5.
-pub(super) async fn repeating_it_or_less_changes_nothing(stores: Stores) {
+pub(super) async fn acknowledging_the_same_or_less_changes_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..3 {
         deliver(&stores, "alice", "hello", 0).await;
@@ -45,7 +45,7 @@ pub(super) async fn repeating_it_or_less_changes_nothing(stores: Stores) {
 }
 
 /// D5.
-pub(super) async fn what_never_was_there_cannot_be_acknowledged(stores: Stores) {
+pub(super) async fn acknowledging_beyond_the_last_number_is_refused(stores: Stores) {
     let alice = add(&stores, "alice").await;
     assert_eq!(acknowledge(&stores, alice.mailbox, 1, 1000).await, beyond(0));
     deliver(&stores, "alice", "hello", 0).await;
@@ -56,7 +56,7 @@ pub(super) async fn what_never_was_there_cannot_be_acknowledged(stores: Stores) 
     assert_eq!(acknowledge(&stores, DeviceId::new(4711), 1, 1000).await, beyond(0));
 }
 
-pub(super) async fn a_step_takes_the_oldest_up_to_its_limit(stores: Stores) {
+pub(super) async fn the_limit_applies_to_the_oldest_envelopes(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..5 {
         deliver(&stores, "alice", "hello", 0).await;
@@ -68,7 +68,7 @@ pub(super) async fn a_step_takes_the_oldest_up_to_its_limit(stores: Stores) {
 }
 
 /// D9.
-pub(super) async fn another_mailbox_keeps_what_it_has(stores: Stores) {
+pub(super) async fn acknowledging_leaves_other_mailboxes_unchanged(stores: Stores) {
     let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
     deliver(&stores, "alice", "for alice", 0).await;
     deliver(&stores, "carol", "for carol", 0).await;
@@ -77,7 +77,7 @@ pub(super) async fn another_mailbox_keeps_what_it_has(stores: Stores) {
 }
 
 /// D5.
-pub(super) async fn of_acknowledgements_at_once_none_goes_back_behind_another(stores: Stores) {
+pub(super) async fn concurrent_acknowledgements_never_move_backwards(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..200 {
         deliver(&stores, "alice", "hello", 0).await;

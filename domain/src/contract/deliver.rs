@@ -4,7 +4,7 @@ use super::fixtures::*;
 use crate::model::{Contents, DeviceId, Message};
 use crate::ports::{DeliverOutcome, Stores};
 
-pub(super) async fn a_message_is_read_as_it_was_sent(stores: Stores) {
+pub(super) async fn a_message_is_read_as_sent(stores: Stores) {
     let alice = add(&stores, "Alice").await;
     let sent = deliver(&stores, "alice", "hello", 5).await;
     assert_eq!((sent.sent_at, sent.undelivered), (moment(5), vec![]));
@@ -22,18 +22,18 @@ pub(super) async fn a_message_is_read_as_it_was_sent(stores: Stores) {
     assert_eq!(page.envelopes[0].message, read);
 }
 
-pub(super) async fn a_message_to_nobody_is_not_stored(stores: Stores) {
+pub(super) async fn a_send_with_an_unknown_recipient_stores_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    for recipients in [&["nobody"][..], &["alice", "nobody", "no-one"]] {
+    for recipients in [&["unknown"][..], &["alice", "unknown", "missing"]] {
         let recipients: Vec<_> = recipients.iter().map(|name| (*name, "hello")).collect();
-        let nobody: Vec<_> = recipients.iter().map(|(text, _)| name(text)).filter(|to| *to != name("alice")).collect();
+        let unknown: Vec<_> = recipients.iter().map(|(text, _)| name(text)).filter(|to| *to != name("alice")).collect();
         let refused = must(stores.mailboxes.deliver(delivery(&recipients, 0)).await);
-        assert_eq!(refused, DeliverOutcome::UnknownRecipients(nobody));
+        assert_eq!(refused, DeliverOutcome::UnknownRecipients(unknown));
     }
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
 }
 
-pub(super) async fn a_recipient_is_found_by_every_spelling(stores: Stores) {
+pub(super) async fn a_recipient_is_found_by_any_spelling(stores: Stores) {
     let alice = add(&stores, "Alice").await;
     for spelling in ["alice", "ALICE"] {
         match must(stores.mailboxes.deliver(delivery(&[(spelling, "hello")], 0)).await) {
@@ -45,7 +45,7 @@ pub(super) async fn a_recipient_is_found_by_every_spelling(stores: Stores) {
 }
 
 /// D10.
-pub(super) async fn contents_come_out_byte_for_byte(stores: Stores) {
+pub(super) async fn contents_are_returned_byte_for_byte(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let texts = ["", "\0", "\u{1F54A}\u{FFFF}\r\n\t\"\\", &"x".repeat(Contents::MAX_BYTES)];
     for text in texts {
@@ -57,7 +57,7 @@ pub(super) async fn contents_come_out_byte_for_byte(stores: Stores) {
 }
 
 /// D3.
-pub(super) async fn sequence_numbers_have_no_gaps(stores: Stores) {
+pub(super) async fn sequence_numbers_are_gapless(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let deliveries: Vec<_> = (0..100).map(|count| format!("message {count}")).collect();
     join_all(deliveries.iter().map(|text| deliver(&stores, "alice", text, 0))).await;
@@ -71,7 +71,7 @@ pub(super) async fn sequence_numbers_have_no_gaps(stores: Stores) {
 }
 
 /// D3.
-pub(super) async fn a_reader_never_sees_a_number_below_one_it_has_seen(stores: Stores) {
+pub(super) async fn no_envelope_appears_below_one_already_read(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let senders = join_all((0..16).map(async |sender: i64| {
         for count in 0..10 {
@@ -81,7 +81,7 @@ pub(super) async fn a_reader_never_sees_a_number_below_one_it_has_seen(stores: S
     let reader = async {
         let mut seen = 0;
         while seen < 160 {
-            // All of it, each time: what appears late shows as a change below what was seen.
+            // Rereads everything each time, so that a late envelope shows as a change below the numbers already read.
             let numbers = numbers(&read_all(&stores, alice.mailbox).await);
             assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>());
             assert!(numbers.len() as i64 >= seen);
@@ -92,18 +92,18 @@ pub(super) async fn a_reader_never_sees_a_number_below_one_it_has_seen(stores: S
     join(senders, reader).await;
 }
 
-pub(super) async fn stamps_never_decrease_when_the_clock_does(stores: Stores) {
+pub(super) async fn sent_at_never_decreases_even_if_the_clock_does(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for micros in [50, 20, 90, 0] {
         deliver(&stores, "alice", "hello", micros).await;
     }
     let page = read_all(&stores, alice.mailbox).await;
-    let stamps: Vec<_> = page.envelopes.iter().map(|envelope| envelope.message.sent_at).collect();
-    assert_eq!(stamps, [moment(50), moment(50), moment(90), moment(90)]);
+    let sent_at: Vec<_> = page.envelopes.iter().map(|envelope| envelope.message.sent_at).collect();
+    assert_eq!(sent_at, [moment(50), moment(50), moment(90), moment(90)]);
     assert_eq!(page.not_before, moment(90));
 }
 
-pub(super) async fn nothing_is_stamped_before_a_closed_moment(stores: Stores) {
+pub(super) async fn sent_at_is_never_before_the_watermark(stores: Stores) {
     let alice = add(&stores, "alice").await;
     must(stores.mailboxes.raise_not_before(alice.mailbox, moment(70), moment(70)).await);
     let early = deliver(&stores, "alice", "early", 30).await;
@@ -111,22 +111,22 @@ pub(super) async fn nothing_is_stamped_before_a_closed_moment(stores: Stores) {
     assert_eq!((early.sent_at, late.sent_at), (moment(70), moment(80)));
 }
 
-/// D3, and no delivery waits for another for ever.
-pub(super) async fn crossing_deliveries_all_arrive(stores: Stores) {
+/// D3, and no deadlock.
+pub(super) async fn concurrent_deliveries_to_many_mailboxes_all_arrive(stores: Stores) {
     let names = ["alice", "carol", "dave", "erin", "frank", "grace"];
-    let mut residents = Vec::new();
+    let mut accounts = Vec::new();
     for name in names {
-        residents.push(add(&stores, name).await);
+        accounts.push(add(&stores, name).await);
     }
     join_all((0..120).map(|count| deliver(&stores, names[count % names.len()], "hello", 0))).await;
-    for resident in residents {
-        let page = read_all(&stores, resident.mailbox).await;
-        assert_eq!(numbers(&page), (1..=20).collect::<Vec<_>>(), "{}", resident.user.username);
+    for account in accounts {
+        let page = read_all(&stores, account.mailbox).await;
+        assert_eq!(numbers(&page), (1..=20).collect::<Vec<_>>(), "{}", account.user.username);
     }
 }
 
 /// D9.
-pub(super) async fn mailboxes_do_not_mix(stores: Stores) {
+pub(super) async fn a_mailbox_has_only_its_own_messages(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let carol = add(&stores, "carol").await;
     deliver(&stores, "alice", "to alice", 0).await;

@@ -14,7 +14,7 @@ pub(super) async fn devices_are_listed_oldest_first(stores: Stores) {
     assert_eq!(must(stores.devices.list(crate::model::UserId::new(4711)).await), []);
 }
 
-pub(super) async fn a_deleted_device_goes_with_its_mailbox_and_sessions(stores: Stores) {
+pub(super) async fn deleting_a_device_deletes_its_mailbox_and_sessions(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let (_, second) = open(&stores, &alice, None, 1).await;
     deliver(&stores, "alice", "for both", 0).await;
@@ -23,14 +23,14 @@ pub(super) async fn a_deleted_device_goes_with_its_mailbox_and_sessions(stores: 
     assert_eq!(must(stores.sessions.find(&token(1)).await), None);
     assert_eq!(read_all(&stores, second.id).await, MailboxPage::EMPTY);
     assert_eq!(must(stores.devices.delete(alice.user.id, second.id).await), DeleteDeviceOutcome::NotFound);
-    // The other device keeps what it has.
+    // The other device keeps its mailbox.
     deliver(&stores, "alice", "for one", 0).await;
     let page = read_all(&stores, alice.mailbox).await;
     assert_eq!(numbers(&page), [1, 2]);
     assert_eq!(page.envelopes[0].message.contents, contents("for both"));
 }
 
-pub(super) async fn the_last_device_and_those_of_others_stay(stores: Stores) {
+pub(super) async fn the_last_device_and_devices_of_others_are_not_deleted(stores: Stores) {
     let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
     add_device(&stores, &bob).await;
     let delete = async |device| must(stores.devices.delete(alice.user.id, device).await);
@@ -40,7 +40,7 @@ pub(super) async fn the_last_device_and_those_of_others_stay(stores: Stores) {
     assert_eq!(must(stores.devices.list(bob.user.id).await).len(), 2);
 }
 
-pub(super) async fn of_devices_that_are_deleted_at_once_one_stays(stores: Stores) {
+pub(super) async fn concurrent_deletions_leave_one_device(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for number in 1..4 {
         open(&stores, &alice, None, number).await;
@@ -52,14 +52,14 @@ pub(super) async fn of_devices_that_are_deleted_at_once_one_stays(stores: Stores
     assert_eq!(must(stores.devices.list(alice.user.id).await).len(), 1);
 }
 
-/// D6, and nothing waits for anything for ever.
-pub(super) async fn deliveries_and_deletions_at_once_end_well(stores: Stores) {
+/// D6, and no deadlock.
+pub(super) async fn concurrent_deliveries_and_deletions_complete(stores: Stores) {
     let names = ["alice", "carol", "dave"];
-    let mut residents = Vec::new();
+    let mut accounts = Vec::new();
     for name in names {
-        let resident = add(&stores, name).await;
-        add_device(&stores, &resident).await;
-        residents.push(resident);
+        let account = add(&stores, name).await;
+        add_device(&stores, &account).await;
+        accounts.push(account);
     }
     let all = [("alice", "hello"), ("carol", "hello"), ("dave", "hello")];
     let sends = join_all((0..40).map(async |count: i64| {
@@ -68,19 +68,19 @@ pub(super) async fn deliveries_and_deletions_at_once_end_well(stores: Stores) {
     }));
     let deletions = async {
         yield_once().await;
-        must(stores.devices.delete(residents[1].user.id, residents[1].mailbox).await);
-        assert!(must(stores.users.delete(residents[2].user.id).await));
+        must(stores.devices.delete(accounts[1].user.id, accounts[1].mailbox).await);
+        assert!(must(stores.users.delete(accounts[2].user.id).await));
         while must(stores.mailboxes.purge(10).await) {}
     };
     futures_util::future::join(sends, deletions).await;
     while must(stores.mailboxes.purge(10).await) {}
-    let page = read_all(&stores, residents[0].mailbox).await;
+    let page = read_all(&stores, accounts[0].mailbox).await;
     assert_eq!(numbers(&page), (1..=page.envelopes.len() as i64).collect::<Vec<_>>());
-    assert_eq!(read_all(&stores, residents[2].mailbox).await, MailboxPage::EMPTY);
+    assert_eq!(read_all(&stores, accounts[2].mailbox).await, MailboxPage::EMPTY);
 }
 
-/// Several replicas tidy up, and so does each deletion.
-pub(super) async fn of_what_is_purged_at_once_nothing_is_left(stores: Stores) {
+/// Every replica purges, and so does each deletion of a device or user.
+pub(super) async fn concurrent_purges_leave_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;
     for _ in 0..100 {
@@ -88,6 +88,6 @@ pub(super) async fn of_what_is_purged_at_once_nothing_is_left(stores: Stores) {
     }
     must(stores.devices.delete(alice.user.id, second).await);
     join_all((0..8).map(async |_| while must(stores.mailboxes.purge(1).await) {})).await;
-    // What is left of a device expires like anything else.
+    // Alice's first device still has its envelopes.
     assert_eq!(must(stores.mailboxes.expire(moment(0).plus_seconds(TTL), 1000).await), 100);
 }

@@ -2,7 +2,7 @@ use super::fixtures::*;
 use crate::model::{GapReason, SequenceNumber, Timestamp};
 use crate::ports::{MailboxPage, NewDelivery, PageLimit, Stores};
 
-/// Delivers to Alice what waits so many seconds.
+/// Delivers a message to Alice that expires after `ttl_seconds`.
 async fn deliver_for(stores: &Stores, ttl_seconds: u64) {
     store(stores, NewDelivery { ttl_seconds, ..delivery(&[("alice", "hello")], 0) }).await;
 }
@@ -17,7 +17,7 @@ fn seconds(seconds: u64) -> Timestamp {
 }
 
 /// D7.
-pub(super) async fn what_expired_is_a_gap_before_and_after_it_is_deleted(stores: Stores) {
+pub(super) async fn an_expired_envelope_is_a_gap_before_and_after_its_deletion(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for ttl in [5, 50, 5, 5, 50, 5] {
         deliver_for(&stores, ttl).await;
@@ -34,7 +34,7 @@ pub(super) async fn what_expired_is_a_gap_before_and_after_it_is_deleted(stores:
     assert_eq!(page.up_to().get(), 6);
     let page = read_at(&stores, alice.mailbox, 3, seconds(5)).await;
     assert_eq!((numbers(&page), gaps(&page)), (vec![5], vec![expired(4, 4), expired(6, 6)]));
-    // Until it is acknowledged.
+    // A gap is reported until it is acknowledged.
     acknowledge(&stores, alice.mailbox, 4, 1000).await;
     let page = read_at(&stores, alice.mailbox, 0, seconds(5)).await;
     assert_eq!((numbers(&page), gaps(&page)), (vec![5], vec![expired(6, 6)]));
@@ -42,7 +42,7 @@ pub(super) async fn what_expired_is_a_gap_before_and_after_it_is_deleted(stores:
     assert_eq!(gaps(&read_at(&stores, alice.mailbox, 0, seconds(50)).await), []);
 }
 
-pub(super) async fn expired_envelopes_are_deleted_in_steps(stores: Stores) {
+pub(super) async fn expired_envelopes_are_deleted_in_batches(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;
     for ttl in [1, 2, 3, 50] {
@@ -64,7 +64,7 @@ pub(super) async fn expired_envelopes_are_deleted_in_steps(stores: Stores) {
     }
 }
 
-pub(super) async fn what_expired_can_be_acknowledged_before_it_is_deleted(stores: Stores) {
+pub(super) async fn an_expired_envelope_can_be_acknowledged_before_its_deletion(stores: Stores) {
     let alice = add(&stores, "alice").await;
     deliver_for(&stores, 1).await;
     deliver_for(&stores, 50).await;
@@ -74,7 +74,7 @@ pub(super) async fn what_expired_can_be_acknowledged_before_it_is_deleted(stores
     assert_eq!((numbers(&page), gaps(&page)), (vec![2], vec![]));
 }
 
-pub(super) async fn one_device_may_acknowledge_what_expires_for_another(stores: Stores) {
+pub(super) async fn an_envelope_acknowledged_by_one_device_can_expire_for_another(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;
     deliver_for(&stores, 1).await;

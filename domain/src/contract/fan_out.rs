@@ -4,7 +4,7 @@ use super::fixtures::*;
 use crate::model::DeviceId;
 use crate::ports::Stores;
 
-pub(super) async fn every_device_of_every_recipient_gets_it(stores: Stores) {
+pub(super) async fn every_device_of_every_recipient_receives_the_message(stores: Stores) {
     let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
     let second = add_device(&stores, &alice).await;
     deliver(&stores, "alice", "before", 1).await;
@@ -20,7 +20,7 @@ pub(super) async fn every_device_of_every_recipient_gets_it(stores: Stores) {
     }
 }
 
-pub(super) async fn no_two_sends_have_one_identifier(stores: Stores) {
+pub(super) async fn every_send_has_its_own_identifier(stores: Stores) {
     add(&stores, "alice").await;
     let carol = add(&stores, "carol").await;
     let mut ids = Vec::new();
@@ -35,7 +35,7 @@ pub(super) async fn no_two_sends_have_one_identifier(stores: Stores) {
     assert_eq!(ids.len(), count);
 }
 
-pub(super) async fn the_latest_moment_of_all_mailboxes_is_the_stamp(stores: Stores) {
+pub(super) async fn sent_at_is_the_latest_watermark_of_all_mailboxes(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;
     let carol = add(&stores, "carol").await;
@@ -48,7 +48,7 @@ pub(super) async fn the_latest_moment_of_all_mailboxes_is_the_stamp(stores: Stor
     }
 }
 
-pub(super) async fn a_message_stays_until_its_last_device_acknowledges_it(stores: Stores) {
+pub(super) async fn a_message_is_kept_until_its_last_device_acknowledges_it(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;
     for text in ["one", "two", "three"] {
@@ -62,8 +62,8 @@ pub(super) async fn a_message_stays_until_its_last_device_acknowledges_it(stores
     assert_eq!(numbers(&read_all(&stores, second).await), [0; 0]);
 }
 
-/// Nothing is lost, nothing is left, and nobody waits for anybody for ever.
-pub(super) async fn devices_that_acknowledge_at_once_harm_no_delivery(stores: Stores) {
+/// D2 and D3: nothing is lost, nothing is left over, and there is no deadlock.
+pub(super) async fn concurrent_acknowledgements_lose_no_delivery(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let devices = [alice.mailbox, add_device(&stores, &alice).await, add_device(&stores, &alice).await];
     let senders = join_all((0..4).map(async |_| {
@@ -88,14 +88,14 @@ pub(super) async fn devices_that_acknowledge_at_once_harm_no_delivery(stores: St
     }
 }
 
-/// D6, from both ends of the list.
-pub(super) async fn crossing_fan_outs_are_whole_and_all_arrive(stores: Stores) {
+/// D6, with the recipients in different orders, and no deadlock.
+pub(super) async fn concurrent_fan_outs_in_any_order_arrive_completely(stores: Stores) {
     let names = ["alice", "carol", "dave", "erin"];
-    let mut residents = Vec::new();
+    let mut accounts = Vec::new();
     for name in names {
-        let resident = add(&stores, name).await;
-        add_device(&stores, &resident).await;
-        residents.push(resident);
+        let account = add(&stores, name).await;
+        add_device(&stores, &account).await;
+        accounts.push(account);
     }
     join_all((0..60).map(async |count: i64| {
         let mut recipients = names.map(|name| (name, "hello"));
@@ -106,10 +106,10 @@ pub(super) async fn crossing_fan_outs_are_whole_and_all_arrive(stores: Stores) {
         store(&stores, delivery(&recipients, count)).await;
     }))
     .await;
-    for resident in residents {
-        for device in must(stores.devices.list(resident.user.id).await) {
+    for account in accounts {
+        for device in must(stores.devices.list(account.user.id).await) {
             let page = read_all(&stores, device.id).await;
-            assert_eq!(numbers(&page), (1..=60).collect::<Vec<_>>(), "{}", resident.user.username);
+            assert_eq!(numbers(&page), (1..=60).collect::<Vec<_>>(), "{}", account.user.username);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the cases need to set the scene. All of it panics where the scene can't be set.
+//! Helpers that prepare the stores for a case. They panic if a step fails.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,10 +11,10 @@ use crate::ports::{
     OpenSessionOutcome, PageLimit, Receipt, Stores,
 };
 
-/// When every scene starts.
+/// The time at which every case starts, as a Unix second.
 pub(super) const START: i64 = 1_700_000_000;
 
-/// So many microseconds after the start.
+/// Returns the time `micros` microseconds after [`START`].
 pub(super) fn moment(micros: i64) -> Timestamp {
     Timestamp::from_micros(START * 1_000_000 + micros)
 }
@@ -48,27 +48,27 @@ pub(super) fn new_user(username: &str) -> NewUser {
     }
 }
 
-/// A user that is in the stores, with the mailbox of its first device.
-pub(super) struct Resident {
+/// A registered user, with the mailbox of its first device.
+pub(super) struct TestUser {
     pub(super) user: User,
     pub(super) mailbox: DeviceId,
 }
 
-pub(super) async fn add(stores: &Stores, username: &str) -> Resident {
+pub(super) async fn add(stores: &Stores, username: &str) -> TestUser {
     let account = must(must(stores.users.add(new_user(username)).await).ok_or("the name is taken"));
-    Resident { user: account.user, mailbox: account.device.id }
+    TestUser { user: account.user, mailbox: account.device.id }
 }
 
-/// What is kept of the token of that number.
+/// Returns the hash of the token with this number.
 pub(super) fn token(number: u8) -> TokenHash {
     Token::from_random([number; 32]).hash()
 }
 
-/// A login of a resident, as the device that it names or as a new one.
-pub(super) fn new_session(resident: &Resident, device: Option<DeviceId>, number: u8) -> NewSession {
+/// Returns a login of a user, on the given device or on a new one.
+pub(super) fn new_session(account: &TestUser, device: Option<DeviceId>, number: u8) -> NewSession {
     NewSession {
-        user_id: resident.user.id,
-        password_hash: PasswordHash::new(format!("hash of {}", resident.user.username)),
+        user_id: account.user.id,
+        password_hash: PasswordHash::new(format!("hash of {}", account.user.username)),
         device,
         device_name: device_name("another device"),
         token: token(number),
@@ -78,34 +78,34 @@ pub(super) fn new_session(resident: &Resident, device: Option<DeviceId>, number:
 
 pub(super) async fn open(
     stores: &Stores,
-    resident: &Resident,
+    account: &TestUser,
     device: Option<DeviceId>,
     number: u8,
 ) -> (Session, Device) {
-    match must(stores.sessions.open(new_session(resident, device, number)).await) {
+    match must(stores.sessions.open(new_session(account, device, number)).await) {
         OpenSessionOutcome::Opened(session, device) => (session, device),
         other => panic!("not opened: {other:?}"),
     }
 }
 
-/// Adds a device to a resident, and gives its mailbox.
-pub(super) async fn add_device(stores: &Stores, resident: &Resident) -> DeviceId {
+/// Adds a device to a user, and returns its mailbox.
+pub(super) async fn add_device(stores: &Stores, account: &TestUser) -> DeviceId {
     static LOGINS: AtomicU64 = AtomicU64::new(0);
     let mut bits = [0xff; 32];
     bits[..8].copy_from_slice(&LOGINS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    let login = NewSession { token: Token::from_random(bits).hash(), ..new_session(resident, None, 0) };
+    let login = NewSession { token: Token::from_random(bits).hash(), ..new_session(account, None, 0) };
     match must(stores.sessions.open(login).await) {
         OpenSessionOutcome::Opened(_, device) => device.id,
         other => panic!("not opened: {other:?}"),
     }
 }
 
-/// More than any case fills.
+/// A quota that no case exceeds.
 pub(super) const ROOM: Quota = Quota { messages: 10_000, bytes: 100_000_000 };
-/// How long what cases deliver waits, in seconds.
+/// Seconds until the messages of a case expire.
 pub(super) const TTL: u64 = 1000;
 
-/// A send from Bob, whoever that is, so many microseconds after the start.
+/// Returns a send from an unregistered user, `micros` microseconds after [`START`].
 pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery {
     let addressed =
         |(recipient, text): &(&str, &str)| AddressedContents { recipient: name(recipient), contents: contents(text) };
@@ -120,7 +120,7 @@ pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery 
     }
 }
 
-/// Makes a send that has to be stored.
+/// Delivers a send, which has to be stored.
 pub(super) async fn store(stores: &Stores, delivery: NewDelivery) -> Receipt {
     match must(stores.mailboxes.deliver(delivery).await) {
         DeliverOutcome::Stored { receipt, .. } => receipt,
@@ -128,7 +128,7 @@ pub(super) async fn store(stores: &Stores, delivery: NewDelivery) -> Receipt {
     }
 }
 
-/// Delivers to one recipient so many microseconds after the start.
+/// Delivers to one recipient, `micros` microseconds after [`START`].
 pub(super) async fn deliver(stores: &Stores, recipient: &str, text: &str, micros: i64) -> Receipt {
     store(stores, delivery(&[(recipient, text)], micros)).await
 }
@@ -150,17 +150,17 @@ pub(super) async fn acknowledge_before(stores: &Stores, mailbox: DeviceId, momen
     must(stores.mailboxes.acknowledge_before(mailbox, moment, limit).await)
 }
 
-/// The sequence numbers of a page.
+/// Returns the sequence numbers of a page.
 pub(super) fn numbers(page: &MailboxPage) -> Vec<i64> {
     page.envelopes.iter().map(|envelope| envelope.sequence.get()).collect()
 }
 
-/// The gaps of a page: first, last and why.
+/// Returns the gaps of a page: first and last number, and the reason.
 pub(super) fn gaps(page: &MailboxPage) -> Vec<(i64, i64, GapReason)> {
     page.gaps.iter().map(|gap| (gap.first.get(), gap.last.get(), gap.reason)).collect()
 }
 
-/// Takes the value of a step that a case relies on.
+/// Unwraps the result of a step that has to succeed.
 pub(super) fn must<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
@@ -168,7 +168,7 @@ pub(super) fn must<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     }
 }
 
-/// Lets the others of a `join` go on, whatever runs it.
+/// Yields to the other futures of a `join`, on any async runtime.
 pub(super) async fn yield_once() {
     let mut yielded = false;
     std::future::poll_fn(|context| {

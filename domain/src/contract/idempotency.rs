@@ -4,31 +4,31 @@ use super::fixtures::*;
 use crate::model::{DeviceId, Fingerprint, IdempotencyKey, Quota};
 use crate::ports::{DeliverOutcome, NewDelivery, Stores};
 
-/// A send to Alice under a key.
-fn once(key: &str, text: &str, micros: i64) -> NewDelivery {
+/// Returns a send to Alice under a key.
+fn keyed(key: &str, text: &str, micros: i64) -> NewDelivery {
     let plain = delivery(&[("alice", text)], micros);
     let parts = plain.recipients.iter().map(|addressed| (&addressed.recipient, &addressed.contents));
     let fingerprint = Fingerprint::of(parts, None);
     NewDelivery { idempotency: Some((must(IdempotencyKey::new(key)), fingerprint)), ..plain }
 }
 
-pub(super) async fn a_send_under_a_key_happens_once(stores: Stores) {
+pub(super) async fn a_repeated_send_is_stored_once(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    let first = store(&stores, once("key", "hello", 1)).await;
+    let first = store(&stores, keyed("key", "hello", 1)).await;
     for micros in [1, 5] {
-        let again = must(stores.mailboxes.deliver(once("key", "hello", micros)).await);
+        let again = must(stores.mailboxes.deliver(keyed("key", "hello", micros)).await);
         assert_eq!(again, DeliverOutcome::Repeated(first.clone()));
     }
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1]);
-    // It is remembered also when the message is gone.
+    // The key is stored for longer than the message.
     acknowledge(&stores, alice.mailbox, 1, 1000).await;
-    assert_eq!(must(stores.mailboxes.deliver(once("key", "hello", 9)).await), DeliverOutcome::Repeated(first));
+    assert_eq!(must(stores.mailboxes.deliver(keyed("key", "hello", 9)).await), DeliverOutcome::Repeated(first));
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
 }
 
-pub(super) async fn of_many_at_once_under_a_key_one_is_stored(stores: Stores) {
+pub(super) async fn concurrent_sends_under_one_key_are_stored_once(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    let sends = (0..50).map(|micros| stores.mailboxes.deliver(once("key", "hello", micros)));
+    let sends = (0..50).map(|micros| stores.mailboxes.deliver(keyed("key", "hello", micros)));
     let outcomes: Vec<_> = join_all(sends).await.into_iter().map(must).collect();
     let mut receipts = Vec::new();
     let mut stored = 0;
@@ -47,37 +47,37 @@ pub(super) async fn of_many_at_once_under_a_key_one_is_stored(stores: Stores) {
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1]);
 }
 
-pub(super) async fn another_send_under_a_key_is_refused(stores: Stores) {
+pub(super) async fn another_send_under_a_used_key_is_refused(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    store(&stores, once("key", "hello", 1)).await;
-    assert_eq!(must(stores.mailboxes.deliver(once("key", "other", 1)).await), DeliverOutcome::KeyReused);
+    store(&stores, keyed("key", "hello", 1)).await;
+    assert_eq!(must(stores.mailboxes.deliver(keyed("key", "other", 1)).await), DeliverOutcome::KeyReused);
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1]);
 }
 
-pub(super) async fn a_key_is_its_devices_own(stores: Stores) {
+pub(super) async fn a_key_is_scoped_to_its_device(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    store(&stores, once("key", "hello", 1)).await;
-    let other = NewDelivery { sender_device: DeviceId::new(4712), ..once("key", "hello", 1) };
+    store(&stores, keyed("key", "hello", 1)).await;
+    let other = NewDelivery { sender_device: DeviceId::new(4712), ..keyed("key", "hello", 1) };
     store(&stores, other).await;
-    store(&stores, once("KEY", "hello", 1)).await;
+    store(&stores, keyed("KEY", "hello", 1)).await;
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2, 3]);
 }
 
-pub(super) async fn what_was_not_stored_does_not_use_up_its_key(stores: Stores) {
-    let refused = must(stores.mailboxes.deliver(once("key", "hello", 1)).await);
+pub(super) async fn a_send_that_is_not_stored_does_not_use_its_key(stores: Stores) {
+    let refused = must(stores.mailboxes.deliver(keyed("key", "hello", 1)).await);
     assert_eq!(refused, DeliverOutcome::UnknownRecipients(vec![name("alice")]));
     let alice = add(&stores, "alice").await;
-    let full = NewDelivery { quota: Quota { messages: 0, bytes: 0 }, ..once("key", "hello", 1) };
+    let full = NewDelivery { quota: Quota { messages: 0, bytes: 0 }, ..keyed("key", "hello", 1) };
     assert_eq!(must(stores.mailboxes.deliver(full).await), DeliverOutcome::AllMailboxesFull);
-    store(&stores, once("key", "hello", 1)).await;
+    store(&stores, keyed("key", "hello", 1)).await;
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [2]);
 }
 
-pub(super) async fn the_receipt_names_who_missed_it_each_time(stores: Stores) {
+pub(super) async fn every_repetition_reports_the_same_undelivered_devices(stores: Stores) {
     let alice = add(&stores, "Alice").await;
     deliver(&stores, "alice", "one", 0).await;
     let second = add_device(&stores, &alice).await;
-    let tight = NewDelivery { quota: Quota { messages: 1, bytes: 1000 }, ..once("key", "two", 1) };
+    let tight = NewDelivery { quota: Quota { messages: 1, bytes: 1000 }, ..keyed("key", "two", 1) };
     let receipt = store(&stores, tight.clone()).await;
     let missed: Vec<_> = receipt.undelivered.iter().map(|missed| (missed.recipient.as_str(), missed.device)).collect();
     assert_eq!(missed, [("Alice", alice.mailbox)]);
@@ -85,15 +85,15 @@ pub(super) async fn the_receipt_names_who_missed_it_each_time(stores: Stores) {
     assert_eq!(numbers(&read_all(&stores, second).await), [1]);
 }
 
-pub(super) async fn old_keys_are_forgotten_in_steps(stores: Stores) {
+pub(super) async fn old_keys_are_deleted_in_batches(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for (key, micros) in [("one", 10), ("two", 20), ("three", 30)] {
-        store(&stores, once(key, "hello", micros)).await;
+        store(&stores, keyed(key, "hello", micros)).await;
     }
     assert_eq!(must(stores.mailboxes.expire_idempotency_keys(moment(30), 1).await), 1);
     assert_eq!(must(stores.mailboxes.expire_idempotency_keys(moment(30), 5).await), 1);
     assert_eq!(must(stores.mailboxes.expire_idempotency_keys(moment(30), 5).await), 0);
-    assert!(matches!(must(stores.mailboxes.deliver(once("three", "hello", 40)).await), DeliverOutcome::Repeated(_)));
-    store(&stores, once("one", "hello", 40)).await;
+    assert!(matches!(must(stores.mailboxes.deliver(keyed("three", "hello", 40)).await), DeliverOutcome::Repeated(_)));
+    store(&stores, keyed("one", "hello", 40)).await;
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2, 3, 4]);
 }

@@ -14,7 +14,7 @@ pub(super) async fn reading_changes_nothing(stores: Stores) {
     assert_eq!(read_all(&stores, alice.mailbox).await, page);
 }
 
-pub(super) async fn reading_starts_after_a_number_and_stops_at_a_limit(stores: Stores) {
+pub(super) async fn a_page_starts_after_the_cursor_and_ends_at_the_limit(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..5 {
         deliver(&stores, "alice", "hello", 0).await;
@@ -25,7 +25,7 @@ pub(super) async fn reading_starts_after_a_number_and_stops_at_a_limit(stores: S
     assert_eq!(numbers(&read(&stores, alice.mailbox, 5, 2).await), [0; 0]);
 }
 
-pub(super) async fn a_page_is_bounded_by_bytes_and_never_empty(stores: Stores) {
+pub(super) async fn a_page_is_limited_by_bytes_but_has_at_least_one_envelope(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for text in ["four", "", "ten ten te", "four", "one"] {
         deliver(&stores, "alice", text, 0).await;
@@ -48,13 +48,13 @@ pub(super) async fn a_page_is_bounded_by_bytes_and_never_empty(stores: Stores) {
     assert_eq!(read(i64::MAX, 1, 1).await, (vec![], false, 5));
 }
 
-pub(super) async fn a_mailbox_that_is_not_there_reads_as_empty(stores: Stores) {
+pub(super) async fn an_unknown_mailbox_reads_as_an_empty_page(stores: Stores) {
     add(&stores, "alice").await;
     let page = read_all(&stores, DeviceId::new(4711)).await;
     assert_eq!(page, MailboxPage::EMPTY);
 }
 
-pub(super) async fn a_new_mailbox_is_closed_before_its_creation(stores: Stores) {
+pub(super) async fn the_watermark_starts_at_the_creation_of_the_mailbox(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let page = read_all(&stores, alice.mailbox).await;
     assert_eq!((page.not_before, page.closed_at), (moment(0), moment(0)));
@@ -62,10 +62,10 @@ pub(super) async fn a_new_mailbox_is_closed_before_its_creation(stores: Stores) 
     assert_eq!(sent.sent_at, moment(0));
 }
 
-pub(super) async fn closing_never_opens_again(stores: Stores) {
+pub(super) async fn the_watermark_never_decreases(stores: Stores) {
     let alice = add(&stores, "alice").await;
     must(stores.mailboxes.raise_not_before(alice.mailbox, moment(70), moment(75)).await);
-    // Neither says nor does anything new.
+    // An earlier or equal time changes nothing.
     for earlier in [20, 70] {
         must(stores.mailboxes.raise_not_before(alice.mailbox, moment(earlier), moment(90)).await);
     }
@@ -74,8 +74,8 @@ pub(super) async fn closing_never_opens_again(stores: Stores) {
     must(stores.mailboxes.raise_not_before(DeviceId::new(4711), moment(20), moment(20)).await);
 }
 
-/// Whatever stamps the senders ask for, and however their deliveries fall together with the closing.
-pub(super) async fn what_was_closed_stays_as_it_was_read(stores: Stores) {
+/// Whatever the clocks of concurrent senders show while the watermark is raised.
+pub(super) async fn nothing_is_added_before_the_watermark(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let senders = join_all((0..16).map(async |sender: i64| {
         for count in 0..10 {
@@ -86,7 +86,7 @@ pub(super) async fn what_was_closed_stays_as_it_was_read(stores: Stores) {
         let stored = page.envelopes.iter().filter(|envelope| envelope.message.sent_at < moment);
         stored.map(|envelope| envelope.sequence).collect::<Vec<_>>()
     };
-    let closer = async {
+    let raising = async {
         let mut read = Vec::new();
         for micros in (0..600).step_by(20) {
             must(stores.mailboxes.raise_not_before(alice.mailbox, moment(micros), moment(micros)).await);
@@ -96,14 +96,14 @@ pub(super) async fn what_was_closed_stays_as_it_was_read(stores: Stores) {
         }
         read
     };
-    let (_, read) = join(senders, closer).await;
+    let (_, read) = join(senders, raising).await;
     let last = read_all(&stores, alice.mailbox).await;
-    for (closed, stored) in read {
-        assert_eq!(stored_before(&last, closed), stored, "closed before {closed:?}");
+    for (not_before, stored) in read {
+        assert_eq!(stored_before(&last, not_before), stored, "before {not_before:?}");
     }
 }
 
-pub(super) async fn acknowledging_deletes_exactly_what_is_older(stores: Stores) {
+pub(super) async fn acknowledging_before_a_time_deletes_exactly_the_older_envelopes(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for micros in [10, 20, 30, 40] {
         deliver(&stores, "alice", "hello", micros).await;
@@ -113,7 +113,7 @@ pub(super) async fn acknowledging_deletes_exactly_what_is_older(stores: Stores) 
 }
 
 /// D5.
-pub(super) async fn acknowledging_again_deletes_nothing(stores: Stores) {
+pub(super) async fn acknowledging_before_a_time_again_deletes_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for micros in [10, 20, 30] {
         deliver(&stores, "alice", "hello", micros).await;
@@ -126,7 +126,7 @@ pub(super) async fn acknowledging_again_deletes_nothing(stores: Stores) {
     assert_eq!(acknowledge_before(&stores, DeviceId::new(4711), moment(25), 1000).await, 0);
 }
 
-pub(super) async fn acknowledging_stops_at_a_limit(stores: Stores) {
+pub(super) async fn acknowledging_before_a_time_stops_at_the_limit(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..5 {
         deliver(&stores, "alice", "hello", 0).await;
@@ -137,7 +137,7 @@ pub(super) async fn acknowledging_stops_at_a_limit(stores: Stores) {
     assert_eq!(acknowledge_before(&stores, alice.mailbox, moment(1), 3).await, 0);
 }
 
-pub(super) async fn acknowledging_all_deletes_all(stores: Stores) {
+pub(super) async fn acknowledging_before_a_future_time_deletes_everything(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for micros in [10, 20, 30] {
         deliver(&stores, "alice", "hello", micros).await;
@@ -147,7 +147,7 @@ pub(super) async fn acknowledging_all_deletes_all(stores: Stores) {
 }
 
 /// D3.
-pub(super) async fn numbers_go_on_after_all_was_acknowledged(stores: Stores) {
+pub(super) async fn numbering_continues_after_everything_is_acknowledged(stores: Stores) {
     let alice = add(&stores, "alice").await;
     deliver(&stores, "alice", "one", 10).await;
     deliver(&stores, "alice", "two", 20).await;
@@ -157,7 +157,7 @@ pub(super) async fn numbers_go_on_after_all_was_acknowledged(stores: Stores) {
 }
 
 /// D9.
-pub(super) async fn another_mailbox_is_not_acknowledged(stores: Stores) {
+pub(super) async fn acknowledging_before_a_time_leaves_other_mailboxes_unchanged(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let carol = add(&stores, "carol").await;
     deliver(&stores, "alice", "to alice", 0).await;

@@ -1,7 +1,134 @@
-//! The contract of the ports as test cases, for every implementation.
+//! The delivery contract, and the tests that hold it.
 //!
-//! Each [`Case`] takes fresh, empty [`Stores`], uses them through the ports alone, and panics where they break the
-//! contract. [`cases`] lists them all, so that an implementation cannot leave one out:
+//! The promises D1 to D10 hold on every backend, with many concurrent clients, with several replicas on one Postgres
+//! database, and across `kill -9` at any moment. Comments refer to them by number.
+//!
+//! The tests named below are the cases of this module (`module::case`) and, by path from the root of the repository,
+//! test files. `domain/tests/contract.rs` fails if one of them does not exist.
+//!
+//! ## D1 Durable
+//!
+//! A 201 response to a send means that the message survives a crash of the server and of the machine.
+//!
+//! - `harness/tests/kill.rs`, with `harness/src/kill/ledger.rs`, which keeps account of what was accepted and received
+//! - `app/tests/run.rs`, `harness/tests/outage.rs`
+//! - `adapters/src/sqlite/store.rs` for the database settings that sync each commit to disk
+//!
+//! ## D2 No loss
+//!
+//! An envelope leaves its mailbox only because its device acknowledged it, because it expired, or because its device or
+//! user was deleted. Reading never deletes.
+//!
+//! - `mailbox::reading_changes_nothing`, `mailbox::acknowledging_before_a_time_deletes_exactly_the_older_envelopes`
+//! - `acknowledge::exactly_the_acknowledged_envelopes_are_deleted`,
+//!   `acknowledge::the_limit_applies_to_the_oldest_envelopes`
+//! - `fan_out::a_message_is_kept_until_its_last_device_acknowledges_it`
+//! - `fan_out::concurrent_acknowledgements_lose_no_delivery`
+//! - `expiry::expired_envelopes_are_deleted_in_batches`
+//! - `devices::deleting_a_device_deletes_its_mailbox_and_sessions`
+//! - `users::a_deleted_user_leaves_nothing_and_its_name_stays_reserved`
+//! - `harness/tests/kill.rs`, `harness/tests/laws/`, `harness/tests/order.rs`, `harness/tests/outage.rs`
+//! - `harness/tests/upgrade.rs` for databases of an older version
+//! - `harness/src/sanity/v1/mailbox.rs`, `harness/src/sanity/v1/deletion.rs`
+//! - `domain/tests/poll_and_delete.rs`, `harness/src/sanity/classic/backlog.rs` for the classic API
+//!
+//! ## D3 Order
+//!
+//! The sequence numbers of a mailbox are gapless and follow commit order: once a reader has seen *n*, no envelope at or
+//! below *n* can still appear.
+//!
+//! An identity column would break this: transaction A takes 1 and stalls, B commits 2, the reader acknowledges 2, and 1
+//! is lost unread. So the sending transaction takes the number by updating the row of the mailbox, and locks several
+//! mailboxes in one fixed order.
+//!
+//! - `deliver::sequence_numbers_are_gapless`, `deliver::no_envelope_appears_below_one_already_read`
+//! - `deliver::concurrent_deliveries_to_many_mailboxes_all_arrive`
+//! - `deliver::sent_at_never_decreases_even_if_the_clock_does`, `mailbox::nothing_is_added_before_the_watermark`
+//! - `mailbox::numbering_continues_after_everything_is_acknowledged`
+//! - `harness/tests/order.rs`, `harness/tests/kill.rs`, `harness/tests/laws/`
+//! - `harness/src/sanity/v1/mailbox.rs`, `harness/src/sanity/v1/stream.rs`
+//!
+//! ## D4 Idempotent send
+//!
+//! The same `Idempotency-Key` from the same device returns the same response and stores one message, even if both
+//! requests are in flight or the first response was lost. Another body under that key is refused with 422. The key is
+//! written in the sending transaction. Only success is remembered: a send that fails does not use up its key.
+//!
+//! - `idempotency::a_repeated_send_is_stored_once`, `idempotency::concurrent_sends_under_one_key_are_stored_once`
+//! - `idempotency::another_send_under_a_used_key_is_refused`, `idempotency::a_key_is_scoped_to_its_device`
+//! - `idempotency::a_send_that_is_not_stored_does_not_use_its_key`
+//! - `idempotency::every_repetition_reports_the_same_undelivered_devices`
+//! - `harness/tests/kill.rs`, `harness/tests/quota.rs`, `harness/src/sanity/v1/idempotency.rs`
+//!
+//! ## D5 Idempotent acknowledge
+//!
+//! Repeating an acknowledgement, or acknowledging less, changes nothing. Acknowledging beyond the last assigned
+//! sequence number is an error.
+//!
+//! - `acknowledge::acknowledging_the_same_or_less_changes_nothing`
+//! - `acknowledge::acknowledging_beyond_the_last_number_is_refused`
+//! - `acknowledge::concurrent_acknowledgements_never_move_backwards`
+//! - `mailbox::acknowledging_before_a_time_again_deletes_nothing`
+//! - `harness/tests/order.rs`, `harness/tests/kill.rs`, `harness/tests/laws/`, `harness/src/sanity/v1/acknowledge.rs`
+//!
+//! ## D6 Atomic fan-out
+//!
+//! A send to several recipients or devices is stored for all of them or for none.
+//!
+//! - `fan_out::every_device_of_every_recipient_receives_the_message`
+//! - `fan_out::concurrent_fan_outs_in_any_order_arrive_completely`
+//! - `deliver::a_send_with_an_unknown_recipient_stores_nothing`,
+//!   `devices::concurrent_deliveries_and_deletions_complete`
+//! - `harness/tests/kill.rs`, `harness/src/sanity/v1/send.rs`
+//!
+//! ## D7 Visible loss
+//!
+//! An envelope that expired unread or met a full mailbox is a gap in the sequence, which every page reports until it is
+//! acknowledged. A full mailbox is reported to the sender in the response.
+//!
+//! - `expiry::an_expired_envelope_is_a_gap_before_and_after_its_deletion`
+//! - `expiry::an_envelope_acknowledged_by_one_device_can_expire_for_another`
+//! - `quota::a_full_mailbox_stores_gaps_instead_of_envelopes`, `quota::a_full_mailbox_does_not_block_others`
+//! - `domain/src/model/gap.rs`, `harness/tests/quota.rs`, `harness/tests/laws/`
+//! - `harness/src/sanity/v1/expiry.rs`, `app/tests/v1.rs`
+//!
+//! ## D8 Prompt
+//!
+//! A waiting reader, on whichever replica, receives a message within tens of milliseconds of its commit. A notification
+//! is only a hint: losing one costs a delay, never a message.
+//!
+//! - `notifier::a_delivery_notifies_waiting_readers`, `notifier::a_delivery_between_subscribing_and_waiting_notifies`
+//! - `notifier::the_end_of_a_session_notifies_waiting_readers`, `notifier::a_wait_times_out`
+//! - `harness/tests/notify.rs`, `adapters/src/notify/waiters.rs`, `domain/src/use_cases/read_mailbox.rs`
+//! - `harness/tests/graceful.rs` for readers that wait on a stopping server
+//! - `harness/src/sanity/v1/waiting.rs`, `harness/src/sanity/v1/stream.rs`
+//!
+//! ## D9 Isolation
+//!
+//! No client can read, acknowledge or count the mailbox of another device, and errors do not reveal whether the
+//! username or the password was wrong.
+//!
+//! - `deliver::a_mailbox_has_only_its_own_messages`, `acknowledge::acknowledging_leaves_other_mailboxes_unchanged`
+//! - `mailbox::acknowledging_before_a_time_leaves_other_mailboxes_unchanged`
+//! - `sessions::a_login_reuses_only_a_device_of_its_own_user`, `sessions::an_ended_session_is_not_found`
+//! - `devices::the_last_device_and_devices_of_others_are_not_deleted`
+//! - `harness/src/sanity/v1/isolation.rs`, `harness/src/sanity/v1/sessions.rs`
+//! - `harness/src/sanity/classic/tenancy.rs`, `harness/src/sanity/classic/authentication.rs`
+//! - `domain/src/use_cases/authenticate.rs`, `adapters/src/password/argon2id.rs` for the time that a wrong username
+//!   takes
+//!
+//! ## D10 Agnostic
+//!
+//! Contents are returned byte for byte as they were sent: any text, up to the limit.
+//!
+//! - `deliver::contents_are_returned_byte_for_byte`, `users::opaque_texts_are_returned_byte_for_byte`
+//! - `domain/src/model/opaque.rs`
+//! - `harness/src/sanity/v1/send.rs`, `harness/src/sanity/classic/send.rs`
+//!
+//! # Running the cases
+//!
+//! A [`Case`] gets fresh, empty [`Stores`], uses them only through the ports, and panics if they break the contract of
+//! the ports. [`cases`] returns all of them, so that no implementation can leave one out:
 //!
 //! ```
 //! # use woosh_domain::{contract, fakes::MemoryStore};
@@ -10,8 +137,11 @@
 //!     runtime.block_on(case.run(MemoryStore::stores()));
 //! }
 //! ```
+//!
+//! `domain/tests/contract.rs` runs them in memory, `harness/tests/contract.rs` on SQLite and Postgres.
 
 mod acknowledge;
+mod cases;
 mod deliver;
 mod devices;
 mod expiry;
@@ -26,133 +156,24 @@ mod users;
 
 use futures_util::future::BoxFuture;
 
+pub use self::cases::cases;
 use crate::ports::Stores;
 
-/// One sentence of the contract, and how to check it.
+/// A test case of the contract.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// The sentence, in `snake_case` behind the port's name.
+    /// The statement that it tests, as `module::statement_in_snake_case`.
     pub name: &'static str,
     check: fn(Stores) -> BoxFuture<'static, ()>,
 }
 
 impl Case {
-    /// Checks it on fresh, empty stores.
+    /// Runs the case on fresh, empty stores.
     ///
     /// # Panics
     ///
-    /// Where they break the contract.
+    /// If the stores break the contract.
     pub fn run(&self, stores: Stores) -> BoxFuture<'static, ()> {
         (self.check)(stores)
-    }
-}
-
-/// Names each case after the function that checks it.
-macro_rules! cases {
-    ($($module:ident: $($case:ident),+;)+) => {
-        vec![$($(Case {
-            name: concat!(stringify!($module), "::", stringify!($case)),
-            check: |stores| Box::pin($module::$case(stores)),
-        }),+),+]
-    };
-}
-
-/// The whole contract.
-pub fn cases() -> Vec<Case> {
-    cases! {
-        users:
-            a_user_is_found_as_it_was_registered,
-            a_user_is_found_by_every_spelling_of_its_name,
-            a_taken_name_is_refused_in_every_spelling,
-            of_many_who_want_one_name_at_once_one_gets_it,
-            identifiers_are_given_out_once,
-            a_private_key_may_be_missing,
-            opaque_texts_come_out_as_they_went_in,
-            the_credential_leads_to_the_user_and_its_first_device,
-            nobody_is_found_where_nobody_is,
-            what_a_change_names_is_replaced_and_nothing_else,
-            a_change_of_another_version_is_refused,
-            nobody_cannot_be_changed,
-            users_are_searched_in_the_order_of_their_names,
-            a_changed_password_ends_all_sessions_but_one,
-            a_deleted_user_leaves_nothing_and_its_name_is_not_given_out_again;
-        sessions:
-            a_token_leads_to_its_session,
-            a_user_may_register_with_a_session,
-            a_device_of_ones_own_is_taken_up_and_no_other,
-            a_password_that_was_changed_opens_nothing,
-            devices_are_as_many_as_a_user_may_have,
-            beyond_the_most_sessions_of_a_device_the_oldest_ends,
-            an_ended_session_is_found_no_more,
-            an_ended_session_is_not_remembered;
-        devices:
-            devices_are_listed_oldest_first,
-            a_deleted_device_goes_with_its_mailbox_and_sessions,
-            the_last_device_and_those_of_others_stay,
-            of_devices_that_are_deleted_at_once_one_stays,
-            of_what_is_purged_at_once_nothing_is_left,
-            deliveries_and_deletions_at_once_end_well;
-        deliver:
-            a_message_is_read_as_it_was_sent,
-            a_message_to_nobody_is_not_stored,
-            a_recipient_is_found_by_every_spelling,
-            contents_come_out_byte_for_byte,
-            sequence_numbers_have_no_gaps,
-            a_reader_never_sees_a_number_below_one_it_has_seen,
-            stamps_never_decrease_when_the_clock_does,
-            nothing_is_stamped_before_a_closed_moment,
-            crossing_deliveries_all_arrive,
-            mailboxes_do_not_mix;
-        fan_out:
-            every_device_of_every_recipient_gets_it,
-            no_two_sends_have_one_identifier,
-            the_latest_moment_of_all_mailboxes_is_the_stamp,
-            a_message_stays_until_its_last_device_acknowledges_it,
-            devices_that_acknowledge_at_once_harm_no_delivery,
-            crossing_fan_outs_are_whole_and_all_arrive;
-        idempotency:
-            a_send_under_a_key_happens_once,
-            of_many_at_once_under_a_key_one_is_stored,
-            another_send_under_a_key_is_refused,
-            a_key_is_its_devices_own,
-            what_was_not_stored_does_not_use_up_its_key,
-            the_receipt_names_who_missed_it_each_time,
-            old_keys_are_forgotten_in_steps;
-        mailbox:
-            reading_changes_nothing,
-            reading_starts_after_a_number_and_stops_at_a_limit,
-            a_page_is_bounded_by_bytes_and_never_empty,
-            a_mailbox_that_is_not_there_reads_as_empty,
-            a_new_mailbox_is_closed_before_its_creation,
-            closing_never_opens_again,
-            what_was_closed_stays_as_it_was_read,
-            acknowledging_deletes_exactly_what_is_older,
-            acknowledging_again_deletes_nothing,
-            acknowledging_stops_at_a_limit,
-            acknowledging_all_deletes_all,
-            numbers_go_on_after_all_was_acknowledged,
-            another_mailbox_is_not_acknowledged;
-        acknowledge:
-            exactly_what_is_acknowledged_is_deleted,
-            repeating_it_or_less_changes_nothing,
-            what_never_was_there_cannot_be_acknowledged,
-            a_step_takes_the_oldest_up_to_its_limit,
-            another_mailbox_keeps_what_it_has,
-            of_acknowledgements_at_once_none_goes_back_behind_another;
-        expiry:
-            what_expired_is_a_gap_before_and_after_it_is_deleted,
-            expired_envelopes_are_deleted_in_steps,
-            what_expired_can_be_acknowledged_before_it_is_deleted,
-            one_device_may_acknowledge_what_expires_for_another;
-        quota:
-            a_full_mailbox_takes_nothing_and_keeps_gaps,
-            contents_count_by_their_bytes,
-            one_full_device_blocks_no_other,
-            room_comes_back;
-        notifier:
-            a_delivery_is_told_of_to_who_waits,
-            what_comes_between_subscribing_and_waiting_is_told_of,
-            patience_ends,
-            who_waits_on_a_session_that_ends_is_told_so;
     }
 }

@@ -9,7 +9,7 @@ use crate::ports::{Stores, WaitOutcome};
 const LONG: Duration = Duration::from_secs(30);
 
 /// D8.
-pub(super) async fn a_delivery_is_told_of_to_who_waits(stores: Stores) {
+pub(super) async fn a_delivery_notifies_waiting_readers(stores: Stores) {
     let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
     let second = add_device(&stores, &alice).await;
     for mailbox in [alice.mailbox, second, carol.mailbox] {
@@ -20,7 +20,7 @@ pub(super) async fn a_delivery_is_told_of_to_who_waits(stores: Stores) {
     }
 }
 
-pub(super) async fn what_comes_between_subscribing_and_waiting_is_told_of(stores: Stores) {
+pub(super) async fn a_delivery_between_subscribing_and_waiting_notifies(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let mut subscription = stores.notifier.subscribe(alice.mailbox, LONG);
     for _ in 0..3 {
@@ -30,13 +30,13 @@ pub(super) async fn what_comes_between_subscribing_and_waiting_is_told_of(stores
     }
 }
 
-pub(super) async fn patience_ends(stores: Stores) {
+pub(super) async fn a_wait_times_out(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let mut subscription = stores.notifier.subscribe(alice.mailbox, Duration::ZERO);
     assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
 }
 
-pub(super) async fn who_waits_on_a_session_that_ends_is_told_so(stores: Stores) {
+pub(super) async fn the_end_of_a_session_notifies_waiting_readers(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let (session, device) = open(&stores, &alice, None, 1).await;
     let mut subscription = stores.notifier.subscribe(device.id, LONG);

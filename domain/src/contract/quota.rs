@@ -7,7 +7,7 @@ fn within(messages: u64, bytes: u64, recipients: &[(&str, &str)]) -> NewDelivery
 }
 
 /// D7.
-pub(super) async fn a_full_mailbox_takes_nothing_and_keeps_gaps(stores: Stores) {
+pub(super) async fn a_full_mailbox_stores_gaps_instead_of_envelopes(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..2 {
         store(&stores, within(2, 100, &[("alice", "hello")])).await;
@@ -28,7 +28,7 @@ pub(super) async fn a_full_mailbox_takes_nothing_and_keeps_gaps(stores: Stores) 
     assert_eq!(gaps(&read_all(&stores, alice.mailbox).await), []);
 }
 
-pub(super) async fn contents_count_by_their_bytes(stores: Stores) {
+pub(super) async fn the_quota_counts_bytes_of_contents(stores: Stores) {
     let alice = add(&stores, "alice").await;
     store(&stores, within(100, 10, &[("alice", "sixsix")])).await;
     let refused = must(stores.mailboxes.deliver(within(100, 10, &[("alice", "fünf")])).await);
@@ -39,7 +39,7 @@ pub(super) async fn contents_count_by_their_bytes(stores: Stores) {
     assert_eq!((numbers(&page), gaps(&page)), (vec![1, 3, 4], vec![(2, 2, GapReason::MailboxFull)]));
 }
 
-pub(super) async fn one_full_device_blocks_no_other(stores: Stores) {
+pub(super) async fn a_full_mailbox_does_not_block_others(stores: Stores) {
     let (alice, carol) = (add(&stores, "Alice").await, add(&stores, "carol").await);
     deliver(&stores, "alice", "one", 0).await;
     let second = add_device(&stores, &alice).await;
@@ -52,8 +52,8 @@ pub(super) async fn one_full_device_blocks_no_other(stores: Stores) {
     assert_eq!((numbers(&page), gaps(&page)), (vec![1], vec![(2, 2, GapReason::MailboxFull)]));
 }
 
-/// Every way out makes room.
-pub(super) async fn room_comes_back(stores: Stores) {
+/// Every way in which an envelope leaves its mailbox.
+pub(super) async fn acknowledging_and_expiry_free_room(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let fits = async || {
         matches!(must(stores.mailboxes.deliver(within(3, 9, &[("alice", "abc")])).await), DeliverOutcome::Stored { .. })

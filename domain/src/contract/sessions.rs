@@ -1,10 +1,10 @@
 use futures_util::future::join_all;
 
 use super::fixtures::*;
-use crate::model::{DeviceId, SessionId};
-use crate::ports::{MAX_DEVICES, MAX_SESSIONS, NewSession, OpenSessionOutcome, SessionOwner, Stores};
+use crate::model::{DeviceId, MAX_DEVICES, MAX_SESSIONS, SessionId};
+use crate::ports::{NewSession, OpenSessionOutcome, SessionOwner, Stores};
 
-pub(super) async fn a_token_leads_to_its_session(stores: Stores) {
+pub(super) async fn a_token_identifies_its_session(stores: Stores) {
     let alice = add(&stores, "Alice").await;
     let (session, device) = open(&stores, &alice, None, 1).await;
     assert_eq!(device.name, device_name("another device"));
@@ -15,7 +15,7 @@ pub(super) async fn a_token_leads_to_its_session(stores: Stores) {
         username: alice.user.username.clone(),
         device: device.id,
     };
-    // The second time it may be remembered.
+    // The second lookup may be served from a cache.
     for _ in 0..2 {
         assert_eq!(must(stores.sessions.find(&token(1)).await), Some(owner.clone()));
     }
@@ -23,21 +23,21 @@ pub(super) async fn a_token_leads_to_its_session(stores: Stores) {
     assert_eq!(must(stores.sessions.list(alice.user.id).await), [session]);
 }
 
-pub(super) async fn a_user_may_register_with_a_session(stores: Stores) {
+pub(super) async fn a_user_can_register_with_a_session(stores: Stores) {
     let mut new = new_user("alice");
     new.token = Some(token(1));
     let account = must(must(stores.users.add(new).await).ok_or("taken"));
     let session = must(account.session.ok_or("no session"));
     assert_eq!(session.device, account.device.id);
-    let owner = must(must(stores.sessions.find(&token(1)).await).ok_or("nobody"));
+    let owner = must(must(stores.sessions.find(&token(1)).await).ok_or("no session"));
     assert_eq!((owner.session, owner.device), (session.id, account.device.id));
     assert_eq!(must(stores.devices.list(account.user.id).await), [account.device]);
 }
 
-pub(super) async fn a_device_of_ones_own_is_taken_up_and_no_other(stores: Stores) {
+pub(super) async fn a_login_reuses_only_a_device_of_its_own_user(stores: Stores) {
     let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
-    let (_, taken_up) = open(&stores, &alice, Some(alice.mailbox), 1).await;
-    assert_eq!((taken_up.id, taken_up.name), (alice.mailbox, device_name("first device of alice")));
+    let (_, reused) = open(&stores, &alice, Some(alice.mailbox), 1).await;
+    assert_eq!((reused.id, reused.name), (alice.mailbox, device_name("first device of alice")));
     for (foreign, number) in [(bob.mailbox, 2), (DeviceId::new(4711), 3)] {
         let (_, device) = open(&stores, &alice, Some(foreign), number).await;
         assert_ne!(device.id, foreign);
@@ -47,7 +47,7 @@ pub(super) async fn a_device_of_ones_own_is_taken_up_and_no_other(stores: Stores
     assert_eq!(must(stores.devices.list(bob.user.id).await).len(), 1);
 }
 
-pub(super) async fn a_password_that_was_changed_opens_nothing(stores: Stores) {
+pub(super) async fn an_outdated_password_hash_opens_no_session(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let outdated = NewSession {
         password_hash: crate::model::PasswordHash::new("another hash".to_owned()),
@@ -57,19 +57,19 @@ pub(super) async fn a_password_that_was_changed_opens_nothing(stores: Stores) {
     assert_eq!(must(stores.devices.list(alice.user.id).await).len(), 1);
 }
 
-pub(super) async fn devices_are_as_many_as_a_user_may_have(stores: Stores) {
+pub(super) async fn concurrent_logins_do_not_exceed_the_device_limit(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let logins = (0..MAX_DEVICES + 5).map(|number| new_session(&alice, None, number as u8));
     let outcomes: Vec<_> =
         join_all(logins.map(|login| stores.sessions.open(login))).await.into_iter().map(must).collect();
     let refused = outcomes.iter().filter(|outcome| **outcome == OpenSessionOutcome::TooManyDevices).count();
-    // It has one from the start.
+    // Registration created the first device.
     assert_eq!(refused, 6);
     assert_eq!(must(stores.devices.list(alice.user.id).await).len(), MAX_DEVICES);
     open(&stores, &alice, Some(alice.mailbox), 100).await;
 }
 
-pub(super) async fn beyond_the_most_sessions_of_a_device_the_oldest_ends(stores: Stores) {
+pub(super) async fn a_session_above_the_limit_ends_the_oldest_one(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for number in 0..=MAX_SESSIONS {
         open(&stores, &alice, Some(alice.mailbox), number as u8).await;
@@ -80,7 +80,7 @@ pub(super) async fn beyond_the_most_sessions_of_a_device_the_oldest_ends(stores:
     assert_eq!(must(stores.sessions.list(alice.user.id).await).len(), MAX_SESSIONS);
 }
 
-pub(super) async fn an_ended_session_is_found_no_more(stores: Stores) {
+pub(super) async fn an_ended_session_is_not_found(stores: Stores) {
     let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
     let (session, _) = open(&stores, &alice, None, 1).await;
     let (other, _) = open(&stores, &alice, None, 2).await;
@@ -95,13 +95,13 @@ pub(super) async fn an_ended_session_is_found_no_more(stores: Stores) {
     assert_eq!(must(stores.sessions.list(alice.user.id).await), [other]);
 }
 
-/// Whatever reads of it are going on meanwhile.
-pub(super) async fn an_ended_session_is_not_remembered(stores: Stores) {
+/// Lookups that run while the session ends.
+pub(super) async fn concurrent_lookups_do_not_cache_an_ended_session(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..20 {
         let (session, _) = open(&stores, &alice, Some(alice.mailbox), 1).await;
-        let looking = join_all((0..8).map(|_| stores.sessions.find(&TOKEN)));
-        let (_, ended) = futures_util::future::join(looking, stores.sessions.end(alice.user.id, session.id)).await;
+        let lookups = join_all((0..8).map(|_| stores.sessions.find(&TOKEN)));
+        let (_, ended) = futures_util::future::join(lookups, stores.sessions.end(alice.user.id, session.id)).await;
         assert!(must(ended));
         assert_eq!(must(stores.sessions.find(&token(1)).await), None);
     }

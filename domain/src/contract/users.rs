@@ -6,7 +6,7 @@ use crate::ports::{
     DeliverOutcome, MailboxPage, NewDelivery, OpenSessionOutcome, Stores, UpdateUserOutcome, UserChange,
 };
 
-pub(super) async fn a_user_is_found_as_it_was_registered(stores: Stores) {
+pub(super) async fn a_user_is_found_as_registered(stores: Stores) {
     let alice = add(&stores, "Alice").await.user;
     assert_eq!(alice.username.as_str(), "Alice");
     assert_eq!(alice.public_key.as_str(), "public key of Alice");
@@ -15,7 +15,7 @@ pub(super) async fn a_user_is_found_as_it_was_registered(stores: Stores) {
     assert_eq!(must(stores.users.find(&name("Alice")).await), Some(alice));
 }
 
-pub(super) async fn a_user_is_found_by_every_spelling_of_its_name(stores: Stores) {
+pub(super) async fn a_user_is_found_by_any_spelling_of_its_name(stores: Stores) {
     let alice = add(&stores, "Alice").await.user;
     for spelling in ["alice", "ALICE", "aLiCe"] {
         let found = must(stores.users.find(&name(spelling)).await);
@@ -23,7 +23,7 @@ pub(super) async fn a_user_is_found_by_every_spelling_of_its_name(stores: Stores
     }
 }
 
-pub(super) async fn a_taken_name_is_refused_in_every_spelling(stores: Stores) {
+pub(super) async fn a_taken_name_is_refused_in_any_spelling(stores: Stores) {
     let alice = add(&stores, "alice").await.user;
     for spelling in ["alice", "Alice", "ALICE"] {
         assert_eq!(must(stores.users.add(new_user(spelling)).await), None, "{spelling}");
@@ -31,7 +31,7 @@ pub(super) async fn a_taken_name_is_refused_in_every_spelling(stores: Stores) {
     assert_eq!(must(stores.users.find(&name("alice")).await), Some(alice));
 }
 
-pub(super) async fn of_many_who_want_one_name_at_once_one_gets_it(stores: Stores) {
+pub(super) async fn concurrent_registrations_of_a_name_succeed_once(stores: Stores) {
     let attempts = (0..20).map(|attempt| {
         let spelling = if attempt % 2 == 0 { "alice" } else { "ALICE" };
         stores.users.add(new_user(spelling))
@@ -41,7 +41,7 @@ pub(super) async fn of_many_who_want_one_name_at_once_one_gets_it(stores: Stores
     assert_eq!(must(stores.users.find(&name("alice")).await).as_ref(), Some(&winners[0].user));
 }
 
-pub(super) async fn identifiers_are_given_out_once(stores: Stores) {
+pub(super) async fn identifiers_are_never_reused(stores: Stores) {
     let alice = add(&stores, "alice").await;
     assert_eq!(must(stores.users.add(new_user("alice")).await), None);
     let bob = add(&stores, "bob").await;
@@ -53,7 +53,7 @@ pub(super) async fn identifiers_are_given_out_once(stores: Stores) {
     assert_ne!(first.id, second.id);
 }
 
-pub(super) async fn a_private_key_may_be_missing(stores: Stores) {
+pub(super) async fn a_private_key_is_optional(stores: Stores) {
     let mut new = new_user("alice");
     new.private_key = None;
     let alice = must(must(stores.users.add(new).await).ok_or("taken")).user;
@@ -61,7 +61,7 @@ pub(super) async fn a_private_key_may_be_missing(stores: Stores) {
     assert_eq!(must(stores.users.find(&name("alice")).await), Some(alice));
 }
 
-pub(super) async fn opaque_texts_come_out_as_they_went_in(stores: Stores) {
+pub(super) async fn opaque_texts_are_returned_byte_for_byte(stores: Stores) {
     let text = "\0 \u{1F54A} \" \\ ' \r\n\u{FFFF} é";
     let mut new = new_user("alice");
     new.public_key = must(PublicKey::new(text.to_owned()));
@@ -74,7 +74,7 @@ pub(super) async fn opaque_texts_come_out_as_they_went_in(stores: Stores) {
     assert_eq!(must(stores.users.find(&name("alice")).await), Some(alice));
 }
 
-pub(super) async fn the_credential_leads_to_the_user_and_its_first_device(stores: Stores) {
+pub(super) async fn a_credential_has_the_user_and_its_first_device(stores: Stores) {
     let alice = add(&stores, "Alice").await;
     let credential = must(must(stores.users.credential(&name("aLICE")).await).ok_or("no credential"));
     assert_eq!(credential.user_id, alice.user.id);
@@ -84,14 +84,14 @@ pub(super) async fn the_credential_leads_to_the_user_and_its_first_device(stores
     assert_eq!(numbers(&read_all(&stores, credential.first_device).await), [1]);
 }
 
-pub(super) async fn nobody_is_found_where_nobody_is(stores: Stores) {
+pub(super) async fn an_unknown_user_is_not_found(stores: Stores) {
     add(&stores, "alice").await;
     assert_eq!(must(stores.users.find(&name("alic")).await), None);
     assert_eq!(must(stores.users.find(&name("alice_")).await), None);
     assert!(must(stores.users.credential(&name("bob")).await).is_none());
 }
 
-pub(super) async fn what_a_change_names_is_replaced_and_nothing_else(stores: Stores) {
+pub(super) async fn an_update_replaces_only_the_given_fields(stores: Stores) {
     let alice = add(&stores, "alice").await.user;
     let bob = add(&stores, "bob").await.user;
     let change = UserChange { info: Some(info("tea")), ..UserChange::default() };
@@ -120,7 +120,7 @@ async fn updated(stores: &Stores, user: &User, change: UserChange, expected: Opt
     }
 }
 
-pub(super) async fn a_change_of_another_version_is_refused(stores: Stores) {
+pub(super) async fn concurrent_updates_of_a_version_succeed_once(stores: Stores) {
     let alice = add(&stores, "alice").await.user;
     let change = |text: &str| UserChange { info: Some(info(text)), ..UserChange::default() };
     let attempts = ["one", "two", "three"].map(|text| stores.users.update(alice.id, change(text), Some(alice.version)));
@@ -130,13 +130,13 @@ pub(super) async fn a_change_of_another_version_is_refused(stores: Stores) {
     assert_eq!(must(stores.users.find(&name("alice")).await).as_ref(), Some(user));
 }
 
-pub(super) async fn nobody_cannot_be_changed(stores: Stores) {
+pub(super) async fn an_unknown_user_cannot_be_updated(stores: Stores) {
     add(&stores, "alice").await;
     let change = UserChange { info: Some(info("tea")), ..UserChange::default() };
     assert_eq!(must(stores.users.update(UserId::new(4711), change, None).await), UpdateUserOutcome::NotFound);
 }
 
-pub(super) async fn users_are_searched_in_the_order_of_their_names(stores: Stores) {
+pub(super) async fn a_search_returns_users_ordered_by_name(stores: Stores) {
     for username in ["bob", "Alice", "alicia", "ALI-baba", "al_ice", "alice2"] {
         add(&stores, username).await;
     }
@@ -152,7 +152,7 @@ pub(super) async fn users_are_searched_in_the_order_of_their_names(stores: Store
     assert_eq!(search("zoe", None, 10).await, [""; 0]);
 }
 
-pub(super) async fn a_changed_password_ends_all_sessions_but_one(stores: Stores) {
+pub(super) async fn changing_the_password_ends_all_other_sessions(stores: Stores) {
     let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
     let (kept, _) = open(&stores, &alice, None, 1).await;
     open(&stores, &alice, Some(alice.mailbox), 2).await;
@@ -169,13 +169,13 @@ pub(super) async fn a_changed_password_ends_all_sessions_but_one(stores: Stores)
     assert_eq!(sessions().await, [true, true, true]);
     assert!(must(stores.users.set_password(alice.user.id, &old, new.clone(), kept.id).await));
     assert_eq!(sessions().await, [true, false, true]);
-    let credential = must(must(stores.users.credential(&name("alice")).await).ok_or("nobody"));
+    let credential = must(must(stores.users.credential(&name("alice")).await).ok_or("no credential"));
     assert_eq!(credential.password_hash, new);
     let late = must(stores.sessions.open(new_session(&alice, None, 4)).await);
     assert_eq!(late, OpenSessionOutcome::Superseded);
 }
 
-pub(super) async fn a_deleted_user_leaves_nothing_and_its_name_is_not_given_out_again(stores: Stores) {
+pub(super) async fn a_deleted_user_leaves_nothing_and_its_name_stays_reserved(stores: Stores) {
     let (alice, bob) = (add(&stores, "Alice").await, add(&stores, "bob").await);
     let (_, second) = open(&stores, &alice, None, 1).await;
     deliver(&stores, "alice", "for alice", 0).await;
@@ -198,7 +198,7 @@ pub(super) async fn a_deleted_user_leaves_nothing_and_its_name_is_not_given_out_
     }
     let refused = must(stores.mailboxes.deliver(delivery(&[("alice", "late")], 0)).await);
     assert_eq!(refused, DeliverOutcome::UnknownRecipients(vec![name("alice")]));
-    // What it has sent is its recipients'.
+    // Messages that the user sent remain with their recipients.
     assert_eq!(numbers(&read_all(&stores, bob.mailbox).await), [1]);
     assert!(must(stores.users.add(new_user("alice2")).await).is_some());
 }

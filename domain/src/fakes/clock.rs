@@ -3,17 +3,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::model::Timestamp;
 use crate::ports::Clock;
 
-/// A clock that shows what it was set to.
+/// A clock that only moves when it is advanced.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows a moment.
+    /// Creates a clock that shows this time.
     pub fn at(moment: Timestamp) -> Self {
         Self(AtomicI64::new(moment.micros()))
     }
 
-    /// Moves the hands by so many microseconds; back where that is negative.
+    /// Moves the clock by `micros` microseconds, backwards if negative.
     pub fn advance(&self, micros: i64) {
         self.0.fetch_add(micros, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! The ports in memory, for tests: same contract, no I/O, and a clock that stands still until it is set.
+//! In-memory implementations of the ports for tests: same contract, no I/O, and a clock that the test sets.
 
 mod clock;
 mod password_hasher;

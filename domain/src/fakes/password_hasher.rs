@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use crate::model::{Password, PasswordHash};
 use crate::ports::{PasswordHasher, PortError};
 
-/// Keeps passwords as they are. For tests alone.
+/// Stores passwords in plain text. For tests only.
 #[derive(Debug, Default)]
 pub struct PlainHasher;
 

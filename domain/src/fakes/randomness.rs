@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::ports::{PortError, Randomness};
 
-/// Bits that differ each time, and that everybody can guess. For tests alone.
+/// Counts up: unique but predictable. For tests only.
 #[derive(Debug, Default)]
 pub struct CountingRandomness(AtomicU64);
 

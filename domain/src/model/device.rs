@@ -3,21 +3,21 @@ use super::{DeviceId, DeviceName, SessionId, Timestamp};
 /// One installation of a client, with a mailbox of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// Names the device for good.
+    /// Permanent unique identifier.
     pub id: DeviceId,
-    /// What its owner calls it; may be empty.
+    /// The name that its user chose; may be empty.
     pub name: DeviceName,
-    /// When it first logged in.
+    /// When the device first logged in.
     pub created_at: Timestamp,
 }
 
 /// A login of one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Names the session for good.
+    /// Permanent unique identifier.
     pub id: SessionId,
     /// The device that logged in.
     pub device: DeviceId,
-    /// When it logged in.
+    /// When the session was opened.
     pub created_at: Timestamp,
 }

@@ -1,28 +1,31 @@
 use super::SequenceNumber;
 
-/// Sequence numbers whose envelopes are gone unread (D7).
+/// A range of sequence numbers whose envelopes are gone unread (D7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
-    /// The first of them.
+    /// The first sequence number of the range.
     pub first: SequenceNumber,
-    /// The last of them.
+    /// The last sequence number of the range, inclusive.
     pub last: SequenceNumber,
-    /// Why they are gone.
+    /// Why the envelopes are gone.
     pub reason: GapReason,
 }
 
 /// Why an envelope is gone unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
-    /// Its time was up.
+    /// It expired.
     Expired,
-    /// The mailbox was full when it came.
+    /// The mailbox was full when it was sent.
     MailboxFull,
 }
 
 impl Gap {
-    /// The gaps among the numbers above `after` up to `up_to`, of which `present` are there, in order, and the ranges of
-    /// `refused`, in order, met a full mailbox. A number that is neither has expired: there is no other way to go unread.
+    /// Returns the gaps above `after`, up to and including `up_to`.
+    ///
+    /// `present` are the sequence numbers that still have an envelope; `refused` are the ranges that met a full
+    /// mailbox, as first and last number. Both are in ascending order. All other numbers count as expired: there is no
+    /// third way for an envelope to be gone unread.
     pub fn between(
         after: SequenceNumber,
         up_to: SequenceNumber,
@@ -32,23 +35,23 @@ impl Gap {
         let mut gaps: Vec<Self> = Vec::new();
         let mut refused = refused.iter().peekable();
         let mut next = after.next();
-        for there in present.chain([up_to.next()]) {
-            while next < there {
+        for existing in present.chain([up_to.next()]) {
+            while next < existing {
                 while refused.next_if(|(_, last)| *last < next).is_some() {}
-                // As far as the reason is the same.
+                // `beyond` is the first number that may have another reason.
                 let (reason, beyond) = match refused.peek() {
                     Some((first, last)) if *first <= next => (GapReason::MailboxFull, last.next()),
                     Some((first, _)) => (GapReason::Expired, *first),
-                    None => (GapReason::Expired, there),
+                    None => (GapReason::Expired, existing),
                 };
-                let beyond = beyond.min(there);
+                let beyond = beyond.min(existing);
                 match gaps.last_mut() {
                     Some(gap) if gap.reason == reason && gap.last.next() == next => gap.last = beyond.previous(),
                     _ => gaps.push(Self { first: next, last: beyond.previous(), reason }),
                 }
                 next = beyond;
             }
-            next = there.next();
+            next = existing.next();
         }
         gaps
     }
@@ -71,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn each_missing_number_is_in_a_gap_that_says_why() {
+    fn every_missing_number_is_in_a_gap_with_its_reason() {
         use GapReason::{Expired, MailboxFull};
         assert_eq!(gaps(0, 3, &[1, 2, 3], &[]), []);
         assert_eq!(gaps(0, 0, &[], &[]), []);
@@ -81,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn a_great_many_gaps_take_no_longer_for_each() {
+    fn time_is_linear_in_the_number_of_gaps() {
         let refused: Vec<_> = (1..=1_000_000).map(|number| (number * 2, number * 2)).collect();
         assert_eq!(gaps(0, 2_000_000, &[], &refused).len(), 2_000_000);
     }
 
     proptest! {
         #[test]
-        fn gaps_and_what_is_there_cover_every_number_once(
+        fn gaps_and_present_envelopes_cover_every_number_once(
             after in 0_i64..20, present in prop::collection::btree_set(1_i64..40, 0..20), more in 0_i64..5,
             refused in (1_i64..40, 0_i64..6),
         ) {

@@ -1,4 +1,4 @@
-//! Identifiers: integers that a store gives out once and never again.
+//! Identifiers: integers that a store assigns and never reuses.
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -7,12 +7,12 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
-            /// Takes the identifier as a store gave it out.
+            /// Wraps an identifier that a store assigned.
             pub const fn new(value: i64) -> Self {
                 Self(value)
             }
 
-            /// The identifier as a number.
+            /// Returns the identifier as a number.
             pub fn get(self) -> i64 {
                 self.0
             }
@@ -21,18 +21,18 @@ macro_rules! id {
 }
 
 id! {
-    /// Names a user.
+    /// Identifies a user.
     UserId
 }
 id! {
-    /// Names a device, and its mailbox.
+    /// Identifies a device and its mailbox.
     DeviceId
 }
 id! {
-    /// Names a session.
+    /// Identifies a session.
     SessionId
 }
 id! {
-    /// Names a send: what it brings to each recipient has the same.
+    /// Identifies a send: the messages to all its recipients share it.
     MessageId
 }

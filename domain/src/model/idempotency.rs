@@ -4,25 +4,25 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Contents, Username};
 
-/// A client's own name for a send, so that it happens once however often it is asked for
+/// A key that a client chooses for a send, so that repeating the request stores the message once
 /// ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// A text is no idempotency key.
+/// The text is not a valid idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("Idempotency-Key has to be 1 to {} visible ASCII characters", IdempotencyKey::MAX_LENGTH)]
 pub struct IdempotencyKeyError;
 
 impl IdempotencyKey {
-    /// The most characters of a key.
+    /// Maximum length in characters.
     pub const MAX_LENGTH: usize = 255;
 
-    /// Takes a text as a key.
+    /// Validates a key.
     ///
     /// # Errors
     ///
-    /// Where it is empty or too long, or has a character that is not visible ASCII.
+    /// If the text is empty, longer than [`Self::MAX_LENGTH`], or contains anything but visible ASCII characters.
     pub fn new(text: &str) -> Result<Self, IdempotencyKeyError> {
         let fits = (1..=Self::MAX_LENGTH).contains(&text.len());
         if !fits || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -31,7 +31,7 @@ impl IdempotencyKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key as it was given.
+    /// Returns the key unchanged.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -43,12 +43,13 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// Tells whether two sends under one key are the same: a SHA-256 of what they ask for.
+/// A SHA-256 of what a send requests, to detect another send under the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of a send. Each part goes in with its length, so that no other parts give the same bytes.
+    /// Computes the fingerprint of a send. Each part is preceded by its length, so that different sends never hash the
+    /// same bytes.
     pub fn of<'a>(recipients: impl Iterator<Item = (&'a Username, &'a Contents)>, ttl_seconds: Option<u64>) -> Self {
         let mut hash = Sha256::new();
         let mut add = |part: &[u8]| {
@@ -65,7 +66,7 @@ impl Fingerprint {
         Self(hash.finalize().into())
     }
 
-    /// Its bytes.
+    /// Returns the fingerprint as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_tells_sends_apart_by_each_of_their_parts() {
+    fn the_fingerprint_depends_on_every_part_of_a_send() {
         let of = |recipients: &[(&str, &str)], ttl| {
             let parsed: Vec<_> = recipients
                 .iter()

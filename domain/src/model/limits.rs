@@ -1,27 +1,32 @@
-//! What the operator of a server sets.
+//! Limits: fixed ones, and those that the operator sets.
 
-/// How much a mailbox holds.
+/// Maximum number of devices of a user. Each device adds to the cost of every send to the user.
+pub const MAX_DEVICES: usize = 32;
+/// Maximum number of open sessions of a device.
+pub const MAX_SESSIONS: usize = 16;
+
+/// The capacity of a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// The most pending envelopes.
+    /// Maximum number of pending envelopes.
     pub messages: u64,
-    /// The most bytes of contents, of all pending envelopes together.
+    /// Maximum total size of the contents of all pending envelopes, in bytes.
     pub bytes: u64,
 }
 
 /// Limits that the operator of a server sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How much each mailbox holds.
+    /// The capacity of each mailbox.
     pub mailbox: Quota,
-    /// The longest that a message waits, in seconds; also how long one waits that says nothing.
+    /// Maximum and default time until a message expires, in seconds.
     pub ttl_seconds: u64,
-    /// Whether users can be searched for by the start of their names.
+    /// Whether clients may search for users by username prefix.
     pub search: bool,
 }
 
 impl Default for Limits {
-    /// 100,000 messages and 256 MiB a mailbox, 30 days, and the search is on.
+    /// 100,000 messages and 256 MiB per mailbox, 30 days, and search allowed.
     fn default() -> Self {
         Self {
             mailbox: Quota { messages: 100_000, bytes: 256 * 1024 * 1024 },

@@ -1,29 +1,29 @@
 use super::{Contents, DeviceId, MessageId, SequenceNumber, Timestamp, Username};
 
-/// Opaque contents, from a user to a user.
+/// Opaque contents from one user to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Names the send that it came with, for good.
+    /// Permanent identifier of the send that created it.
     pub id: MessageId,
-    /// Who sent it, as registered.
+    /// The sender's username, as registered.
     pub sender: Username,
-    /// The device that it was sent from; none where that was not kept yet.
+    /// The device that it was sent from; `None` for messages stored before this was recorded.
     pub sender_device: Option<DeviceId>,
-    /// Who it is for, as registered.
+    /// The recipient's username, as registered.
     pub recipient: Username,
-    /// What it carries.
+    /// The contents, which the server never reads.
     pub contents: Contents,
-    /// When it was stored. In a mailbox this never decreases from one sequence number to the next.
+    /// When it was stored. Within a mailbox it never decreases from one sequence number to the next.
     pub sent_at: Timestamp,
-    /// When it is given to nobody any more.
+    /// When it expires; from then on it is never delivered.
     pub expires_at: Timestamp,
 }
 
-/// A message in the mailbox of one of its recipient's devices.
+/// One copy of a message, in the mailbox of one of its recipient's devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// Its place in the mailbox.
+    /// Its position in the mailbox.
     pub sequence: SequenceNumber,
-    /// The message, shared by all envelopes that hold it.
+    /// The message; the envelopes of all devices hold the same one.
     pub message: Message,
 }

@@ -1,4 +1,4 @@
-//! The types of the domain. A value that exists is valid.
+//! The types of the domain. Constructors validate, so that every value is valid.
 
 mod device;
 mod gap;
@@ -18,7 +18,7 @@ pub use device::{Device, Session};
 pub use gap::{Gap, GapReason};
 pub use id::{DeviceId, MessageId, SessionId, UserId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError};
-pub use limits::{Limits, Quota};
+pub use limits::{Limits, MAX_DEVICES, MAX_SESSIONS, Quota};
 pub use message::{Envelope, Message};
 pub use opaque::{Contents, DeviceName, Info, PrivateKey, PublicKey, TooLong};
 pub use password::{Password, PasswordError, PasswordHash};

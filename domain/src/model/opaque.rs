@@ -1,34 +1,41 @@
-//! Texts that only clients understand. The server bounds their length and keeps them byte for byte.
+//! Texts that are opaque to the server: it limits their length and stores them byte for byte (D10).
 
 use std::fmt;
 
-/// A text is longer than its field allows.
+/// The text is longer than its field allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is longer than {limit} bytes")]
+#[error("{field} {}", self.reason())]
 pub struct TooLong {
-    /// The field that the text was meant for.
+    /// The name of the field.
     pub field: &'static str,
-    /// The most bytes that the field takes, as UTF-8.
+    /// Maximum length of the field in bytes of UTF-8.
     pub limit: usize,
+}
+
+impl TooLong {
+    /// The error's text without the name of the field.
+    pub fn reason(self) -> String {
+        format!("is longer than {} bytes", self.limit)
+    }
 }
 
 macro_rules! opaque {
     ($(#[$doc:meta])* $name:ident, $field:literal, $max:literal) => {
         $(#[$doc])*
         ///
-        /// Any text of up to [`Self::MAX_BYTES`] bytes of UTF-8, the empty one by default. Its `Debug` form hides it.
+        /// Any text of at most [`Self::MAX_BYTES`] bytes of UTF-8; empty by default. `Debug` output hides the text.
         #[derive(Clone, PartialEq, Eq, Default)]
         pub struct $name(String);
 
         impl $name {
-            /// The most bytes that it takes, as UTF-8.
+            /// Maximum length in bytes of UTF-8.
             pub const MAX_BYTES: usize = $max;
 
-            /// Takes a text.
+            /// Validates a text.
             ///
             /// # Errors
             ///
-            /// Where it is longer than [`Self::MAX_BYTES`].
+            /// If the text is longer than [`Self::MAX_BYTES`].
             pub fn new(text: String) -> Result<Self, TooLong> {
                 if text.len() > Self::MAX_BYTES {
                     return Err(TooLong { field: $field, limit: Self::MAX_BYTES });
@@ -36,12 +43,12 @@ macro_rules! opaque {
                 Ok(Self(text))
             }
 
-            /// The text as it was given.
+            /// Returns the text unchanged.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// The text as it was given.
+            /// Converts it into the text, unchanged.
             pub fn into_string(self) -> String {
                 self.0
             }
@@ -56,24 +63,24 @@ macro_rules! opaque {
 }
 
 opaque! {
-    /// What others encrypt for a user with.
+    /// A user's public key, with which others encrypt messages to the user.
     PublicKey, "public_key", 16_384
 }
 opaque! {
-    /// A user's private key as its client encrypted it; a part of the vault.
+    /// A user's private key, encrypted by the client; part of the vault.
     PrivateKey, "private_key", 65_536
 }
 opaque! {
-    /// Whatever a user's client keeps for itself; a part of the vault.
+    /// Private data of a user's client; part of the vault.
     Info, "info", 65_536
 }
 opaque! {
-    /// What a message carries: ciphertext that the server never reads.
+    /// The contents of a message: ciphertext that the server never reads.
     Contents, "contents", 65_536
 }
 
 opaque! {
-    /// What a user calls a device.
+    /// The name that a user chose for a device.
     DeviceName, "device_name", 128
 }
 
@@ -82,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_kept_up_to_its_limit_and_refused_one_byte_above() {
+    fn a_text_is_accepted_up_to_its_limit_and_rejected_one_byte_above() {
         assert!(Contents::new("c".repeat(64 * 1024)).is_ok());
         assert_eq!(
             Contents::new("c".repeat(64 * 1024 + 1)).unwrap_err().to_string(),
@@ -99,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_debug_form_hides_the_text() {
+    fn debug_output_hides_the_text() {
         let contents = Contents::new("attack at dawn".to_owned()).unwrap();
         assert_eq!(format!("{contents:?}"), "Contents(14 bytes)");
     }

@@ -1,29 +1,38 @@
 use std::fmt;
 
-/// A password as a client sends it. Its `Debug` form hides it.
+/// A password as the client sent it. `Debug` output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
-/// Why a text is no password.
+/// Why a text is not a valid password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("password {}", self.reason())]
 pub enum PasswordError {
-    /// It has no characters.
-    #[error("password is empty")]
+    /// It is empty.
     Empty,
     /// It is longer than [`Password::MAX_BYTES`].
-    #[error("password is longer than {} bytes", Password::MAX_BYTES)]
     TooLong,
 }
 
+impl PasswordError {
+    /// The error's text without the name of the field.
+    pub fn reason(self) -> String {
+        match self {
+            Self::Empty => "is empty".to_owned(),
+            Self::TooLong => format!("is longer than {} bytes", Password::MAX_BYTES),
+        }
+    }
+}
+
 impl Password {
-    /// The most bytes that it takes, as UTF-8: as much as fits a header.
+    /// Maximum length in bytes of UTF-8; a password has to fit into a request header.
     pub const MAX_BYTES: usize = 4096;
 
-    /// Takes a text as a password.
+    /// Validates a password.
     ///
     /// # Errors
     ///
-    /// Where it is empty or too long.
+    /// If the text is empty or longer than [`Self::MAX_BYTES`].
     pub fn new(text: String) -> Result<Self, PasswordError> {
         match text.len() {
             0 => Err(PasswordError::Empty),
@@ -32,7 +41,7 @@ impl Password {
         }
     }
 
-    /// The secret itself, for hashing alone.
+    /// Returns the password. Only password hashers may call this.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -44,18 +53,18 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What is kept of a password: a salted hash with its parameters, as a
-/// [PHC string](https://github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md). Its `Debug` form hides it.
+/// The stored form of a password: a salted hash with its parameters, as a
+/// [PHC string](https://github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md). `Debug` output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// Takes what a password hasher or a store gave out.
+    /// Wraps a PHC string from a password hasher or a store.
     pub fn new(phc: String) -> Self {
         Self(phc)
     }
 
-    /// The PHC string, for verifying and storing alone.
+    /// Returns the PHC string. Only password hashers and stores may call this.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -72,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_neither_empty_nor_over_its_limit() {
+    fn an_empty_or_too_long_password_is_rejected() {
         assert_eq!(Password::new(String::new()), Err(PasswordError::Empty));
         assert!(Password::new("p".repeat(4096)).is_ok());
         assert_eq!(Password::new("p".repeat(4097)), Err(PasswordError::TooLong));
     }
 
     #[test]
-    fn debug_forms_hide_the_secret() {
+    fn debug_output_hides_the_secret() {
         let password = Password::new("hunter2".to_owned()).unwrap();
         let hash = PasswordHash::new("$argon2id$hunter2".to_owned());
         assert!(!format!("{password:?} {hash:?}").contains("hunter2"));

@@ -2,27 +2,27 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// What a session proves itself with: 256 random bits, as text. Its `Debug` form hides it.
+/// The bearer token of a session: 256 random bits in hexadecimal. `Debug` output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {
-    /// Makes a token of random bits.
+    /// Creates a token from random bits.
     pub fn from_random(bytes: [u8; 32]) -> Self {
         Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Takes what a client sent. Any text will do: one that was never given out leads to no session.
+    /// Wraps the text that a client sent. Any text is accepted; one that was never issued belongs to no session.
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The secret itself, for its owner alone.
+    /// Returns the token. It is sent to its owner and never stored or logged.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What is kept of it. The bits are random, so that no salt and no slow hash is needed.
+    /// Returns the hash that is stored. The token has 256 random bits, so no salt or slow hash is needed.
     pub fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0.as_bytes()).into())
     }
@@ -34,12 +34,12 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The SHA-256 of a token: all that is kept of it.
+/// The SHA-256 of a token: the only form in which it is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// Its bytes, for storing and looking up alone.
+    /// Returns the hash as bytes, for storing and looking up sessions.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_carries_all_its_random_bits_and_hides_them_from_logs() {
+    fn a_token_has_all_its_random_bits_and_debug_output_hides_them() {
         let token = Token::from_random([0xa7; 32]);
         assert_eq!(token.reveal(), "a7".repeat(32));
         assert_eq!(Token::new(token.reveal().to_owned()).hash(), token.hash());

@@ -1,41 +1,41 @@
 use super::{Info, PrivateKey, PublicKey, UserId, Username};
 
-/// An account: what others see of it, and its vault, which only its owner sees.
+/// An account: its public fields, and the vault, which only the user itself can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Names the user for good.
+    /// Permanent unique identifier.
     pub id: UserId,
-    /// The name as it was registered.
+    /// The username, as registered.
     pub username: Username,
-    /// What others encrypt for this user with.
+    /// The key with which others encrypt messages to this user.
     pub public_key: PublicKey,
-    /// Vault: the private key, encrypted by the client, where there is one.
+    /// Vault: the private key, encrypted by the client, if it was stored.
     pub private_key: Option<PrivateKey>,
-    /// Vault: whatever the client keeps for itself.
+    /// Vault: private data of the client.
     pub info: Info,
-    /// Counts the changes of the key and the vault.
+    /// Incremented with each change of the public key or the vault.
     pub version: Version,
 }
 
-/// Counts the changes of something, so that nobody overwrites what they have not seen.
+/// A counter of changes, so that a client cannot overwrite a change that it has not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(i64);
 
 impl Version {
-    /// What was never changed.
+    /// The version before any change.
     pub const FIRST: Self = Self(1);
 
-    /// Takes the version as a store or a client has it.
+    /// Wraps a version from a store or a client.
     pub fn new(value: i64) -> Self {
         Self(value)
     }
 
-    /// The version as a number.
+    /// Returns the version as a number.
     pub fn get(self) -> i64 {
         self.0
     }
 
-    /// The version after this one.
+    /// Returns the version after this one.
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

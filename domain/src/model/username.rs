@@ -1,37 +1,46 @@
 use std::fmt;
 
-/// A user's name: 3 to 32 of `a-z`, `A-Z`, `0-9`, `_` and `-`.
+/// A username: 3 to 32 characters of `a-z`, `A-Z`, `0-9`, `_` and `-`.
 ///
-/// It keeps the letters as they were given; two names that differ only in ASCII case name the same user, so that
-/// nobody poses as `Alice` beside `alice`: [`Self::is_same_as`] tells. (`==` compares the letters as they are.)
+/// The spelling is preserved, but names that differ only in ASCII case refer to the same user, so that `Alice` cannot
+/// impersonate `alice`. Compare users with [`Self::is_same_as`]; `==` is case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
-/// Why a text is no username.
+/// Why a text is not a valid username.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("username {}", self.reason())]
 pub enum UsernameError {
     /// It has fewer characters than [`Username::MIN_LENGTH`].
-    #[error("username is shorter than {} characters", Username::MIN_LENGTH)]
     TooShort,
     /// It has more characters than [`Username::MAX_LENGTH`].
-    #[error("username is longer than {} characters", Username::MAX_LENGTH)]
     TooLong,
-    /// It has a character that no username has.
-    #[error("username has a character other than a-z, A-Z, 0-9, _ and -")]
+    /// It has a character that is not allowed.
     BadCharacter,
 }
 
+impl UsernameError {
+    /// The error's text without the name of the field.
+    pub fn reason(self) -> String {
+        match self {
+            Self::TooShort => format!("is shorter than {} characters", Username::MIN_LENGTH),
+            Self::TooLong => format!("is longer than {} characters", Username::MAX_LENGTH),
+            Self::BadCharacter => "has a character other than a-z, A-Z, 0-9, _ and -".to_owned(),
+        }
+    }
+}
+
 impl Username {
-    /// The fewest characters of a username.
+    /// Minimum length in characters.
     pub const MIN_LENGTH: usize = 3;
-    /// The most characters of a username.
+    /// Maximum length in characters.
     pub const MAX_LENGTH: usize = 32;
 
-    /// Takes a text as a username.
+    /// Validates a username.
     ///
     /// # Errors
     ///
-    /// Where it is too short or too long, or has a character that is not allowed.
+    /// If the text is too short or too long, or has a character that is not allowed.
     pub fn new(text: &str) -> Result<Self, UsernameError> {
         if !text.bytes().all(Self::allows) {
             return Err(UsernameError::BadCharacter);
@@ -43,22 +52,22 @@ impl Username {
         }
     }
 
-    /// Whether a username may have this character.
+    /// Returns whether a username may contain this character.
     pub fn allows(character: u8) -> bool {
         character.is_ascii_alphanumeric() || character == b'_' || character == b'-'
     }
 
-    /// The name as it was given.
+    /// Returns the name with its original spelling.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What names are compared and looked up by: the same for all spellings of one name.
+    /// Returns the lookup key: the name in lower case, equal for all spellings of one name.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
-    /// Whether both name the same user.
+    /// Returns whether both names refer to the same user.
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
     }
@@ -76,14 +85,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_username_of_3_to_32_characters_is_taken() {
+    fn a_username_of_3_to_32_characters_is_accepted() {
         for text in ["bob", "Alice_2-x", &"a".repeat(32)] {
             assert_eq!(Username::new(text).unwrap().as_str(), text);
         }
     }
 
     #[test]
-    fn each_fault_of_a_username_has_its_own_error() {
+    fn each_cause_of_an_invalid_username_has_its_own_error() {
         assert_eq!(Username::new(""), Err(UsernameError::TooShort));
         assert_eq!(Username::new("ab"), Err(UsernameError::TooShort));
         assert_eq!(Username::new(&"a".repeat(33)), Err(UsernameError::TooLong));
@@ -94,11 +103,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn spellings_of_one_name_share_their_key(text in "[a-zA-Z0-9_-]{3,32}") {
+        fn all_spellings_of_a_name_have_the_same_key(text in "[a-zA-Z0-9_-]{3,32}") {
             let name = Username::new(&text).unwrap();
-            let shouted = Username::new(&text.to_ascii_uppercase()).unwrap();
-            prop_assert_eq!(name.key(), shouted.key());
-            prop_assert!(name.is_same_as(&shouted));
+            let upper = Username::new(&text.to_ascii_uppercase()).unwrap();
+            prop_assert_eq!(name.key(), upper.key());
+            prop_assert!(name.is_same_as(&upper));
         }
     }
 }

@@ -1,8 +1,8 @@
 use crate::model::Timestamp;
 
-/// Tells the time. Nothing else asks for it, so that tests can set it.
+/// The source of the current time. All code reads the time from this port, so that tests can set it.
 #[cfg_attr(test, mockall::automock)]
 pub trait Clock: Send + Sync {
-    /// The present moment. It may step back or leap ahead, as clocks do; nothing may be lost by that.
+    /// Returns the current time. It may jump backwards or forwards; callers MUST NOT lose messages when it does.
     fn now(&self) -> Timestamp;
 }

@@ -3,36 +3,37 @@ use async_trait::async_trait;
 use super::PortError;
 use crate::model::{Device, DeviceId, UserId};
 
-/// What became of a device that was to be deleted.
+/// The outcome of deleting a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeleteDeviceOutcome {
-    /// It is gone.
+    /// The device was deleted.
     Deleted,
-    /// It is the user's last, and stays.
+    /// It is the user's last device and was not deleted.
     Last,
     /// The user has no such device.
     NotFound,
 }
 
-/// The devices of users.
+/// The devices of all users.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Devices: Send + Sync {
-    /// The devices of a user, oldest first.
+    /// Returns a user's devices, oldest first.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// If the store fails.
     async fn list(&self, user: UserId) -> Result<Vec<Device>, PortError>;
 
     /// Deletes a device of a user with its mailbox and sessions.
     ///
-    /// MUST leave alone what is another user's, and the user's last device, also when two such calls run at once. MUST
-    /// have ended the sessions, on every replica, when it returns, and wake who waits on the device. What was in the
-    /// mailbox MAY be left to [`Mailboxes::purge`](super::Mailboxes::purge); nobody can read it any more.
+    /// MUST NOT delete another user's device or the user's last device, even if two calls run concurrently. MUST have
+    /// ended the device's sessions on every replica when it returns, and MUST notify readers that wait on the device.
+    /// The envelopes of its mailbox MUST be unreadable from then on; deleting them MAY be left to
+    /// [`Mailboxes::purge`](super::Mailboxes::purge).
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was deleted.
+    /// If the store fails; nothing is deleted then.
     async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError>;
 }

@@ -6,104 +6,104 @@ use crate::model::{
     Username,
 };
 
-/// A send: contents for one recipient or more.
+/// A send to one or more recipients.
 #[derive(Debug, Clone)]
 pub struct NewDelivery {
-    /// Who sends it, as registered.
+    /// The sender's username, as registered.
     pub sender: Username,
     /// The device that it is sent from.
     pub sender_device: DeviceId,
-    /// What is for whom; nobody is named twice.
+    /// Recipients with their contents; each user at most once.
     pub recipients: Vec<AddressedContents>,
-    /// The present moment.
+    /// The current time.
     pub now: Timestamp,
-    /// How many seconds after its stamp it expires.
+    /// Seconds from `sent_at` until it expires.
     pub ttl_seconds: u64,
-    /// How much each mailbox holds.
+    /// The capacity of each mailbox.
     pub quota: Quota,
-    /// Under which key of the sender's device it happens once, and what tells it from others.
+    /// The idempotency key, scoped to the sender's device, and the fingerprint of the request.
     pub idempotency: Option<(IdempotencyKey, Fingerprint)>,
 }
 
-/// Contents for a recipient.
+/// Contents for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressedContents {
-    /// Who they are for, in any spelling.
+    /// The recipient's username, in any spelling.
     pub recipient: Username,
-    /// What they are.
+    /// The contents.
     pub contents: Contents,
 }
 
-/// What became of a send.
+/// The outcome of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliverOutcome {
-    /// It is stored.
+    /// The send was stored.
     Stored {
-        /// What the sender gets to know of it.
+        /// The receipt for the sender.
         receipt: Receipt,
-        /// The names of the recipients as registered, in the order in which they were given.
+        /// The usernames of the recipients as registered, in the order of the request.
         recipients: Vec<Username>,
     },
-    /// It was stored before, under the same key.
+    /// The same send was stored before under the same key; this is its receipt.
     Repeated(Receipt),
-    /// Another send has the key.
+    /// The key was used for another send.
     KeyReused,
-    /// Nobody has one of these names.
+    /// These users do not exist; nothing was stored.
     UnknownRecipients(Vec<Username>),
-    /// Every mailbox that it was for is full.
+    /// The mailboxes of all recipients are full; only gaps were stored.
     AllMailboxesFull,
 }
 
-/// What a sender gets to know of a send that is stored.
+/// Confirms a stored send to its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Names it for good.
+    /// Permanent unique identifier of the send.
     pub id: MessageId,
-    /// When it was stored.
+    /// The time of sending that its messages carry.
     pub sent_at: Timestamp,
-    /// The devices whose mailboxes were full, in the order of their identifiers.
+    /// The devices whose mailboxes were full, ordered by identifier.
     pub undelivered: Vec<Undelivered>,
 }
 
 /// A device whose mailbox was full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// Whose it is.
+    /// The username of its user, as registered.
     pub recipient: Username,
     /// The device.
     pub device: DeviceId,
 }
 
-/// How much a page holds at most.
+/// The maximum size of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimit {
-    /// The most envelopes.
+    /// Maximum number of envelopes.
     pub count: usize,
-    /// The most bytes of contents. The first envelope comes whatever its size.
+    /// Maximum total size of contents in bytes. The first envelope is included whatever its size.
     pub bytes: usize,
 }
 
-/// The next envelopes of a mailbox.
+/// A page of a mailbox: the next envelopes, and the state of the mailbox at the time of reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxPage {
-    /// All up to this number is acknowledged.
+    /// Everything up to this number is acknowledged.
     pub acknowledged: SequenceNumber,
-    /// The newest number ever given out.
+    /// The last sequence number assigned in this mailbox.
     pub last: SequenceNumber,
-    /// Every envelope stamped before this moment is stored already: none will ever be added.
+    /// A watermark: every later message has `sent_at >= not_before`; it never decreases.
     pub not_before: Timestamp,
-    /// When the mailbox was last closed before a moment; its creation where it never was.
+    /// When [`Mailboxes::raise_not_before`] last raised `not_before`; initially the creation of the mailbox.
     pub closed_at: Timestamp,
-    /// Envelopes in the order of their sequence numbers.
+    /// The envelopes, ordered by sequence number.
     pub envelopes: Vec<Envelope>,
-    /// The numbers up to [`Self::up_to`] whose envelopes are gone unread.
+    /// The sequence numbers up to [`Self::up_to`] whose envelopes are gone unread (D7).
     pub gaps: Vec<Gap>,
-    /// Whether there are envelopes beyond these.
+    /// Whether the mailbox has more envelopes after these.
     pub has_more: bool,
 }
 
 impl MailboxPage {
-    /// The page of a mailbox that is not there.
+    /// The page of a mailbox that does not exist.
     pub const EMPTY: Self = Self {
         acknowledged: SequenceNumber::ZERO,
         last: SequenceNumber::ZERO,
@@ -114,7 +114,7 @@ impl MailboxPage {
         has_more: false,
     };
 
-    /// The number that all of this page is at or below, and all that is to come is above.
+    /// Returns the last sequence number that this page covers; all envelopes still to be read have greater numbers.
     pub fn up_to(&self) -> SequenceNumber {
         match self.envelopes.last() {
             Some(last) if self.has_more => last.sequence,
@@ -123,48 +123,49 @@ impl MailboxPage {
     }
 }
 
-/// What became of an acknowledgement.
+/// The outcome of an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcknowledgeOutcome {
-    /// All up to this number is acknowledged.
+    /// Everything up to this number is acknowledged.
     UpTo(SequenceNumber),
-    /// No envelope beyond this number was ever there, so nothing was acknowledged.
+    /// This is the last sequence number assigned so far; the request exceeds it, and nothing was acknowledged.
     Beyond(SequenceNumber),
 }
 
-/// The mailboxes and what is in them.
+/// The mailboxes and their envelopes.
 ///
-/// A mailbox numbers its envelopes 1, 2, 3 … without a gap, in the order in which they are committed (D3), and their
-/// stamps never decrease along those numbers. It has a moment `not_before`, before which nothing that it takes from
-/// then on is stamped; it starts at the mailbox's creation and only ever rises.
+/// A mailbox numbers its envelopes 1, 2, 3 … in commit order, with no number skipped (D3), and `sent_at` never
+/// decreases along those numbers. Its `not_before` is a watermark: every later message has `sent_at >= not_before`; it
+/// never decreases. It starts at the mailbox's creation.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
-    /// Stores a send: contents once per recipient, and an envelope in the mailbox of each of the recipient's devices.
+    /// Stores a send: a message per recipient, and an envelope in the mailbox of each of the recipient's devices.
     ///
-    /// MUST store all of it or nothing (D6), durably, before it returns (D1). MUST stamp it with `now`, or with the latest
-    /// `not_before` of the mailboxes where that is later, and raise theirs to the stamp. MUST store nothing where one of
-    /// the recipients is not there. A mailbox that has no room for it by the quota MUST keep a gap of its number (D7)
-    /// instead of an envelope, and hold up no other; where none has room, the gaps are all that is kept.
+    /// MUST store it for all recipients or for none (D6), durably, before it returns (D1). MUST set `sent_at` to the
+    /// latest of `now` and the mailboxes' `not_before`, and raise each `not_before` to it. MUST store nothing if one of
+    /// the recipients does not exist. A mailbox without room under the quota MUST store a gap in place of the envelope
+    /// (D7), and MUST NOT keep other mailboxes from receiving theirs; if no mailbox has room, only the gaps are stored.
     ///
-    /// With a key, MUST store a send once and give the same receipt from then on, also when two such calls run at
-    /// once; the key MUST be stored in the same step, and only with a send that is stored (D4). MUST wake who waits on the
-    /// mailboxes, on whichever replica (D8).
+    /// With an idempotency key, MUST store the send once and return the same receipt for every repetition, even if
+    /// calls run concurrently; MUST store the key in the same step, and only if the send is stored (D4). MUST notify
+    /// readers that wait on the mailboxes, on every replica (D8).
     ///
     /// # Errors
     ///
-    /// Where the store fails. It may be stored all the same where the failure came after the commit.
+    /// If the store fails. The send may be stored nevertheless, if the failure occurred after the commit.
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError>;
 
-    /// Reads the oldest envelopes after a sequence number that have not expired `now`.
+    /// Reads the oldest envelopes after a sequence number that have not expired at `now`.
     ///
-    /// MUST change nothing (D2). MUST give every such envelope stamped before the page's `not_before`, up to the limit,
-    /// and one at least where there is any. MUST give each number above `after` and what is acknowledged, up to
-    /// [`MailboxPage::up_to`], in an envelope or in a gap. MUST give [`MailboxPage::EMPTY`] where there is no such mailbox.
+    /// MUST change nothing (D2). MUST return every such envelope with `sent_at` before the page's `not_before`, up to
+    /// the limit, and at least one if there is any. MUST account for each number above both `after` and the
+    /// acknowledged one, up to [`MailboxPage::up_to`], by an envelope or a gap. MUST return [`MailboxPage::EMPTY`] if
+    /// the mailbox does not exist.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// If the store fails.
     async fn read(
         &self,
         mailbox: DeviceId,
@@ -175,12 +176,13 @@ pub trait Mailboxes: Send + Sync {
 
     /// Acknowledges the oldest envelopes up to a sequence number, at most `limit` of them.
     ///
-    /// MUST delete exactly those, with their gaps, and each message with its last envelope. MUST change nothing where
-    /// all up to that number is acknowledged already (D5), or where it is beyond the newest that ever was.
+    /// MUST delete exactly those envelopes and the gaps up to them, and each message with its last envelope. MUST
+    /// change nothing if everything up to that number is acknowledged already (D5), or if the number was not assigned
+    /// yet.
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was deleted.
+    /// If the store fails; nothing is deleted then.
     async fn acknowledge(
         &self,
         mailbox: DeviceId,
@@ -188,47 +190,48 @@ pub trait Mailboxes: Send + Sync {
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError>;
 
-    /// Raises a mailbox's `not_before` to a moment, and notes that this was done `now`.
+    /// Raises the watermark `not_before` of a mailbox to `moment`, and sets `closed_at` to `now`.
     ///
-    /// MUST change nothing where `not_before` is there already. MUST have waited for every delivery that took a stamp before
-    /// that moment: a read that starts after it returns sees them all.
+    /// MUST change nothing if `not_before` is at or after `moment` already. MUST wait for every concurrent delivery
+    /// with `sent_at` before `moment`: a read that starts after this call returns sees them all.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// If the store fails.
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError>;
 
-    /// Acknowledges the oldest envelopes stamped before a moment, at most `limit` of them, and gives how many that were.
+    /// Acknowledges the oldest envelopes with `sent_at` before `moment`, at most `limit` of them, and returns their
+    /// number.
     ///
-    /// MUST delete exactly those, with the gaps below them, and each message with its last envelope. MUST NOT fail when repeated (D5).
+    /// MUST delete exactly those envelopes and the gaps below them, and each message with its last envelope. MUST NOT
+    /// fail when repeated (D5).
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was deleted.
+    /// If the store fails; nothing is deleted then.
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError>;
 
-    /// Deletes envelopes that have expired `now`, at most `limit` of them, and gives how many that were.
+    /// Deletes envelopes that have expired at `now`, at most `limit` of them, and returns their number.
     ///
-    /// MUST delete each message with its last envelope, make room for others in the mailboxes, and leave the numbers to
-    /// be read as gaps.
+    /// MUST delete each message with its last envelope, and free the room in the mailboxes. MUST report the sequence
+    /// numbers as gaps from then on (D7).
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was deleted.
+    /// If the store fails; nothing is deleted then.
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError>;
 
-    /// Deletes what deleted devices had in their mailboxes, at most `limit` envelopes, and returns whether there may be
-    /// more.
+    /// Deletes envelopes of deleted devices, at most `limit` of them, and returns whether there may be more.
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was deleted.
+    /// If the store fails; nothing is deleted then.
     async fn purge(&self, limit: usize) -> Result<bool, PortError>;
 
-    /// Forgets idempotency keys from before a moment, at most `limit` of them, and gives how many that were.
+    /// Deletes idempotency keys of sends before a time, at most `limit` of them, and returns their number.
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was forgotten.
+    /// If the store fails; nothing is deleted then.
     async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError>;
 }

@@ -1,8 +1,8 @@
-//! What the use cases need from outside, as traits.
+//! The traits through which the use cases reach a database, a clock, a password hasher and a source of randomness.
 //!
-//! There is one port per aggregate, and each method is one atomic step: it happens whole or not at all, also when the
-//! process is killed in the middle. What an implementation has to keep is in the doc comments, as MUST sentences;
-//! the `contract` module checks it.
+//! There is one port per aggregate, and each method is one atomic step: it takes effect completely or not at all, even
+//! if the process is killed while it runs. The doc comments state what an implementation has to guarantee, as MUST
+//! sentences; the `contract` module tests it.
 
 mod clock;
 mod devices;
@@ -16,6 +16,8 @@ mod users;
 
 use std::sync::Arc;
 
+// Adapters still import the limits from here.
+pub use crate::model::{MAX_DEVICES, MAX_SESSIONS};
 pub use clock::Clock;
 pub use devices::{DeleteDeviceOutcome, Devices};
 pub use error::PortError;
@@ -26,7 +28,7 @@ pub use mailboxes::{
 pub use notifier::{Notifier, Subscription, WaitOutcome};
 pub use password_hasher::PasswordHasher;
 pub use randomness::Randomness;
-pub use sessions::{MAX_DEVICES, MAX_SESSIONS, NewSession, OpenSessionOutcome, SessionOwner, Sessions};
+pub use sessions::{NewSession, OpenSessionOutcome, SessionOwner, Sessions};
 pub use users::{Credential, NewUser, RegisteredUser, UpdateUserOutcome, UserChange, Users};
 
 #[cfg(test)]
@@ -40,17 +42,17 @@ pub(crate) use {
     users::MockUsers,
 };
 
-/// The ports that one database implements together.
+/// The ports that a backend implements.
 #[derive(Clone)]
 pub struct Stores {
-    /// The users.
+    /// The accounts.
     pub users: Arc<dyn Users>,
-    /// Their devices.
+    /// The devices of all users.
     pub devices: Arc<dyn Devices>,
-    /// The logins of the devices.
+    /// The sessions of all devices.
     pub sessions: Arc<dyn Sessions>,
-    /// The mailboxes and what is in them.
+    /// The mailboxes and their envelopes.
     pub mailboxes: Arc<dyn Mailboxes>,
-    /// Who waits for something to come into a mailbox.
+    /// Notifies readers that wait on a mailbox.
     pub notifier: Arc<dyn Notifier>,
 }

@@ -4,33 +4,35 @@ use async_trait::async_trait;
 
 use crate::model::{DeviceId, SequenceNumber};
 
-/// Tells waiting readers that something may have come (D8).
+/// Notifies waiting readers of new envelopes (D8).
 #[cfg_attr(test, mockall::automock)]
 pub trait Notifier: Send + Sync {
-    /// Attends to a mailbox for as long as the timeout lasts.
+    /// Subscribes to a mailbox until `timeout` has elapsed.
     ///
-    /// Whatever a read that starts after this misses, it MUST tell of.
+    /// MUST notify of every delivery that a read started after this call misses.
     fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription>;
 }
 
-/// Why a wait is over.
+/// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitOutcome {
-    /// It is worth to look again.
+    /// The mailbox or its sessions may have changed: read again.
     Notified,
-    /// The timeout is at its end.
+    /// The timeout has elapsed.
     TimedOut,
-    /// The server stops, and nobody should ask it for more.
+    /// The server is stopping; the reader should not wait again.
     Stopping,
 }
 
-/// A reader's attention to a mailbox. It ends when dropped.
+/// A reader's subscription to a mailbox. It ends when dropped.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Subscription: Send {
-    /// Waits until the mailbox may hold more than the number that was `seen` last, or who reads it may have changed.
+    /// Waits until the mailbox may have envelopes beyond `seen`, the reader's cursor, or a session of its device may
+    /// have ended.
     ///
-    /// MUST give [`WaitOutcome::Notified`] soon after each delivery that was not told of yet, from whichever replica, and after a
-    /// session of the device has ended; MAY give it for nothing. MUST hold neither a thread nor a connection.
+    /// MUST return [`WaitOutcome::Notified`] promptly after each delivery that the subscription has not been notified
+    /// of yet, whichever replica made it, and after a session of the device has ended. MAY return it spuriously. MUST
+    /// NOT hold a thread or a database connection.
     async fn wait(&mut self, seen: SequenceNumber) -> WaitOutcome;
 }

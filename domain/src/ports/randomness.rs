@@ -1,12 +1,12 @@
 use super::PortError;
 
-/// Gives random bits. Nothing else does, so that tests can foresee them.
+/// The source of random bits. All code draws them from this port, so that tests can predict them.
 #[cfg_attr(test, mockall::automock)]
 pub trait Randomness: Send + Sync {
-    /// 256 bits that nobody can guess.
+    /// Returns 256 bits that an attacker cannot predict.
     ///
     /// # Errors
     ///
-    /// Where there are none to be had.
+    /// If the source of randomness fails.
     fn bits(&self) -> Result<[u8; 32], PortError>;
 }

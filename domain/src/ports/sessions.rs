@@ -5,89 +5,85 @@ use crate::model::{
     Device, DeviceId, DeviceName, PasswordHash, Session, SessionId, Timestamp, TokenHash, UserId, Username,
 };
 
-/// The most devices of a user: each costs every send to it.
-pub const MAX_DEVICES: usize = 32;
-/// The most sessions of a device.
-pub const MAX_SESSIONS: usize = 16;
-
-/// A session to be opened.
+/// A session to open.
 #[derive(Debug, Clone)]
 pub struct NewSession {
     /// The user that logs in.
     pub user_id: UserId,
-    /// What its password was verified against.
+    /// The hash that the password was verified against.
     pub password_hash: PasswordHash,
-    /// The device that it was before, as it says.
+    /// The existing device to log in on, as the client claims.
     pub device: Option<DeviceId>,
-    /// What it is called, where it becomes a new device.
+    /// The name of the new device, if one is created.
     pub device_name: DeviceName,
-    /// What is kept of its token.
+    /// The hash of the session's token.
     pub token: TokenHash,
-    /// The present moment.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// What became of a login.
+/// The outcome of opening a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenSessionOutcome {
-    /// The session is open on this device.
+    /// The session was opened on this device.
     Opened(Session, Device),
-    /// The password was changed, or the user deleted, since it was verified.
+    /// The password was changed or the user deleted after the password was verified.
     Superseded,
-    /// The user has as many devices as it may have.
+    /// The user has [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices already.
     TooManyDevices,
 }
 
-/// Whose a token is.
+/// The session, user and device that a token belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionOwner {
     /// The session.
     pub session: SessionId,
     /// The user.
     pub user_id: UserId,
-    /// The name as it was registered.
+    /// The username, as registered.
     pub username: Username,
     /// The device that logged in.
     pub device: DeviceId,
 }
 
-/// The logins of devices.
+/// The sessions of all devices.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Opens a session on a device of the user.
     ///
-    /// MUST take up the device that it names where that is the user's own, else make a new one with an empty mailbox,
-    /// stamped `now`. MUST open nothing where the password's hash is not the one stored any more, or where it would be
-    /// one device more than [`MAX_DEVICES`]. Beyond [`MAX_SESSIONS`] of one device the oldest MUST end.
+    /// MUST use the given device if it is the user's own; otherwise MUST create one with an empty mailbox, both created
+    /// at `now`. MUST change nothing if the password hash is no longer the stored one, or if the user would have more
+    /// than [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
+    /// [`MAX_SESSIONS`](crate::model::MAX_SESSIONS) sessions, MUST end its oldest one.
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was opened.
+    /// If the store fails; no session is opened then.
     async fn open(&self, session: NewSession) -> Result<OpenSessionOutcome, PortError>;
 
-    /// Whose a token is.
+    /// Returns the owner of a token.
     ///
-    /// MUST NOT find a session that has ended, on whichever replica, once what ended it has returned.
+    /// MUST NOT find a session, on any replica, once the call that ended it has returned.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// If the store fails.
     async fn find(&self, token: &TokenHash) -> Result<Option<SessionOwner>, PortError>;
 
-    /// The sessions of a user, oldest first.
+    /// Returns a user's sessions, oldest first.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// If the store fails.
     async fn list(&self, user: UserId) -> Result<Vec<Session>, PortError>;
 
-    /// Ends a session, and returns whether the user had it.
+    /// Ends a session, and returns whether the user had such a session.
     ///
-    /// MUST leave alone what is another user's. MUST wake who waits on its device.
+    /// MUST NOT end another user's session. MUST notify readers that wait on its device.
     ///
     /// # Errors
     ///
-    /// Where the store fails; then it goes on.
+    /// If the store fails; the session remains open then.
     async fn end(&self, user: UserId, session: SessionId) -> Result<bool, PortError>;
 }

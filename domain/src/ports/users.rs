@@ -6,123 +6,123 @@ use crate::model::{
     User, UserId, Username, Version,
 };
 
-/// A user to be registered.
+/// A user to register.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// The name, not yet known to be free.
+    /// The requested username; it may be taken.
     pub username: Username,
-    /// What is kept of the password.
+    /// The hash of the password.
     pub password_hash: PasswordHash,
-    /// What others encrypt for this user with.
+    /// The key with which others encrypt messages to this user.
     pub public_key: PublicKey,
-    /// The private key, encrypted by the client, where there is one.
+    /// The private key, encrypted by the client, if it is to be stored.
     pub private_key: Option<PrivateKey>,
-    /// Whatever the client keeps for itself.
+    /// Private data of the client.
     pub info: Info,
-    /// What its first device is called.
+    /// The name of the first device.
     pub device_name: DeviceName,
-    /// What is kept of the token of a first session, where it wants one.
+    /// The hash of the token of a first session, if one is to be opened.
     pub token: Option<TokenHash>,
-    /// When it registers.
+    /// The current time.
     pub created_at: Timestamp,
 }
 
-/// A user that was registered.
+/// A user that has been registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredUser {
     /// The user.
     pub user: User,
-    /// Its first device.
+    /// The first device.
     pub device: Device,
-    /// Its first session, where it wanted one.
+    /// The first session, if one was opened.
     pub session: Option<Session>,
 }
 
-/// What it takes to check a login, and whose it is.
+/// A stored password hash and its owner, to check a login.
 #[derive(Debug, Clone)]
 pub struct Credential {
     /// The user.
     pub user_id: UserId,
-    /// The name as it was registered.
+    /// The username, as registered.
     pub username: Username,
-    /// What is kept of the password.
+    /// The hash of the password.
     pub password_hash: PasswordHash,
-    /// The oldest of the user's devices.
+    /// The user's oldest device.
     pub first_device: DeviceId,
 }
 
-/// What to change of a user; what is `None` stays as it is.
+/// A partial update of a user; fields that are `None` remain unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
-    /// The public key.
+    /// The new public key.
     pub public_key: Option<PublicKey>,
-    /// The private key; `Some(None)` takes it away.
+    /// The new private key; `Some(None)` removes it.
     pub private_key: Option<Option<PrivateKey>>,
-    /// The info.
+    /// The new info.
     pub info: Option<Info>,
 }
 
-/// What became of a change.
+/// The outcome of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpdateUserOutcome {
-    /// It was made; this is the user now.
+    /// The user was updated; this is its new state.
     Updated(User),
-    /// The user has another version than was expected, and stays as it is.
+    /// The user has another version than expected and was not changed.
     VersionMismatch,
     /// There is no such user.
     NotFound,
 }
 
-/// The users.
+/// The accounts.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Adds a user with its first device, that device's empty mailbox, stamped `created_at`, and a session of it where
+    /// Adds a user with a first device and its empty mailbox, created at `created_at`, and a session on that device if
     /// a token is given.
     ///
-    /// MUST return `None` and change nothing where the name is taken in any spelling, or was the name of a user that
-    /// was deleted, also when two such calls run at once. MUST NOT give out an identifier that was ever given out before.
+    /// MUST return `None` and change nothing if the name is taken in any spelling, or was the name of a deleted user,
+    /// even if two calls run concurrently. MUST NOT reuse an identifier.
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was added.
+    /// If the store fails; nothing is added then.
     async fn add(&self, user: NewUser) -> Result<Option<RegisteredUser>, PortError>;
 
-    /// The user of that name.
+    /// Returns the user with that name.
     ///
-    /// MUST find it by any spelling of its name, and give the name as it was registered.
+    /// MUST find it by any spelling of its name. MUST return the name as registered.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// If the store fails.
     async fn find(&self, username: &Username) -> Result<Option<User>, PortError>;
 
-    /// The users whose names start with a prefix, in the order of their [keys](Username::key), at most `limit` of them.
+    /// Returns at most `limit` users whose names start with a prefix, ordered by [key](Username::key).
     ///
-    /// MUST ignore the case of ASCII letters. MUST start behind the name `after` where it is given.
+    /// MUST ignore ASCII case. If `after` is given, MUST return only users ordered after that name.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// If the store fails.
     async fn search(&self, prefix: &str, after: Option<Username>, limit: usize) -> Result<Vec<User>, PortError>;
 
-    /// What it takes to check a login of that name.
+    /// Returns what is needed to check a login under that name.
     ///
-    /// MUST find it by any spelling of its name, and give what is stored at the time of the call.
+    /// MUST find the user by any spelling of its name. MUST return what is stored at the time of the call.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// If the store fails.
     async fn credential(&self, username: &Username) -> Result<Option<Credential>, PortError>;
 
-    /// Changes a user's key and vault, and counts the version up.
+    /// Updates a user's public key and vault, and increments the version.
     ///
-    /// MUST change nothing where an expected version is given and the user has another, also when two such calls run at
-    /// once. MUST leave alone what the change does not name.
+    /// If `expected` is given and the user has another version, MUST change nothing, even if two calls run
+    /// concurrently. MUST NOT change fields that are `None` in `change`.
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was changed.
+    /// If the store fails; nothing is changed then.
     async fn update(
         &self,
         id: UserId,
@@ -130,14 +130,14 @@ pub trait Users: Send + Sync {
         expected: Option<Version>,
     ) -> Result<UpdateUserOutcome, PortError>;
 
-    /// Replaces what is kept of a user's password, and ends all its sessions but `keep`.
+    /// Replaces a user's password hash, and ends all its sessions except `keep`.
     ///
-    /// MUST return `false` and change nothing where `old` is not what is stored. MUST have ended the sessions, on every
-    /// replica, when it returns, and wake who waits on them.
+    /// MUST return `false` and change nothing if `old` is not the stored hash. MUST have ended the sessions on every
+    /// replica when it returns, and MUST notify readers that wait on their devices.
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was changed.
+    /// If the store fails; nothing is changed then.
     async fn set_password(
         &self,
         id: UserId,
@@ -146,14 +146,16 @@ pub trait Users: Send + Sync {
         keep: SessionId,
     ) -> Result<bool, PortError>;
 
-    /// Deletes a user with its devices, their mailboxes and sessions, and returns whether there was one.
+    /// Deletes a user with its devices, their mailboxes and sessions, and returns whether the user existed.
     ///
-    /// MUST keep nothing of it but what [`Self::add`] needs to refuse the name in future. MUST have ended the sessions, on
-    /// every replica, when it returns, and wake who waits on them. What was in the mailboxes MAY be left to
-    /// [`Mailboxes::purge`](super::Mailboxes::purge); nobody can read it any more. What the user sent stays with its recipients (D2).
+    /// MUST keep nothing of the user except what [`Self::add`] needs to refuse the name in future. MUST have ended the
+    /// sessions on every replica when it returns, and MUST notify readers that wait on the user's devices. The
+    /// envelopes of the mailboxes MUST be unreadable from then on; deleting them MAY be left to
+    /// [`Mailboxes::purge`](super::Mailboxes::purge). Messages that the user sent MUST remain with their recipients
+    /// (D2).
     ///
     /// # Errors
     ///
-    /// Where the store fails; then nothing was deleted.
+    /// If the store fails; nothing is deleted then.
     async fn delete(&self, id: UserId) -> Result<bool, PortError>;
 }

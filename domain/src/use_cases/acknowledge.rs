@@ -5,7 +5,7 @@ use super::sweep::BATCH;
 use crate::model::SequenceNumber;
 use crate::ports::{AcknowledgeOutcome, Mailboxes, PortError};
 
-/// Acknowledges what a device has safely processed; only then is it deleted.
+/// Acknowledges messages that a device has processed, which deletes them from its mailbox.
 pub struct Acknowledge {
     mailboxes: Arc<dyn Mailboxes>,
 }
@@ -13,7 +13,7 @@ pub struct Acknowledge {
 /// Why nothing was acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum AcknowledgeError {
-    /// No envelope beyond this number was ever there.
+    /// The request exceeds this number, the last one assigned in the mailbox.
     #[error("up_to is beyond the newest sequence number of the mailbox, {}", .0.get())]
     Beyond(SequenceNumber),
     /// The port failed.
@@ -22,18 +22,18 @@ pub enum AcknowledgeError {
 }
 
 impl Acknowledge {
-    /// Works on this port.
+    /// Creates the use case on this port.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
     }
 
-    /// Acknowledges all up to a sequence number, and gives up to which all is acknowledged then. Repeating it, or
-    /// acknowledging less, changes nothing (D5).
+    /// Acknowledges everything up to a sequence number, and returns the number up to which everything is acknowledged
+    /// now. Repeating it, or acknowledging less, changes nothing (D5).
     ///
     /// # Errors
     ///
-    /// Where the number is beyond what ever was there, or the port fails. In the latter case some may be acknowledged,
-    /// the oldest; it is safe to try again.
+    /// If the number was not assigned yet, or the port fails. If the port fails, the oldest envelopes may have been
+    /// acknowledged already; it is safe to retry.
     pub async fn execute(&self, caller: &Caller, up_to: SequenceNumber) -> Result<SequenceNumber, AcknowledgeError> {
         loop {
             match self.mailboxes.acknowledge(caller.device, up_to, BATCH).await? {
@@ -52,7 +52,7 @@ mod tests {
     use crate::ports::MockMailboxes;
 
     #[tokio::test]
-    async fn a_great_many_are_acknowledged_in_steps() {
+    async fn large_acknowledgements_run_in_batches() {
         let mut mailboxes = MockMailboxes::new();
         let mut reached = 0;
         mailboxes.expect_acknowledge().times(3).returning(move |_, up_to, limit| {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use crate::model::{DeviceId, Password, UserId, Username};
+use super::Caller;
+use crate::model::{Password, Username};
 use crate::ports::{Credential, PasswordHasher, PortError, Users};
 
 /// Checks a username and password.
@@ -9,21 +10,10 @@ pub struct Authenticate {
     hasher: Arc<dyn PasswordHasher>,
 }
 
-/// Who is asking, known to be who it says.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The user.
-    pub user_id: UserId,
-    /// The name as it was registered.
-    pub username: Username,
-    /// The device whose mailbox it uses.
-    pub device: DeviceId,
-}
-
-/// Why nobody was authenticated.
+/// Why the authentication failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticateError {
-    /// The username or the password is wrong. It is not told which (D9).
+    /// The username or the password is wrong. The error does not reveal which (D9).
     #[error("username or password is wrong")]
     Denied,
     /// A port failed.
@@ -32,17 +22,17 @@ pub enum AuthenticateError {
 }
 
 impl Authenticate {
-    /// Works on these ports.
+    /// Creates the use case on these ports.
     pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>) -> Self {
         Self { users, hasher }
     }
 
-    /// Checks a login. `username` is `None` where what was given can't be anybody's name; that takes as long as a wrong
+    /// Checks a login. `username` is `None` if the given text is not a valid username; that takes as long as a wrong
     /// password.
     ///
     /// # Errors
     ///
-    /// Where it is wrong, or a port fails.
+    /// If the username or the password is wrong, or a port fails.
     pub async fn execute(&self, username: Option<&Username>, password: &Password) -> Result<Caller, AuthenticateError> {
         let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, password).await?;
         let credential = credential.ok_or(AuthenticateError::Denied)?;
@@ -50,7 +40,7 @@ impl Authenticate {
     }
 }
 
-/// The credential of a username, where the password is its own. An unknown name takes as long as a wrong password.
+/// Returns the credential of a user if the password is right. An unknown username takes as long as a wrong password.
 pub(super) async fn verify(
     users: &dyn Users,
     hasher: &dyn PasswordHasher,
@@ -76,20 +66,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unknown_user_costs_a_verification_too() {
+    async fn an_unknown_user_takes_a_verification() {
         let mut users = MockUsers::new();
         users.expect_credential().returning(|_| Ok(None));
         let mut hasher = MockPasswordHasher::new();
         hasher.expect_verify().withf(|_, hash| hash.is_none()).times(1).returning(|_, _| Ok(false));
         let authenticate = Authenticate::new(Arc::new(users), Arc::new(hasher));
 
-        let nobody = Username::new("nobody").unwrap();
-        let denied = authenticate.execute(Some(&nobody), &password()).await;
+        let unknown = Username::new("unknown").unwrap();
+        let denied = authenticate.execute(Some(&unknown), &password()).await;
         assert!(matches!(denied, Err(AuthenticateError::Denied)));
     }
 
     #[tokio::test]
-    async fn an_impossible_username_costs_a_verification_and_no_lookup() {
+    async fn an_invalid_username_takes_a_verification_and_no_lookup() {
         let mut hasher = MockPasswordHasher::new();
         hasher.expect_verify().withf(|_, hash| hash.is_none()).times(1).returning(|_, _| Ok(false));
         let authenticate = Authenticate::new(Arc::new(MockUsers::new()), Arc::new(hasher));
@@ -99,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_fails_is_not_taken_for_a_wrong_password() {
+    async fn a_store_failure_is_not_reported_as_a_wrong_password() {
         let mut users = MockUsers::new();
         users.expect_credential().returning(|_| Err(PortError::unavailable("gone")));
         let authenticate = Authenticate::new(Arc::new(users), Arc::new(MockPasswordHasher::new()));

@@ -11,7 +11,7 @@ pub struct ChangePassword {
     hasher: Arc<dyn PasswordHasher>,
 }
 
-/// Why the password stays as it is.
+/// Why the password was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangePasswordError {
     /// The old password is wrong.
@@ -23,29 +23,29 @@ pub enum ChangePasswordError {
 }
 
 impl ChangePassword {
-    /// Works on these ports.
+    /// Creates the use case on these ports.
     pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>) -> Self {
         Self { users, hasher }
     }
 
-    /// Replaces the caller's password, and ends all its sessions but the one that asks.
+    /// Replaces the caller's password, and ends all its other sessions.
     ///
     /// # Errors
     ///
-    /// Where the old password is wrong, or a port fails.
+    /// If the old password is wrong, or a port fails.
     pub async fn execute(
         &self,
-        asking: &SessionCaller,
+        caller: &SessionCaller,
         old: &Password,
         new: &Password,
     ) -> Result<(), ChangePasswordError> {
-        let username = Some(&asking.caller.username);
+        let username = Some(&caller.caller.username);
         let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, old).await?;
         let credential = credential.ok_or(ChangePasswordError::WrongPassword)?;
         let hash = self.hasher.hash(new).await?;
         let old = &credential.password_hash;
-        // Somebody else may have changed it meanwhile.
-        match self.users.set_password(asking.caller.user_id, old, hash, asking.session).await? {
+        // The password may have changed since it was verified.
+        match self.users.set_password(caller.caller.user_id, old, hash, caller.session).await? {
             true => Ok(()),
             false => Err(ChangePasswordError::WrongPassword),
         }

@@ -5,23 +5,23 @@ use super::sweep::BATCH;
 use crate::model::Timestamp;
 use crate::ports::{Mailboxes, PortError};
 
-/// Deletes what was polled; the second half of the classic API's way to read.
+/// Deletes polled messages: the second step of reading in the classic API, after [`PollMessages`](super::PollMessages).
 pub struct DeleteMessages {
     mailboxes: Arc<dyn Mailboxes>,
 }
 
 impl DeleteMessages {
-    /// Works on this port.
+    /// Creates the use case on this port.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
     }
 
-    /// Deletes the caller's messages from before a Unix second, and gives how many that were. With the `query_time` of
-    /// a [`Poll`](super::Poll) these are messages of that poll, and no others.
+    /// Deletes the caller's messages sent before a Unix second, and returns their number. With the `query_time` of a
+    /// [`Poll`](super::Poll), it deletes only messages that the poll returned.
     ///
     /// # Errors
     ///
-    /// Where the port fails. Some may be deleted by then: the oldest.
+    /// If the port fails. The oldest messages may have been deleted already.
     pub async fn execute(&self, caller: &Caller, until_seconds: i64) -> Result<u64, PortError> {
         let until = Timestamp::from_seconds(until_seconds);
         let mut deleted = 0;

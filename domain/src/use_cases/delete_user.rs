@@ -3,27 +3,27 @@ use std::sync::Arc;
 use super::{Caller, purge};
 use crate::ports::{Mailboxes, PortError, Users};
 
-/// Deletes the caller with all that belongs to it.
+/// Deletes the caller's account with everything that belongs to it.
 pub struct DeleteUser {
     users: Arc<dyn Users>,
     mailboxes: Arc<dyn Mailboxes>,
 }
 
 impl DeleteUser {
-    /// Works on these ports.
+    /// Creates the use case on these ports.
     pub fn new(users: Arc<dyn Users>, mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { users, mailboxes }
     }
 
-    /// Deletes the caller: its keys, vault, devices, sessions, and what waits in its mailboxes. Its name is not given out
-    /// again. What it has sent stays with its recipients.
+    /// Deletes the caller's account: keys, vault, devices, sessions, and mailboxes with their pending messages. The
+    /// username cannot be registered again. Messages that the user sent remain with their recipients.
     ///
     /// # Errors
     ///
-    /// Where a port fails; then nothing was deleted.
+    /// If a port fails; nothing is deleted then.
     pub async fn execute(&self, caller: &Caller) -> Result<(), PortError> {
         if self.users.delete(caller.user_id).await? {
-            // It is gone. What is left where this fails is for the next who tidies up.
+            // The deletion has succeeded already. If this fails, the next sweep deletes the remaining envelopes.
             let _ = purge(self.mailboxes.as_ref()).await;
         }
         Ok(())

@@ -4,22 +4,22 @@ use super::Caller;
 use crate::model::SessionId;
 use crate::ports::{PortError, Sessions};
 
-/// Ends a session of the caller.
+/// Ends one of the caller's sessions.
 pub struct EndSession {
     sessions: Arc<dyn Sessions>,
 }
 
 impl EndSession {
-    /// Works on this port.
+    /// Creates the use case on this port.
     pub fn new(sessions: Arc<dyn Sessions>) -> Self {
         Self { sessions }
     }
 
-    /// Ends a session at once, on every replica, and returns whether the caller had it.
+    /// Ends a session immediately on every replica, and returns whether the caller had such a session.
     ///
     /// # Errors
     ///
-    /// Where the port fails.
+    /// If the port fails.
     pub async fn execute(&self, caller: &Caller, session: SessionId) -> Result<bool, PortError> {
         self.sessions.end(caller.user_id, session).await
     }

@@ -3,22 +3,22 @@ use std::sync::Arc;
 use crate::model::{User, Username};
 use crate::ports::{PortError, Users};
 
-/// Looks a user up by its exact name.
+/// Looks up a user by its full name.
 pub struct FindUser {
     users: Arc<dyn Users>,
 }
 
 impl FindUser {
-    /// Works on this port.
+    /// Creates the use case on this port.
     pub fn new(users: Arc<dyn Users>) -> Self {
         Self { users }
     }
 
-    /// The user of that name, in any spelling of ASCII case. Who may see which part of it is for the API to say.
+    /// Returns the user with that name, ignoring ASCII case. The API decides which fields the client may see.
     ///
     /// # Errors
     ///
-    /// Where the port fails.
+    /// If the port fails.
     pub async fn execute(&self, username: &Username) -> Result<Option<User>, PortError> {
         self.users.find(username).await
     }

@@ -10,16 +10,16 @@ pub struct ListDevices {
 }
 
 impl ListDevices {
-    /// Works on this port.
+    /// Creates the use case on this port.
     pub fn new(devices: Arc<dyn Devices>) -> Self {
         Self { devices }
     }
 
-    /// The caller's devices, oldest first.
+    /// Returns the caller's devices, oldest first.
     ///
     /// # Errors
     ///
-    /// Where the port fails.
+    /// If the port fails.
     pub async fn execute(&self, caller: &Caller) -> Result<Vec<Device>, PortError> {
         self.devices.list(caller.user_id).await
     }

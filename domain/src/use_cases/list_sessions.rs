@@ -10,16 +10,16 @@ pub struct ListSessions {
 }
 
 impl ListSessions {
-    /// Works on this port.
+    /// Creates the use case on this port.
     pub fn new(sessions: Arc<dyn Sessions>) -> Self {
         Self { sessions }
     }
 
-    /// The caller's sessions, oldest first.
+    /// Returns the caller's sessions, oldest first.
     ///
     /// # Errors
     ///
-    /// Where the port fails.
+    /// If the port fails.
     pub async fn execute(&self, caller: &Caller) -> Result<Vec<Session>, PortError> {
         self.sessions.list(caller.user_id).await
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::authenticate::verify;
-use crate::model::{Device, DeviceId, DeviceName, Password, Session, Token, UserId, Username};
+use crate::model::{Device, DeviceId, DeviceName, MAX_DEVICES, Password, Session, Token, UserId, Username};
 use crate::ports::{Clock, NewSession, OpenSessionOutcome, PasswordHasher, PortError, Randomness, Sessions, Users};
 
 /// Opens a session on a device.
@@ -13,42 +13,42 @@ pub struct LogIn {
     clock: Arc<dyn Clock>,
 }
 
-/// What somebody logs in with.
+/// A login request.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// The name, where what was given can be one.
+    /// The username; `None` if the given text is not a valid one.
     pub username: Option<Username>,
     /// The password.
     pub password: Password,
-    /// The device that it was before, as it says.
+    /// The existing device to log in on, as the client claims.
     pub device: Option<DeviceId>,
-    /// What it is called, where it becomes a new device.
+    /// The name of the new device, if one is created.
     pub device_name: DeviceName,
 }
 
-/// An open session.
+/// A session that was opened by a login.
 #[derive(Debug, Clone)]
 pub struct LoggedIn {
     /// The user.
     pub user_id: UserId,
-    /// The name as it was registered.
+    /// The username, as registered.
     pub username: Username,
     /// The session.
     pub session: Session,
-    /// Its device.
+    /// The device that logged in.
     pub device: Device,
-    /// What it proves itself with. It is told this once.
+    /// The bearer token. Returned only here.
     pub token: Token,
 }
 
-/// Why nobody was logged in.
+/// Why the login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogInError {
-    /// The username or the password is wrong. It is not told which (D9).
+    /// The username or the password is wrong. The error does not reveal which (D9).
     #[error("username or password is wrong")]
     Denied,
-    /// The user has as many devices as it may have.
-    #[error("there are {} devices already: delete one, or log in as one of them", crate::ports::MAX_DEVICES)]
+    /// The user has [`MAX_DEVICES`] devices already.
+    #[error("there are {} devices already: delete one, or log in as one of them", MAX_DEVICES)]
     TooManyDevices,
     /// A port failed.
     #[error(transparent)]
@@ -56,7 +56,7 @@ pub enum LogInError {
 }
 
 impl LogIn {
-    /// Works on these ports.
+    /// Creates the use case on these ports.
     pub fn new(
         users: Arc<dyn Users>,
         sessions: Arc<dyn Sessions>,
@@ -67,11 +67,11 @@ impl LogIn {
         Self { users, sessions, hasher, randomness, clock }
     }
 
-    /// Checks a login, takes up the device where it is the user's own, else makes a new one, and opens a session on it.
+    /// Checks a login, and opens a session on the given device if it is the user's own, or else on a new one.
     ///
     /// # Errors
     ///
-    /// Where the login is wrong, the user has too many devices, or a port fails.
+    /// If the username or the password is wrong, the user has too many devices, or a port fails.
     pub async fn execute(&self, login: Login) -> Result<LoggedIn, LogInError> {
         let username = login.username.as_ref();
         let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, &login.password).await?;

@@ -1,7 +1,8 @@
-//! What a client can ask for, one file each. Every door of the API leads here.
+//! The operations that clients can request, one file each. The classic API and v1 both call them.
 
 mod acknowledge;
 mod authenticate;
+mod caller;
 mod change_password;
 mod check_token;
 mod delete_device;
@@ -23,9 +24,10 @@ mod update_user;
 use self::sweep::purge;
 
 pub use acknowledge::{Acknowledge, AcknowledgeError};
-pub use authenticate::{Authenticate, AuthenticateError, Caller};
+pub use authenticate::{Authenticate, AuthenticateError};
+pub use caller::{Caller, SessionCaller};
 pub use change_password::{ChangePassword, ChangePasswordError};
-pub use check_token::{CheckToken, SessionCaller};
+pub use check_token::CheckToken;
 pub use delete_device::DeleteDevice;
 pub use delete_messages::DeleteMessages;
 pub use delete_user::DeleteUser;

@@ -4,55 +4,56 @@ use super::Caller;
 use crate::model::{DeviceId, Envelope, Message, SequenceNumber, Timestamp};
 use crate::ports::{Clock, MailboxPage, Mailboxes, PageLimit, PortError};
 
-/// Reads pending messages; the first half of the classic API's way to read.
+/// Reads pending messages: the first step of reading in the classic API, before
+/// [`DeleteMessages`](super::DeleteMessages).
 ///
-/// A classic client polls, and then deletes all from before the poll's `query_time`, in whole seconds. So that this
-/// loses nothing, `query_time` is always at or below the mailbox's `not_before`: no message of an earlier second can
-/// arrive any more. And all messages of those earlier seconds are in the answer.
+/// A classic client polls, and then deletes all messages sent before the poll's `query_time`, a Unix second. To lose
+/// nothing by that, `query_time` is never above the mailbox's watermark `not_before`, so that no message of an earlier
+/// second can still arrive, and the response contains all messages of those earlier seconds.
 pub struct PollMessages {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,
 }
 
-/// The answer to a poll.
+/// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
-    /// The oldest pending messages in order: [`PollMessages::LIMIT`] at most, more only where one second holds more.
+    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`], unless a single second has more.
     pub messages: Vec<Message>,
-    /// The Unix second up to which, itself excluded, the answer is complete for good.
+    /// A Unix second: the result has all pending messages sent before it, and no more of them can arrive.
     pub query_time: i64,
 }
 
 impl PollMessages {
-    /// The most messages of an answer, unless one second holds more.
+    /// Maximum number of messages in a result, unless a single second has more.
     pub const LIMIT: usize = 100;
-    /// The most bytes of contents of an answer, unless one second holds more.
+    /// Maximum total size of contents in a result in bytes, unless a single second has more.
     pub const MAX_BYTES: usize = 1024 * 1024;
 
-    /// Works on these ports.
+    /// Creates the use case on these ports.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
         Self { mailboxes, clock }
     }
 
-    /// Reads the caller's oldest pending messages. It deletes none.
+    /// Reads the caller's oldest pending messages. Deletes none.
     ///
     /// # Errors
     ///
-    /// Where a port fails.
+    /// If a port fails.
     pub async fn execute(&self, caller: &Caller) -> Result<Poll, PortError> {
         let mailbox = caller.device;
         let mut page = self.read(mailbox).await?;
         let now = self.clock.now();
-        // A store that can't be written can be read all the same: then more of the answer will come again.
-        if let Some(moment) = closable(&page, now)
-            && self.mailboxes.raise_not_before(mailbox, moment, now).await.is_ok()
+        // If the store cannot be written, the poll still works: the client just receives more messages a second time.
+        if let Some(watermark) = watermark_to_raise(&page, now)
+            && self.mailboxes.raise_not_before(mailbox, watermark, now).await.is_ok()
         {
             page = self.read(mailbox).await?;
         }
-        self.cut(mailbox, page).await
+        self.end_at_second(mailbox, page).await
     }
 
-    /// Reads one envelope more than an answer takes, to see where the answer may end.
+    /// Reads one envelope more than a result holds, to find the second at which the result can end.
     async fn read(&self, mailbox: DeviceId) -> Result<MailboxPage, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }
@@ -62,15 +63,15 @@ impl PollMessages {
         self.mailboxes.read(mailbox, after, limit, self.clock.now()).await
     }
 
-    /// Ends the answer where a second ends, so that it is complete up to its `query_time`.
-    async fn cut(&self, mailbox: DeviceId, page: MailboxPage) -> Result<Poll, PortError> {
+    /// Ends the result at the end of a second, so that it is complete before its `query_time`.
+    async fn end_at_second(&self, mailbox: DeviceId, page: MailboxPage) -> Result<Poll, PortError> {
         let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
-        let closed = not_before.floor_to_second();
+        let complete_before = not_before.floor_to_second();
         let next = if has_more || envelopes.len() > Self::LIMIT { envelopes.last().map(sent_at) } else { None };
         let first = envelopes.first().map(sent_at);
-        let (Some(first), Some(next)) = (first, next.filter(|next| *next < closed)) else {
+        let (Some(first), Some(next)) = (first, next.filter(|next| *next < complete_before)) else {
             envelopes.truncate(Self::LIMIT);
-            return Ok(poll(envelopes, closed));
+            return Ok(poll(envelopes, complete_before));
         };
 
         let split = next.floor_to_second();
@@ -79,12 +80,17 @@ impl PollMessages {
             return Ok(poll(envelopes, split));
         }
         let end = split.next_second();
-        self.read_on(mailbox, &mut envelopes, end).await?;
+        self.complete_second(mailbox, &mut envelopes, end).await?;
         Ok(poll(envelopes, end))
     }
 
-    /// Completes what one second holds.
-    async fn read_on(&self, mailbox: DeviceId, envelopes: &mut Vec<Envelope>, end: Timestamp) -> Result<(), PortError> {
+    /// Reads the remaining envelopes sent before `end`, the end of a second.
+    async fn complete_second(
+        &self,
+        mailbox: DeviceId,
+        envelopes: &mut Vec<Envelope>,
+        end: Timestamp,
+    ) -> Result<(), PortError> {
         while let Some(last) = envelopes.last().filter(|last| sent_at(last) < end) {
             let more = self.read_after(mailbox, last.sequence).await?.envelopes;
             if more.is_empty() {
@@ -97,21 +103,21 @@ impl PollMessages {
     }
 }
 
-/// The moment to close a mailbox before, so that more of what is pending can be deleted; nothing where nothing is gained,
-/// as in an empty mailbox, so that polling it never writes.
-fn closable(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
-    let closed = page.not_before.floor_to_second();
+/// Returns the time to raise `not_before` to, so that the client can delete more of the pending messages. Returns
+/// `None` if that would gain nothing, as in an empty mailbox: polling it never writes.
+fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
+    let complete_before = page.not_before.floor_to_second();
     let second = now.floor_to_second();
-    let mut open = page.envelopes.iter().map(sent_at).filter(|stamp| *stamp >= closed);
-    if open.clone().any(|stamp| stamp < second) {
+    let mut undeletable = page.envelopes.iter().map(sent_at).filter(|sent_at| *sent_at >= complete_before);
+    if undeletable.clone().any(|sent_at| sent_at < second) {
         return Some(second);
     }
-    // Some clock was ahead, and the mailbox with it. It must not wait until the time has come: its seconds are closed as
-    // they fill, though no more than one in a second, so that it runs ahead no further.
-    let ahead = open.clone().any(|stamp| stamp > now);
-    let just_closed = page.closed_at.floor_to_second() == second;
-    let last = open.next_back()?;
-    (ahead && !just_closed).then(|| last.next_second())
+    // The clock was ahead when these were sent, and so is `not_before`. They must be deletable before the clock catches
+    // up, so the watermark is raised past them, but at most once per second, so that it does not run further ahead.
+    let ahead = undeletable.clone().any(|sent_at| sent_at > now);
+    let just_raised = page.closed_at.floor_to_second() == second;
+    let last = undeletable.next_back()?;
+    (ahead && !just_raised).then(|| last.next_second())
 }
 
 fn sent_at(envelope: &Envelope) -> Timestamp {
@@ -162,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_cannot_be_written_is_read_and_nothing_can_be_deleted_that_may_still_grow() {
+    async fn if_the_watermark_cannot_be_raised_the_poll_still_succeeds_with_the_old_one() {
         let mut mailboxes = MockMailboxes::new();
         mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(page()));
         mailboxes.expect_raise_not_before().times(1).returning(|_, _, _| Err(PortError::unavailable("disk full")));
@@ -172,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_cannot_be_read_is_an_error() {
+    async fn a_failed_read_is_an_error() {
         let mut mailboxes = MockMailboxes::new();
         mailboxes.expect_read().returning(|_, _, _, _| Err(PortError::unavailable("gone")));
         assert!(poll(mailboxes).await.is_err());

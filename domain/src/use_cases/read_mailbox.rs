@@ -5,7 +5,7 @@ use super::SessionCaller;
 use crate::model::SequenceNumber;
 use crate::ports::{Clock, MailboxPage, Mailboxes, Notifier, PageLimit, PortError, Sessions, WaitOutcome};
 
-/// Reads a device's mailbox, and waits for something to come where it is empty.
+/// Reads a device's mailbox, and can wait for envelopes if there are none (long poll).
 pub struct ReadMailbox {
     mailboxes: Arc<dyn Mailboxes>,
     sessions: Arc<dyn Sessions>,
@@ -13,7 +13,7 @@ pub struct ReadMailbox {
     clock: Arc<dyn Clock>,
 }
 
-/// Why nothing was read.
+/// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadMailboxError {
     /// The session ended while the reader waited.
@@ -25,14 +25,14 @@ pub enum ReadMailboxError {
 }
 
 impl ReadMailbox {
-    /// The most envelopes of a page.
+    /// Maximum number of envelopes on a page.
     pub const MAX_COUNT: usize = 1000;
-    /// The most bytes of contents of a page, unless the first envelope alone has more.
+    /// Maximum total size of the contents on a page in bytes. The first envelope is included whatever its size.
     pub const MAX_BYTES: usize = 1024 * 1024;
-    /// The longest that a reader waits.
+    /// Maximum time that a reader may wait.
     pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
-    /// Works on these ports.
+    /// Creates the use case on these ports.
     pub fn new(
         mailboxes: Arc<dyn Mailboxes>,
         sessions: Arc<dyn Sessions>,
@@ -42,44 +42,44 @@ impl ReadMailbox {
         Self { mailboxes, sessions, notifier, clock }
     }
 
-    /// The oldest envelopes after a number, or after what is acknowledged where none is given; at most `count` of them.
-    /// Where there is none, waits for one for as long as `wait`. It deletes nothing (D2), and waiting holds neither a
-    /// thread nor a connection.
+    /// Returns at most `count` of the oldest envelopes after a sequence number, which defaults to the last acknowledged
+    /// one. If there are none, waits until one arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader
+    /// holds no thread and no database connection.
     ///
     /// # Errors
     ///
-    /// Where the session ends while the reader waits, or a port fails.
+    /// If the session ends while the reader waits, or a port fails.
     pub async fn execute(
         &self,
-        asking: &SessionCaller,
+        caller: &SessionCaller,
         after: Option<SequenceNumber>,
         count: usize,
         wait: Duration,
     ) -> Result<MailboxPage, ReadMailboxError> {
-        let mailbox = asking.caller.device;
+        let mailbox = caller.caller.device;
         let after = after.unwrap_or(SequenceNumber::ZERO);
         let limit = PageLimit { count: count.min(Self::MAX_COUNT), bytes: Self::MAX_BYTES };
         let read = || self.mailboxes.read(mailbox, after, limit, self.clock.now());
         if wait.is_zero() {
             return Ok(read().await?);
         }
-        // Before the first look, so that nothing that comes after it is missed.
+        // Subscribe before the first read, so that no delivery between reading and waiting is missed.
         let mut subscription = self.notifier.subscribe(mailbox, wait);
-        let mut waiting = true;
+        let mut may_wait = true;
         loop {
             let page = read().await?;
-            // After the look, so that nobody gets what came after the session ended.
-            if self.sessions.find(&asking.token).await?.is_none() {
+            // Checked after the read, so that the page holds nothing that arrived after the session ended.
+            if self.sessions.find(&caller.token).await?.is_none() {
                 return Err(ReadMailboxError::SessionEnded);
             }
-            if !page.envelopes.is_empty() || !waiting {
+            if !page.envelopes.is_empty() || !may_wait {
                 return Ok(page);
             }
             match subscription.wait(page.last).await {
                 WaitOutcome::Notified => {}
-                // There may be gaps, or what nobody told of.
-                WaitOutcome::TimedOut => waiting = false,
-                // All who wait are told so at once: they don't ask for more.
+                // Read once more: there may be gaps, or envelopes whose notification was lost.
+                WaitOutcome::TimedOut => may_wait = false,
+                // All readers are notified at once; a last read of each would delay the shutdown.
                 WaitOutcome::Stopping => return Ok(page),
             }
         }
@@ -97,7 +97,7 @@ mod tests {
     };
     use crate::use_cases::Caller;
 
-    fn asking() -> SessionCaller {
+    fn caller() -> SessionCaller {
         let alice = Username::new("alice").unwrap();
         SessionCaller {
             caller: Caller { user_id: UserId::new(1), username: alice, device: DeviceId::new(1) },
@@ -120,43 +120,43 @@ mod tests {
         MailboxPage { last: SequenceNumber::new(1), envelopes, ..MailboxPage::EMPTY }
     }
 
-    /// Reads where the mailbox gives these pages, one after another, and each wait ends like that.
+    /// Reads a mailbox that returns these pages one after another; the waits in between end with these outcomes.
     async fn read(
         pages: Vec<MailboxPage>,
         waits: Vec<WaitOutcome>,
-        session_goes_on: bool,
+        session_is_open: bool,
     ) -> Result<MailboxPage, ReadMailboxError> {
         let mut mailboxes = MockMailboxes::new();
         let mut pages = pages.into_iter();
-        mailboxes.expect_read().returning(move |_, _, _, _| Ok(pages.next().expect("read too often")));
+        mailboxes.expect_read().returning(move |_, _, _, _| Ok(pages.next().expect("too many reads")));
         let mut sessions = MockSessions::new();
         let owner = SessionOwner {
-            session: asking().session,
-            user_id: asking().caller.user_id,
-            username: asking().caller.username,
-            device: asking().caller.device,
+            session: caller().session,
+            user_id: caller().caller.user_id,
+            username: caller().caller.username,
+            device: caller().caller.device,
         };
-        sessions.expect_find().returning(move |_| Ok(session_goes_on.then(|| owner.clone())));
+        sessions.expect_find().returning(move |_| Ok(session_is_open.then(|| owner.clone())));
         let mut notifier = MockNotifier::new();
         notifier.expect_subscribe().return_once(move |_, _| -> Box<dyn Subscription> {
             let mut subscription = MockSubscription::new();
             let mut waits = waits.into_iter();
-            subscription.expect_wait().returning(move |_| waits.next().expect("waited too often"));
+            subscription.expect_wait().returning(move |_| waits.next().expect("too many waits"));
             Box::new(subscription)
         });
         let mut clock = MockClock::new();
         clock.expect_now().returning(|| Timestamp::EPOCH);
         let read = ReadMailbox::new(Arc::new(mailboxes), Arc::new(sessions), Arc::new(notifier), Arc::new(clock));
-        read.execute(&asking(), None, 10, Duration::from_secs(1)).await
+        read.execute(&caller(), None, 10, Duration::from_secs(1)).await
     }
 
     #[tokio::test]
-    async fn what_is_there_is_not_waited_for() {
+    async fn pending_envelopes_are_returned_without_waiting() {
         assert_eq!(read(vec![page()], vec![], true).await.unwrap(), page());
     }
 
     #[tokio::test]
-    async fn a_reader_waits_until_something_is_there_or_its_time_is_up() {
+    async fn a_reader_waits_for_an_envelope_or_the_timeout() {
         assert_eq!(
             read(
                 vec![MailboxPage::EMPTY, MailboxPage::EMPTY, page()],
@@ -175,12 +175,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_told_of_is_there_when_the_wait_is_over() {
+    async fn an_envelope_without_a_notification_is_read_after_the_timeout() {
         assert_eq!(read(vec![MailboxPage::EMPTY, page()], vec![WaitOutcome::TimedOut], true).await.unwrap(), page());
     }
 
     #[tokio::test]
-    async fn a_server_that_stops_is_asked_for_no_more() {
+    async fn a_stopping_server_is_not_read_again() {
         assert_eq!(
             read(vec![MailboxPage::EMPTY], vec![WaitOutcome::Stopping], true).await.unwrap(),
             MailboxPage::EMPTY
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_gets_what_came_after_the_session_ended() {
+    async fn an_ended_session_reads_nothing_that_arrived_later() {
         let read = read(vec![MailboxPage::EMPTY, page()], vec![WaitOutcome::Notified], false).await;
         assert!(matches!(read, Err(ReadMailboxError::SessionEnded)));
     }

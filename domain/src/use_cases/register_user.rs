@@ -11,40 +11,40 @@ pub struct RegisterUser {
     clock: Arc<dyn Clock>,
 }
 
-/// What a user registers with.
+/// A registration request.
 #[derive(Debug, Clone)]
 pub struct Registration {
-    /// The name that it wants.
+    /// The requested username.
     pub username: Username,
-    /// What it will log in with.
+    /// The password.
     pub password: Password,
-    /// What others encrypt for it with.
+    /// The key with which others encrypt messages to this user.
     pub public_key: PublicKey,
-    /// The private key, encrypted by the client, where there is one.
+    /// The private key, encrypted by the client, if it is to be stored.
     pub private_key: Option<PrivateKey>,
-    /// Whatever the client keeps for itself.
+    /// Private data of the client.
     pub info: Info,
-    /// What its first device is called.
+    /// The name of the first device.
     pub device_name: DeviceName,
-    /// Whether it wants a session on that device.
+    /// Whether to open a session on that device.
     pub log_in: bool,
 }
 
-/// A user that was registered.
+/// A user that has been registered.
 #[derive(Debug, Clone)]
 pub struct Registered {
     /// The user.
     pub user: User,
-    /// Its first device.
+    /// The first device.
     pub device: Device,
-    /// Its first session and the token of that, where it wanted one.
+    /// The first session and its token, if requested.
     pub login: Option<(Session, Token)>,
 }
 
-/// Why nobody was registered.
+/// Why the registration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterUserError {
-    /// Somebody has the name, in this or another spelling.
+    /// The username is taken, in this or another spelling.
     #[error("username is taken")]
     UsernameTaken,
     /// A port failed.
@@ -53,7 +53,7 @@ pub enum RegisterUserError {
 }
 
 impl RegisterUser {
-    /// Works on these ports.
+    /// Creates the use case on these ports.
     pub fn new(
         users: Arc<dyn Users>,
         hasher: Arc<dyn PasswordHasher>,
@@ -63,13 +63,13 @@ impl RegisterUser {
         Self { users, hasher, randomness, clock }
     }
 
-    /// Registers a user with a first device and its empty mailbox, and opens a session on it where that is wanted.
+    /// Registers a user with a first device and its empty mailbox, and opens a session on that device if requested.
     ///
     /// # Errors
     ///
-    /// Where the name is taken, or a port fails.
+    /// If the username is taken, or a port fails.
     pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
-        // Asked before hashing too, so that a taken name costs no hash.
+        // Checked before hashing as well, because hashing is expensive.
         if self.users.find(&registration.username).await?.is_some() {
             return Err(RegisterUserError::UsernameTaken);
         }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_taken_name_costs_no_hash() {
+    async fn a_taken_name_is_refused_without_hashing() {
         let mut users = MockUsers::new();
         users.expect_find().returning(|_| Ok(Some(user(registration()))));
         let refused = register(users, MockPasswordHasher::new()).execute(registration()).await;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_added_when_hashing_fails() {
+    async fn no_user_is_added_if_hashing_fails() {
         let mut users = MockUsers::new();
         users.expect_find().returning(|_| Ok(None));
         users.expect_add().never();

@@ -3,31 +3,31 @@ use std::sync::Arc;
 use crate::model::{User, Username};
 use crate::ports::{PortError, Users};
 
-/// Searches users by the start of their names.
+/// Searches for users by username prefix.
 pub struct SearchUsers {
     users: Arc<dyn Users>,
     allowed: bool,
 }
 
-/// A page of a search.
+/// A page of search results.
 #[derive(Debug, Clone)]
 pub struct FoundUsers {
-    /// The users, in the order of their names.
+    /// The users, ordered by name.
     pub users: Vec<User>,
-    /// Whether there are more.
+    /// Whether there are more results.
     pub has_more: bool,
 }
 
-/// Why nobody was searched for.
+/// Why a search was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchUsersError {
-    /// The operator has turned the search off.
+    /// The operator has disabled the search.
     #[error("this server does not let users be searched for")]
     Off,
     /// The prefix is shorter than [`SearchUsers::MIN_PREFIX`].
     #[error("prefix is shorter than {} characters", SearchUsers::MIN_PREFIX)]
     PrefixTooShort,
-    /// The limit is not 1 to [`SearchUsers::MAX_LIMIT`].
+    /// The limit is not within 1 to [`SearchUsers::MAX_LIMIT`].
     #[error("limit has to be 1 to {}", SearchUsers::MAX_LIMIT)]
     Limit,
     /// The port failed.
@@ -36,21 +36,22 @@ pub enum SearchUsersError {
 }
 
 impl SearchUsers {
-    /// The fewest characters of a prefix.
+    /// Minimum length of a prefix in characters.
     pub const MIN_PREFIX: usize = 3;
-    /// The most users of a page.
+    /// Maximum number of users on a page.
     pub const MAX_LIMIT: usize = 100;
 
-    /// Works on this port, where the operator allows it.
+    /// Creates the use case on this port. `allowed` is whether the operator allows searches.
     pub fn new(users: Arc<dyn Users>, allowed: bool) -> Self {
         Self { users, allowed }
     }
 
-    /// The users whose names start with `prefix`, ignoring case, behind the name `after`, at most `limit` of them.
+    /// Returns at most `limit` users whose names start with `prefix`, ignoring ASCII case, ordered after the name
+    /// `after`.
     ///
     /// # Errors
     ///
-    /// Where it is not allowed, the prefix is too short or the limit out of range, or the port fails.
+    /// If searches are not allowed, the prefix is too short, the limit is out of range, or the port fails.
     pub async fn execute(
         &self,
         prefix: &str,
@@ -69,7 +70,7 @@ impl SearchUsers {
         if !prefix.bytes().all(Username::allows) {
             return Ok(FoundUsers { users: Vec::new(), has_more: false });
         }
-        // One more, to see whether there is more.
+        // One more than requested shows whether there is another page.
         let mut users = self.users.search(prefix, after, limit + 1).await?;
         let has_more = users.len() > limit;
         users.truncate(limit);
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_is_refused_before_it_costs_anything() {
+    async fn a_refused_search_does_not_reach_the_store() {
         assert!(matches!(refused(false, "alice", 10).await, SearchUsersError::Off));
         assert!(matches!(refused(true, "al", 10).await, SearchUsersError::PrefixTooShort));
         assert!(matches!(refused(true, "ali", 0).await, SearchUsersError::Limit));

@@ -5,55 +5,55 @@ use super::Caller;
 use crate::model::{Fingerprint, IdempotencyKey, Limits, Username};
 use crate::ports::{AddressedContents, Clock, DeliverOutcome, Mailboxes, NewDelivery, PortError, Receipt};
 
-/// Sends contents to one user or more.
+/// Sends a message to one or more users.
 pub struct SendMessage {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,
     limits: Limits,
 }
 
-/// What is to be sent.
+/// A request to send a message.
 #[derive(Debug, Clone)]
 pub struct SendRequest {
-    /// What is for whom.
+    /// Recipients with their contents; each user at most once.
     pub recipients: Vec<AddressedContents>,
-    /// How long it waits for its recipients, in seconds; as long as the server lets it where nothing is said.
+    /// Seconds until the message expires unread. Defaults to the server's maximum.
     pub ttl_seconds: Option<u64>,
-    /// The client's own name for it, so that it is sent once however often it is asked for (D4).
+    /// Makes retries safe: the same key and request from the same device store one message (D4).
     pub key: Option<IdempotencyKey>,
 }
 
-/// A send that is stored.
+/// A send that has been stored.
 #[derive(Debug, Clone)]
 pub struct SentMessage {
-    /// What its sender gets to know of it: the same each time that it is asked for under one key.
+    /// The receipt for the sender; every repetition under the same key returns the same one.
     pub receipt: Receipt,
-    /// The names of the recipients as registered; none where it was stored before.
+    /// The usernames of the recipients as registered; empty if the send was stored before under the same key.
     pub recipients: Vec<Username>,
 }
 
-/// Why nothing was sent.
+/// Why a send was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SendMessageError {
     /// There are no recipients, or more than [`SendMessage::MAX_RECIPIENTS`].
     #[error("recipients have to be 1 to {}", SendMessage::MAX_RECIPIENTS)]
     RecipientCount,
-    /// Somebody is named twice.
+    /// The list contains this recipient more than once.
     #[error("recipients name {0} twice")]
     NamedTwice(Username),
-    /// The time to wait is not one that the server allows.
+    /// `ttl_seconds` is zero or above the server's maximum.
     #[error("ttl_seconds has to be 1 to {max}")]
     Ttl {
-        /// The longest that it allows.
+        /// The server's maximum.
         max: u64,
     },
-    /// Nobody has one of these names.
+    /// These users do not exist.
     #[error("recipient does not exist: {}", .0.iter().map(Username::as_str).collect::<Vec<_>>().join(", "))]
     UnknownRecipients(Vec<Username>),
-    /// Every mailbox that it was for is full.
+    /// The mailboxes of all recipients are full.
     #[error("the mailbox of every recipient is full; try again when they have read theirs")]
     AllMailboxesFull,
-    /// Another send has the key.
+    /// The key was used for another send.
     #[error("Idempotency-Key was used for another send")]
     KeyReused,
     /// The port failed.
@@ -62,28 +62,28 @@ pub enum SendMessageError {
 }
 
 impl SendMessage {
-    /// The most recipients of one send.
+    /// Maximum number of recipients of a send.
     pub const MAX_RECIPIENTS: usize = 100;
 
-    /// Works on these ports, within these limits.
+    /// Creates the use case on these ports, with these limits.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         Self { mailboxes, clock, limits }
     }
 
-    /// Sends to all recipients or to none (D6); once this returns, it survives a crash (D1).
+    /// Stores the message for all recipients or for none (D6). Once this returns, it survives a crash (D1).
     ///
     /// # Errors
     ///
-    /// Where a recipient does not exist, every mailbox is full, something is beyond its limit, the key was used for
-    /// something else, or the port fails.
-    pub async fn execute(&self, caller: &Caller, outgoing: SendRequest) -> Result<SentMessage, SendMessageError> {
-        let SendRequest { recipients, ttl_seconds, key } = outgoing;
+    /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the key was
+    /// used for another send, or the port fails.
+    pub async fn execute(&self, caller: &Caller, request: SendRequest) -> Result<SentMessage, SendMessageError> {
+        let SendRequest { recipients, ttl_seconds, key } = request;
         if !(1..=Self::MAX_RECIPIENTS).contains(&recipients.len()) {
             return Err(SendMessageError::RecipientCount);
         }
-        let mut named = HashSet::new();
-        if let Some(twice) = recipients.iter().find(|addressed| !named.insert(addressed.recipient.key())) {
-            return Err(SendMessageError::NamedTwice(twice.recipient.clone()));
+        let mut seen = HashSet::new();
+        if let Some(duplicate) = recipients.iter().find(|addressed| !seen.insert(addressed.recipient.key())) {
+            return Err(SendMessageError::NamedTwice(duplicate.recipient.clone()));
         }
         let max = self.limits.ttl_seconds;
         if ttl_seconds.is_some_and(|seconds| !(1..=max).contains(&seconds)) {
@@ -124,22 +124,22 @@ mod tests {
         SendRequest { recipients: names.iter().map(addressed).collect(), ttl_seconds: None, key: None }
     }
 
-    async fn send(mailboxes: MockMailboxes, outgoing: SendRequest) -> Result<SentMessage, SendMessageError> {
+    async fn send(mailboxes: MockMailboxes, request: SendRequest) -> Result<SentMessage, SendMessageError> {
         let mut clock = MockClock::new();
         clock.expect_now().returning(|| Timestamp::from_seconds(1));
         let alice =
             Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
-        SendMessage::new(Arc::new(mailboxes), Arc::new(clock), Limits::default()).execute(&alice, outgoing).await
+        SendMessage::new(Arc::new(mailboxes), Arc::new(clock), Limits::default()).execute(&alice, request).await
     }
 
-    async fn refused(outgoing: SendRequest) -> SendMessageError {
+    async fn refused(request: SendRequest) -> SendMessageError {
         let mut mailboxes = MockMailboxes::new();
         mailboxes.expect_deliver().never();
-        send(mailboxes, outgoing).await.unwrap_err()
+        send(mailboxes, request).await.unwrap_err()
     }
 
     #[tokio::test]
-    async fn what_is_beyond_a_limit_is_refused_with_the_limit() {
+    async fn a_value_out_of_range_is_refused_with_its_limit() {
         let names: Vec<_> = (0..101).map(|number| format!("user-{number}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         for recipients in [&[][..], &names] {
@@ -153,21 +153,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_named_twice_in_any_spelling() {
+    async fn a_recipient_listed_twice_is_refused_in_any_spelling() {
         let error = refused(to(&["bob", "carol", "BOB"])).await;
         assert_eq!(error.to_string(), "recipients name BOB twice");
     }
 
     #[tokio::test]
-    async fn a_recipient_that_is_not_there_is_told_from_a_store_that_fails() {
+    async fn an_unknown_recipient_and_a_store_failure_are_different_errors() {
         let mut mailboxes = MockMailboxes::new();
-        let names = vec![Username::new("nobody").unwrap()];
+        let names = vec![Username::new("unknown").unwrap()];
         mailboxes.expect_deliver().return_once(move |_| Ok(DeliverOutcome::UnknownRecipients(names)));
-        let error = send(mailboxes, to(&["nobody"])).await.unwrap_err();
-        assert_eq!(error.to_string(), "recipient does not exist: nobody");
+        let error = send(mailboxes, to(&["unknown"])).await.unwrap_err();
+        assert_eq!(error.to_string(), "recipient does not exist: unknown");
         let mut mailboxes = MockMailboxes::new();
         mailboxes.expect_deliver().returning(|_| Err(PortError::fault("broken")));
-        let error = send(mailboxes, to(&["nobody"])).await.unwrap_err();
+        let error = send(mailboxes, to(&["unknown"])).await.unwrap_err();
         assert!(matches!(error, SendMessageError::Port(PortError::Fault(_))));
     }
 }

@@ -2,30 +2,29 @@ use std::sync::Arc;
 
 use crate::ports::{Clock, Mailboxes, PortError};
 
-/// The most that one step deletes, so that whoever deletes a great many holds up others for moments only.
+/// Maximum number of envelopes that one step deletes, so that large deletions block other requests only briefly.
 pub(super) const BATCH: usize = 1000;
 
-/// Deletes what nobody can have any more. A server does this again and again in the background.
+/// Deletes data that is no longer needed. Each server runs it periodically in the background.
 pub struct Sweep {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,
 }
 
 impl Sweep {
-    /// How many seconds an idempotency key is remembered: a day.
+    /// How long an idempotency key is stored, in seconds: one day.
     pub const IDEMPOTENCY_KEY_SECONDS: u64 = 24 * 60 * 60;
 
-    /// Works on these ports.
+    /// Creates the use case on these ports.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
         Self { mailboxes, clock }
     }
 
-    /// Deletes expired messages, forgets old idempotency keys, and finishes what the deletion of a device or user left
-    /// where it broke off.
+    /// Deletes expired messages, old idempotency keys, and the remaining envelopes of deleted devices.
     ///
     /// # Errors
     ///
-    /// Where the port fails. Some may be deleted by then.
+    /// If the port fails. Some of it may have been deleted already.
     pub async fn execute(&self) -> Result<(), PortError> {
         let now = self.clock.now();
         while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}
@@ -35,7 +34,7 @@ impl Sweep {
     }
 }
 
-/// Deletes all that deleted devices had.
+/// Deletes all remaining envelopes of deleted devices.
 pub(super) async fn purge(mailboxes: &dyn Mailboxes) -> Result<(), PortError> {
     while mailboxes.purge(BATCH).await? {}
     Ok(())

@@ -4,18 +4,18 @@ use super::Caller;
 use crate::model::{User, Version};
 use crate::ports::{PortError, UpdateUserOutcome, UserChange, Users};
 
-/// Changes the caller's public key and vault.
+/// Updates the caller's public key and vault.
 pub struct UpdateUser {
     users: Arc<dyn Users>,
 }
 
-/// Why nothing was changed.
+/// Why an update was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateUserError {
-    /// The user has changed since the caller saw it.
+    /// The user has another version than the caller expected.
     #[error("the user has changed since: get it, and change what it is now")]
     VersionMismatch,
-    /// The user was deleted after it was authenticated.
+    /// The user was deleted after the request was authenticated.
     #[error("the user is gone")]
     NotFound,
     /// The port failed.
@@ -24,16 +24,16 @@ pub enum UpdateUserError {
 }
 
 impl UpdateUser {
-    /// Works on this port.
+    /// Creates the use case on this port.
     pub fn new(users: Arc<dyn Users>) -> Self {
         Self { users }
     }
 
-    /// Makes a change, only to the expected version where one is given, and gives the user as it is then.
+    /// Applies a change, only if the user has the expected version, if given. Returns the updated user.
     ///
     /// # Errors
     ///
-    /// Where the user has another version or is gone, or the port fails.
+    /// If the user has another version or was deleted, or the port fails.
     pub async fn execute(
         &self,
         caller: &Caller,

@@ -1,5 +1,5 @@
-//! The laws of the mailbox, on every store: whatever is sent, read, acknowledged, expired and deleted, in whatever order and
-//! however the clock is set, each mailbox holds what a simple model of it holds.
+//! D2, D3, D5, D6, D7 and D10, as a model-based property test on every store: after any sequence of sends, reads,
+//! acknowledgements, expiries, deletions and clock changes, each mailbox equals a simple model of it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod model;
@@ -19,24 +19,23 @@ use woosh_harness::{Backend, TestDatabase};
 
 use self::world::World;
 
-const NAME: &str = "a_mailbox_is_what_was_sent_to_it_less_what_was_acknowledged_expired_and_refused";
+const NAME: &str = "after_any_sequence_of_steps_each_mailbox_equals_its_model";
 
 fn main() {
-    let stored = |backend: Backend| {
+    let trial = |backend: Backend| {
         support::trial(&backend.to_string(), backend, NAME, move || {
             runtime().block_on(async {
-                let place = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
-                let database = Database::open(place.url(), Duration::ZERO).await?;
-                hold(database.stores(), 60)?;
+                let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
+                let database = Database::open(test_database.url(), Duration::ZERO).await?;
+                check(database.stores(), 60)?;
                 database.close().await;
                 Ok(())
             })
         })
     };
     let memory =
-        Trial::test(format!("memory::{NAME}"), || runtime().block_on(async { hold(MemoryStore::stores(), 300) }));
-    libtest_mimic::run(&Arguments::from_args(), vec![memory, stored(Backend::Sqlite), stored(Backend::Postgres)])
-        .exit();
+        Trial::test(format!("memory::{NAME}"), || runtime().block_on(async { check(MemoryStore::stores(), 300) }));
+    libtest_mimic::run(&Arguments::from_args(), vec![memory, trial(Backend::Sqlite), trial(Backend::Postgres)]).exit();
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -45,13 +44,15 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// To Alice, to Carol, or to both; of that many bytes, to wait that many seconds.
     Send {
+        /// 0 is Alice, 1 is Carol, 2 is both.
         to: u8,
+        /// In bytes.
         size: usize,
+        /// In seconds.
         ttl: u64,
     },
-    /// The clock moves, maybe back.
+    /// Moves the clock by a number of seconds, which may be negative.
     Tick(i64),
     Read {
         mailbox: usize,
@@ -59,15 +60,16 @@ enum Step {
         count: usize,
         bytes: usize,
     },
-    /// Up to so many before or beyond the newest.
     Acknowledge {
         mailbox: usize,
+        /// Relative to the newest sequence number.
         from_newest: i64,
         limit: usize,
     },
-    /// The classic way.
+    /// Acknowledges what was sent before a moment, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
+        /// The moment, relative to the clock.
         seconds: i64,
     },
     Expire,
@@ -89,7 +91,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn hold(stores: Stores, cases: u32) -> Result<(), Failed> {
+/// D2, D3, D5, D6, D7, D10: runs `cases` random sequences of steps on a store and its model.
+fn check(stores: Stores, cases: u32) -> Result<(), Failed> {
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec(step(), 1..80);
     let outcome = tokio::task::block_in_place(|| {
@@ -98,9 +101,9 @@ fn hold(stores: Stores, cases: u32) -> Result<(), Failed> {
             handle.block_on(async {
                 let mut world = World::new(&stores).await;
                 for step in steps {
-                    world.take(step).await?;
+                    world.run(step).await?;
                 }
-                world.end().await
+                world.finish().await
             })
         })
     });

@@ -1,52 +1,57 @@
-//! What a mailbox has to be, in the simplest words.
+//! The model of a mailbox: the simplest code that keeps the delivery contract.
 
 use woosh_domain::model::{MessageId, Quota};
 
-/// Small enough to be full now and then.
+/// Small enough that mailboxes are often full.
 pub(crate) const QUOTA: Quota = Quota { messages: 6, bytes: 40 };
 pub(crate) const START: i64 = 1_700_000_000;
 
-/// What a mailbox has to be.
+/// The expected state of a mailbox.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
-    pub(crate) sent: Vec<Sent>,
+    /// The envelope with sequence number `n` is at index `n - 1`.
+    pub(crate) envelopes: Vec<ModelEnvelope>,
     pub(crate) acknowledged: i64,
     pub(crate) not_before: i64,
 }
 
+/// An envelope, or the gap that a refused or expired one left.
 #[derive(Debug, Clone)]
-pub(crate) struct Sent {
+pub(crate) struct ModelEnvelope {
     pub(crate) id: MessageId,
     pub(crate) text: String,
     pub(crate) sent_at: i64,
     pub(crate) expires_at: i64,
-    pub(crate) fate: Fate,
+    pub(crate) state: EnvelopeState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Fate {
-    Pending,
+pub(crate) enum EnvelopeState {
+    /// Stored. It may have expired.
+    Stored,
+    /// Not stored, because the mailbox was full.
     Refused,
-    Reaped,
+    /// Deleted, because it had expired.
+    Deleted,
 }
 
 impl Model {
     pub(crate) fn newest(&self) -> i64 {
-        self.sent.len() as i64
+        self.envelopes.len() as i64
     }
 
-    /// What takes room, with its numbers.
-    pub(crate) fn pending(&self) -> impl Iterator<Item = (i64, &Sent)> {
-        let numbered = (1..).zip(&self.sent).skip(self.acknowledged as usize);
-        numbered.filter(|(_, sent)| sent.fate == Fate::Pending)
+    /// The envelopes that count towards the quota, with their sequence numbers.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = (i64, &ModelEnvelope)> {
+        let numbered = (1..).zip(&self.envelopes).skip(self.acknowledged as usize);
+        numbered.filter(|(_, envelope)| envelope.state == EnvelopeState::Stored)
     }
 
     pub(crate) fn has_room(&self, size: usize) -> bool {
-        let bytes: usize = self.pending().map(|(_, sent)| sent.text.len()).sum();
+        let bytes: usize = self.pending().map(|(_, envelope)| envelope.text.len()).sum();
         (self.pending().count() as u64) < QUOTA.messages && (bytes + size) as u64 <= QUOTA.bytes
     }
 
-    /// The page that a read has to give: what is there, what is not, and whether there is more.
+    /// The expected page: its envelopes, the sequence numbers in its gaps, and whether there are more envelopes.
     pub(crate) fn page(
         &self,
         after: i64,
@@ -54,17 +59,20 @@ impl Model {
         bytes: usize,
         now: i64,
     ) -> (Vec<(i64, MessageId, String)>, Vec<i64>, bool) {
-        let live: Vec<_> = self.pending().filter(|(n, sent)| *n > after && sent.expires_at > now).collect();
+        let live: Vec<_> =
+            self.pending().filter(|(number, envelope)| *number > after && envelope.expires_at > now).collect();
         let mut total = 0;
-        let taken = live.iter().enumerate().take_while(|(place, (_, sent))| {
-            total += sent.text.len();
-            *place < count && (*place == 0 || total <= bytes)
+        let taken = live.iter().enumerate().take_while(|(index, (_, envelope))| {
+            total += envelope.text.len();
+            *index < count && (*index == 0 || total <= bytes)
         });
         let taken = taken.count();
         let has_more = taken < live.len();
-        let there: Vec<_> = live[..taken].iter().map(|(number, sent)| (*number, sent.id, sent.text.clone())).collect();
-        let up_to = there.last().filter(|_| has_more).map_or(self.newest(), |(number, ..)| *number);
-        let missing = after.max(self.acknowledged) + 1..=up_to;
-        (there.clone(), missing.filter(|number| there.iter().all(|(n, ..)| n != number)).collect(), has_more)
+        let page = live[..taken].iter().map(|(number, envelope)| (*number, envelope.id, envelope.text.clone()));
+        let page: Vec<_> = page.collect();
+        let up_to = page.last().filter(|_| has_more).map_or(self.newest(), |(number, ..)| *number);
+        let covered = after.max(self.acknowledged) + 1..=up_to;
+        let missing = covered.filter(|number| page.iter().all(|(present, ..)| present != number)).collect();
+        (page, missing, has_more)
     }
 }

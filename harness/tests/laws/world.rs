@@ -1,4 +1,4 @@
-//! A store beside its model: each step is taken on both, and compared.
+//! A store and its model: each step runs on both, and their results are compared.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,9 +8,9 @@ use woosh_domain::model::*;
 use woosh_domain::ports::*;
 
 use crate::Step;
-use crate::model::{Fate, Model, QUOTA, START, Sent};
+use crate::model::{EnvelopeState, Model, ModelEnvelope, QUOTA, START};
 
-/// Alice with two devices and Carol with one, who are new in the store.
+/// Two new users in the store, Alice with two devices and Carol with one, and the models of their mailboxes.
 pub(crate) struct World<'a> {
     stores: &'a Stores,
     now: i64,
@@ -26,7 +26,7 @@ impl<'a> World<'a> {
     pub(crate) async fn new(stores: &'a Stores) -> Self {
         static WORLDS: AtomicU64 = AtomicU64::new(0);
         let world = WORLDS.fetch_add(1, Ordering::Relaxed);
-        let join = async |name: &str| {
+        let register = async |name: &str| {
             let new = NewUser {
                 username: Username::new(&format!("{name}-{world}")).unwrap(),
                 password_hash: PasswordHash::new("hash".to_owned()),
@@ -39,7 +39,7 @@ impl<'a> World<'a> {
             };
             stores.users.add(new).await.unwrap().unwrap()
         };
-        let (alice, carol) = (join("alice").await, join("carol").await);
+        let (alice, carol) = (register("alice").await, register("carol").await);
         let mut bits = [7; 32];
         bits[..8].copy_from_slice(&world.to_be_bytes());
         let login = NewSession {
@@ -51,22 +51,22 @@ impl<'a> World<'a> {
             now: Timestamp::from_seconds(START),
         };
         let OpenSessionOutcome::Opened(_, second) = stores.sessions.open(login).await.unwrap() else {
-            panic!("no login")
+            panic!("the login failed")
         };
-        let fresh = Model { not_before: START, ..Model::default() };
+        let empty = Model { not_before: START, ..Model::default() };
         Self {
             stores,
             now: START,
             users: [alice.user.id, carol.user.id],
             names: [alice.user.username, carol.user.username],
             devices: [alice.device.id, second.id, carol.device.id],
-            models: [fresh.clone(), fresh.clone(), fresh],
+            models: [empty.clone(), empty.clone(), empty],
             deleted: false,
             count: 0,
         }
     }
 
-    pub(crate) async fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
+    pub(crate) async fn run(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Tick(seconds) => self.now += seconds,
             Step::Send { to, size, ttl } => self.send(to, size, ttl).await?,
@@ -75,8 +75,8 @@ impl<'a> World<'a> {
             Step::AcknowledgeBefore { mailbox, seconds } if !self.is_deleted(mailbox) => {
                 let moment = self.now + seconds;
                 let model = &mut self.models[mailbox];
-                // Whatever lies below, refused or expired, goes along.
-                let due = model.pending().take_while(|(_, sent)| sent.sent_at < moment);
+                // Gaps below the last of these are acknowledged with it.
+                let due = model.pending().take_while(|(_, envelope)| envelope.sent_at < moment);
                 let due: Vec<_> = due.map(|(number, _)| number).collect();
                 model.acknowledged = due.last().copied().unwrap_or(model.acknowledged);
                 let moment = Timestamp::from_seconds(moment);
@@ -88,9 +88,9 @@ impl<'a> World<'a> {
             Step::Expire => {
                 let now = Timestamp::from_seconds(self.now);
                 while self.stores.mailboxes.expire(now, 1000).await.unwrap() > 0 {}
-                for sent in self.models.iter_mut().flat_map(|model| &mut model.sent) {
-                    if sent.fate == Fate::Pending && sent.expires_at <= self.now {
-                        sent.fate = Fate::Reaped;
+                for envelope in self.models.iter_mut().flat_map(|model| &mut model.envelopes) {
+                    if envelope.state == EnvelopeState::Stored && envelope.expires_at <= self.now {
+                        envelope.state = EnvelopeState::Deleted;
                     }
                 }
             }
@@ -109,11 +109,12 @@ impl<'a> World<'a> {
         self.deleted && mailbox == 1
     }
 
+    /// D3, D6, D7.
     async fn send(&mut self, to: u8, size: usize, ttl: u64) -> Result<(), TestCaseError> {
         self.count += 1;
         let text = format!("{:0>size$}", self.count, size = size)[..size].to_owned();
         let names: Vec<_> =
-            self.names.iter().enumerate().filter(|(place, _)| to == 2 || *place == to as usize).collect();
+            self.names.iter().enumerate().filter(|(index, _)| to == 2 || *index == to as usize).collect();
         let delivery = NewDelivery {
             sender: Username::new("bob").unwrap(),
             sender_device: DeviceId::new(4711),
@@ -130,38 +131,39 @@ impl<'a> World<'a> {
             idempotency: None,
         };
         let outcome = self.stores.mailboxes.deliver(delivery).await.unwrap();
-        let reached = |mailbox: &usize| match mailbox {
+        let is_addressed = |mailbox: &usize| match mailbox {
             2 => to != 0,
             _ => to != 1 && !self.is_deleted(*mailbox),
         };
-        let reached: Vec<usize> = (0..3).filter(reached).collect();
-        let stamp = reached.iter().map(|mailbox| self.models[*mailbox].not_before).fold(self.now, i64::max);
-        let full: Vec<_> = reached.iter().copied().filter(|mailbox| !self.models[*mailbox].has_room(size)).collect();
+        let addressed: Vec<usize> = (0..3).filter(is_addressed).collect();
+        let sent_at = addressed.iter().map(|mailbox| self.models[*mailbox].not_before).fold(self.now, i64::max);
+        let full: Vec<_> = addressed.iter().copied().filter(|mailbox| !self.models[*mailbox].has_room(size)).collect();
         let id = match outcome {
             DeliverOutcome::Stored { receipt, .. } => {
-                prop_assert_eq!(receipt.sent_at, Timestamp::from_seconds(stamp));
-                let missed: Vec<_> = receipt.undelivered.iter().map(|missed| missed.device).collect();
+                prop_assert_eq!(receipt.sent_at, Timestamp::from_seconds(sent_at));
+                let undelivered: Vec<_> = receipt.undelivered.iter().map(|undelivered| undelivered.device).collect();
                 let mut expected: Vec<_> = full.iter().map(|mailbox| self.devices[*mailbox]).collect();
                 expected.sort_unstable();
-                prop_assert_eq!(missed, expected);
+                prop_assert_eq!(undelivered, expected);
                 receipt.id
             }
             DeliverOutcome::AllMailboxesFull => {
-                prop_assert_eq!(&full, &reached);
+                prop_assert_eq!(&full, &addressed);
                 MessageId::new(0)
             }
             other => return Err(TestCaseError::fail(format!("{other:?}"))),
         };
-        for mailbox in reached {
-            let fate = if full.contains(&mailbox) { Fate::Refused } else { Fate::Pending };
+        for mailbox in addressed {
+            let state = if full.contains(&mailbox) { EnvelopeState::Refused } else { EnvelopeState::Stored };
             let model = &mut self.models[mailbox];
-            model.not_before = stamp;
-            let expires_at = stamp + ttl as i64;
-            model.sent.push(Sent { id, text: text.clone(), sent_at: stamp, expires_at, fate });
+            model.not_before = sent_at;
+            let expires_at = sent_at + ttl as i64;
+            model.envelopes.push(ModelEnvelope { id, text: text.clone(), sent_at, expires_at, state });
         }
         Ok(())
     }
 
+    /// D3, D7, D10.
     async fn read(&self, mailbox: usize, after: i64, count: usize, bytes: usize) -> Result<(), TestCaseError> {
         let (now, limit) = (Timestamp::from_seconds(self.now), PageLimit { count, bytes });
         let read = self.stores.mailboxes.read(self.devices[mailbox], SequenceNumber::new(after), limit, now);
@@ -171,30 +173,34 @@ impl<'a> World<'a> {
             return Ok(());
         }
         let model = &self.models[mailbox];
-        let (there, missing, has_more) = model.page(after, count, bytes, self.now);
+        let (envelopes, missing, has_more) = model.page(after, count, bytes, self.now);
         let read: Vec<_> = page
             .envelopes
             .iter()
-            .map(|kept| (kept.sequence.get(), kept.message.id, kept.message.contents.as_str().to_owned()))
+            .map(|envelope| {
+                let message = &envelope.message;
+                (envelope.sequence.get(), message.id, message.contents.as_str().to_owned())
+            })
             .collect();
-        prop_assert_eq!(read, there);
+        prop_assert_eq!(read, envelopes);
         prop_assert_eq!(page.has_more, has_more);
         prop_assert_eq!((page.acknowledged.get(), page.last.get()), (model.acknowledged, model.newest()));
         let gaps =
             page.gaps.iter().flat_map(|gap| (gap.first.get()..=gap.last.get()).map(|number| (number, gap.reason)));
-        let expected = missing.into_iter().map(|number| match model.sent[number as usize - 1].fate {
-            Fate::Refused => (number, GapReason::MailboxFull),
-            Fate::Pending | Fate::Reaped => (number, GapReason::Expired),
+        let expected = missing.into_iter().map(|number| match model.envelopes[number as usize - 1].state {
+            EnvelopeState::Refused => (number, GapReason::MailboxFull),
+            EnvelopeState::Stored | EnvelopeState::Deleted => (number, GapReason::Expired),
         });
         prop_assert_eq!(gaps.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
         Ok(())
     }
 
+    /// D2, D5.
     async fn acknowledge(&mut self, mailbox: usize, from_newest: i64, limit: usize) -> Result<(), TestCaseError> {
         let model = &mut self.models[mailbox];
         let up_to = (model.newest() + from_newest).max(0);
-        let numbers = SequenceNumber::new(up_to);
-        let outcome = self.stores.mailboxes.acknowledge(self.devices[mailbox], numbers, limit).await.unwrap();
+        let requested = SequenceNumber::new(up_to);
+        let outcome = self.stores.mailboxes.acknowledge(self.devices[mailbox], requested, limit).await.unwrap();
         if self.deleted && mailbox == 1 {
             let beyond = up_to > 0;
             prop_assert_eq!(outcome == AcknowledgeOutcome::Beyond(SequenceNumber::ZERO), beyond);
@@ -204,12 +210,13 @@ impl<'a> World<'a> {
             AcknowledgeOutcome::Beyond(SequenceNumber::new(model.newest()))
         } else {
             let due: Vec<_> = model.pending().map(|(number, _)| number).take_while(|number| *number <= up_to).collect();
-            // A step that meets its limit may say so a step later.
+            // A store that deletes exactly `limit` envelopes may not know that these were all, so it may report either
+            // number.
             let reached = if due.len() < limit { up_to } else { due[limit - 1] };
-            let AcknowledgeOutcome::UpTo(told) = outcome else {
+            let AcknowledgeOutcome::UpTo(acknowledged) = outcome else {
                 return Err(TestCaseError::fail(format!("{outcome:?}")));
             };
-            let all = due.len() == limit && told == numbers;
+            let all = due.len() == limit && acknowledged == requested;
             model.acknowledged = model.acknowledged.max(if all { up_to } else { reached });
             AcknowledgeOutcome::UpTo(SequenceNumber::new(model.acknowledged))
         };
@@ -217,8 +224,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Everything can be had and acknowledged, and nothing is left.
-    pub(crate) async fn end(mut self) -> Result<(), TestCaseError> {
+    /// Reads and acknowledges everything, and deletes the users.
+    pub(crate) async fn finish(mut self) -> Result<(), TestCaseError> {
         for mailbox in 0..3 {
             self.read(mailbox, 0, 1000, 1000).await?;
             self.acknowledge(mailbox, 0, 1000).await?;

@@ -1,10 +1,10 @@
-//! Trials of libtest-mimic on every backend.
+//! Creates `libtest-mimic` trials for each backend.
 
 use libtest_mimic::{Failed, Trial};
 use woosh_harness::{Backend, postgres};
 
-/// Makes a trial whose name starts with the backend's. Where there is no Postgres it is ignored, with the reason, unless
-/// `WOOSH_REQUIRE_POSTGRES=1`: then it fails.
+/// Creates a trial whose name starts with `group`. If Postgres is unreachable, it is ignored with the reason, or fails
+/// with `WOOSH_REQUIRE_POSTGRES=1`.
 pub(crate) fn trial(
     group: &str,
     backend: Backend,

@@ -13,13 +13,13 @@ use crate::services::Services;
 const NAME_HEADER: &str = "x-user-name";
 /// The header that carries the password.
 const TOKEN_HEADER: &str = "x-user-token";
-/// What the two headers are called in the document.
+/// The names of the security schemes in the document.
 pub(in crate::api) const SCHEMES: [&str; 2] = ["ClassicName", "ClassicToken"];
 
-/// Whoever the two headers of a request prove to be.
+/// The caller, authenticated by the two headers.
 pub(super) struct ClassicCaller(pub(super) Caller);
 
-/// A header is missing or wrong. It is not told which.
+/// A header is missing or wrong. The text does not say which (D9).
 #[derive(Debug, thiserror::Error)]
 #[error("x-user-name and x-user-token are missing or wrong")]
 pub(super) struct Denied;
@@ -48,8 +48,8 @@ impl<'a> ApiExtractor<'a> for ClassicCaller {
             openid_connect_url: None,
         };
         let [name, token] = SCHEMES;
-        registry.create_security_scheme(name, scheme(NAME_HEADER, "The username."));
-        registry.create_security_scheme(token, scheme(TOKEN_HEADER, "The password."));
+        registry.create_security_scheme(name, scheme(NAME_HEADER, "Username."));
+        registry.create_security_scheme(token, scheme(TOKEN_HEADER, "Password."));
     }
 
     fn security_schemes() -> Vec<&'static str> {
@@ -61,7 +61,7 @@ impl<'a> ApiExtractor<'a> for ClassicCaller {
         _: &mut RequestBody,
         _: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
-        let services = Services::of(request)?;
+        let services = Services::from_request(request)?;
         let header = |name| request.headers().get(name).map(decode);
         let (Some(name), Some(token)) = (header(NAME_HEADER), header(TOKEN_HEADER)) else {
             return Err(Denied.into());
@@ -78,7 +78,7 @@ impl<'a> ApiExtractor<'a> for ClassicCaller {
     }
 }
 
-/// Reads a header as UTF-8, else as ISO 8859-1, as which some clients of the original send it.
+/// Decodes a header as UTF-8, or as ISO 8859-1 if it isn't: some clients of the original send that.
 fn decode(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     match str::from_utf8(bytes) {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_read_in_both_encodings() {
+    fn headers_are_decoded_in_both_encodings() {
         for bytes in [b"caf\xc3\xa9".as_slice(), b"caf\xe9"] {
             assert_eq!(decode(&HeaderValue::from_bytes(bytes).unwrap()), "café");
         }

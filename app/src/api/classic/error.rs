@@ -3,12 +3,12 @@ use poem::{IntoResponse as _, Response};
 use poem_openapi::Object;
 use poem_openapi::payload::Json;
 
-/// What went wrong.
+/// Error response of the classic API.
 #[derive(Debug, Object)]
 pub(in crate::api) struct ClassicError {
-    /// The HTTP status again.
+    /// HTTP status code.
     status: u16,
-    /// Why, for a person.
+    /// Human-readable explanation.
     message: String,
 }
 

@@ -1,4 +1,4 @@
-//! The classic API: the original's wire contract, frozen. Nothing is ever added to it.
+//! The classic API: the original's wire contract, frozen and deprecated. Nothing is added to it.
 
 mod auth;
 mod error;
@@ -7,5 +7,5 @@ mod users;
 
 pub(super) use auth::SCHEMES;
 pub(super) use error::ClassicError;
-pub(super) use messages::MessagesApi;
-pub(super) use users::UsersApi;
+pub(super) use messages::ClassicMessagesApi;
+pub(super) use users::ClassicUsersApi;

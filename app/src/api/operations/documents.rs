@@ -7,45 +7,45 @@ use crate::api::{Group, document};
 pub(in crate::api) struct DocumentApi;
 
 #[derive(ApiResponse)]
-enum Yaml {
-    /// The document.
+enum YamlReply {
+    /// The OpenAPI document.
     #[oai(status = 200, content_type = "application/yaml")]
     Ok(PlainText<&'static str>),
 }
 
 #[derive(ApiResponse)]
-enum Json {
-    /// The document.
+enum JsonReply {
+    /// The OpenAPI document.
     #[oai(status = 200, content_type = "application/json")]
     Ok(PlainText<&'static str>),
 }
 
 #[derive(ApiResponse)]
-enum Page {
-    /// The page.
+enum DocsReply {
+    /// The HTML page.
     #[oai(status = 200, content_type = "text/html")]
     Ok(PlainText<String>),
 }
 
 #[OpenApi(tag = "Group::Operations")]
 impl DocumentApi {
-    /// This document in Swagger UI
+    /// Browse this document in Swagger UI
     ///
-    /// The page comes whole from this server, and loads nothing from elsewhere.
+    /// The page is self-contained: it loads nothing from other hosts.
     #[oai(path = "/docs", method = "get", operation_id = "getDocs")]
-    async fn page(&self) -> Page {
-        Page::Ok(PlainText(document().page()))
+    async fn page(&self) -> DocsReply {
+        DocsReply::Ok(PlainText(document().page()))
     }
 
-    /// This document as YAML
+    /// Get this document as YAML
     #[oai(path = "/openapi.yaml", method = "get", operation_id = "getOpenapiYaml")]
-    async fn yaml(&self) -> Yaml {
-        Yaml::Ok(PlainText(document().yaml()))
+    async fn yaml(&self) -> YamlReply {
+        YamlReply::Ok(PlainText(document().yaml()))
     }
 
-    /// This document as JSON
+    /// Get this document as JSON
     #[oai(path = "/openapi.json", method = "get", operation_id = "getOpenapiJson")]
-    async fn json(&self) -> Json {
-        Json::Ok(PlainText(document().json()))
+    async fn json(&self) -> JsonReply {
+        JsonReply::Ok(PlainText(document().json()))
     }
 }

@@ -9,24 +9,24 @@ use crate::api::Group;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// Tells whether the server lives and whether it can serve.
+/// Health checks.
 pub(in crate::api) struct HealthApi;
 
-/// How the server is.
+/// Health of the server.
 #[derive(Debug, Object)]
 struct Health {
-    /// Always `ok`: where it is not, there is an error instead.
+    /// Always `ok`: an unhealthy server returns an error.
     status: String,
 }
 
 #[derive(ApiResponse)]
-enum Response {
-    /// All is well.
+enum HealthReply {
+    /// The server is healthy.
     #[oai(status = 200)]
     Ok(Json<Health>),
 }
 
-impl Response {
+impl HealthReply {
     fn ok() -> Self {
         Self::Ok(Json(Health { status: "ok".to_owned() }))
     }
@@ -34,20 +34,20 @@ impl Response {
 
 #[OpenApi(prefix_path = "/health", tag = "Group::Operations")]
 impl HealthApi {
-    /// Is it alive?
+    /// Check liveness
     ///
-    /// Answers as long as the process does.
+    /// Returns 200 as long as the process serves requests. Does not check the database.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
-    async fn live(&self) -> Response {
-        Response::ok()
+    async fn live(&self) -> HealthReply {
+        HealthReply::ok()
     }
 
-    /// Is it ready?
+    /// Check readiness
     ///
-    /// Answers with 200 when the database answers, else with 503.
+    /// Returns 200 if the database is reachable, otherwise 503.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
-    async fn ready(&self, services: Data<&Arc<Services>>) -> Result<Response> {
+    async fn ready(&self, services: Data<&Arc<Services>>) -> Result<HealthReply> {
         services.database.ping().await.map_err(PortFailed::from)?;
-        Ok(Response::ok())
+        Ok(HealthReply::ok())
     }
 }

@@ -1,4 +1,4 @@
-//! What those who run the server use.
+//! Operations for operators: health checks and the document.
 
 mod documents;
 mod health;

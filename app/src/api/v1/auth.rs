@@ -9,10 +9,10 @@ use super::problem::Problem;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// What the token is called in the document.
+/// The name of the security scheme in the document.
 const SCHEME: &str = "Token";
 
-/// Whoever the token of a request proves to be.
+/// The caller, authenticated by bearer token.
 pub(super) struct TokenCaller(pub(super) SessionCaller);
 
 impl<'a> ApiExtractor<'a> for TokenCaller {
@@ -24,7 +24,7 @@ impl<'a> ApiExtractor<'a> for TokenCaller {
     fn register(registry: &mut Registry) {
         let scheme = MetaSecurityScheme {
             ty: "http",
-            description: Some("The `token` that registering or logging in gave."),
+            description: Some("The `token` returned by `registerUser` or `logIn`."),
             name: None,
             key_in: None,
             scheme: Some("bearer"),
@@ -44,14 +44,14 @@ impl<'a> ApiExtractor<'a> for TokenCaller {
         _: &mut RequestBody,
         _: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
-        let services = Services::of(request)?;
+        let services = Services::from_request(request)?;
         let token = request.header(header::AUTHORIZATION).and_then(bearer).ok_or_else(Problem::unauthenticated)?;
         let caller = services.check_token.execute(&token).await.map_err(PortFailed::from)?;
         Ok(Self(caller.ok_or_else(Problem::unauthenticated)?))
     }
 }
 
-/// The token of `Bearer <token>`; the scheme in any spelling, as schemes are.
+/// Parses `Bearer <token>`. The scheme is case-insensitive.
 fn bearer(credentials: &str) -> Option<Token> {
     let (scheme, token) = credentials.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| Token::new(token.trim_matches(' ').to_owned()))
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_taken_from_the_bearer_scheme_alone() {
+    fn only_the_bearer_scheme_is_accepted() {
         for credentials in ["Bearer 0a1b", "bearer 0a1b", "BEARER  0a1b "] {
             assert_eq!(bearer(credentials).map(|token| token.reveal().to_owned()).as_deref(), Some("0a1b"));
         }

@@ -3,8 +3,9 @@ use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
 use poem_openapi::types::Type as _;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-/// An optional header as it was sent: several of one name joined as a list, and what is no ASCII made visible, so that
-/// nothing is overlooked. A validator of such a parameter is for the document alone: the operation checks it.
+/// An optional header. Repeated headers are joined to one list and non-ASCII bytes are kept as replacement characters, so
+/// that invalid values are refused instead of ignored. Validators only appear in the document: the operation checks the
+/// value.
 pub(super) struct HeaderText(pub(super) Option<String>);
 
 impl<'a> ApiExtractor<'a> for HeaderText {

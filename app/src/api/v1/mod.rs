@@ -1,4 +1,4 @@
-//! The API v1: bearer tokens, problem details, JSON in `snake_case`.
+//! API v1: bearer tokens, problem details, JSON in `snake_case`.
 
 mod auth;
 mod devices;

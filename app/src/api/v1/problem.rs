@@ -1,4 +1,4 @@
-//! Errors of v1: [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details, and the list of their codes.
+//! Errors of v1: [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details and their codes.
 
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
@@ -7,12 +7,12 @@ use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::{ToJSON as _, Type};
 use poem_openapi::{Enum, Object};
 
-/// How a problem looks on the wire.
+/// The content type of problem details.
 pub(in crate::api) const MEDIA_TYPE: &str = "application/problem+json";
 
 macro_rules! codes {
     ($($code:ident, $name:literal, $status:ident, $title:literal;)*) => {
-        /// Says what went wrong, for programs. It never changes; there may be more of them in future.
+        /// Machine-readable error code. Codes are stable; new ones may be added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
         #[oai(rename = "ProblemCode")]
         pub(in crate::api) enum Code {
@@ -27,7 +27,7 @@ macro_rules! codes {
                 match self { $(Self::$code => $name,)* }
             }
 
-            /// The one status that it comes with.
+            /// The HTTP status of the code.
             fn status(self) -> StatusCode {
                 match self { $(Self::$code => StatusCode::$status,)* }
             }
@@ -65,8 +65,8 @@ codes! {
 }
 
 impl Code {
-    /// The code of what the framework answers with a status.
-    fn of(status: StatusCode) -> Self {
+    /// The code for an error status of the framework.
+    fn from_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
             StatusCode::NOT_FOUND => Self::NotFound,
@@ -80,22 +80,22 @@ impl Code {
     }
 }
 
-/// What went wrong: problem details of RFC 9457.
+/// Error response in the problem details format (RFC 9457).
 #[derive(Debug, Object)]
 pub(in crate::api) struct Problem {
-    /// Names the kind of problem: `urn:woosh:problem:` and the code.
+    /// URI of the problem type: `urn:woosh:problem:` followed by the code.
     r#type: String,
-    /// The kind of problem, for a person; always the same for a code.
+    /// Human-readable summary, the same for every problem of a code.
     title: String,
-    /// The HTTP status again.
+    /// HTTP status code.
     status: u16,
-    /// What is wrong with this request, for a person. It names the field and its limit.
+    /// Human-readable explanation of this error. Names the field and its limit.
     detail: String,
     code: Code,
 }
 
 impl Problem {
-    /// A problem of a kind, with what is particular about it.
+    /// A problem with the explanation of this occurrence.
     pub(super) fn new(code: Code, detail: impl ToString) -> Self {
         Self {
             r#type: format!("urn:woosh:problem:{}", code.name()),
@@ -106,12 +106,12 @@ impl Problem {
         }
     }
 
-    /// The problem that the framework has with a request.
-    pub(in crate::api) fn of(status: StatusCode, detail: impl ToString) -> Self {
-        Self::new(Code::of(status), detail)
+    /// A problem for an error status of the framework.
+    pub(in crate::api) fn from_status(status: StatusCode, detail: impl ToString) -> Self {
+        Self::new(Code::from_status(status), detail)
     }
 
-    /// Nobody may ask this without a session.
+    /// The 401 for a request without a valid session.
     pub(super) fn unauthenticated() -> Self {
         Self::new(Code::Unauthenticated, "the token is missing or unknown, or its session has ended")
     }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_says_its_code_on_the_wire_and_in_its_type() {
+    fn code_type_and_status_of_a_problem_agree() {
         for code in Code::ALL {
             let problem = Problem::new(*code, "why").to_json().unwrap_or_default();
             assert_eq!(problem["code"], code.name());
@@ -162,10 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn whatever_status_the_framework_gives_there_is_a_code_for_it() {
+    fn every_error_status_has_a_code() {
         for status in 400..600 {
             let status = StatusCode::from_u16(status).unwrap();
-            let code = Code::of(status);
+            let code = Code::from_status(status);
             assert_eq!(code.status().is_server_error(), status.is_server_error(), "{status}");
         }
     }

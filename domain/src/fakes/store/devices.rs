@@ -15,16 +15,16 @@ impl Devices for MemoryStore {
         let Some(account) = state.account_of(user) else {
             return Ok(DeleteDeviceOutcome::NotFound);
         };
-        let Some(place) = account.devices.iter().position(|own| own.id == device) else {
+        let Some(index) = account.devices.iter().position(|own| own.id == device) else {
             return Ok(DeleteDeviceOutcome::NotFound);
         };
         if account.devices.len() == 1 {
             return Ok(DeleteDeviceOutcome::Last);
         }
-        account.devices.remove(place);
+        account.devices.remove(index);
         account.sessions.retain(|(session, _)| session.device != device);
         state.delete_device(device);
-        self.notifier.wake([device].into_iter());
+        self.notifier.notify([device].into_iter());
         Ok(DeleteDeviceOutcome::Deleted)
     }
 }

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::{Mailbox, MemoryStore, Remembered, State};
+use super::{KeyedSend, Mailbox, MemoryStore, State};
 use crate::model::{DeviceId, Envelope, Gap, Message, MessageId, Quota, SequenceNumber, Timestamp};
 use crate::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError, Receipt, Undelivered,
@@ -19,16 +19,16 @@ impl Mailboxes for MemoryStore {
                 false => DeliverOutcome::KeyReused,
             });
         }
-        let nobody = new.recipients.iter().map(|to| &to.recipient).filter(|name| state.account(name).is_none());
-        let nobody: Vec<_> = nobody.cloned().collect();
-        if !nobody.is_empty() {
-            return Ok(DeliverOutcome::UnknownRecipients(nobody));
+        let unknown = new.recipients.iter().map(|to| &to.recipient).filter(|name| state.account(name).is_none());
+        let unknown: Vec<_> = unknown.cloned().collect();
+        if !unknown.is_empty() {
+            return Ok(DeliverOutcome::UnknownRecipients(unknown));
         }
 
         let (recipients, messages) = state.address(&new);
-        let stamps = messages.iter().map(|(device, _)| state.mailboxes[device].not_before);
-        let sent_at = stamps.fold(new.now, Timestamp::max);
-        let (mut undelivered, mut placed) = (Vec::new(), Vec::new());
+        let watermarks = messages.iter().map(|(device, _)| state.mailboxes[device].not_before);
+        let sent_at = watermarks.fold(new.now, Timestamp::max);
+        let (mut undelivered, mut delivered) = (Vec::new(), Vec::new());
         for (device, mut message) in messages {
             message.sent_at = sent_at;
             message.expires_at = sent_at.plus_seconds(new.ttl_seconds);
@@ -37,21 +37,21 @@ impl Mailboxes for MemoryStore {
             mailbox.not_before = sent_at;
             if mailbox.has_room(&message, new.quota) {
                 mailbox.envelopes.insert(mailbox.last, message);
-                placed.push(device);
+                delivered.push(device);
             } else {
                 mailbox.refused.push(mailbox.last);
                 undelivered.push(Undelivered { recipient: message.recipient, device });
             }
         }
-        if placed.is_empty() {
+        if delivered.is_empty() {
             return Ok(DeliverOutcome::AllMailboxesFull);
         }
         undelivered.sort_by_key(|undelivered| undelivered.device);
         let receipt = Receipt { id: MessageId::new(state.last_message), sent_at, undelivered };
         if let (Some(key), Some((_, fingerprint))) = (key, new.idempotency) {
-            state.keys.insert(key, Remembered { fingerprint, receipt: receipt.clone() });
+            state.keys.insert(key, KeyedSend { fingerprint, receipt: receipt.clone() });
         }
-        self.notifier.wake(placed.into_iter());
+        self.notifier.notify(delivered.into_iter());
         Ok(DeliverOutcome::Stored { receipt, recipients })
     }
 
@@ -138,9 +138,10 @@ impl Mailboxes for MemoryStore {
 
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
         let mut state = self.state();
-        let boxes = state.mailboxes.iter();
-        let all = boxes
-            .flat_map(|(device, mailbox)| mailbox.envelopes.iter().map(move |(number, kept)| (device, number, kept)));
+        let mailboxes = state.mailboxes.iter();
+        let all = mailboxes.flat_map(|(device, mailbox)| {
+            mailbox.envelopes.iter().map(move |(number, message)| (device, number, message))
+        });
         let mut expired: Vec<_> = all
             .filter(|(.., message)| message.expires_at <= now)
             .map(|(device, sequence, message)| (message.expires_at, *device, *sequence))
@@ -156,7 +157,7 @@ impl Mailboxes for MemoryStore {
     }
 
     async fn purge(&self, _: usize) -> Result<bool, PortError> {
-        // A mailbox goes with all that is in it.
+        // Deleting a device deletes its mailbox with all envelopes, so nothing is left to purge.
         Ok(false)
     }
 
@@ -172,7 +173,7 @@ impl Mailboxes for MemoryStore {
 }
 
 impl State {
-    /// The recipients' names as registered, and what goes into which mailbox.
+    /// Returns the recipients' names as registered, and the message for each mailbox.
     fn address(&mut self, new: &NewDelivery) -> (Vec<crate::model::Username>, Vec<(DeviceId, Message)>) {
         self.last_message += 1;
         let id = MessageId::new(self.last_message);

@@ -1,4 +1,4 @@
-//! All ports of a database, in memory.
+//! All ports of a backend, in memory.
 
 mod devices;
 mod mailboxes;
@@ -26,9 +26,9 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     accounts: Vec<Account>,
-    retired: HashSet<String>,
+    deleted_usernames: HashSet<String>,
     mailboxes: HashMap<DeviceId, Mailbox>,
-    keys: HashMap<(DeviceId, String), Remembered>,
+    keys: HashMap<(DeviceId, String), KeyedSend>,
     last_user: i64,
     last_device: i64,
     last_session: i64,
@@ -53,15 +53,15 @@ struct Mailbox {
     refused: Vec<SequenceNumber>,
 }
 
-/// A send that happens once.
+/// A send stored under an idempotency key.
 #[derive(Debug)]
-struct Remembered {
+struct KeyedSend {
     fingerprint: Fingerprint,
     receipt: Receipt,
 }
 
 impl MemoryStore {
-    /// An empty store, as the ports.
+    /// Returns the ports of an empty store.
     pub fn stores() -> Stores {
         let store = Arc::new(Self::default());
         Stores {
@@ -74,7 +74,7 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A step that panicked has failed its test already.
+        // A poisoned lock means that a test has failed already.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

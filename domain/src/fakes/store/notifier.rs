@@ -9,59 +9,63 @@ use async_trait::async_trait;
 use crate::model::{DeviceId, SequenceNumber};
 use crate::ports::{Notifier, Subscription, WaitOutcome};
 
-/// Counts what each mailbox was woken for. No time passes here: timeout lasts for ever, unless there is none.
+/// The readers that wait, by mailbox. No time passes here: a timeout of zero elapses at once, any other never.
 #[derive(Debug, Clone, Default)]
-pub(super) struct MemoryNotifier(Arc<Mutex<HashMap<DeviceId, Bell>>>);
+pub(super) struct MemoryNotifier(Arc<Mutex<HashMap<DeviceId, WaitingReaders>>>);
 
+/// The readers that wait on one mailbox.
 #[derive(Debug, Default)]
-struct Bell {
-    rung: u64,
-    waiting: Vec<Waker>,
+struct WaitingReaders {
+    notifications: u64,
+    wakers: Vec<Waker>,
 }
 
 impl MemoryNotifier {
-    pub(super) fn wake(&self, mailboxes: impl Iterator<Item = DeviceId>) {
-        let mut bells = self.bells();
+    /// Notifies readers that wait on these mailboxes.
+    pub(super) fn notify(&self, mailboxes: impl Iterator<Item = DeviceId>) {
+        let mut waiters = self.waiters();
         for mailbox in mailboxes {
-            let bell = bells.entry(mailbox).or_default();
-            bell.rung += 1;
-            bell.waiting.drain(..).for_each(Waker::wake);
+            let readers = waiters.entry(mailbox).or_default();
+            readers.notifications += 1;
+            readers.wakers.drain(..).for_each(Waker::wake);
         }
     }
 
-    fn bells(&self) -> MutexGuard<'_, HashMap<DeviceId, Bell>> {
+    fn waiters(&self) -> MutexGuard<'_, HashMap<DeviceId, WaitingReaders>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Notifier for MemoryNotifier {
     fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription> {
-        let heard = self.bells().entry(mailbox).or_default().rung;
-        Box::new(Listener { notifier: self.clone(), mailbox, heard, patient: !timeout.is_zero() })
+        let received = self.waiters().entry(mailbox).or_default().notifications;
+        Box::new(MailboxSubscription { notifier: self.clone(), mailbox, received, times_out: timeout.is_zero() })
     }
 }
 
-struct Listener {
+/// A reader's subscription to a mailbox.
+struct MailboxSubscription {
     notifier: MemoryNotifier,
     mailbox: DeviceId,
-    heard: u64,
-    patient: bool,
+    /// The notifications up to which it has returned [`WaitOutcome::Notified`].
+    received: u64,
+    times_out: bool,
 }
 
 #[async_trait]
-impl Subscription for Listener {
+impl Subscription for MailboxSubscription {
     async fn wait(&mut self, _: SequenceNumber) -> WaitOutcome {
         poll_fn(|context| {
-            let mut bells = self.notifier.bells();
-            let bell = bells.entry(self.mailbox).or_default();
-            if bell.rung > self.heard {
-                self.heard = bell.rung;
+            let mut waiters = self.notifier.waiters();
+            let readers = waiters.entry(self.mailbox).or_default();
+            if readers.notifications > self.received {
+                self.received = readers.notifications;
                 return Poll::Ready(WaitOutcome::Notified);
             }
-            if !self.patient {
+            if self.times_out {
                 return Poll::Ready(WaitOutcome::TimedOut);
             }
-            bell.waiting.push(context.waker().clone());
+            readers.wakers.push(context.waker().clone());
             Poll::Pending
         })
         .await

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use crate::model::{Session, SessionId, TokenHash, UserId};
-use crate::ports::{MAX_DEVICES, MAX_SESSIONS, NewSession, OpenSessionOutcome, PortError, SessionOwner, Sessions};
+use crate::model::{MAX_DEVICES, MAX_SESSIONS, Session, SessionId, TokenHash, UserId};
+use crate::ports::{NewSession, OpenSessionOutcome, PortError, SessionOwner, Sessions};
 
 #[async_trait]
 impl Sessions for MemoryStore {
@@ -29,7 +29,7 @@ impl Sessions for MemoryStore {
                 && let Some(oldest) = of_device.map(|(session, _)| session.id).min()
             {
                 account.sessions.retain(|(session, _)| session.id != oldest);
-                self.notifier.wake([device.id].into_iter());
+                self.notifier.notify([device.id].into_iter());
             }
         }
         Ok(OpenSessionOutcome::Opened(session, device))
@@ -59,11 +59,11 @@ impl Sessions for MemoryStore {
         let Some(account) = state.account_of(user) else {
             return Ok(false);
         };
-        let Some(place) = account.sessions.iter().position(|(own, _)| own.id == session) else {
+        let Some(index) = account.sessions.iter().position(|(own, _)| own.id == session) else {
             return Ok(false);
         };
-        let (ended, _) = account.sessions.remove(place);
-        self.notifier.wake([ended.device].into_iter());
+        let (ended, _) = account.sessions.remove(index);
+        self.notifier.notify([ended.device].into_iter());
         Ok(true)
     }
 }

@@ -8,7 +8,7 @@ use crate::ports::{Credential, NewUser, PortError, RegisteredUser, UpdateUserOut
 impl Users for MemoryStore {
     async fn add(&self, new: NewUser) -> Result<Option<RegisteredUser>, PortError> {
         let mut state = self.state();
-        if state.account(&new.username).is_some() || state.retired.contains(&new.username.key()) {
+        if state.account(&new.username).is_some() || state.deleted_usernames.contains(&new.username.key()) {
             return Ok(None);
         }
         state.last_user += 1;
@@ -98,21 +98,21 @@ impl Users for MemoryStore {
         account.password_hash = new;
         let (kept, ended) = account.sessions.drain(..).partition(|(session, _)| session.id == keep);
         account.sessions = kept;
-        self.notifier.wake(ended.iter().map(|(session, _)| session.device));
+        self.notifier.notify(ended.iter().map(|(session, _)| session.device));
         Ok(true)
     }
 
     async fn delete(&self, id: UserId) -> Result<bool, PortError> {
         let mut state = self.state();
-        let Some(place) = state.accounts.iter().position(|account| account.user.id == id) else {
+        let Some(index) = state.accounts.iter().position(|account| account.user.id == id) else {
             return Ok(false);
         };
-        let account = state.accounts.remove(place);
-        state.retired.insert(account.user.username.key());
+        let account = state.accounts.remove(index);
+        state.deleted_usernames.insert(account.user.username.key());
         for device in &account.devices {
             state.delete_device(device.id);
         }
-        self.notifier.wake(account.devices.iter().map(|device| device.id));
+        self.notifier.notify(account.devices.iter().map(|device| device.id));
         Ok(true)
     }
 }

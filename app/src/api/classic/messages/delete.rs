@@ -7,40 +7,44 @@ use crate::api::classic::ClassicError;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// What was deleted.
+/// Result of a deletion.
 #[derive(Debug, Object)]
-#[oai(rename = "ClassicDeletion", example)]
-pub(super) struct Deletion {
+#[oai(example)]
+pub(super) struct ClassicDeleteMessagesResponse {
     /// Always `success`.
     result: String,
-    /// How many messages were deleted.
+    /// Number of deleted messages.
     deleted: u64,
 }
 
-impl Deletion {
-    fn of(deleted: u64) -> Self {
+impl ClassicDeleteMessagesResponse {
+    fn new(deleted: u64) -> Self {
         Self { result: "success".to_owned(), deleted }
     }
 }
 
-impl Example for Deletion {
+impl Example for ClassicDeleteMessagesResponse {
     fn example() -> Self {
-        Self::of(1)
+        Self::new(1)
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum ClassicDeleteMessagesReply {
     /// The messages are deleted.
     #[oai(status = 200)]
-    Ok(Json<Deletion>),
+    Ok(Json<ClassicDeleteMessagesResponse>),
     /// The parameter is missing or not an integer.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "given by the framework; here for the document")]
+    #[expect(dead_code, reason = "returned by the parameter parser; declared for the document")]
     BadRequest(Json<ClassicError>),
 }
 
-pub(super) async fn delete(services: &Services, caller: &Caller, until: i64) -> poem::Result<Response> {
+pub(super) async fn delete(
+    services: &Services,
+    caller: &Caller,
+    until: i64,
+) -> poem::Result<ClassicDeleteMessagesReply> {
     let deleted = services.delete_messages.execute(caller, until).await.map_err(PortFailed::from)?;
-    Ok(Response::Ok(Json(Deletion::of(deleted))))
+    Ok(ClassicDeleteMessagesReply::Ok(Json(ClassicDeleteMessagesResponse::new(deleted))))
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use poem::Result;
 use poem::web::Data;
-use poem_openapi::param::Query;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use woosh_domain::model::{self, Contents};
@@ -15,48 +14,54 @@ use woosh_domain::use_cases::{Caller, SentMessage};
 use super::auth::ClassicCaller;
 use crate::api::Group;
 use crate::api::body::Body;
+use crate::api::query::Query;
 use crate::services::Services;
 
-/// Messages of the classic API.
-pub(in crate::api) struct MessagesApi;
+/// Message operations of the classic API.
+pub(in crate::api) struct ClassicMessagesApi;
 
 #[OpenApi(tag = "Group::Classic")]
-impl MessagesApi {
+impl ClassicMessagesApi {
     /// Send a message
     ///
-    /// Stores a message for another user. Once this is answered, the message survives a crash.
+    /// Stores a message for another user. A 201 means that the message is durable.
     #[oai(path = "/messages", method = "post", operation_id = "classicSendMessage", deprecated)]
     async fn send(
         &self,
         caller: ClassicCaller,
         services: Data<&Arc<Services>>,
-        body: Body<send::NewMessage>,
-    ) -> Result<send::Response> {
+        body: Body<send::ClassicSendMessageRequest>,
+    ) -> Result<send::ClassicSendMessageReply> {
         send::send(&services, &caller.0, body.0).await
     }
 
     /// Poll for messages
     ///
-    /// The oldest pending messages of the caller in order, at most 100; more only where one second holds more. All from
-    /// before `query_time` are among them, so that these can be deleted by it. It deletes none.
+    /// Returns the caller's oldest pending messages in order: up to 100, or more if a single second has more. The page has
+    /// every message sent before `query_time`: after processing, delete them with `until` set to that. Polling never deletes
+    /// messages.
     #[oai(path = "/messages", method = "get", operation_id = "classicPollMessages", deprecated)]
-    async fn poll(&self, caller: ClassicCaller, services: Data<&Arc<Services>>) -> Result<poll::Response> {
+    async fn poll(
+        &self,
+        caller: ClassicCaller,
+        services: Data<&Arc<Services>>,
+    ) -> Result<poll::ClassicPollMessagesReply> {
         poll::poll(&services, &caller.0).await
     }
 
     /// Delete polled messages
     ///
-    /// Deletes the caller's messages from before a second. With the `query_time` of a poll these are messages that the
-    /// poll has given, and no others.
+    /// Deletes the caller's messages sent before a Unix time. With the `query_time` of a poll, exactly the messages that the
+    /// poll returned from before that time are deleted.
     #[oai(path = "/messages", method = "delete", operation_id = "classicDeleteMessages", deprecated)]
     async fn delete(
         &self,
         caller: ClassicCaller,
         services: Data<&Arc<Services>>,
-        /// The second, in Unix time; it is itself excluded.
+        /// Unix time in seconds, exclusive.
         #[oai(example = "example_time")]
         until: Query<i64>,
-    ) -> Result<delete::Response> {
+    ) -> Result<delete::ClassicDeleteMessagesReply> {
         delete::delete(&services, &caller.0, until.0).await
     }
 }
@@ -67,22 +72,22 @@ fn example_time() -> i64 {
 
 /// A message.
 #[derive(Debug, Object)]
-#[oai(rename = "ClassicMessage", example)]
-struct Message {
-    /// Names the message for good.
+#[oai(example)]
+struct ClassicMessage {
+    /// Identifier of the message.
     id: i64,
-    /// The sender's username.
+    /// Username of the sender.
     from_user: String,
-    /// The recipient's username.
+    /// Username of the recipient.
     to_user: String,
-    /// What the sender's client encrypted.
+    /// Encrypted contents.
     contents: String,
-    /// When it was stored, in Unix seconds.
+    /// When the message was stored, as Unix time in seconds.
     sent_at: i64,
 }
 
-impl Message {
-    /// What was just sent to one recipient.
+impl ClassicMessage {
+    /// A message just sent to a single recipient.
     fn sent(sent: SentMessage, caller: &Caller, contents: Contents) -> Self {
         Self {
             id: sent.receipt.id.get(),
@@ -94,7 +99,7 @@ impl Message {
     }
 }
 
-impl From<model::Message> for Message {
+impl From<model::Message> for ClassicMessage {
     fn from(message: model::Message) -> Self {
         Self {
             id: message.id.get(),
@@ -106,7 +111,7 @@ impl From<model::Message> for Message {
     }
 }
 
-impl Example for Message {
+impl Example for ClassicMessage {
     fn example() -> Self {
         Self {
             id: 1,

@@ -3,40 +3,40 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use woosh_domain::use_cases::{Caller, Poll};
 
-use super::{Message, example_time};
+use super::{ClassicMessage, example_time};
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// Pending messages.
+/// A page of pending messages.
 #[derive(Debug, Object)]
-#[oai(rename = "ClassicMessages", example)]
-pub(super) struct Messages {
-    /// The Unix second that all from before can be deleted by.
+#[oai(example)]
+pub(super) struct ClassicMessagePage {
+    /// Pass as `until` to delete the messages from before this Unix time, once they are processed.
     query_time: i64,
-    /// The messages, oldest first.
-    messages: Vec<Message>,
+    /// Messages, oldest first.
+    messages: Vec<ClassicMessage>,
 }
 
-impl From<Poll> for Messages {
+impl From<Poll> for ClassicMessagePage {
     fn from(poll: Poll) -> Self {
-        Self { query_time: poll.query_time, messages: poll.messages.into_iter().map(Message::from).collect() }
+        Self { query_time: poll.query_time, messages: poll.messages.into_iter().map(ClassicMessage::from).collect() }
     }
 }
 
-impl Example for Messages {
+impl Example for ClassicMessagePage {
     fn example() -> Self {
-        Self { query_time: example_time() + 1, messages: vec![Message::example()] }
+        Self { query_time: example_time() + 1, messages: vec![ClassicMessage::example()] }
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum ClassicPollMessagesReply {
     /// The oldest pending messages.
     #[oai(status = 200)]
-    Ok(Json<Messages>),
+    Ok(Json<ClassicMessagePage>),
 }
 
-pub(super) async fn poll(services: &Services, caller: &Caller) -> poem::Result<Response> {
+pub(super) async fn poll(services: &Services, caller: &Caller) -> poem::Result<ClassicPollMessagesReply> {
     let poll = services.poll_messages.execute(caller).await.map_err(PortFailed::from)?;
-    Ok(Response::Ok(Json(poll.into())))
+    Ok(ClassicPollMessagesReply::Ok(Json(poll.into())))
 }

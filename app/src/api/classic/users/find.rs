@@ -2,33 +2,33 @@ use poem_openapi::ApiResponse;
 use poem_openapi::payload::Json;
 use woosh_domain::model::Username;
 
-use super::PublicUser;
+use super::ClassicUser;
 use crate::api::classic::ClassicError;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum ClassicFindUserReply {
     /// The user.
     #[oai(status = 200)]
-    Ok(Json<PublicUser>),
+    Ok(Json<ClassicUser>),
     /// The parameter is missing.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "given by the framework; here for the document")]
+    #[expect(dead_code, reason = "returned by the parameter parser; declared for the document")]
     BadRequest(Json<ClassicError>),
-    /// Nobody has this name.
+    /// No user has this username.
     #[oai(status = 404)]
     NotFound(Json<ClassicError>),
 }
 
-pub(super) async fn find(services: &Services, username: &str) -> poem::Result<Response> {
+pub(super) async fn find(services: &Services, username: &str) -> poem::Result<ClassicFindUserReply> {
     let found = match Username::new(username) {
         Ok(username) => services.find_user.execute(&username).await.map_err(PortFailed::from)?,
-        // Nobody can have such a name.
+        // No user can have such a name.
         Err(_) => None,
     };
     Ok(match found {
-        Some(user) => Response::Ok(Json(user.into())),
-        None => Response::NotFound(ClassicError::not_found("user does not exist")),
+        Some(user) => ClassicFindUserReply::Ok(Json(user.into())),
+        None => ClassicFindUserReply::NotFound(ClassicError::not_found("user does not exist")),
     })
 }

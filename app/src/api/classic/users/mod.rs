@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use poem::Result;
 use poem::web::Data;
-use poem_openapi::param::Query;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use woosh_domain::model::{PrivateKey, User};
@@ -15,58 +14,59 @@ use woosh_domain::model::{PrivateKey, User};
 use super::auth::ClassicCaller;
 use crate::api::Group;
 use crate::api::body::Body;
+use crate::api::query::Query;
 use crate::services::Services;
 
-/// Users of the classic API.
-pub(in crate::api) struct UsersApi;
+/// User operations of the classic API.
+pub(in crate::api) struct ClassicUsersApi;
 
 #[OpenApi(tag = "Group::Classic")]
-impl UsersApi {
-    /// Register
+impl ClassicUsersApi {
+    /// Register a user
     ///
-    /// Registers a user. A username is 3 to 32 of `a-z`, `A-Z`, `0-9`, `_` and `-`, and unique ignoring case.
+    /// Creates a user. Usernames are 3 to 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`, and unique regardless of case.
     #[oai(path = "/users", method = "post", operation_id = "classicRegisterUser", deprecated)]
     async fn register(
         &self,
         services: Data<&Arc<Services>>,
-        body: Body<register::Registration>,
-    ) -> Result<register::Response> {
+        body: Body<register::ClassicRegisterUserRequest>,
+    ) -> Result<register::ClassicRegisterUserReply> {
         register::register(&services, body.0).await
     }
 
-    /// Get the own user
+    /// Get your user
     ///
-    /// The caller, its vault included.
+    /// Returns the caller's user, including the vault (`private_key` and `info`).
     #[oai(path = "/users/me", method = "get", operation_id = "classicGetOwnUser", deprecated)]
-    async fn own(&self, caller: ClassicCaller, services: Data<&Arc<Services>>) -> Result<own::Response> {
+    async fn own(&self, caller: ClassicCaller, services: Data<&Arc<Services>>) -> Result<own::ClassicGetOwnUserReply> {
         own::own(&services, &caller.0).await
     }
 
-    /// Change the own user
+    /// Update your user
     ///
-    /// Replaces what the caller's client keeps for itself.
+    /// Replaces the caller's `info`.
     #[oai(path = "/users/me", method = "post", operation_id = "classicUpdateOwnUser", deprecated)]
     async fn update(
         &self,
         caller: ClassicCaller,
         services: Data<&Arc<Services>>,
-        body: Body<update::Update>,
-    ) -> Result<update::Response> {
+        body: Body<update::ClassicUpdateOwnUserRequest>,
+    ) -> Result<update::ClassicUpdateOwnUserReply> {
         update::update(&services, &caller.0, body.0).await
     }
 
-    /// Find a user
+    /// Get a user
     ///
-    /// What everybody may see of the user of exactly this name.
+    /// Returns the public profile of the user with exactly this username.
     #[oai(path = "/users/friends", method = "get", operation_id = "classicFindUser", deprecated)]
     async fn find(
         &self,
         _caller: ClassicCaller,
         services: Data<&Arc<Services>>,
-        /// The name, ignoring case.
+        /// Username, case-insensitive.
         #[oai(example = "example_username")]
         username: Query<String>,
-    ) -> Result<find::Response> {
+    ) -> Result<find::ClassicFindUserReply> {
         find::find(&services, &username.0).await
     }
 }
@@ -75,23 +75,23 @@ fn example_username() -> String {
     "alice".to_owned()
 }
 
-/// A user as its owner sees it.
+/// The caller's own user, including the vault.
 #[derive(Debug, Object)]
-#[oai(rename = "ClassicOwnUser", example)]
-struct OwnUser {
-    /// Names the user for good.
+#[oai(example)]
+struct ClassicOwnUser {
+    /// Permanent unique identifier.
     id: i64,
-    /// As it was registered.
+    /// Username as registered.
     username: String,
-    /// What others encrypt for this user with.
+    /// Public key that others encrypt with, opaque to the server.
     public_key: String,
-    /// As the client encrypted it; empty where there is none.
+    /// Private key, encrypted by the client. Empty if none is stored.
     private_key: String,
-    /// Whatever the client keeps for itself; empty where nothing was given.
+    /// Private data of the user's clients; empty by default.
     info: String,
 }
 
-impl From<User> for OwnUser {
+impl From<User> for ClassicOwnUser {
     fn from(user: User) -> Self {
         Self {
             id: user.id.get(),
@@ -103,7 +103,7 @@ impl From<User> for OwnUser {
     }
 }
 
-impl Example for OwnUser {
+impl Example for ClassicOwnUser {
     fn example() -> Self {
         Self {
             id: 1,
@@ -115,25 +115,25 @@ impl Example for OwnUser {
     }
 }
 
-/// A user as everybody sees it.
+/// Public profile of a user.
 #[derive(Debug, Object)]
-#[oai(rename = "ClassicUser", example)]
-struct PublicUser {
-    /// Names the user for good.
+#[oai(example)]
+struct ClassicUser {
+    /// Permanent unique identifier.
     id: i64,
-    /// As it was registered.
+    /// Username as registered.
     username: String,
-    /// What others encrypt for this user with.
+    /// Public key that others encrypt with, opaque to the server.
     public_key: String,
 }
 
-impl From<User> for PublicUser {
+impl From<User> for ClassicUser {
     fn from(user: User) -> Self {
         Self { id: user.id.get(), username: user.username.to_string(), public_key: user.public_key.into_string() }
     }
 }
 
-impl Example for PublicUser {
+impl Example for ClassicUser {
     fn example() -> Self {
         Self { id: 1, username: example_username(), public_key: "alice's public key".to_owned() }
     }

@@ -8,39 +8,34 @@ use woosh_domain::model::{
 };
 use woosh_domain::use_cases::{self, RegisterUserError};
 
-use super::OwnUser;
-use crate::api::body::{optional_text, text};
+use super::ClassicOwnUser;
 use crate::api::classic::ClassicError;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// What a user registers with.
+/// A user to register.
 #[derive(Object, Deserialize)]
-#[oai(rename = "ClassicRegistration", example)]
-pub(super) struct Registration {
-    /// The name that it wants.
+#[oai(example)]
+pub(super) struct ClassicRegisterUserRequest {
+    /// Username of the new user.
     #[oai(validator(pattern = "^[a-zA-Z0-9_-]{3,32}$"))]
-    #[serde(deserialize_with = "text")]
     username: String,
-    /// What it will send as `x-user-token`: at most 4,096 bytes.
+    /// Password, later sent as `x-user-token`. At most 4,096 bytes.
     #[oai(validator(min_length = 1, max_length = 4096))]
-    #[serde(deserialize_with = "text")]
     password: String,
-    /// What others encrypt for it with: at most 16 KiB.
+    /// Public key that others encrypt with, opaque to the server. At most 16 KiB.
     #[oai(validator(max_length = 16384))]
-    #[serde(deserialize_with = "text")]
     public_key: String,
-    /// The private key as the client encrypted it: at most 64 KiB.
+    /// Private key, encrypted by the client. At most 64 KiB.
     #[oai(validator(max_length = 65536))]
-    #[serde(deserialize_with = "text")]
     private_key: String,
-    /// Whatever the client keeps for itself: at most 64 KiB.
+    /// Private data of the user's clients, opaque to the server. At most 64 KiB.
     #[oai(validator(max_length = 65536), skip_serializing_if_is_none)]
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default)]
     info: Option<String>,
 }
 
-impl Example for Registration {
+impl Example for ClassicRegisterUserRequest {
     fn example() -> Self {
         Self {
             username: "alice".to_owned(),
@@ -53,17 +48,17 @@ impl Example for Registration {
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum ClassicRegisterUserReply {
     /// The user is registered.
     #[oai(status = 201)]
-    Created(Json<OwnUser>),
-    /// A field is missing, wrong or too long, or the username is taken.
+    Created(Json<ClassicOwnUser>),
+    /// A field is missing, invalid or too long, or the username is taken.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
 }
 
 #[derive(Debug, thiserror::Error)]
-enum BadField {
+enum InvalidField {
     #[error(transparent)]
     Username(#[from] UsernameError),
     #[error(transparent)]
@@ -74,15 +69,15 @@ enum BadField {
     TooLong(#[from] TooLong),
 }
 
-/// Whether a header can carry a password, so that nobody registers and can never log in.
+/// Whether the password can be sent in a header. A user registered with any other could never authenticate.
 fn is_sendable(password: &str) -> bool {
     HeaderValue::from_bytes(password.as_bytes()).is_ok() && password.trim_matches([' ', '\t']) == password
 }
 
-impl Registration {
-    fn try_into_domain(self) -> Result<use_cases::Registration, BadField> {
+impl ClassicRegisterUserRequest {
+    fn try_into_domain(self) -> Result<use_cases::Registration, InvalidField> {
         if !is_sendable(&self.password) {
-            return Err(BadField::Unsendable);
+            return Err(InvalidField::Unsendable);
         }
         Ok(use_cases::Registration {
             username: Username::new(&self.username)?,
@@ -96,14 +91,19 @@ impl Registration {
     }
 }
 
-pub(super) async fn register(services: &Services, body: Registration) -> poem::Result<Response> {
+pub(super) async fn register(
+    services: &Services,
+    body: ClassicRegisterUserRequest,
+) -> poem::Result<ClassicRegisterUserReply> {
     let registration = match body.try_into_domain() {
         Ok(registration) => registration,
-        Err(error) => return Ok(Response::BadRequest(ClassicError::bad_request(error))),
+        Err(error) => return Ok(ClassicRegisterUserReply::BadRequest(ClassicError::bad_request(error))),
     };
     match services.register_user.execute(registration).await {
-        Ok(registered) => Ok(Response::Created(Json(registered.user.into()))),
-        Err(error @ RegisterUserError::UsernameTaken) => Ok(Response::BadRequest(ClassicError::bad_request(error))),
+        Ok(registered) => Ok(ClassicRegisterUserReply::Created(Json(registered.user.into()))),
+        Err(error @ RegisterUserError::UsernameTaken) => {
+            Ok(ClassicRegisterUserReply::BadRequest(ClassicError::bad_request(error)))
+        }
         Err(RegisterUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

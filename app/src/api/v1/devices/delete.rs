@@ -8,24 +8,26 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::services::Services;
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum DeleteDeviceReply {
     /// The device is deleted.
     #[oai(status = 204)]
     Deleted,
     /// `device_not_found`: the caller has no such device.
     #[oai(status = 404)]
     NotFound(Problem),
-    /// `last_device`: it is the caller's last device. Delete the user instead.
+    /// `last_device`: this is the caller's last device. Delete the user instead.
     #[oai(status = 409)]
     Conflict(Problem),
 }
 
-pub(super) async fn delete(services: &Services, caller: &Caller, device: DeviceId) -> poem::Result<Response> {
+pub(super) async fn delete(services: &Services, caller: &Caller, device: DeviceId) -> poem::Result<DeleteDeviceReply> {
     Ok(match services.delete_device.execute(caller, device).await.map_err(PortFailed::from)? {
-        DeleteDeviceOutcome::Deleted => Response::Deleted,
+        DeleteDeviceOutcome::Deleted => DeleteDeviceReply::Deleted,
         DeleteDeviceOutcome::NotFound => {
-            Response::NotFound(Problem::new(Code::DeviceNotFound, "you have no such device"))
+            DeleteDeviceReply::NotFound(Problem::new(Code::DeviceNotFound, "you have no such device"))
         }
-        DeleteDeviceOutcome::Last => Response::Conflict(Problem::new(Code::LastDevice, "it is your last device")),
+        DeleteDeviceOutcome::Last => {
+            DeleteDeviceReply::Conflict(Problem::new(Code::LastDevice, "it is your last device"))
+        }
     })
 }

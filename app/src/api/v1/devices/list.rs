@@ -7,29 +7,29 @@ use super::Device;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// The devices of a user.
+/// All devices of a user.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct Devices {
+pub(super) struct DeviceList {
     /// The devices, oldest first.
     devices: Vec<Device>,
 }
 
-impl Example for Devices {
+impl Example for DeviceList {
     fn example() -> Self {
         Self { devices: vec![Device::example()] }
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum ListDevicesReply {
     /// The devices.
     #[oai(status = 200)]
-    Ok(Json<Devices>),
+    Ok(Json<DeviceList>),
 }
 
-pub(super) async fn list(services: &Services, caller: &Caller) -> poem::Result<Response> {
+pub(super) async fn list(services: &Services, caller: &Caller) -> poem::Result<ListDevicesReply> {
     let devices = services.list_devices.execute(caller).await.map_err(PortFailed::from)?;
     let devices = devices.into_iter().map(|device| Device::new(device, caller.device)).collect();
-    Ok(Response::Ok(Json(Devices { devices })))
+    Ok(ListDevicesReply::Ok(Json(DeviceList { devices })))
 }

@@ -15,31 +15,32 @@ use super::values::{Integer, Time};
 use crate::api::Group;
 use crate::services::Services;
 
-/// Devices of v1.
+/// Device operations of v1.
 pub(in crate::api) struct DevicesApi;
 
 #[OpenApi(prefix_path = "/v1/devices", tag = "Group::Devices")]
 impl DevicesApi {
     /// List devices
     ///
-    /// All devices of the caller, oldest first.
+    /// Returns all devices of the caller, oldest first.
     #[oai(path = "/", method = "get", operation_id = "listDevices")]
-    async fn list(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<list::Response> {
+    async fn list(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<list::ListDevicesReply> {
         list::list(&services, &caller.0.caller).await
     }
 
     /// Delete a device
     ///
-    /// Deletes a device of the caller with its mailbox, whatever waits there, and ends its sessions. The last device stays.
+    /// Deletes one of the caller's devices, its mailbox with all pending messages, and its sessions. The last device can't be
+    /// deleted.
     #[oai(path = "/:id", method = "delete", operation_id = "deleteDevice")]
     async fn delete(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// The device.
+        /// ID of the device.
         #[oai(example = "example_id")]
         id: Path<Integer<{ i64::MIN }>>,
-    ) -> Result<delete::Response> {
+    ) -> Result<delete::DeleteDeviceReply> {
         delete::delete(&services, &caller.0.caller, DeviceId::new(id.0.0)).await
     }
 }
@@ -48,22 +49,22 @@ fn example_id() -> Integer<{ i64::MIN }> {
     Integer(1)
 }
 
-/// An installation of a client.
+/// One installation of a client.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct Device {
-    /// Names the device for good.
+    /// Permanent unique identifier.
     id: i64,
-    /// What its owner calls it; may be empty.
+    /// Display name, may be empty.
     name: String,
-    /// When it first logged in.
+    /// When the device first logged in.
     created_at: Time,
-    /// Whether it is the device that asks.
+    /// Whether this is the calling device.
     current: bool,
 }
 
 impl Device {
-    /// A device, as one of them sees it.
+    /// A device as the device `current` sees it.
     pub(super) fn new(device: model::Device, current: DeviceId) -> Self {
         Self {
             id: device.id.get(),

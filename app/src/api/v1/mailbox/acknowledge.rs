@@ -10,44 +10,44 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::Integer;
 use crate::services::Services;
 
-/// What is safely processed.
+/// The messages to acknowledge.
 #[derive(Object, Deserialize)]
 #[oai(example)]
-pub(super) struct AcknowledgeOutcome {
-    /// All up to this sequence number.
+pub(super) struct AcknowledgeMailboxRequest {
+    /// Acknowledge everything up to and including this sequence number.
     up_to: Integer<0>,
 }
 
-impl Example for AcknowledgeOutcome {
+impl Example for AcknowledgeMailboxRequest {
     fn example() -> Self {
         Self { up_to: Integer(1) }
     }
 }
 
-/// What is acknowledged.
+/// The acknowledged messages.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct Acknowledged {
-    /// All up to this sequence number.
+pub(super) struct AcknowledgeMailboxResponse {
+    /// Last acknowledged sequence number. Higher than the request's `up_to` if more was acknowledged before.
     acknowledged: i64,
 }
 
-impl Example for Acknowledged {
+impl Example for AcknowledgeMailboxResponse {
     fn example() -> Self {
         Self { acknowledged: 1 }
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
-    /// It is acknowledged, and deleted.
+pub(super) enum AcknowledgeMailboxReply {
+    /// The messages are acknowledged and deleted.
     #[oai(status = 200)]
-    Ok(Json<Acknowledged>),
-    /// `invalid_request`: the field is missing or wrong.
+    Ok(Json<AcknowledgeMailboxResponse>),
+    /// `invalid_request`: `up_to` is missing or invalid.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "given where the body is read; here for the document")]
+    #[expect(dead_code, reason = "returned by the body parser; declared for the document")]
     BadRequest(Problem),
-    /// `beyond_mailbox`: no message of this sequence number was ever there. Nothing was acknowledged.
+    /// `beyond_mailbox`: `up_to` is higher than the last sequence number of the mailbox. Nothing was acknowledged.
     #[oai(status = 422)]
     Beyond(Problem),
 }
@@ -55,11 +55,15 @@ pub(super) enum Response {
 pub(super) async fn acknowledge(
     services: &Services,
     caller: &Caller,
-    body: &AcknowledgeOutcome,
-) -> poem::Result<Response> {
+    body: &AcknowledgeMailboxRequest,
+) -> poem::Result<AcknowledgeMailboxReply> {
     match services.acknowledge.execute(caller, SequenceNumber::new(body.up_to.0)).await {
-        Ok(reached) => Ok(Response::Ok(Json(Acknowledged { acknowledged: reached.get() }))),
-        Err(error @ AcknowledgeError::Beyond(_)) => Ok(Response::Beyond(Problem::new(Code::BeyondMailbox, error))),
+        Ok(reached) => {
+            Ok(AcknowledgeMailboxReply::Ok(Json(AcknowledgeMailboxResponse { acknowledged: reached.get() })))
+        }
+        Err(error @ AcknowledgeError::Beyond(_)) => {
+            Ok(AcknowledgeMailboxReply::Beyond(Problem::new(Code::BeyondMailbox, error)))
+        }
         Err(AcknowledgeError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use poem::Result;
 use poem::web::Data;
-use poem_openapi::param::Query;
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object, OpenApi};
 use woosh_domain::model::{self, Envelope};
@@ -17,67 +16,69 @@ use super::values::{Integer, Time};
 use crate::api::Group;
 use crate::api::body::Body;
 use crate::api::limits::Deadline;
+use crate::api::query::Query;
 use crate::services::Services;
 
-/// Mailboxes of v1.
+/// Mailbox operations of v1.
 pub(in crate::api) struct MailboxApi;
 
 #[OpenApi(prefix_path = "/v1/mailbox", tag = "Group::Mailbox")]
 impl MailboxApi {
     /// Read the mailbox
     ///
-    /// The oldest messages of the device that asks, in the order of their sequence numbers: at most `limit`, fewer where
-    /// they are large, and one at least where there is any. Reading deletes nothing; `acknowledgeMailbox` does. A sequence
-    /// number whose message is gone unread is in one of the `gaps`.
+    /// Returns the oldest pending messages of the calling device in sequence order. A page has up to `limit` messages, or
+    /// fewer if they are large, and at least one if any is pending. Set `wait` to long-poll. Reading never deletes messages:
+    /// acknowledge them with `acknowledgeMailbox`. Messages that were lost unread are reported in `gaps`.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
     async fn read(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
         deadline: Data<&Deadline>,
-        /// Read what comes after this sequence number; after what is acknowledged where nothing is said.
+        /// Return messages after this sequence number. Defaults to the last acknowledged one.
         after: Query<Option<Integer<0>>>,
-        /// The most messages of an answer.
+        /// Maximum number of messages to return.
         #[oai(default = "read::default_limit")]
-        limit: Query<read::Limit>,
-        /// How many seconds to wait for a message where there is none.
+        limit: Query<read::PageLimit>,
+        /// Seconds to wait for a message if none is pending.
         #[oai(default = "read::default_wait")]
-        wait: Query<read::Wait>,
-    ) -> Result<read::Response> {
+        wait: Query<read::WaitSeconds>,
+    ) -> Result<read::ReadMailboxReply> {
         read::read(&services, &caller.0, &deadline, after.0, limit.0, wait.0).await
     }
 
     /// Acknowledge messages
     ///
-    /// Says that all up to a sequence number is safely processed, and deletes it. Repeating it, or acknowledging less,
-    /// changes nothing.
+    /// Confirms that all messages up to a sequence number are processed, and deletes them. Idempotent: repeating it, or
+    /// acknowledging a lower number, changes nothing.
     #[oai(path = "/ack", method = "post", operation_id = "acknowledgeMailbox")]
     async fn acknowledge(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        body: Body<acknowledge::AcknowledgeOutcome>,
-    ) -> Result<acknowledge::Response> {
+        body: Body<acknowledge::AcknowledgeMailboxRequest>,
+    ) -> Result<acknowledge::AcknowledgeMailboxReply> {
         acknowledge::acknowledge(&services, &caller.0.caller, &body.0).await
     }
 
     /// Stream the mailbox
     ///
-    /// Server-sent events, in the order of their sequence numbers, as they come. The `data` of an event `message` is a
-    /// `Message` as JSON and its `id` the sequence number; the `data` of an event `gap` is a `Gap`, and its `id` the last
-    /// number of that. Comments come as heartbeats. It ends when the session does or the server stops: go on with
-    /// `Last-Event-ID`, as every `EventSource` does. It deletes nothing; `acknowledgeMailbox` does.
+    /// Streams the mailbox of the calling device as server-sent events in sequence order. A `message` event has a `Message`
+    /// as JSON in `data` and its sequence number as `id`. A `gap` event has a `Gap` in `data` and its `last` number as `id`.
+    /// Comments serve as heartbeats. The stream ends when the session ends or the server stops; reconnect with
+    /// `Last-Event-ID`, as `EventSource` does by itself. Streaming never deletes messages: acknowledge them with
+    /// `acknowledgeMailbox`.
     #[oai(path = "/stream", method = "get", operation_id = "streamMailbox")]
     async fn stream(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// The sequence number to go on after; it goes before `after`.
+        /// Resume after this sequence number. Takes precedence over `after`.
         #[oai(name = "Last-Event-ID", validator(pattern = "^[0-9]{1,18}$"))]
         last_event_id: HeaderText,
-        /// The sequence number to start after; after what is acknowledged where nothing is said.
+        /// Stream messages after this sequence number. Defaults to the last acknowledged one.
         after: Query<Option<Integer<0>>>,
-    ) -> Result<stream::Response> {
+    ) -> Result<stream::StreamMailboxReply> {
         stream::stream(services.0.clone(), caller.0, last_event_id.0.as_deref(), after.0).await
     }
 }
@@ -86,20 +87,20 @@ impl MailboxApi {
 #[derive(Object)]
 #[oai(example)]
 struct Message {
-    /// Its place in the mailbox: 1, 2, 3 and so on.
+    /// Sequence number in the mailbox: 1, 2, 3 and so on, without repetition.
     sequence: i64,
-    /// Names the send that it came with, for good.
+    /// Identifier of the send. All copies of one send have the same.
     id: i64,
-    /// Who sent it.
+    /// Username of the sender.
     sender: String,
-    /// The device that it was sent from; left out where that is not known.
+    /// Device that sent the message. Absent if unknown.
     #[oai(skip_serializing_if_is_none)]
     sender_device_id: Option<i64>,
-    /// What the sender's client encrypted, byte for byte.
+    /// Encrypted contents, byte for byte as sent.
     contents: String,
-    /// When it was stored.
+    /// When the message was stored.
     sent_at: Time,
-    /// When it is gone, unless it is acknowledged before.
+    /// When the message expires if it is not acknowledged before.
     expires_at: Time,
 }
 
@@ -131,17 +132,17 @@ impl Example for Message {
     }
 }
 
-/// Sequence numbers whose messages are gone unread.
+/// A range of sequence numbers whose messages were lost unread.
 #[derive(Object)]
 struct Gap {
-    /// The first of them.
+    /// First sequence number of the gap.
     first: i64,
-    /// The last of them.
+    /// Last sequence number of the gap, inclusive.
     last: i64,
     reason: GapReason,
 }
 
-/// Why a message is gone unread: its time was up, or the mailbox was full when it came.
+/// Why messages were lost: `expired` unread, or refused because the mailbox was full (`mailbox_full`).
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 enum GapReason {

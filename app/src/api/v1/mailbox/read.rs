@@ -14,35 +14,34 @@ use crate::api::v1::problem::Problem;
 use crate::api::v1::values::Integer;
 use crate::services::Services;
 
-pub(super) type Limit = Integer<1, { ReadMailbox::MAX_COUNT as i64 }>;
-pub(super) type Wait = Integer<0, { ReadMailbox::MAX_WAIT.as_secs() as i64 }>;
+pub(super) type PageLimit = Integer<1, { ReadMailbox::MAX_COUNT as i64 }>;
+pub(super) type WaitSeconds = Integer<0, { ReadMailbox::MAX_WAIT.as_secs() as i64 }>;
 
-pub(super) fn default_limit() -> Limit {
+pub(super) fn default_limit() -> PageLimit {
     Integer(100)
 }
 
-pub(super) fn default_wait() -> Wait {
+pub(super) fn default_wait() -> WaitSeconds {
     Integer(0)
 }
 
-/// The next messages of a mailbox.
+/// A page of a mailbox.
 #[derive(Object)]
-#[oai(rename = "MailboxPage", example)]
-pub(super) struct Page {
-    /// The messages, in the order of their sequence numbers.
+#[oai(example)]
+pub(super) struct MailboxPage {
+    /// Messages in sequence order.
     messages: Vec<Message>,
-    /// The sequence numbers up to `up_to` whose messages are gone unread, until they are acknowledged.
+    /// Gaps among the sequence numbers up to `up_to`: messages that were lost unread. Reported until they are acknowledged.
     gaps: Vec<Gap>,
-    /// All up to this sequence number is acknowledged.
+    /// Last acknowledged sequence number.
     acknowledged: i64,
-    /// All of this answer is at or below this sequence number, and all that is to come is above: acknowledge it when the
-    /// answer is processed, or read on `after` it.
+    /// Last sequence number this page covers. Acknowledge it when processed, or pass it as `after` to read on.
     up_to: i64,
-    /// Whether there are messages beyond these already.
+    /// Whether more messages are available now.
     has_more: bool,
 }
 
-impl From<ports::MailboxPage> for Page {
+impl From<ports::MailboxPage> for MailboxPage {
     fn from(page: ports::MailboxPage) -> Self {
         Self {
             acknowledged: page.acknowledged.get(),
@@ -54,40 +53,40 @@ impl From<ports::MailboxPage> for Page {
     }
 }
 
-impl Example for Page {
+impl Example for MailboxPage {
     fn example() -> Self {
         Self { messages: vec![Message::example()], gaps: Vec::new(), acknowledged: 0, up_to: 1, has_more: false }
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
-    /// The messages; none where there is none, also after the wait.
+pub(super) enum ReadMailboxReply {
+    /// A page; empty if nothing arrived before `wait` elapsed.
     #[oai(status = 200)]
-    Ok(Json<Page>),
-    /// `invalid_request`: a parameter is wrong.
+    Ok(Json<MailboxPage>),
+    /// `invalid_request`: a parameter is invalid.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "given where the parameters are read; here for the document")]
+    #[expect(dead_code, reason = "returned by the parameter parser; declared for the document")]
     BadRequest(Problem),
 }
 
 pub(super) async fn read(
     services: &Services,
-    asking: &SessionCaller,
+    caller: &SessionCaller,
     deadline: &Deadline,
     after: Option<Integer<0>>,
-    limit: Limit,
-    wait: Wait,
-) -> poem::Result<Response> {
+    limit: PageLimit,
+    wait: WaitSeconds,
+) -> poem::Result<ReadMailboxReply> {
     let after = after.map(|after| SequenceNumber::new(after.0));
     let wait = Duration::from_secs(wait.unsigned());
     deadline.extend(wait);
-    let page = services.read_mailbox.execute(asking, after, limit.unsigned(), wait).await.map_err(refusal)?;
-    Ok(Response::Ok(Json(page.into())))
+    let page = services.read_mailbox.execute(caller, after, limit.unsigned(), wait).await.map_err(to_poem_error)?;
+    Ok(ReadMailboxReply::Ok(Json(page.into())))
 }
 
-/// What a reader gets to know of an error.
-pub(super) fn refusal(error: ReadMailboxError) -> poem::Error {
+/// The error response for a failed read.
+pub(super) fn to_poem_error(error: ReadMailboxError) -> poem::Error {
     match error {
         ReadMailboxError::SessionEnded => Problem::unauthenticated().into(),
         ReadMailboxError::Port(error) => PortFailed::from(error).into(),

@@ -16,16 +16,16 @@ use woosh_domain::model::SequenceNumber;
 use woosh_domain::ports::MailboxPage;
 use woosh_domain::use_cases::{ReadMailboxError, SessionCaller};
 
-use super::read::refusal;
+use super::read::to_poem_error;
 use super::{Gap, Message};
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::Integer;
 use crate::logging::causes;
 use crate::services::Services;
 
-/// The most messages that are read ahead of the client.
-const COUNT: usize = 100;
-/// How long there is nothing before a heartbeat comes, so that whoever is in between sees that the stream goes on.
+/// Maximum number of messages read ahead of the client.
+const PAGE_SIZE: usize = 100;
+/// Interval of heartbeats on an idle stream, so that proxies keep the connection open.
 const HEARTBEAT: Duration = Duration::from_secs(25);
 
 /// [Server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html).
@@ -44,42 +44,43 @@ impl IntoResponse for EventStream {
         poem::Response::builder()
             .content_type(Self::CONTENT_TYPE)
             .header(header::CACHE_CONTROL, "no-cache")
-            // Or a proxy may keep events to itself until it has many.
+            // Keeps proxies from buffering events.
             .header("X-Accel-Buffering", "no")
             .body(Body::from_bytes_stream(self.0))
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
-    /// The events.
+pub(super) enum StreamMailboxReply {
+    /// The event stream.
     #[oai(status = 200)]
     Ok(EventStream),
-    /// `invalid_request`: `Last-Event-ID` or a parameter is wrong.
+    /// `invalid_request`: `Last-Event-ID` or a parameter is invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
 }
 
 pub(super) async fn stream(
     services: Arc<Services>,
-    asking: SessionCaller,
+    caller: SessionCaller,
     last_event_id: Option<&str>,
     after: Option<Integer<0>>,
-) -> poem::Result<Response> {
+) -> poem::Result<StreamMailboxReply> {
     let resumed = match last_event_id.map(parse_event_id).transpose() {
         Ok(resumed) => resumed,
-        Err(detail) => return Ok(Response::BadRequest(Problem::new(Code::InvalidRequest, detail))),
+        Err(detail) => return Ok(StreamMailboxReply::BadRequest(Problem::new(Code::InvalidRequest, detail))),
     };
     let after = resumed.or(after.map(|after| SequenceNumber::new(after.0)));
-    // What is there already comes at once, and an error of it is not a stream that ends.
-    let first = services.read_mailbox.execute(&asking, after, COUNT, Duration::ZERO).await.map_err(refusal)?;
-    let reader = Reader { services, asking, after: after.unwrap_or(SequenceNumber::ZERO).max(first.up_to()) };
+    // Read before the response starts, so that an error gets its own status.
+    let first =
+        services.read_mailbox.execute(&caller, after, PAGE_SIZE, Duration::ZERO).await.map_err(to_poem_error)?;
+    let reader = PageReader { services, caller, after: after.unwrap_or(SequenceNumber::ZERO).max(first.up_to()) };
     let later = stream::unfold(reader, |mut reader| async {
         let page = reader.next().await?;
         Some((page, reader))
     });
     let chunks = stream::once(async { first }).chain(later).map(|page| Ok(events(page).into()));
-    Ok(Response::Ok(EventStream(chunks.boxed())))
+    Ok(StreamMailboxReply::Ok(EventStream(chunks.boxed())))
 }
 
 fn parse_event_id(header: &str) -> Result<SequenceNumber, &'static str> {
@@ -87,20 +88,20 @@ fn parse_event_id(header: &str) -> Result<SequenceNumber, &'static str> {
     number.map(SequenceNumber::new).ok_or("Last-Event-ID has to be a sequence number")
 }
 
-/// Reads page after page, each when the client has taken the one before.
-struct Reader {
+/// Reads pages one by one, each after the client has taken the one before.
+struct PageReader {
     services: Arc<Services>,
-    asking: SessionCaller,
+    caller: SessionCaller,
     after: SequenceNumber,
 }
 
-impl Reader {
-    /// The next page, empty where nothing came for a while; none where the stream ends.
+impl PageReader {
+    /// Returns the next page, empty if nothing arrived within [`HEARTBEAT`]; `None` ends the stream.
     async fn next(&mut self) -> Option<MailboxPage> {
         if self.services.is_stopping() {
             return None;
         }
-        let read = self.services.read_mailbox.execute(&self.asking, Some(self.after), COUNT, HEARTBEAT).await;
+        let read = self.services.read_mailbox.execute(&self.caller, Some(self.after), PAGE_SIZE, HEARTBEAT).await;
         let page = read.inspect_err(log).ok()?;
         self.after = self.after.max(page.up_to());
         Some(page)
@@ -109,11 +110,11 @@ impl Reader {
 
 fn log(error: &ReadMailboxError) {
     if let ReadMailboxError::Port(error) = error {
-        tracing::error!(%error, causes = causes(error), "a stream broke off");
+        tracing::error!(%error, causes = causes(error), "mailbox stream failed");
     }
 }
 
-/// The events of a page in the order of their sequence numbers; of an empty one a comment, as heartbeat.
+/// Formats a page as events in sequence order; an empty page as a comment, the heartbeat.
 fn events(page: MailboxPage) -> String {
     let messages = page.envelopes.into_iter().map(|envelope| {
         let last = envelope.sequence;
@@ -124,7 +125,7 @@ fn events(page: MailboxPage) -> String {
     events.sort_by_key(|(last, ..)| *last);
     let mut text = String::new();
     for (last, event, data) in &events {
-        // Writing to a string does not fail.
+        // Writing to a string can't fail.
         let _ = write!(text, "id: {}\nevent: {event}\ndata: {data}\n\n", last.get());
     }
     if events.is_empty() { ": nothing new\n\n".to_owned() } else { text }
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_and_gaps_come_in_the_order_of_their_sequence_numbers() {
+    fn messages_and_gaps_are_in_sequence_order() {
         let envelopes = vec![envelope(3), envelope(4), envelope(7)];
         let text = events(MailboxPage { envelopes, gaps: vec![gap(1, 2), gap(5, 6), gap(8, 8)], ..MailboxPage::EMPTY });
         let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_four_lines_whatever_the_contents() {
+    fn contents_with_line_breaks_stay_one_data_line() {
         let text = events(MailboxPage { envelopes: vec![envelope(1)], ..MailboxPage::EMPTY });
         assert_eq!(
             text,
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_id_that_is_no_sequence_number_is_refused() {
+    fn an_event_id_has_to_be_a_sequence_number() {
         assert_eq!(parse_event_id("0"), Ok(SequenceNumber::ZERO));
         assert_eq!(parse_event_id(" 12 "), Ok(SequenceNumber::new(12)));
         for header in ["", "-1", "abc", "1.5", "99999999999999999999", "1, 2", "é"] {

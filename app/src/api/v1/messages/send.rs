@@ -6,82 +6,80 @@ use woosh_domain::model::{Contents, IdempotencyKey, IdempotencyKeyError, Usernam
 use woosh_domain::ports::{self, AddressedContents, Receipt};
 use woosh_domain::use_cases::{Caller, SendMessageError, SendRequest};
 
-use crate::api::body::text;
 use crate::api::errors::PortFailed;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text, Time};
 use crate::services::Services;
 
-/// What is to be sent.
+/// A message to send.
 #[derive(Object, Deserialize)]
 #[oai(example)]
-pub(super) struct NewMessage {
-    /// What is for whom: 1 to 100 users, none of them twice, in a body of at most 1 MiB.
+pub(super) struct SendMessageRequest {
+    /// Recipients with their contents: 1 to 100 users, each at most once. The whole body is limited to 1 MiB.
     #[oai(validator(min_items = 1, max_items = 100))]
     recipients: Vec<Recipient>,
-    /// How many seconds it waits to be read; as long as the server lets it where nothing is said.
+    /// Seconds until the message expires unread. Defaults to the server's maximum.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     ttl_seconds: Nullable<Integer<1>>,
 }
 
-/// Contents for a user.
+/// A recipient and the contents for it.
 #[derive(Object, Deserialize)]
 #[serde(expecting = "an object")]
 struct Recipient {
-    /// The name of the user, ignoring case.
-    #[serde(deserialize_with = "text")]
+    /// Username of the recipient, case-insensitive.
     username: String,
     contents: Text<Contents>,
 }
 
-impl Example for NewMessage {
+impl Example for SendMessageRequest {
     fn example() -> Self {
         let recipient = Recipient { username: "alice".to_owned(), contents: Text::example() };
         Self { recipients: vec![recipient], ttl_seconds: Nullable(Some(Integer(86_400))) }
     }
 }
 
-/// A send that is stored.
+/// A stored message.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct Sent {
-    /// Names the send for good.
+pub(super) struct SendMessageResponse {
+    /// Permanent unique identifier of the send.
     id: i64,
-    /// When it was stored.
+    /// When the message was stored.
     sent_at: Time,
-    /// The devices that did not get it.
-    undelivered: Vec<Undelivered>,
+    /// Devices whose mailbox could not take the message.
+    undelivered: Vec<UndeliveredDevice>,
 }
 
-/// A device that did not get a message.
+/// A device that did not receive the message.
 #[derive(Object)]
-struct Undelivered {
-    /// Whose it is.
+struct UndeliveredDevice {
+    /// Username of the device's owner.
     username: String,
-    /// The device.
+    /// ID of the device.
     device_id: i64,
     reason: UndeliveredReason,
 }
 
-/// Why a device did not get a message.
+/// Why a device did not receive the message.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 enum UndeliveredReason {
     MailboxFull,
 }
 
-impl From<Receipt> for Sent {
+impl From<Receipt> for SendMessageResponse {
     fn from(receipt: Receipt) -> Self {
         Self {
             id: receipt.id.get(),
             sent_at: receipt.sent_at.into(),
-            undelivered: receipt.undelivered.into_iter().map(Undelivered::from).collect(),
+            undelivered: receipt.undelivered.into_iter().map(UndeliveredDevice::from).collect(),
         }
     }
 }
 
-impl From<ports::Undelivered> for Undelivered {
+impl From<ports::Undelivered> for UndeliveredDevice {
     fn from(undelivered: ports::Undelivered) -> Self {
         Self {
             username: undelivered.recipient.to_string(),
@@ -91,27 +89,27 @@ impl From<ports::Undelivered> for Undelivered {
     }
 }
 
-impl Example for Sent {
+impl Example for SendMessageResponse {
     fn example() -> Self {
         Self { id: 1, sent_at: Time::example(), undelivered: Vec::new() }
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum SendMessageReply {
     /// The message is stored.
     #[oai(status = 201)]
-    Created(Json<Sent>),
-    /// `invalid_request`: a field or the `Idempotency-Key` is missing, wrong or too long.
+    Created(Json<SendMessageResponse>),
+    /// `invalid_request`: a field is missing, or a field or the `Idempotency-Key` is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `recipient_not_found`: nobody has one of the names. Nothing was sent.
+    /// `recipient_not_found`: at least one recipient does not exist. Nothing was sent.
     #[oai(status = 404)]
     NotFound(Problem),
-    /// `idempotency_key_reused`: another send had this key.
+    /// `idempotency_key_reused`: the key was used with a different body.
     #[oai(status = 422)]
     Reused(Problem),
-    /// `mailbox_full`: no device of any recipient could take it.
+    /// `mailbox_full`: the mailboxes of all recipients' devices are full. Nothing was sent.
     #[oai(status = 507)]
     Full(Problem),
 }
@@ -120,48 +118,52 @@ pub(super) async fn send(
     services: &Services,
     caller: &Caller,
     key: Option<&str>,
-    body: NewMessage,
-) -> poem::Result<Response> {
+    body: SendMessageRequest,
+) -> poem::Result<SendMessageReply> {
     let key = match key.map(parse_key).transpose() {
         Ok(key) => key,
-        Err(error) => return Ok(Response::BadRequest(Problem::new(Code::InvalidRequest, error))),
+        Err(error) => return Ok(SendMessageReply::BadRequest(Problem::new(Code::InvalidRequest, error))),
     };
-    let (mut recipients, mut impossible) = (Vec::new(), Vec::new());
+    let (mut recipients, mut invalid) = (Vec::new(), Vec::new());
     for Recipient { username, contents } in body.recipients {
         match Username::new(&username) {
             Ok(recipient) => recipients.push(AddressedContents { recipient, contents: contents.0 }),
-            Err(_) => impossible.push(shortened(&username)),
+            Err(_) => invalid.push(truncated(&username)),
         }
     }
-    if !impossible.is_empty() {
-        let detail = format!("recipient does not exist: {}", impossible.join(", "));
-        return Ok(Response::NotFound(Problem::new(Code::RecipientNotFound, detail)));
+    if !invalid.is_empty() {
+        let detail = format!("recipient does not exist: {}", invalid.join(", "));
+        return Ok(SendMessageReply::NotFound(Problem::new(Code::RecipientNotFound, detail)));
     }
-    let outgoing = SendRequest { recipients, ttl_seconds: body.ttl_seconds.0.map(Integer::unsigned), key };
-    Ok(match services.send_message.execute(caller, outgoing).await {
-        Ok(sent) => Response::Created(Json(sent.receipt.into())),
+    let request = SendRequest { recipients, ttl_seconds: body.ttl_seconds.0.map(Integer::unsigned), key };
+    Ok(match services.send_message.execute(caller, request).await {
+        Ok(sent) => SendMessageReply::Created(Json(sent.receipt.into())),
         Err(
             error @ (SendMessageError::RecipientCount | SendMessageError::NamedTwice(_) | SendMessageError::Ttl { .. }),
-        ) => Response::BadRequest(Problem::new(Code::InvalidRequest, error)),
+        ) => SendMessageReply::BadRequest(Problem::new(Code::InvalidRequest, error)),
         Err(error @ SendMessageError::UnknownRecipients(_)) => {
-            Response::NotFound(Problem::new(Code::RecipientNotFound, error))
+            SendMessageReply::NotFound(Problem::new(Code::RecipientNotFound, error))
         }
-        Err(error @ SendMessageError::KeyReused) => Response::Reused(Problem::new(Code::IdempotencyKeyReused, error)),
-        Err(error @ SendMessageError::AllMailboxesFull) => Response::Full(Problem::new(Code::MailboxFull, error)),
+        Err(error @ SendMessageError::KeyReused) => {
+            SendMessageReply::Reused(Problem::new(Code::IdempotencyKeyReused, error))
+        }
+        Err(error @ SendMessageError::AllMailboxesFull) => {
+            SendMessageReply::Full(Problem::new(Code::MailboxFull, error))
+        }
         Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
     })
 }
 
-/// What nobody can be called may be of any length.
-fn shortened(name: &str) -> String {
+/// Truncates an invalid username, which can be of any length.
+fn truncated(name: &str) -> String {
     match name.char_indices().nth(Username::MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     }
 }
 
-/// Reads an `Idempotency-Key`: a string of [RFC 8941](https://www.rfc-editor.org/rfc/rfc8941#name-parsing-a-string), or bare
-/// text, as many clients send it.
+/// Parses an `Idempotency-Key`: an [RFC 8941](https://www.rfc-editor.org/rfc/rfc8941#name-parsing-a-string) string, or the
+/// bare text that many clients send.
 fn parse_key(header: &str) -> Result<IdempotencyKey, IdempotencyKeyError> {
     let header = header.trim_matches([' ', '\t']);
     let Some(quoted) = header.strip_prefix('"') else {
@@ -187,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_the_same_in_quotes_and_without() {
+    fn a_key_is_the_same_with_and_without_quotes() {
         for header in ["8e03978e", "\"8e03978e\"", " \"8e03978e\" "] {
             assert_eq!(parse_key(header), IdempotencyKey::new("8e03978e"), "{header}");
         }
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn invalid_keys_are_refused() {
         let long = format!("\"{}\"", "k".repeat(256));
         for header in ["", "\"\"", "\"", "\"abc", "\"a\", \"b\"", "a, b", "\"a b\"", "\"a\\\"", "\"a\\b\"", "é", &long]
         {
@@ -205,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_can_have_is_repeated_in_part() {
-        assert_eq!(shortened("no body"), "no body");
-        assert_eq!(shortened(&"é".repeat(100_000)), format!("{}…", "é".repeat(32)));
+    fn long_invalid_usernames_are_truncated() {
+        assert_eq!(truncated("no body"), "no body");
+        assert_eq!(truncated(&"é".repeat(100_000)), format!("{}…", "é".repeat(32)));
     }
 }

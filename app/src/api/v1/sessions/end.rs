@@ -7,7 +7,7 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::services::Services;
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum EndSessionReply {
     /// The session has ended.
     #[oai(status = 204)]
     Ended,
@@ -17,21 +17,21 @@ pub(super) enum Response {
 }
 
 #[derive(ApiResponse)]
-pub(super) enum CurrentResponse {
+pub(super) enum EndCurrentSessionReply {
     /// The session has ended.
     #[oai(status = 204)]
     Ended,
 }
 
-pub(super) async fn end(services: &Services, caller: &Caller, session: SessionId) -> poem::Result<Response> {
+pub(super) async fn end(services: &Services, caller: &Caller, session: SessionId) -> poem::Result<EndSessionReply> {
     match services.end_session.execute(caller, session).await.map_err(PortFailed::from)? {
-        true => Ok(Response::Ended),
-        false => Ok(Response::NotFound(Problem::new(Code::SessionNotFound, "you have no such session"))),
+        true => Ok(EndSessionReply::Ended),
+        false => Ok(EndSessionReply::NotFound(Problem::new(Code::SessionNotFound, "you have no such session"))),
     }
 }
 
-pub(super) async fn end_current(services: &Services, asking: &SessionCaller) -> poem::Result<CurrentResponse> {
-    // Where it is not there any more, it has ended meanwhile.
-    services.end_session.execute(&asking.caller, asking.session).await.map_err(PortFailed::from)?;
-    Ok(CurrentResponse::Ended)
+pub(super) async fn end_current(services: &Services, caller: &SessionCaller) -> poem::Result<EndCurrentSessionReply> {
+    // If it is gone, it ended in the meantime.
+    services.end_session.execute(&caller.caller, caller.session).await.map_err(PortFailed::from)?;
+    Ok(EndCurrentSessionReply::Ended)
 }

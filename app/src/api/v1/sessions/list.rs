@@ -7,29 +7,29 @@ use super::Session;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// The sessions of a user.
+/// All sessions of a user.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct Sessions {
+pub(super) struct SessionList {
     /// The sessions, oldest first.
     sessions: Vec<Session>,
 }
 
-impl Example for Sessions {
+impl Example for SessionList {
     fn example() -> Self {
         Self { sessions: vec![Session::example()] }
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum ListSessionsReply {
     /// The sessions.
     #[oai(status = 200)]
-    Ok(Json<Sessions>),
+    Ok(Json<SessionList>),
 }
 
-pub(super) async fn list(services: &Services, asking: &SessionCaller) -> poem::Result<Response> {
-    let sessions = services.list_sessions.execute(&asking.caller).await.map_err(PortFailed::from)?;
-    let sessions = sessions.into_iter().map(|session| Session::new(session, asking.session)).collect();
-    Ok(Response::Ok(Json(Sessions { sessions })))
+pub(super) async fn list(services: &Services, caller: &SessionCaller) -> poem::Result<ListSessionsReply> {
+    let sessions = services.list_sessions.execute(&caller.caller).await.map_err(PortFailed::from)?;
+    let sessions = sessions.into_iter().map(|session| Session::new(session, caller.session)).collect();
+    Ok(ListSessionsReply::Ok(Json(SessionList { sessions })))
 }

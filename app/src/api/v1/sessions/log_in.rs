@@ -6,22 +6,20 @@ use woosh_domain::model::{DeviceId, DeviceName, Password, Username};
 use woosh_domain::use_cases::{self, LogInError};
 
 use super::{Session, example_token};
-use crate::api::body::text;
 use crate::api::errors::PortFailed;
 use crate::api::v1::devices::Device;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text};
 use crate::services::Services;
 
-/// What somebody logs in with.
+/// Credentials and device of a login.
 #[derive(Object, Deserialize)]
 #[oai(example)]
-pub(super) struct Login {
-    /// The name, ignoring case.
-    #[serde(deserialize_with = "text")]
+pub(super) struct LogInRequest {
+    /// Username, case-insensitive.
     username: String,
     password: Text<Password>,
-    /// The device that this was before.
+    /// One of the user's devices, to log in on it again. A new device is created if absent or unknown.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_id: Nullable<Integer<{ i64::MIN }>>,
@@ -30,7 +28,7 @@ pub(super) struct Login {
     device_name: Nullable<Text<DeviceName>>,
 }
 
-impl Example for Login {
+impl Example for LogInRequest {
     fn example() -> Self {
         Self {
             username: "alice".to_owned(),
@@ -41,8 +39,8 @@ impl Example for Login {
     }
 }
 
-impl From<Login> for use_cases::Login {
-    fn from(body: Login) -> Self {
+impl From<LogInRequest> for use_cases::Login {
+    fn from(body: LogInRequest) -> Self {
         Self {
             username: Username::new(&body.username).ok(),
             password: body.password.0,
@@ -52,21 +50,21 @@ impl From<Login> for use_cases::Login {
     }
 }
 
-/// An open session.
+/// A new session.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct LoggedIn {
-    /// Names the user for good.
+pub(super) struct LogInResponse {
+    /// Permanent unique identifier of the user.
     user_id: i64,
-    /// As it was registered.
+    /// Username as registered.
     username: String,
     device: Device,
     session: Session,
-    /// What the session proves itself with, as `Authorization: Bearer`. It is told this once.
+    /// Bearer token of the session. Returned only in this response.
     token: String,
 }
 
-impl From<use_cases::LoggedIn> for LoggedIn {
+impl From<use_cases::LoggedIn> for LogInResponse {
     fn from(login: use_cases::LoggedIn) -> Self {
         Self {
             user_id: login.user_id.get(),
@@ -78,7 +76,7 @@ impl From<use_cases::LoggedIn> for LoggedIn {
     }
 }
 
-impl Example for LoggedIn {
+impl Example for LogInResponse {
     fn example() -> Self {
         Self {
             user_id: 1,
@@ -91,27 +89,27 @@ impl Example for LoggedIn {
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
-    /// The session is open.
+pub(super) enum LogInReply {
+    /// The session is created.
     #[oai(status = 201)]
-    Created(Json<LoggedIn>),
-    /// `invalid_request`: a field is missing, wrong or too long.
+    Created(Json<LogInResponse>),
+    /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "given where the body is read; here for the document")]
+    #[expect(dead_code, reason = "returned by the body parser; declared for the document")]
     BadRequest(Problem),
-    /// `wrong_credentials`: the username or the password is wrong; it is not told which.
+    /// `wrong_credentials`: the username or the password is wrong.
     #[oai(status = 401)]
     Denied(Problem),
-    /// `too_many_devices`: the user has as many devices as it may have.
+    /// `too_many_devices`: the user has reached the maximum number of devices.
     #[oai(status = 409)]
     Conflict(Problem),
 }
 
-pub(super) async fn log_in(services: &Services, body: Login) -> poem::Result<Response> {
+pub(super) async fn log_in(services: &Services, body: LogInRequest) -> poem::Result<LogInReply> {
     match services.log_in.execute(body.into()).await {
-        Ok(login) => Ok(Response::Created(Json(login.into()))),
-        Err(error @ LogInError::Denied) => Ok(Response::Denied(Problem::new(Code::WrongCredentials, error))),
-        Err(error @ LogInError::TooManyDevices) => Ok(Response::Conflict(Problem::new(Code::TooManyDevices, error))),
+        Ok(login) => Ok(LogInReply::Created(Json(login.into()))),
+        Err(error @ LogInError::Denied) => Ok(LogInReply::Denied(Problem::new(Code::WrongCredentials, error))),
+        Err(error @ LogInError::TooManyDevices) => Ok(LogInReply::Conflict(Problem::new(Code::TooManyDevices, error))),
         Err(LogInError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

@@ -17,48 +17,56 @@ use crate::api::Group;
 use crate::api::body::Body;
 use crate::services::Services;
 
-/// Sessions of v1.
+/// Session operations of v1.
 pub(in crate::api) struct SessionsApi;
 
 #[OpenApi(prefix_path = "/v1/sessions", tag = "Group::Sessions")]
 impl SessionsApi {
     /// Log in
     ///
-    /// Opens a session on a device. A `device_id` that is one of the user's own is taken up again, with its mailbox; else
-    /// a new device is made, whose mailbox starts empty.
+    /// Creates a session on a device. Pass the `device_id` of one of the user's devices to keep its mailbox; otherwise a new
+    /// device with an empty mailbox is created.
     #[oai(path = "/", method = "post", operation_id = "logIn")]
-    async fn log_in(&self, services: Data<&Arc<Services>>, body: Body<log_in::Login>) -> Result<log_in::Response> {
+    async fn log_in(
+        &self,
+        services: Data<&Arc<Services>>,
+        body: Body<log_in::LogInRequest>,
+    ) -> Result<log_in::LogInReply> {
         log_in::log_in(&services, body.0).await
     }
 
     /// List sessions
     ///
-    /// All sessions of the caller, oldest first.
+    /// Returns all sessions of the caller, oldest first.
     #[oai(path = "/", method = "get", operation_id = "listSessions")]
-    async fn list(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<list::Response> {
+    async fn list(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<list::ListSessionsReply> {
         list::list(&services, &caller.0).await
     }
 
-    /// End this session
+    /// Log out
     ///
-    /// Logs out: ends the session that asks. Its device stays, with its mailbox.
+    /// Ends the calling session. Its device and mailbox are kept.
     #[oai(path = "/current", method = "delete", operation_id = "endCurrentSession")]
-    async fn end_current(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<end::CurrentResponse> {
+    async fn end_current(
+        &self,
+        caller: TokenCaller,
+        services: Data<&Arc<Services>>,
+    ) -> Result<end::EndCurrentSessionReply> {
         end::end_current(&services, &caller.0).await
     }
 
     /// End a session
     ///
-    /// Ends a session of the caller at once. Its device stays, with its mailbox.
+    /// Ends one of the caller's sessions immediately. Its device and mailbox are kept.
     #[oai(path = "/:id", method = "delete", operation_id = "endSession")]
     async fn end(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// The session.
+        /// ID of the session.
         #[oai(example = "example_id")]
         id: Path<Integer<{ i64::MIN }>>,
-    ) -> Result<end::Response> {
+    ) -> Result<end::EndSessionReply> {
         end::end(&services, &caller.0.caller, SessionId::new(id.0.0)).await
     }
 }
@@ -67,7 +75,7 @@ fn example_id() -> Integer<{ i64::MIN }> {
     Integer(1)
 }
 
-/// What a token looks like.
+/// An example token.
 pub(super) fn example_token() -> String {
     "d2c1f0a4".repeat(8)
 }
@@ -76,18 +84,18 @@ pub(super) fn example_token() -> String {
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct Session {
-    /// Names the session for good.
+    /// Permanent unique identifier.
     id: i64,
-    /// The device that logged in.
+    /// Device that logged in.
     device_id: i64,
-    /// When it logged in.
+    /// When the device logged in.
     created_at: Time,
-    /// Whether it is the session that asks.
+    /// Whether this is the calling session.
     current: bool,
 }
 
 impl Session {
-    /// A session, as one of them sees it.
+    /// A session as the session `current` sees it.
     fn new(session: model::Session, current: SessionId) -> Self {
         Self {
             id: session.id.get(),
@@ -97,7 +105,7 @@ impl Session {
         }
     }
 
-    /// A session that was just opened.
+    /// The session that was just created.
     pub(super) fn current(session: model::Session) -> Self {
         let id = session.id;
         Self::new(session, id)

@@ -9,28 +9,28 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::Text;
 use crate::services::Services;
 
-/// The password as it is and as it shall be.
+/// The current and the new password.
 #[derive(Object, Deserialize)]
-#[oai(rename = "PasswordChange", example)]
-pub(super) struct Passwords {
+#[oai(example)]
+pub(super) struct ChangePasswordRequest {
     old_password: Text<Password>,
     new_password: Text<Password>,
 }
 
-impl Example for Passwords {
+impl Example for ChangePasswordRequest {
     fn example() -> Self {
         Self { old_password: Text::example(), new_password: Text::example() }
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
-    /// The password is changed, and all other sessions have ended.
+pub(super) enum ChangePasswordReply {
+    /// The password is changed, and all other sessions are ended.
     #[oai(status = 204)]
     Changed,
-    /// `invalid_request`: a field is missing, wrong or too long.
+    /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "given where the body is read; here for the document")]
+    #[expect(dead_code, reason = "returned by the body parser; declared for the document")]
     BadRequest(Problem),
     /// `wrong_password`: `old_password` is wrong.
     #[oai(status = 403)]
@@ -39,13 +39,13 @@ pub(super) enum Response {
 
 pub(super) async fn change_password(
     services: &Services,
-    asking: &SessionCaller,
-    body: Passwords,
-) -> poem::Result<Response> {
-    match services.change_password.execute(asking, &body.old_password.0, &body.new_password.0).await {
-        Ok(()) => Ok(Response::Changed),
+    caller: &SessionCaller,
+    body: ChangePasswordRequest,
+) -> poem::Result<ChangePasswordReply> {
+    match services.change_password.execute(caller, &body.old_password.0, &body.new_password.0).await {
+        Ok(()) => Ok(ChangePasswordReply::Changed),
         Err(error @ ChangePasswordError::WrongPassword) => {
-            Ok(Response::Forbidden(Problem::new(Code::WrongPassword, error)))
+            Ok(ChangePasswordReply::Forbidden(Problem::new(Code::WrongPassword, error)))
         }
         Err(ChangePasswordError::Port(error)) => Err(PortFailed::from(error).into()),
     }

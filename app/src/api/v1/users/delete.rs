@@ -5,13 +5,13 @@ use crate::api::errors::PortFailed;
 use crate::services::Services;
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum DeleteOwnUserReply {
     /// The user is deleted.
     #[oai(status = 204)]
     Deleted,
 }
 
-pub(super) async fn delete(services: &Services, caller: &Caller) -> poem::Result<Response> {
+pub(super) async fn delete(services: &Services, caller: &Caller) -> poem::Result<DeleteOwnUserReply> {
     services.delete_user.execute(caller).await.map_err(PortFailed::from)?;
-    Ok(Response::Deleted)
+    Ok(DeleteOwnUserReply::Deleted)
 }

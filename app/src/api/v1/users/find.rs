@@ -8,23 +8,23 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::services::Services;
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum FindUserReply {
     /// The user.
     #[oai(status = 200)]
     Ok(Json<User>),
-    /// `user_not_found`: nobody has this name.
+    /// `user_not_found`: no user has this username.
     #[oai(status = 404)]
     NotFound(Problem),
 }
 
-pub(super) async fn find(services: &Services, username: &str) -> poem::Result<Response> {
+pub(super) async fn find(services: &Services, username: &str) -> poem::Result<FindUserReply> {
     let found = match Username::new(username) {
         Ok(username) => services.find_user.execute(&username).await.map_err(PortFailed::from)?,
-        // Nobody can have such a name.
+        // No user can have such a name.
         Err(_) => None,
     };
     Ok(match found {
-        Some(user) => Response::Ok(Json(user.into())),
-        None => Response::NotFound(Problem::new(Code::UserNotFound, "nobody has this name")),
+        Some(user) => FindUserReply::Ok(Json(user.into())),
+        None => FindUserReply::NotFound(Problem::new(Code::UserNotFound, "nobody has this name")),
     })
 }

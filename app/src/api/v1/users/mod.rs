@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use poem::Result;
 use poem::web::Data;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::Path;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use woosh_domain::model::{self, PrivateKey, Username};
@@ -20,104 +20,106 @@ use super::header::HeaderText;
 use super::values::Text;
 use crate::api::Group;
 use crate::api::body::Body;
+use crate::api::query::Query;
 use crate::services::Services;
 
-/// Users of v1.
+/// User operations of v1.
 pub(in crate::api) struct UsersApi;
 
 #[OpenApi(prefix_path = "/v1/users", tag = "Group::Users")]
 impl UsersApi {
-    /// Register
+    /// Register a user
     ///
-    /// Registers a user with a first device, and logs that in. A username is 3 to 32 of `a-z`, `A-Z`, `0-9`, `_` and `-`,
-    /// and unique ignoring case.
+    /// Creates a user and its first device, and logs the device in. Usernames are 3 to 32 characters from `a-z`, `A-Z`,
+    /// `0-9`, `_` and `-`, and unique regardless of case.
     #[oai(path = "/", method = "post", operation_id = "registerUser")]
     async fn register(
         &self,
         services: Data<&Arc<Services>>,
-        body: Body<register::Registration>,
-    ) -> Result<register::Response> {
+        body: Body<register::RegisterUserRequest>,
+    ) -> Result<register::RegisterUserReply> {
         register::register(&services, body.0).await
     }
 
     /// Search users
     ///
-    /// The users whose names start with a prefix, ignoring case, in the order of their names. The operator of a server may
-    /// turn this off.
+    /// Returns the users whose usernames start with a prefix, regardless of case, in order of username. The operator of the
+    /// server can turn search off.
     #[oai(path = "/", method = "get", operation_id = "searchUsers")]
     async fn search(
         &self,
         _caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// How the names start: at least 3 characters.
+        /// Start of the username, at least 3 characters.
         prefix: Query<Text<Username>>,
-        /// The most users of an answer.
+        /// Maximum number of users to return.
         #[oai(default = "search::default_limit")]
-        limit: Query<search::Limit>,
-        /// The last name of the answer before.
+        limit: Query<search::SearchLimit>,
+        /// Return users after this username: the last one of the previous page.
         after: Query<Option<Text<Username>>>,
-    ) -> Result<search::Response> {
+    ) -> Result<search::SearchUsersReply> {
         search::search(&services, &prefix.0.0, limit.0, after.0).await
     }
 
-    /// Get the own user
+    /// Get your user
     ///
-    /// The caller, its vault included. The `ETag` is its version, for `If-Match`.
+    /// Returns the caller's user, including the vault (`private_key` and `info`). Pass the `ETag` as `If-Match` to
+    /// `updateOwnUser` to detect concurrent changes.
     #[oai(path = "/me", method = "get", operation_id = "getOwnUser")]
-    async fn own(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<own::Response> {
+    async fn own(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<own::GetOwnUserReply> {
         own::own(&services, &caller.0.caller).await
     }
 
-    /// Change the own user
+    /// Update your user
     ///
-    /// Changes the public key and the vault. What is not given stays as it is.
+    /// Changes the caller's public key and vault (`private_key` and `info`). Absent fields stay unchanged.
     #[oai(path = "/me", method = "patch", operation_id = "updateOwnUser")]
     async fn update(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// The `ETag` of the user that is to be changed. Where it has changed since, it stays as it is.
+        /// `ETag` of the version to update. If the user has changed since, the request fails with `version_mismatch`.
         #[oai(name = "If-Match")]
         if_match: HeaderText,
-        body: Body<update::Update>,
-    ) -> Result<update::Response> {
+        body: Body<update::UpdateOwnUserRequest>,
+    ) -> Result<update::UpdateOwnUserReply> {
         update::update(&services, &caller.0.caller, if_match.0.as_deref(), body.0).await
     }
 
-    /// Delete the own user
+    /// Delete your user
     ///
-    /// Deletes all that belongs to the caller: its keys, vault, devices and sessions, and what waits in its mailboxes. The
-    /// name is not given out again. What it has sent stays with its recipients.
+    /// Deletes the caller's user: keys, vault, devices, sessions and pending messages. The username can't be registered
+    /// again. Messages it has sent stay in their recipients' mailboxes.
     #[oai(path = "/me", method = "delete", operation_id = "deleteOwnUser")]
-    async fn delete(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<delete::Response> {
+    async fn delete(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<delete::DeleteOwnUserReply> {
         delete::delete(&services, &caller.0.caller).await
     }
 
-    /// Change the own password
+    /// Change your password
     ///
-    /// Needs the old one, and ends all other sessions of the caller.
+    /// Requires the current password, and ends all other sessions of the caller.
     #[oai(path = "/me/password", method = "put", operation_id = "changePassword")]
     async fn change_password(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        body: Body<change_password::Passwords>,
-    ) -> Result<change_password::Response> {
+        body: Body<change_password::ChangePasswordRequest>,
+    ) -> Result<change_password::ChangePasswordReply> {
         change_password::change_password(&services, &caller.0, body.0).await
     }
 
-    /// Find a user
+    /// Get a user
     ///
-    /// What everybody may see of the user of exactly this name, ignoring case.
+    /// Returns the public profile of the user with exactly this username, regardless of case.
     #[oai(path = "/:username", method = "get", operation_id = "findUser")]
     async fn find(
         &self,
         _caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// The name.
+        /// Username, case-insensitive.
         #[oai(example = "example_username")]
         username: Path<String>,
-    ) -> Result<find::Response> {
+    ) -> Result<find::FindUserReply> {
         find::find(&services, &username.0).await
     }
 }
@@ -126,20 +128,20 @@ fn example_username() -> String {
     "alice".to_owned()
 }
 
-/// A user as its owner sees it.
+/// The caller's own user, including the vault.
 #[derive(Object)]
 #[oai(example)]
 struct OwnUser {
-    /// Names the user for good.
+    /// Permanent unique identifier.
     id: i64,
-    /// As it was registered.
+    /// Username as registered.
     username: String,
-    /// What others encrypt for this user with.
+    /// Public key that others encrypt with, opaque to the server.
     public_key: String,
-    /// As the client encrypted it; left out where there is none.
+    /// Private key, encrypted by the client. Absent if none is stored.
     #[oai(skip_serializing_if_is_none)]
     private_key: Option<String>,
-    /// Whatever the client keeps for itself; empty where nothing was given.
+    /// Private data of the user's clients; empty by default.
     info: String,
 }
 
@@ -167,15 +169,15 @@ impl Example for OwnUser {
     }
 }
 
-/// A user as everybody sees it.
+/// Public profile of a user.
 #[derive(Object)]
 #[oai(example)]
 struct User {
-    /// Names the user for good.
+    /// Permanent unique identifier.
     id: i64,
-    /// As it was registered.
+    /// Username as registered.
     username: String,
-    /// What others encrypt for this user with.
+    /// Public key that others encrypt with, opaque to the server.
     public_key: String,
 }
 

@@ -9,21 +9,21 @@ use crate::api::v1::problem::Problem;
 use crate::services::Services;
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
-    /// The own user.
+pub(super) enum GetOwnUserReply {
+    /// The caller's user.
     #[oai(status = 200)]
     Ok(
         Json<OwnUser>,
-        /// The version of the user.
+        /// Version of the user, for `If-Match`.
         #[oai(header = "ETag")]
         String,
     ),
 }
 
-pub(super) async fn own(services: &Services, caller: &Caller) -> poem::Result<Response> {
+pub(super) async fn own(services: &Services, caller: &Caller) -> poem::Result<GetOwnUserReply> {
     let user = services.find_user.execute(&caller.username).await.map_err(PortFailed::from)?;
-    // Deleted since it was authenticated.
+    // The user was deleted after the token was checked.
     let user = user.ok_or_else(Problem::unauthenticated)?;
     let version = etag(user.version);
-    Ok(Response::Ok(Json(user.into()), version))
+    Ok(GetOwnUserReply::Ok(Json(user.into()), version))
 }

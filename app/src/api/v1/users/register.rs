@@ -14,10 +14,10 @@ use crate::api::v1::sessions::{Session, example_token};
 use crate::api::v1::values::{Nullable, Text};
 use crate::services::Services;
 
-/// What a user registers with.
+/// A user to register.
 #[derive(Object, Deserialize)]
 #[oai(example)]
-pub(super) struct Registration {
+pub(super) struct RegisterUserRequest {
     username: Text<Username>,
     password: Text<Password>,
     public_key: Text<PublicKey>,
@@ -32,7 +32,7 @@ pub(super) struct Registration {
     device_name: Nullable<Text<DeviceName>>,
 }
 
-impl Example for Registration {
+impl Example for RegisterUserRequest {
     fn example() -> Self {
         Self {
             username: Text::example(),
@@ -45,8 +45,8 @@ impl Example for Registration {
     }
 }
 
-impl From<Registration> for use_cases::Registration {
-    fn from(body: Registration) -> Self {
+impl From<RegisterUserRequest> for use_cases::Registration {
+    fn from(body: RegisterUserRequest) -> Self {
         Self {
             username: body.username.0,
             password: body.password.0,
@@ -59,18 +59,18 @@ impl From<Registration> for use_cases::Registration {
     }
 }
 
-/// A user that was registered and logged in.
+/// A new user, with its first device and session.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct Registered {
+pub(super) struct RegisterUserResponse {
     user: OwnUser,
     device: Device,
     session: Session,
-    /// What the session proves itself with, as `Authorization: Bearer`. It is told this once.
+    /// Bearer token of the session. Returned only in this response.
     token: String,
 }
 
-impl Example for Registered {
+impl Example for RegisterUserResponse {
     fn example() -> Self {
         Self {
             user: OwnUser::example(),
@@ -82,40 +82,40 @@ impl Example for Registered {
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
+pub(super) enum RegisterUserReply {
     /// The user is registered, and its first device is logged in.
     #[oai(status = 201)]
     Created(
-        Json<Registered>,
-        /// Where the user is.
+        Json<RegisterUserResponse>,
+        /// Path of the user.
         #[oai(header = "Location")]
         String,
     ),
-    /// `invalid_request`: a field is missing, wrong or too long.
+    /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "given where the body is read; here for the document")]
+    #[expect(dead_code, reason = "returned by the body parser; declared for the document")]
     BadRequest(Problem),
-    /// `username_taken`: somebody has the name, or had it.
+    /// `username_taken`: the username is in use, or was used by a deleted user.
     #[oai(status = 409)]
     Conflict(Problem),
 }
 
-pub(super) async fn register(services: &Services, body: Registration) -> poem::Result<Response> {
+pub(super) async fn register(services: &Services, body: RegisterUserRequest) -> poem::Result<RegisterUserReply> {
     let registered = match services.register_user.execute(body.into()).await {
         Ok(registered) => registered,
         Err(error @ RegisterUserError::UsernameTaken) => {
-            return Ok(Response::Conflict(Problem::new(Code::UsernameTaken, error)));
+            return Ok(RegisterUserReply::Conflict(Problem::new(Code::UsernameTaken, error)));
         }
         Err(RegisterUserError::Port(error)) => return Err(PortFailed::from(error).into()),
     };
-    let no_session = || PortFailed::from(PortError::fault("a session was asked for and is not there"));
+    let no_session = || PortFailed::from(PortError::fault("registration returned no session"));
     let (session, token) = registered.login.ok_or_else(no_session)?;
     let location = format!("/v1/users/{}", registered.user.username);
-    let body = Registered {
+    let body = RegisterUserResponse {
         user: registered.user.into(),
         device: Device::new(registered.device, session.device),
         session: Session::current(session),
         token: token.reveal().to_owned(),
     };
-    Ok(Response::Created(Json(body), location))
+    Ok(RegisterUserReply::Created(Json(body), location))
 }

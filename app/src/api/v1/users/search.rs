@@ -10,43 +10,43 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Text};
 use crate::services::Services;
 
-pub(super) type Limit = Integer<1, { SearchUsers::MAX_LIMIT as i64 }>;
+pub(super) type SearchLimit = Integer<1, { SearchUsers::MAX_LIMIT as i64 }>;
 
-pub(super) fn default_limit() -> Limit {
+pub(super) fn default_limit() -> SearchLimit {
     Integer(20)
 }
 
-/// A page of a search.
+/// A page of users.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct Users {
-    /// The users, in the order of their names.
+pub(super) struct UserPage {
+    /// Users in order of their usernames.
     users: Vec<User>,
-    /// Whether there are more: ask for those after the last of these.
+    /// Whether there are more. Pass the last username as `after` to get them.
     has_more: bool,
 }
 
-impl From<FoundUsers> for Users {
+impl From<FoundUsers> for UserPage {
     fn from(found: FoundUsers) -> Self {
         Self { users: found.users.into_iter().map(User::from).collect(), has_more: found.has_more }
     }
 }
 
-impl Example for Users {
+impl Example for UserPage {
     fn example() -> Self {
         Self { users: vec![User::example()], has_more: false }
     }
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
-    /// The users.
+pub(super) enum SearchUsersReply {
+    /// A page of users.
     #[oai(status = 200)]
-    Ok(Json<Users>),
-    /// `invalid_request`: a parameter is missing or wrong.
+    Ok(Json<UserPage>),
+    /// `invalid_request`: a parameter is missing or invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `search_off`: this server does not let users be searched for.
+    /// `search_off`: search is turned off on this server.
     #[oai(status = 403)]
     Forbidden(Problem),
 }
@@ -54,16 +54,16 @@ pub(super) enum Response {
 pub(super) async fn search(
     services: &Services,
     prefix: &Username,
-    limit: Limit,
+    limit: SearchLimit,
     after: Option<Text<Username>>,
-) -> poem::Result<Response> {
-    // The start of a name that is long enough to search for is itself like a name.
+) -> poem::Result<SearchUsersReply> {
+    // A prefix that is long enough to search for is a valid username itself.
     let found = services.search_users.execute(prefix.as_str(), after.map(|after| after.0), limit.unsigned()).await;
     Ok(match found {
-        Ok(found) => Response::Ok(Json(found.into())),
-        Err(error @ SearchUsersError::Off) => Response::Forbidden(Problem::new(Code::SearchOff, error)),
+        Ok(found) => SearchUsersReply::Ok(Json(found.into())),
+        Err(error @ SearchUsersError::Off) => SearchUsersReply::Forbidden(Problem::new(Code::SearchOff, error)),
         Err(error @ (SearchUsersError::PrefixTooShort | SearchUsersError::Limit)) => {
-            Response::BadRequest(Problem::new(Code::InvalidRequest, error))
+            SearchUsersReply::BadRequest(Problem::new(Code::InvalidRequest, error))
         }
         Err(SearchUsersError::Port(error)) => return Err(PortFailed::from(error).into()),
     })

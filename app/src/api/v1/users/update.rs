@@ -12,10 +12,10 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Nullable, Text, present};
 use crate::services::Services;
 
-/// What to change; at least one field. A `private_key` of `null` takes it away.
+/// Fields to change, at least one. Set `private_key` to `null` to remove it.
 #[derive(Object, Deserialize)]
-#[oai(rename = "UpdateUserOutcome", example)]
-pub(super) struct Update {
+#[oai(example)]
+pub(super) struct UpdateOwnUserRequest {
     #[oai(skip_serializing_if_is_none)]
     #[serde(default, deserialize_with = "present")]
     public_key: Option<Text<PublicKey>>,
@@ -27,20 +27,20 @@ pub(super) struct Update {
     info: Option<Text<Info>>,
 }
 
-impl Example for Update {
+impl Example for UpdateOwnUserRequest {
     fn example() -> Self {
         Self { public_key: None, private_key: None, info: Some(Text::example()) }
     }
 }
 
-impl Update {
+impl UpdateOwnUserRequest {
     fn is_empty(&self) -> bool {
         self.public_key.is_none() && self.private_key.is_none() && self.info.is_none()
     }
 }
 
-impl From<Update> for UserChange {
-    fn from(body: Update) -> Self {
+impl From<UpdateOwnUserRequest> for UserChange {
+    fn from(body: UpdateOwnUserRequest) -> Self {
         Self {
             public_key: body.public_key.map(|key| key.0),
             private_key: body.private_key.map(Nullable::into_domain),
@@ -50,19 +50,19 @@ impl From<Update> for UserChange {
 }
 
 #[derive(ApiResponse)]
-pub(super) enum Response {
-    /// The own user as it is now.
+pub(super) enum UpdateOwnUserReply {
+    /// The updated user.
     #[oai(status = 200)]
     Ok(
         Json<OwnUser>,
-        /// The version of the user.
+        /// New version of the user, for `If-Match`.
         #[oai(header = "ETag")]
         String,
     ),
-    /// `invalid_request`: no field was given, or one is wrong or too long.
+    /// `invalid_request`: no field is given, or one is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `version_mismatch`: the user does not have the version of `If-Match`.
+    /// `version_mismatch`: the version differs from `If-Match`. Nothing was changed.
     #[oai(status = 412)]
     Mismatch(Problem),
 }
@@ -72,11 +72,11 @@ pub(super) fn etag(version: Version) -> String {
     format!("\"{}\"", version.get())
 }
 
-/// What an `If-Match` asks for.
+/// The versions that `If-Match` accepts.
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Any,
-    /// One of these. What is no tag of ours matches no version.
+    /// One of these. Unknown entity tags match no version.
     OneOf(Vec<Version>),
 }
 
@@ -88,7 +88,7 @@ impl Expected {
         let version = |tag: &str| {
             let digits = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
             let version = Version::new(digits.parse().ok()?);
-            // Other spellings of the number are no tag of ours.
+            // Other spellings of the number, such as "03", don't match.
             (etag(version) == tag.trim()).then_some(version)
         };
         Self::OneOf(header.split(',').filter_map(version).collect())
@@ -99,13 +99,14 @@ pub(super) async fn update(
     services: &Services,
     caller: &Caller,
     if_match: Option<&str>,
-    body: Update,
-) -> poem::Result<Response> {
+    body: UpdateOwnUserRequest,
+) -> poem::Result<UpdateOwnUserReply> {
     if body.is_empty() {
         let detail = "no field to change was given: give public_key, private_key or info";
-        return Ok(Response::BadRequest(Problem::new(Code::InvalidRequest, detail)));
+        return Ok(UpdateOwnUserReply::BadRequest(Problem::new(Code::InvalidRequest, detail)));
     }
-    let mismatch = || Response::Mismatch(Problem::new(Code::VersionMismatch, UpdateUserError::VersionMismatch));
+    let mismatch =
+        || UpdateOwnUserReply::Mismatch(Problem::new(Code::VersionMismatch, UpdateUserError::VersionMismatch));
     let expected = match if_match.map(Expected::parse) {
         None | Some(Expected::Any) => None,
         Some(Expected::OneOf(versions)) => {
@@ -120,7 +121,7 @@ pub(super) async fn update(
     match services.update_user.execute(caller, body.into(), expected).await {
         Ok(user) => {
             let version = etag(user.version);
-            Ok(Response::Ok(Json(user.into()), version))
+            Ok(UpdateOwnUserReply::Ok(Json(user.into()), version))
         }
         Err(UpdateUserError::VersionMismatch) => Ok(mismatch()),
         Err(UpdateUserError::NotFound) => Err(Problem::unauthenticated().into()),
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn if_match_names_versions_and_what_is_no_tag_of_ours_matches_none() {
+    fn if_match_lists_versions_and_unknown_tags_match_none() {
         let one_of = |versions: &[i64]| Expected::OneOf(versions.iter().copied().map(Version::new).collect());
         assert_eq!(Expected::parse("*"), Expected::Any);
         assert_eq!(Expected::parse("\"3\""), one_of(&[3]));

@@ -1,4 +1,4 @@
-//! The strings and integers of requests and answers. Those of requests are checked as they are read.
+//! Strings, integers and times of requests and responses. Those of requests are validated when they are parsed.
 
 mod integer;
 mod nullable;
@@ -10,7 +10,7 @@ pub(super) use nullable::{Nullable, present};
 pub(super) use text::Text;
 pub(super) use time::Time;
 
-/// Implements [`Type`](poem_openapi::types::Type) for a value that has a schema.
+/// Implements [`Type`](poem_openapi::types::Type) for a value with a schema of its own.
 macro_rules! value {
     ([$($generics:tt)*] $type:ty, $name:expr, $schema:expr) => {
         impl<$($generics)*> ::poem_openapi::types::Type for $type {

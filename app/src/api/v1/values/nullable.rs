@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Text;
 
-/// A value of a request that may be left out or `null`.
+/// An optional value of a request; `null` is the same as absent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(in crate::api::v1) struct Nullable<T>(pub(in crate::api::v1) Option<T>);
@@ -19,7 +19,7 @@ impl<T> Default for Nullable<T> {
 }
 
 impl<T> Nullable<Text<T>> {
-    /// The value of the domain, where there is one.
+    /// The domain value, if any.
     pub(in crate::api::v1) fn into_domain(self) -> Option<T> {
         self.0.map(|text| text.0)
     }
@@ -35,7 +35,7 @@ impl<T: Type> Type for Nullable<T> {
         format!("nullable_{}", T::name()).into()
     }
 
-    /// Always inline, since nothing can be said beside a reference.
+    /// Always inline: `nullable` has no effect beside a `$ref`.
     fn schema_ref() -> MetaSchemaRef {
         let mut schema = Registry::new().create_fake_schema::<T>();
         schema.nullable = true;
@@ -67,7 +67,7 @@ impl<T: ToJSON> ToJSON for Nullable<T> {
     }
 }
 
-/// Reads a field that tells whether it is there at all: only what is left out is `None`.
+/// Deserializes a field for which `null` differs from absent: only an absent field is `None`.
 pub(in crate::api::v1) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

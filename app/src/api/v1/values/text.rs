@@ -1,37 +1,36 @@
 use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
-use serde::{Deserialize, Deserializer, de};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use woosh_domain::model::{Contents, DeviceName, Info, Password, PrivateKey, PublicKey, Username};
 
-use crate::api::body::text;
+use crate::api::field_error::Reason;
+use crate::api::query::FromParameter;
 
-/// A type of the domain that is a string on the wire, and a component in the document.
+/// A domain type that is a string on the wire and a schema in the document.
 pub(in crate::api::v1) trait Scalar: Sized + Send + Sync {
-    /// What it is called in the document.
+    /// The name of the schema.
     const NAME: &'static str;
-    /// What it may look like.
+    /// An example value.
     const EXAMPLE: &'static str;
 
     fn schema() -> MetaSchema;
-    fn parse(text: String) -> Result<Self, String>;
+    fn parse(text: String) -> Result<Self, Reason>;
     fn as_str(&self) -> &str;
 }
 
-/// A string that is a value of the domain.
+/// A string that is parsed into a domain type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::api::v1) struct Text<T>(pub(in crate::api::v1) T);
 
 impl<T: Scalar> Text<T> {
-    fn new(text: String) -> Result<Self, String> {
-        // The domain's words start with the name of a field. The one that the text came in may have another.
-        let reason = |text: String| text.split_once(' ').map(|(_, reason)| reason.to_owned()).unwrap_or(text);
-        T::parse(text).map(Self).map_err(reason)
+    fn new(text: String) -> Result<Self, Reason> {
+        T::parse(text).map(Self)
     }
 
-    /// What it may look like.
+    /// The example value of the document.
     pub(in crate::api::v1) fn example() -> Self {
         Self::new(T::EXAMPLE.to_owned()).unwrap_or_else(|reason| unreachable!("the example of {} {reason}", T::NAME))
     }
@@ -69,13 +68,13 @@ impl<T: Scalar> Type for Text<T> {
 
 impl<'de, T: Scalar> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(text(deserializer)?).map_err(de::Error::custom)
+        Self::new(String::deserialize(deserializer)?).map_err(Reason::into_serde)
     }
 }
 
-impl<T: Scalar> ParseFromParameter for Text<T> {
-    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
-        Self::new(value.to_owned()).map_err(ParseError::custom)
+impl<T: Scalar> FromParameter for Text<T> {
+    fn from_parameter(text: Option<&str>) -> Result<Self, Reason> {
+        Self::new(text.ok_or(Reason::Missing)?.to_owned())
     }
 }
 
@@ -100,14 +99,16 @@ impl Scalar for Username {
 
     fn schema() -> MetaSchema {
         MetaSchema {
-            description: Some("Names a user. It keeps its letters; looking it up ignores their case."),
+            description: Some(
+                "Unique name of a user. Case is preserved, and ignored when comparing: 3 to 32 of `a-z`, `A-Z`, `0-9`, `_` and `-`.",
+            ),
             pattern: Some("^[a-zA-Z0-9_-]{3,32}$".to_owned()),
             ..MetaSchema::new("string")
         }
     }
 
-    fn parse(text: String) -> Result<Self, String> {
-        Self::new(&text).map_err(|error| error.to_string())
+    fn parse(text: String) -> Result<Self, Reason> {
+        Self::new(&text).map_err(|error| Reason::Invalid(error.reason()))
     }
 
     fn as_str(&self) -> &str {
@@ -121,15 +122,17 @@ impl Scalar for Password {
 
     fn schema() -> MetaSchema {
         MetaSchema {
-            description: Some("What a user logs in with: at most 4,096 bytes."),
+            description: Some(
+                "Password of a user, at most 4,096 bytes. If the client also derives encryption keys from the password, send a value derived separately.",
+            ),
             min_length: Some(1),
             max_length: Some(Self::MAX_BYTES),
             ..MetaSchema::new("string")
         }
     }
 
-    fn parse(text: String) -> Result<Self, String> {
-        Self::new(text).map_err(|error| error.to_string())
+    fn parse(text: String) -> Result<Self, Reason> {
+        Self::new(text).map_err(|error| Reason::Invalid(error.reason()))
     }
 
     fn as_str(&self) -> &str {
@@ -151,8 +154,8 @@ macro_rules! opaque {
                 }
             }
 
-            fn parse(text: String) -> Result<Self, String> {
-                Self::new(text).map_err(|error| error.to_string())
+            fn parse(text: String) -> Result<Self, Reason> {
+                Self::new(text).map_err(|error| Reason::Invalid(error.reason()))
             }
 
             fn as_str(&self) -> &str {
@@ -162,22 +165,31 @@ macro_rules! opaque {
     };
 }
 
-opaque!(PublicKey, "alice's public key", "What others encrypt for a user with: at most 16 KiB.");
-opaque!(PrivateKey, "alice's private key, encrypted", "A private key as the client encrypted it: at most 64 KiB.");
-opaque!(Info, "likes tea", "Whatever a client keeps for itself: at most 64 KiB.");
-opaque!(DeviceName, "alice's phone", "What a new device is called: at most 128 bytes.");
-opaque!(Contents, "ciphertext", "What the sender's client encrypted: at most 64 KiB.");
+opaque!(PublicKey, "alice's public key", "Public key that others encrypt with, opaque to the server. At most 16 KiB.");
+opaque!(
+    PrivateKey,
+    "alice's private key, encrypted",
+    "Private key, encrypted by the client and opaque to the server. At most 64 KiB."
+);
+opaque!(Info, "likes tea", "Private data of the user's clients, opaque to the server. At most 64 KiB.");
+opaque!(DeviceName, "alice's phone", "Display name of a device, at most 128 bytes.");
+opaque!(
+    Contents,
+    "ciphertext",
+    "Encrypted contents of a message, opaque to the server and delivered byte for byte. At most 64 KiB."
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::json::from_value;
 
     fn error<T: Scalar>(json: &str) -> String {
-        serde_json::from_str::<Text<T>>(json).map(|_| ()).unwrap_err().to_string()
+        from_value::<Text<T>>(serde_json::from_str(json).unwrap()).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
-    fn what_is_wrong_with_a_text_is_said_without_its_field() {
+    fn errors_do_not_name_the_field() {
         assert_eq!(error::<Username>("\"al\""), "is shorter than 3 characters");
         assert_eq!(error::<Username>("\"al ice\""), "has a character other than a-z, A-Z, 0-9, _ and -");
         assert_eq!(error::<Password>("\"\""), "is empty");

@@ -1,0 +1,118 @@
+//! Why a field of a request body, or a parameter, is refused: where it is, and a typed reason. Clients get its text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use poem::error::ResponseError;
+use poem::http::StatusCode;
+use serde::de::{self, Expected, Unexpected};
+
+/// Why a value is refused. Its text continues the field's name and never repeats the value, which may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// A required parameter is missing.
+    Missing,
+    /// The object lacks a required field.
+    MissingField(&'static str),
+    /// The value has the wrong type or is out of range.
+    WrongType {
+        /// What the value has to be, with its article: "a string".
+        expected: Cow<'static, str>,
+    },
+    /// The value breaks a rule of its type.
+    Invalid(String),
+}
+
+impl Reason {
+    pub(super) const fn wrong_type(expected: &'static str) -> Self {
+        Self::WrongType { expected: Cow::Borrowed(expected) }
+    }
+
+    /// The same reason as an error of a deserializer.
+    pub(super) fn into_serde<E: de::Error>(self) -> E {
+        match self {
+            Self::WrongType { expected } => E::invalid_type(Unexpected::Other("value"), &expected.as_ref()),
+            Self::MissingField(field) => E::missing_field(field),
+            reason @ (Self::Missing | Self::Invalid(_)) => E::custom(reason),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("is missing"),
+            Self::MissingField(field) => write!(f, "missing field `{field}`"),
+            Self::WrongType { expected } => write!(f, "has to be {expected}"),
+            Self::Invalid(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}
+
+/// Lets [`Json`](super::json::Json) report typed reasons. What serde found instead of `expected` is dropped: it holds the
+/// value.
+impl de::Error for Reason {
+    fn custom<T: fmt::Display>(reason: T) -> Self {
+        Self::Invalid(reason.to_string())
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::MissingField(field)
+    }
+
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = match expected.to_string() {
+            // JSON's word for it.
+            sequence if sequence == "a sequence" => Cow::Borrowed("an array"),
+            other => Cow::Owned(other),
+        };
+        Self::WrongType { expected }
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(unexpected, expected)
+    }
+
+    fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
+        Self::WrongType { expected: expected.to_string().into() }
+    }
+}
+
+/// Where a refused value is in the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Location {
+    /// The body itself.
+    Body,
+    /// A path in the body, such as `recipients[0].username`.
+    Field(String),
+    /// A query parameter.
+    Parameter(&'static str),
+}
+
+/// A refused field or parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FieldError {
+    pub(super) location: Location,
+    pub(super) reason: Reason,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = &self.reason;
+        match &self.location {
+            Location::Body => reason.fmt(f),
+            Location::Field(path) => write!(f, "{path} {reason}"),
+            Location::Parameter(name) => write!(f, "parameter {name} {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+impl ResponseError for FieldError {
+    fn status(&self) -> StatusCode {
+        StatusCode::BAD_REQUEST
+    }
+}

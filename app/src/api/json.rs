@@ -1,0 +1,74 @@
+//! Deserializes a JSON value with typed errors. `serde_json`'s own deserializer has texts alone.
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{Deserializer, IntoDeserializer, Visitor};
+use serde::{de, forward_to_deserialize_any};
+use serde_json::Value;
+
+use super::field_error::{FieldError, Location, Reason};
+
+/// A JSON value as a deserializer. It accepts what `serde_json` accepts.
+pub(super) struct Json(Value);
+
+/// Reads a value, and reports the path of the first field that is refused.
+pub(super) fn from_value<T: de::DeserializeOwned>(value: Value) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(Json(value)).map_err(|error| {
+        let is_root = error.path().iter().next().is_none();
+        let location = if is_root { Location::Body } else { Location::Field(error.path().to_string()) };
+        FieldError { location, reason: error.into_inner() }
+    })
+}
+
+impl<'de> Deserializer<'de> for Json {
+    type Error = Reason;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(value),
+            Value::String(text) => visitor.visit_string(text),
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => visitor.visit_u64(number),
+                (None, Some(number)) => visitor.visit_i64(number),
+                (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::Array(items) => {
+                let mut items = SeqDeserializer::new(items.into_iter().map(Json));
+                let value = visitor.visit_seq(&mut items)?;
+                items.end().map_err(|_: Reason| Reason::wrong_type("fewer elements in array"))?;
+                Ok(value)
+            }
+            Value::Object(fields) => {
+                visitor.visit_map(MapDeserializer::new(fields.into_iter().map(|(name, value)| (name, Json(value)))))
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Reason> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct enum identifier
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Reason> for Json {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}

@@ -1,0 +1,23 @@
+use crate::model::{DeviceId, SessionId, TokenHash, UserId, Username};
+
+/// An authenticated user and the device that it uses.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The user.
+    pub user_id: UserId,
+    /// The username, as registered.
+    pub username: Username,
+    /// The device whose mailbox the caller reads.
+    pub device: DeviceId,
+}
+
+/// A caller authenticated by a session.
+#[derive(Debug, Clone)]
+pub struct SessionCaller {
+    /// The user and the device.
+    pub caller: Caller,
+    /// The session.
+    pub session: SessionId,
+    /// The hash of the session's token, to check later whether the session is still open.
+    pub token: TokenHash,
+}
