@@ -2,6 +2,7 @@
 //!
 //! - [`model`]: types that cannot hold an invalid value.
 //! - [`use_cases`]: the operations that clients can request, one file each.
+//! - [`planner`]: works out what a batch of sends changes, for every store.
 //! - [`ports`]: the traits through which use cases reach a database, a clock, a password hasher and a source of
 //!   randomness. The doc comment of each method states its contract.
 //! - `contract` (feature `contract`): the delivery contract D1 to D10, and test cases for every implementation of the
@@ -42,5 +43,6 @@ pub mod contract;
 #[cfg(feature = "fakes")]
 pub mod fakes;
 pub mod model;
+pub mod planner;
 pub mod ports;
 pub mod use_cases;

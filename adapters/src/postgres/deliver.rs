@@ -1,182 +1,208 @@
-//! Stores sends. One statement per send: it is one round trip, and atomic beside the writes of other replicas.
+//! Sends. Other replicas write too, so the mailboxes are locked while a batch is planned. Each statement is a round trip to the
+//! server, so there are few of them.
 
-use sqlx::{FromRow, PgPool};
-use woosh_domain::model::{DeviceId, MessageId, Timestamp};
-use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError, Receipt, Undelivered};
+use std::collections::VecDeque;
 
-use crate::store::{Cell, ReceiptRow, SqlError};
+use sqlx::{FromRow, PgConnection, PgPool};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::planner::{BatchState, Changes, MailboxState, PlannedSend, ScopedKey, plan};
+use woosh_domain::ports::NewDelivery;
 
-/// A recipient and one of its mailboxes, if there are any.
-#[derive(FromRow)]
-struct OutcomeRow {
-    /// The index in the list of recipients.
-    index: i64,
-    /// `None` if there is no such user.
-    user_id: Option<i64>,
-    username: Option<String>,
-    device_id: Option<i64>,
-    has_room: Option<bool>,
-    send_id: Option<i64>,
-    sent_at: i64,
+use crate::store::{Cell, KeyRow, SqlError, format_undelivered};
+
+/// How many identifiers of messages are reserved at once.
+const RESERVED_IDS: i64 = 1000;
+
+/// Stores sends in one transaction. `ids` are reserved identifiers of messages; it is refilled as needed.
+pub(super) async fn deliver(
+    pool: &PgPool,
+    ids: &mut VecDeque<i64>,
+    sends: &[&NewDelivery],
+) -> Result<Vec<PlannedSend>, SqlError> {
+    let needed = sends.iter().map(|send| send.recipients.len()).sum();
+    let mut transaction = pool.begin().await?;
+    if ids.len() < needed {
+        reserve_ids(&mut transaction, ids, needed).await?;
+    }
+    let keys: Vec<_> = sends
+        .iter()
+        .filter_map(|send| Some(ScopedKey::new(send.sender_device, &send.idempotency.as_ref()?.0)))
+        .collect();
+    let mut state = BatchState::default();
+    if !keys.is_empty() {
+        load_receipts(&mut transaction, &keys, &mut state).await?;
+    }
+    load_mailboxes(&mut transaction, sends, &mut state).await?;
+    let plan = plan(sends.iter().copied(), state, std::iter::from_fn(|| ids.pop_front()));
+    if plan.changes == Changes::default() {
+        transaction.rollback().await?;
+    } else {
+        write(&mut transaction, &plan.changes).await?;
+        transaction.commit().await?;
+    }
+    Ok(plan.sends)
 }
 
-/// Stores a send, unless its key is used or a recipient is unknown.
-///
-/// Locks the mailboxes in a fixed order, so that sends don't deadlock, until the commit, so that sequence numbers
-/// follow commit order (D3). Inserts the idempotency key in the same statement (D4): if another send with that key is
-/// in flight, this one waits for it and then fails as a whole with a unique violation. The start of the current gap is
-/// kept in the mailbox's row (`refused_from`), because the statement does not see rows in `gaps` that were committed
-/// while it waited for a lock. Contents are joined last, so that they are not sorted once per device.
-const DELIVER: &str = "
-WITH used_key AS (
-    SELECT 1 FROM idempotency_keys WHERE device_id = $4 AND key = $8
-), recipient AS (
-    SELECT a.ordinal - 1 AS index, length(a.contents)::bigint AS size, u.id AS user_id, u.username
-    FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS a (key, contents, ordinal)
-    LEFT JOIN users u ON u.username_key = a.key
-), valid AS (
-    SELECT 1 WHERE NOT EXISTS (SELECT FROM used_key) AND NOT EXISTS (SELECT FROM recipient WHERE user_id IS NULL)
-), locked AS (
-    SELECT mb.device_id, mb.not_before, r.index, r.size, r.username,
-           mb.pending < $6 AND mb.bytes + r.size <= $7 AS has_room
-    FROM valid, recipient r
-    JOIN devices d ON d.user_id = r.user_id
-    JOIN mailboxes mb ON mb.device_id = d.id
-    ORDER BY mb.device_id
-    FOR UPDATE OF mb
-), stamp AS (
-    SELECT greatest($3, max(not_before)) AS sent_at FROM locked
-), send AS (
-    SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM valid
-), numbered AS (
-    UPDATE mailboxes mb
-    SET last_sequence = mb.last_sequence + 1,
-        not_before = s.sent_at,
-        pending = mb.pending + CASE WHEN l.has_room THEN 1 ELSE 0 END,
-        bytes = mb.bytes + CASE WHEN l.has_room THEN l.size ELSE 0 END,
-        refused_from = CASE
-            WHEN l.has_room THEN 0
-            WHEN mb.refused_from > 0 THEN mb.refused_from
-            ELSE mb.last_sequence + 1
-        END
-    FROM locked l, stamp s
-    WHERE mb.device_id = l.device_id
-    RETURNING mb.device_id, mb.last_sequence, mb.refused_from, l.index, l.size, l.has_room
-), message AS (
-    INSERT INTO messages (send_id, sender, sender_device, recipient, contents, sent_at, copies)
-    SELECT send.id, $5, $4, r.username, a.contents, s.sent_at, c.copies
-    FROM send, stamp s, recipient r
-    JOIN unnest($2::bytea[]) WITH ORDINALITY AS a (contents, ordinal) ON a.ordinal = r.index + 1
-    JOIN (SELECT index, count(*) AS copies FROM locked WHERE has_room GROUP BY index) c ON c.index = r.index
-    RETURNING id, recipient
-), stored AS (
-    INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at)
-    SELECT n.device_id, n.last_sequence, m.id, n.size, s.sent_at + $10
-    FROM stamp s, numbered n
-    JOIN recipient r ON r.index = n.index
-    JOIN message m ON m.recipient = r.username
-    WHERE n.has_room
-), refused AS (
-    INSERT INTO gaps (device_id, first_sequence, last_sequence)
-    SELECT device_id, refused_from, last_sequence FROM numbered WHERE NOT has_room
-    ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence
-), new_key AS (
-    INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
-    SELECT $4, $8, $9, send.id, s.sent_at, coalesce(
-        (SELECT string_agg(device_id || ':' || username, ',' ORDER BY device_id) FROM locked WHERE NOT has_room), '')
-    FROM send, stamp s
-    WHERE $8 IS NOT NULL AND EXISTS (SELECT FROM locked WHERE has_room)
-)
-SELECT r.index, r.user_id, r.username, l.device_id, l.has_room, send.id AS send_id, s.sent_at
-FROM stamp s CROSS JOIN recipient r
-LEFT JOIN locked l ON l.index = r.index
-LEFT JOIN send ON true
-ORDER BY r.index, l.device_id";
-
-/// Stores a send. Returns its outcome and the mailboxes that it was added to.
-pub(super) async fn deliver(pool: &PgPool, new: &NewDelivery) -> Result<(DeliverOutcome, Vec<DeviceId>), PortError> {
-    // A unique violation means that a concurrent send with the same key has committed, so a retry finds its receipt.
-    let rows = match try_to_deliver(pool, new).await {
-        Err(SqlError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
-            try_to_deliver(pool, new).await?
-        }
-        rows => rows?,
-    };
-    let unknown = rows.iter().filter(|row| row.username.is_none());
-    let unknown: Vec<_> = unknown.filter_map(|row| new.recipients.get(row.index.unsigned_abs() as usize)).collect();
-    let Some(id) = rows.first().and_then(|row| row.send_id) else {
-        if let Some(outcome) = repeated(pool, new).await? {
-            return Ok((outcome, Vec::new()));
-        }
-        if unknown.is_empty() {
-            return Err(PortError::unavailable("the idempotency key has just expired"));
-        }
-        let names = unknown.into_iter().map(|addressed| addressed.recipient.clone()).collect();
-        return Ok((DeliverOutcome::UnknownRecipients(names), Vec::new()));
-    };
-    Ok(outcome(id, &rows)?)
+/// Reserves identifiers. A sequence is not rolled back, so they are never given out again.
+async fn reserve_ids(connection: &mut PgConnection, ids: &mut VecDeque<i64>, needed: usize) -> Result<(), SqlError> {
+    let count = i64::try_from(needed).unwrap_or(i64::MAX).max(RESERVED_IDS);
+    let reserved: Vec<i64> =
+        sqlx::query_scalar("SELECT nextval(pg_get_serial_sequence('messages', 'id')) FROM generate_series(1, $1)")
+            .bind(count)
+            .fetch_all(connection)
+            .await?;
+    ids.extend(reserved);
+    Ok(())
 }
 
-async fn try_to_deliver(pool: &PgPool, new: &NewDelivery) -> Result<Vec<OutcomeRow>, SqlError> {
-    let (key, fingerprint) =
-        new.idempotency.as_ref().map(|(key, fingerprint)| (key.as_str(), fingerprint.as_bytes())).unzip();
-    let keys: Vec<_> = new.recipients.iter().map(|addressed| addressed.recipient.key()).collect();
-    let contents: Vec<_> = new.recipients.iter().map(|addressed| addressed.contents.as_str().as_bytes()).collect();
-    let ttl = Timestamp::EPOCH.plus_seconds(new.ttl_seconds).micros();
-    let rows = sqlx::query_as(DELIVER)
-        .bind(keys)
-        .bind(contents)
-        .bind(new.now.micros())
-        .bind(new.sender_device.get())
-        .bind(new.sender.as_str())
-        .bind(i64::try_from(new.quota.messages).unwrap_or(i64::MAX))
-        .bind(i64::try_from(new.quota.bytes).unwrap_or(i64::MAX))
-        .bind(key)
-        .bind(fingerprint)
-        .bind(ttl)
-        .fetch_all(pool)
-        .await?;
-    Ok(rows)
-}
-
-/// The outcome of an earlier send under the same key.
-async fn repeated(pool: &PgPool, new: &NewDelivery) -> Result<Option<DeliverOutcome>, SqlError> {
-    let Some((key, fingerprint)) = &new.idempotency else {
-        return Ok(None);
-    };
-    let receipt: Option<ReceiptRow> = sqlx::query_as(
-        "SELECT fingerprint, send_id, sent_at, undelivered FROM idempotency_keys WHERE device_id = $1 AND key = $2",
+/// Locks the keys of these sends, in a fixed order, and loads the receipts that are stored under them. Whoever locks keys
+/// does so before locking mailboxes, so that no two transactions wait for each other.
+async fn load_receipts(
+    connection: &mut PgConnection,
+    keys: &[ScopedKey],
+    state: &mut BatchState,
+) -> Result<(), SqlError> {
+    let (devices, keys): (Vec<_>, Vec<_>) = keys.iter().map(|key| (key.device.get(), key.key.as_str())).unzip();
+    sqlx::query(
+        "SELECT pg_advisory_xact_lock(lock) FROM (
+             SELECT DISTINCT hashtextextended(key, device_id) AS lock
+             FROM unnest($1::bigint[], $2::text[]) AS sent (device_id, key) ORDER BY lock
+         ) locks",
     )
-    .bind(new.sender_device.get())
-    .bind(key.as_str())
-    .fetch_optional(pool)
+    .bind(&devices)
+    .bind(&keys)
+    .execute(&mut *connection)
     .await?;
-    receipt.map(|receipt| receipt.outcome(fingerprint)).transpose()
+    // A statement of its own, so that it sees what the transactions that held the locks have committed.
+    let rows: Vec<KeyRow> = sqlx::query_as(
+        "SELECT k.device_id, k.key, k.fingerprint, k.send_id, k.sent_at, k.undelivered
+         FROM unnest($1::bigint[], $2::text[]) AS sent (device_id, key)
+         JOIN idempotency_keys k ON k.device_id = sent.device_id AND k.key = sent.key",
+    )
+    .bind(&devices)
+    .bind(&keys)
+    .fetch_all(connection)
+    .await?;
+    state.receipts = rows.into_iter().map(KeyRow::parse).collect::<Result<_, _>>()?;
+    Ok(())
 }
 
-/// The outcome of a send, and the mailboxes that it was added to.
-fn outcome(id: i64, rows: &[OutcomeRow]) -> Result<(DeliverOutcome, Vec<DeviceId>), SqlError> {
-    let (mut recipients, mut mailboxes, mut undelivered) = (Vec::new(), Vec::new(), Vec::new());
+/// A mailbox of a recipient.
+#[derive(FromRow)]
+struct MailboxRow {
+    user_id: i64,
+    username: String,
+    device_id: i64,
+    last_sequence: i64,
+    not_before: i64,
+    pending: i64,
+    bytes: i64,
+    refused_from: i64,
+}
+
+/// Locks the mailboxes of all recipients, in a fixed order so that no two transactions wait for each other, until the commit:
+/// sequence numbers follow the order of commits (D3).
+async fn load_mailboxes(
+    connection: &mut PgConnection,
+    sends: &[&NewDelivery],
+    state: &mut BatchState,
+) -> Result<(), SqlError> {
+    let recipients = sends.iter().flat_map(|send| &send.recipients);
+    let mut names: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let rows: Vec<MailboxRow> = sqlx::query_as(
+        "SELECT u.id AS user_id, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
+                mb.refused_from
+         FROM unnest($1::text[]) AS recipient (key)
+         JOIN users u ON u.username_key = recipient.key
+         JOIN devices d ON d.user_id = u.id
+         JOIN mailboxes mb ON mb.device_id = d.id
+         ORDER BY mb.device_id
+         FOR UPDATE OF mb",
+    )
+    .bind(names)
+    .fetch_all(connection)
+    .await?;
     for row in rows {
-        let recipient = Cell::by_id("users", "username", row.user_id.unwrap_or_default())
-            .username(row.username.as_deref().unwrap_or_default())?;
-        match (row.device_id, row.has_room) {
-            (Some(device), Some(true)) => mailboxes.push(DeviceId::new(device)),
-            (Some(device), _) => {
-                undelivered.push(Undelivered { recipient: recipient.clone(), device: DeviceId::new(device) });
-            }
-            // The recipient is being deleted concurrently, and has no mailboxes left.
-            (None, _) => {}
-        }
-        if recipients.len() as i64 <= row.index {
-            recipients.push(recipient);
-        }
+        let username = Cell::by_id("users", "username", row.user_id).username(&row.username)?;
+        let mailbox = MailboxState {
+            device: DeviceId::new(row.device_id),
+            last: SequenceNumber::new(row.last_sequence),
+            not_before: Timestamp::from_micros(row.not_before),
+            pending: row.pending.unsigned_abs(),
+            bytes: row.bytes.unsigned_abs(),
+            refused_from: (row.refused_from > 0).then(|| SequenceNumber::new(row.refused_from)),
+            changed: false,
+        };
+        state.add_mailbox(&username, mailbox);
     }
-    if mailboxes.is_empty() && !undelivered.is_empty() {
-        return Ok((DeliverOutcome::AllMailboxesFull, mailboxes));
-    }
-    undelivered.sort_by_key(|missed| missed.device);
-    let sent_at = Timestamp::from_micros(rows.first().map_or(0, |row| row.sent_at));
-    let receipt = Receipt { id: MessageId::new(id), sent_at, undelivered };
-    Ok((DeliverOutcome::Stored { receipt, recipients }, mailboxes))
+    Ok(())
+}
+
+/// Writes all changes of a batch in one statement.
+const WRITE: &str = "
+WITH mailbox AS (
+    UPDATE mailboxes mb
+    SET last_sequence = c.last_sequence, not_before = c.not_before, pending = c.pending, bytes = c.bytes,
+        refused_from = c.refused_from
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+         AS c (device_id, last_sequence, not_before, pending, bytes, refused_from)
+    WHERE mb.device_id = c.device_id
+), message AS (
+    INSERT INTO messages (id, send_id, sender, sender_device, recipient, contents, sent_at, copies)
+    OVERRIDING SYSTEM VALUE
+    SELECT * FROM unnest($7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::bytea[], $13::bigint[],
+                         $14::bigint[])
+), gap AS (
+    INSERT INTO gaps (device_id, first_sequence, last_sequence)
+    SELECT * FROM unnest($15::bigint[], $16::bigint[], $17::bigint[])
+    ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence
+), receipt AS (
+    INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
+    SELECT * FROM unnest($18::bigint[], $19::text[], $20::bytea[], $21::bigint[], $22::bigint[], $23::text[])
+)
+INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at)
+SELECT * FROM unnest($24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[])";
+
+async fn write(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<(), SqlError> {
+    let Changes { mailboxes, messages, envelopes, gaps, receipts } = changes;
+    let refused_from = |mailbox: &MailboxState| mailbox.refused_from.map_or(0, SequenceNumber::get);
+    sqlx::query(WRITE)
+        .bind(column(mailboxes, |mailbox| mailbox.device.get()))
+        .bind(column(mailboxes, |mailbox| mailbox.last.get()))
+        .bind(column(mailboxes, |mailbox| mailbox.not_before.micros()))
+        .bind(column(mailboxes, |mailbox| mailbox.pending.cast_signed()))
+        .bind(column(mailboxes, |mailbox| mailbox.bytes.cast_signed()))
+        .bind(column(mailboxes, refused_from))
+        .bind(column(messages, |message| message.id))
+        .bind(column(messages, |message| message.send.get()))
+        .bind(column(messages, |message| message.sender.as_str()))
+        .bind(column(messages, |message| message.sender_device.get()))
+        .bind(column(messages, |message| message.recipient.as_str()))
+        .bind(column(messages, |message| message.contents.as_bytes()))
+        .bind(column(messages, |message| message.sent_at.micros()))
+        .bind(column(messages, |message| i64::from(message.copies)))
+        .bind(column(gaps, |gap| gap.mailbox.get()))
+        .bind(column(gaps, |gap| gap.first.get()))
+        .bind(column(gaps, |gap| gap.last.get()))
+        .bind(column(receipts, |planned| planned.key.device.get()))
+        .bind(column(receipts, |planned| planned.key.key.as_str()))
+        .bind(column(receipts, |planned| planned.receipt.fingerprint.as_slice()))
+        .bind(column(receipts, |planned| planned.receipt.receipt.id.get()))
+        .bind(column(receipts, |planned| planned.receipt.receipt.sent_at.micros()))
+        .bind(column(receipts, |planned| format_undelivered(&planned.receipt.receipt.undelivered)))
+        .bind(column(envelopes, |envelope| envelope.mailbox.get()))
+        .bind(column(envelopes, |envelope| envelope.sequence.get()))
+        .bind(column(envelopes, |envelope| envelope.message))
+        .bind(column(envelopes, |envelope| envelope.size.cast_signed()))
+        .bind(column(envelopes, |envelope| envelope.expires_at.micros()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// One column of rows.
+fn column<'a, Row, Value>(rows: &'a [Row], value: impl FnMut(&'a Row) -> Value) -> Vec<Value> {
+    rows.iter().map(value).collect()
 }

@@ -3,11 +3,13 @@
 //! - `open`: connects, checks and migrates the database.
 //! - `store`: `PostgresStore`, an implementation of `SqlStore`.
 //! - `deliver`, `delete`: add envelopes to mailboxes and delete them.
+//! - `writer`: the lanes in which sends wait, and their batches.
 
 mod delete;
 mod deliver;
 mod open;
 mod store;
+mod writer;
 
 pub(crate) use self::open::migrations;
 pub(crate) use self::store::PostgresStore;

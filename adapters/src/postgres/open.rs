@@ -40,6 +40,13 @@ pub(super) async fn open(
         // Limits how long a replica that stalls or dies in a transaction holds its locks.
         ("statement_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "30s"),
+        // Every statement is a few index lookups. Without statistics, or with old ones, Postgres would read whole tables, or
+        // plan each statement anew.
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
     ]);
     let mut connection = connect(&options, location, timeout).await?;
     check(location, &mut connection).await?;

@@ -7,13 +7,15 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
 use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
-use super::{delete, deliver, open};
+use super::writer::Writer;
+use super::{delete, open};
 use crate::notify::Notifier;
 use crate::store::{Acknowledged, OpenError, SessionCache, SqlError, SqlStore};
 
 /// The store on one Postgres database.
 pub(crate) struct PostgresStore {
     pool: PgPool,
+    writer: Writer,
     /// Disabled, because other replicas end sessions as well.
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
@@ -26,7 +28,7 @@ impl PostgresStore {
         let notifier = Notifier::connect(options, pool.clone()).await;
         let notifier =
             notifier.map_err(|error| OpenError::Other { location: location.to_owned(), cause: error.into() })?;
-        Ok(Self { pool, session_cache: Arc::new(SessionCache::disabled()), notifier })
+        Ok(Self { writer: Writer::start(&pool), pool, session_cache: Arc::new(SessionCache::disabled()), notifier })
     }
 }
 
@@ -74,14 +76,7 @@ impl SqlStore for PostgresStore {
     }
 
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {
-        // In a task of its own, so that recipients are notified even if the sender disconnects.
-        let (pool, notifier) = (self.pool.clone(), self.notifier.clone());
-        let task = tokio::spawn(async move {
-            let (outcome, mailboxes) = deliver::deliver(&pool, &delivery).await?;
-            notifier.notify(&mailboxes);
-            Ok(outcome)
-        });
-        task.await.map_err(PortError::fault)?
+        self.writer.deliver(delivery, self.notifier.clone()).await
     }
 
     async fn delete_up_to(

@@ -1,63 +1,36 @@
-//! Stores sends. Those of a batch are stored together in a few statements, because a round trip to the thread that runs
-//! a statement costs more than the statement itself.
+//! Sends. Those of a batch are stored together in a few statements, since a round trip to the thread that runs a statement
+//! costs more than the statement.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use sqlx::{Connection as _, FromRow, SqliteConnection};
-use tokio::sync::oneshot;
-use woosh_domain::model::DeviceId;
-use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::planner::{BatchState, Changes, MailboxState, PlannedSend, plan};
+use woosh_domain::ports::{NewDelivery, PortError};
 
-use super::plan::{Mailbox, Plan, Recipient, scoped_key};
 use super::writer::{BulkJob, message};
-use crate::notify::Notifier;
-use crate::store::{Cell, ReceiptRow, SqlError};
-
-/// A send that is queued for the writer.
-pub(super) struct PendingSend {
-    new: NewDelivery,
-    notifier: Notifier,
-    outcome: Option<Result<Outcome, PortError>>,
-    reply: oneshot::Sender<Result<DeliverOutcome, PortError>>,
-}
-
-/// The outcome of a send, and the mailboxes that it was added to.
-type Outcome = (DeliverOutcome, Vec<DeviceId>);
-
-impl PendingSend {
-    /// Creates a send whose outcome is sent to `reply` after the recipients were notified.
-    pub(super) fn new(
-        new: NewDelivery,
-        notifier: Notifier,
-        reply: oneshot::Sender<Result<DeliverOutcome, PortError>>,
-    ) -> Self {
-        Self { new, notifier, outcome: None, reply }
-    }
-}
+use crate::store::{Cell, KeyRow, PendingSend, SqlError, format_undelivered};
 
 #[async_trait]
 impl BulkJob for PendingSend {
-    /// Stores all sends together. If that fails, stores each separately, so that one that can't be stored does not fail
-    /// the others.
+    /// Stores all sends together. If that fails, stores each by itself, so that one that can't be stored does not fail the
+    /// others.
     async fn run_all(connection: &mut SqliteConnection, sends: &mut [Self]) -> sqlx::Result<()> {
-        // The caller of a closed reply was cancelled before it got an answer, so its send can be dropped.
-        let mut waiting: Vec<_> = sends.iter_mut().filter(|send| !send.reply.is_closed()).collect();
-        let deliveries: Vec<_> = waiting.iter().map(|send| &send.new).collect();
+        let mut waiting: Vec<_> = sends.iter_mut().filter(|send| !send.is_cancelled()).collect();
+        let deliveries: Vec<_> = waiting.iter().map(|send| send.delivery()).collect();
         match store_in_savepoint(connection, &deliveries).await? {
-            Ok(outcomes) => {
-                for (send, outcome) in waiting.iter_mut().zip(outcomes) {
-                    send.outcome = Some(Ok(outcome));
+            Ok(planned) => {
+                for (send, planned) in waiting.iter_mut().zip(planned) {
+                    send.set(Ok(planned));
                 }
             }
             Err(_) => {
                 for send in waiting {
-                    let outcome = store_in_savepoint(connection, &[&send.new]).await?;
-                    let outcome =
-                        outcome.and_then(|mut outcomes| outcomes.pop().ok_or(sqlx::Error::RowNotFound.into()));
-                    send.outcome = Some(outcome.map_err(PortError::from));
+                    let planned = store_in_savepoint(connection, &[send.delivery()]).await?;
+                    let only = planned.and_then(|mut planned| planned.pop().ok_or(sqlx::Error::RowNotFound.into()));
+                    send.set(only.map_err(PortError::from));
                 }
             }
         }
@@ -65,103 +38,64 @@ impl BulkJob for PendingSend {
     }
 
     fn answer(self, failed: Option<PortError>) {
-        let outcome = match (self.outcome, failed) {
-            (Some(Err(error)), _) | (_, Some(error)) => Err(error),
-            (Some(Ok((outcome, mailboxes))), None) => {
-                self.notifier.notify(&mailboxes);
-                Ok(outcome)
-            }
-            (None, None) => return,
-        };
-        // Fails if the caller was cancelled, which needs no answer then.
-        let _ = self.reply.send(outcome);
+        Self::answer(self, failed);
     }
 }
 
 async fn store_in_savepoint(
     connection: &mut SqliteConnection,
-    deliveries: &[&NewDelivery],
-) -> sqlx::Result<Result<Vec<Outcome>, SqlError>> {
+    sends: &[&NewDelivery],
+) -> sqlx::Result<Result<Vec<PlannedSend>, SqlError>> {
     let mut savepoint = connection.begin().await?;
-    // Caught, so that a panic does not end the writer.
-    let outcome =
-        AssertUnwindSafe(store_all(&mut savepoint, deliveries)).catch_unwind().await.unwrap_or_else(|panic| {
-            Err(sqlx::Error::Protocol(format!("a send panicked: {}", message(panic.as_ref()))).into())
-        });
-    match outcome {
+    // A panic must not end the writer.
+    let planned = AssertUnwindSafe(store(&mut savepoint, sends)).catch_unwind().await.unwrap_or_else(|panic| {
+        Err(sqlx::Error::Protocol(format!("a send panicked: {}", message(panic.as_ref()))).into())
+    });
+    match planned {
         Ok(_) => savepoint.commit().await?,
         Err(_) => savepoint.rollback().await?,
     }
-    Ok(outcome)
+    Ok(planned)
 }
 
-async fn store_all(connection: &mut SqliteConnection, deliveries: &[&NewDelivery]) -> Result<Vec<Outcome>, SqlError> {
-    let mut plan = Plan { known: find_receipts(connection, deliveries).await?, ..Plan::default() };
-    find_recipients(connection, deliveries, &mut plan).await?;
-    let outcomes = deliveries.iter().map(|new| plan.deliver(new)).collect::<Result<_, _>>()?;
-    write(connection, &plan).await?;
-    write_gaps(connection, &plan).await?;
-    write_keys(connection, &plan).await?;
-    Ok(outcomes)
+async fn store(connection: &mut SqliteConnection, sends: &[&NewDelivery]) -> Result<Vec<PlannedSend>, SqlError> {
+    let (mut state, next_id) = load_mailboxes(connection, sends).await?;
+    load_receipts(connection, sends, &mut state).await?;
+    let plan = plan(sends.iter().copied(), state, next_id..);
+    write(connection, &plan.changes).await?;
+    write_gaps(connection, &plan.changes).await?;
+    write_receipts(connection, &plan.changes).await?;
+    Ok(plan.sends)
 }
 
-#[derive(FromRow)]
-struct KnownRow {
-    device_id: i64,
-    key: String,
-    #[sqlx(flatten)]
-    receipt: ReceiptRow,
-}
-
-/// The receipts of earlier sends under the keys of these sends.
-async fn find_receipts(
-    connection: &mut SqliteConnection,
-    deliveries: &[&NewDelivery],
-) -> Result<HashMap<(i64, String), ReceiptRow>, SqlError> {
-    let keys = deliveries.iter().filter_map(|new| new.idempotency.as_ref().map(|(key, _)| scoped_key(new, key)));
-    let keys: Vec<_> = keys.collect();
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<KnownRow> = sqlx::query_as(
-        "SELECT k.device_id, k.key, k.fingerprint, k.send_id, k.sent_at, k.undelivered
-         FROM json_each($1) scoped_key
-         JOIN idempotency_keys k ON k.device_id = scoped_key.value ->> 0 AND k.key = scoped_key.value ->> 1",
-    )
-    .bind(json(&keys)?)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| ((row.device_id, row.key), row.receipt)).collect())
-}
-
-/// A mailbox, with its owner.
+/// A mailbox of a recipient.
 #[derive(FromRow)]
 struct MailboxRow {
     user_id: i64,
-    username_key: String,
     username: String,
     device_id: i64,
     last_sequence: i64,
     not_before: i64,
     pending: i64,
     bytes: i64,
+    refused_from: i64,
     next_id: i64,
 }
 
-async fn find_recipients(
+/// Loads the mailboxes of all recipients, and the identifier of the next message.
+async fn load_mailboxes(
     connection: &mut SqliteConnection,
-    deliveries: &[&NewDelivery],
-    plan: &mut Plan<'_>,
-) -> Result<(), SqlError> {
-    let all = deliveries.iter().flat_map(|new| &new.recipients);
-    let mut names: Vec<_> = all.map(|addressed| addressed.recipient.key()).collect();
+    sends: &[&NewDelivery],
+) -> Result<(BatchState, i64), SqlError> {
+    let recipients = sends.iter().flat_map(|send| &send.recipients);
+    let mut names: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();
     names.sort_unstable();
     names.dedup();
     let rows: Vec<MailboxRow> = sqlx::query_as(
-        "SELECT u.id AS user_id, u.username_key, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
-                coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) + 1 AS next_id
-         FROM json_each($1) name
-         JOIN users u ON u.username_key = name.value
+        "SELECT u.id AS user_id, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
+                mb.refused_from, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) + 1 AS next_id
+         FROM json_each($1) recipient
+         JOIN users u ON u.username_key = recipient.value
          JOIN devices d ON d.user_id = u.id
          JOIN mailboxes mb ON mb.device_id = d.id
          ORDER BY mb.device_id",
@@ -169,64 +103,87 @@ async fn find_recipients(
     .bind(json(&names)?)
     .fetch_all(connection)
     .await?;
+    let mut state = BatchState::default();
+    let next_id = rows.first().map_or(1, |row| row.next_id);
     for row in rows {
-        plan.next_id = row.next_id;
-        let mailbox = Mailbox {
+        let username = Cell::by_id("users", "username", row.user_id).username(&row.username)?;
+        let mailbox = MailboxState {
             device: DeviceId::new(row.device_id),
-            last_sequence: row.last_sequence,
-            not_before: row.not_before,
-            pending: row.pending,
-            bytes: row.bytes,
+            last: SequenceNumber::new(row.last_sequence),
+            not_before: Timestamp::from_micros(row.not_before),
+            pending: row.pending.unsigned_abs(),
+            bytes: row.bytes.unsigned_abs(),
+            refused_from: (row.refused_from > 0).then(|| SequenceNumber::new(row.refused_from)),
             changed: false,
         };
-        match plan.recipients.get_mut(&row.username_key) {
-            Some(recipient) => recipient.mailboxes.push(mailbox),
-            None => {
-                let username = Cell::by_id("users", "username", row.user_id).username(&row.username)?;
-                plan.recipients.insert(row.username_key, Recipient { username, mailboxes: vec![mailbox] });
-            }
-        }
+        state.add_mailbox(&username, mailbox);
     }
+    Ok((state, next_id))
+}
+
+/// Loads the receipts of earlier sends under the keys of these sends.
+async fn load_receipts(
+    connection: &mut SqliteConnection,
+    sends: &[&NewDelivery],
+    state: &mut BatchState,
+) -> Result<(), SqlError> {
+    let keys = sends.iter().filter_map(|send| Some((send.sender_device.get(), send.idempotency.as_ref()?.0.as_str())));
+    let keys: Vec<_> = keys.collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<KeyRow> = sqlx::query_as(
+        "SELECT k.device_id, k.key, k.fingerprint, k.send_id, k.sent_at, k.undelivered
+         FROM json_each($1) sent
+         JOIN idempotency_keys k ON k.device_id = sent.value ->> 0 AND k.key = sent.value ->> 1",
+    )
+    .bind(json(&keys)?)
+    .fetch_all(connection)
+    .await?;
+    state.receipts = rows.into_iter().map(KeyRow::parse).collect::<Result<_, _>>()?;
     Ok(())
 }
 
-/// Writes messages, mailboxes and envelopes in one round trip. Lists are passed as JSON, which SQLite reads as a table.
-/// Contents are passed as one concatenated blob, because they may be any text.
-async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
-    let mailboxes = plan.recipients.values().flat_map(|recipient| &recipient.mailboxes);
-    let mailboxes = mailboxes.filter(|mailbox| mailbox.changed).map(|mailbox| {
-        (mailbox.device.get(), mailbox.last_sequence, mailbox.not_before, mailbox.pending, mailbox.bytes)
-    });
-    let mailboxes: Vec<_> = mailboxes.collect();
-    if mailboxes.is_empty() {
+/// Writes messages, mailboxes and envelopes in one round trip. Lists are passed as JSON, which SQLite can read as a table,
+/// and contents concatenated, since they may be any text.
+async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<(), SqlError> {
+    if changes.mailboxes.is_empty() {
         return Ok(());
     }
-    // Starts with an unused byte, because an empty blob would be bound as NULL.
-    let mut contents = vec![0];
-    let mut messages = Vec::with_capacity(plan.messages.len());
-    for message in &plan.messages {
-        let (sender, device) = (message.new.sender.as_str(), message.new.sender_device.get());
-        // `substr` counts from 1.
-        let (start, length) = (contents.len() + 1, message.contents.len());
-        contents.extend_from_slice(message.contents.as_bytes());
-        let recipient = message.recipient.as_str();
-        let (id, send_id) = (message.id, message.send_id);
-        messages.push((id, send_id, sender, device, recipient, start, length, message.sent_at, message.copies));
-    }
-    let envelopes: Vec<_> = plan
-        .envelopes
+    let mailboxes: Vec<_> = changes
+        .mailboxes
         .iter()
-        .map(|envelope| {
-            (envelope.device.get(), envelope.sequence, envelope.message, envelope.size, envelope.expires_at)
+        .map(|mailbox| {
+            let refused_from = mailbox.refused_from.map_or(0, SequenceNumber::get);
+            let (last, not_before) = (mailbox.last.get(), mailbox.not_before.micros());
+            (mailbox.device.get(), last, not_before, mailbox.pending, mailbox.bytes, refused_from)
         })
         .collect();
+    // It starts with an unused byte, since an empty blob would be bound as NULL.
+    let mut contents = vec![0];
+    let mut messages = Vec::with_capacity(changes.messages.len());
+    for message in &changes.messages {
+        let (sender, device) = (message.sender.as_str(), message.sender_device.get());
+        // SQL counts bytes from 1.
+        let (start, length) = (contents.len() + 1, message.contents.len());
+        contents.extend_from_slice(message.contents.as_bytes());
+        let (recipient, sent_at) = (message.recipient.as_str(), message.sent_at.micros());
+        let (id, send_id, copies) = (message.id, message.send.get(), message.copies);
+        messages.push((id, send_id, sender, device, recipient, start, length, sent_at, copies));
+    }
+    let envelopes = changes.envelopes.iter().map(|envelope| {
+        let (mailbox, sequence) = (envelope.mailbox.get(), envelope.sequence.get());
+        (mailbox, sequence, envelope.message, envelope.size, envelope.expires_at.micros())
+    });
+    let envelopes: Vec<_> = envelopes.collect();
     sqlx::query(
         "INSERT INTO messages (id, send_id, sender, sender_device, recipient, contents, sent_at, copies)
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
                 substr($2, value ->> 5, value ->> 6), value ->> 7, value ->> 8
          FROM json_each($1);
          UPDATE mailboxes
-         SET last_sequence = value ->> 1, not_before = value ->> 2, pending = value ->> 3, bytes = value ->> 4
+         SET last_sequence = value ->> 1, not_before = value ->> 2, pending = value ->> 3, bytes = value ->> 4,
+             refused_from = value ->> 5
          FROM json_each($3)
          WHERE device_id = value ->> 0;
          INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at)
@@ -241,17 +198,17 @@ async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(),
     Ok(())
 }
 
-async fn write_gaps(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
-    let gaps: Vec<_> = plan.gaps.iter().map(|gap| (gap.device.get(), gap.first, gap.last)).collect();
+async fn write_gaps(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<(), SqlError> {
+    let gaps = changes.gaps.iter().map(|gap| (gap.mailbox.get(), gap.first.get(), gap.last.get()));
+    let gaps: Vec<_> = gaps.collect();
     if gaps.is_empty() {
         return Ok(());
     }
+    // `WHERE true` tells the parser that ON CONFLICT does not belong to a join.
     sqlx::query(
-        "UPDATE gaps SET last_sequence = value ->> 2 FROM json_each($1)
-         WHERE device_id = value ->> 0 AND last_sequence = (value ->> 1) - 1;
-         INSERT INTO gaps (device_id, first_sequence, last_sequence)
-         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)
-         WHERE NOT EXISTS (SELECT 1 FROM gaps WHERE device_id = value ->> 0 AND last_sequence = value ->> 2)",
+        "INSERT INTO gaps (device_id, first_sequence, last_sequence)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE true
+         ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence",
     )
     .bind(json(&gaps)?)
     .execute(connection)
@@ -259,19 +216,19 @@ async fn write_gaps(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
     Ok(())
 }
 
-async fn write_keys(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), SqlError> {
-    for scoped_key in &plan.keys {
-        let Some(receipt) = plan.known.get(scoped_key) else { continue };
+async fn write_receipts(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<(), SqlError> {
+    for planned in &changes.receipts {
+        let stored = &planned.receipt;
         sqlx::query(
             "INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
-        .bind(scoped_key.0)
-        .bind(&scoped_key.1)
-        .bind(&receipt.fingerprint)
-        .bind(receipt.send_id)
-        .bind(receipt.sent_at)
-        .bind(&receipt.undelivered)
+        .bind(planned.key.device.get())
+        .bind(&planned.key.key)
+        .bind(&stored.fingerprint)
+        .bind(stored.receipt.id.get())
+        .bind(stored.receipt.sent_at.micros())
+        .bind(format_undelivered(&stored.receipt.undelivered))
         .execute(&mut *connection)
         .await?;
     }
@@ -279,6 +236,6 @@ async fn write_keys(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, SqlError> {
-    // Numbers and strings can always be serialized.
+    // Numbers and strings always can be serialized.
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()).into())
 }

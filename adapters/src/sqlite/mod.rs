@@ -3,13 +3,11 @@
 //! - `open`: opens, checks and migrates the file.
 //! - `store`: `SqliteStore`, an implementation of `SqlStore`.
 //! - `deliver`, `delete`: add envelopes to mailboxes and delete them.
-//! - `plan`: works out what the sends of a batch change.
 //! - `writer`: the only connection that writes; commits jobs in batches.
 
 mod delete;
 mod deliver;
 mod open;
-mod plan;
 mod store;
 mod writer;
 

@@ -2,16 +2,14 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
-use tokio::sync::oneshot;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
 use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
 use super::delete;
-use super::deliver::PendingSend;
 use super::open::{OpenFile, open};
 use super::writer::{Writer, closed};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, SessionCache, SqlError, SqlStore, count};
+use crate::store::{Acknowledged, OpenError, PendingSend, SessionCache, SqlError, SqlStore, count};
 
 /// The store on one SQLite file.
 pub(crate) struct SqliteStore {
@@ -63,8 +61,8 @@ impl SqlStore for SqliteStore {
     }
 
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {
-        let (reply, outcome) = oneshot::channel();
-        self.writer.run_in_bulk(PendingSend::new(delivery, self.notifier.clone(), reply)).await?;
+        let (send, outcome) = PendingSend::new(delivery, self.notifier.clone());
+        self.writer.run_in_bulk(send).await?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 

@@ -4,6 +4,7 @@
 mod cell;
 mod error;
 mod open_error;
+mod pending_send;
 mod receipts;
 mod schema;
 mod session_cache;
@@ -11,7 +12,8 @@ mod sql_store;
 
 pub(crate) use self::cell::Cell;
 pub(crate) use self::error::{SqlError, is_transient, sqlite_code};
-pub(crate) use self::receipts::{ReceiptRow, format as format_undelivered};
+pub(crate) use self::pending_send::PendingSend;
+pub(crate) use self::receipts::{KeyRow, format_undelivered};
 pub(crate) use self::schema::{SCHEMA_VERSION, refuse_newer};
 pub(crate) use self::session_cache::SessionCache;
 pub(crate) use self::sql_store::{Acknowledged, Connection, SqlStore, count};
