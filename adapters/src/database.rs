@@ -106,12 +106,13 @@ impl Database {
     }
 }
 
-/// Identifies the schema that this version creates in a Postgres database: a hash of its migrations, as 16 hexadecimal
+/// Identifies the schema that this version creates in a Postgres database: a hash of its migrations, as 32 hexadecimal
 /// digits.
 pub fn postgres_schema() -> String {
     let mut hash = Sha256::new();
     for migration in postgres::migrations().iter() {
         hash.update(&migration.checksum);
     }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest: [u8; 32] = hash.finalize().into();
+    format!("{:032x}", u128::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 16])))
 }

@@ -7,6 +7,7 @@ use woosh_domain::ports::{PortError, Randomness};
 pub struct SystemRandomness;
 
 impl Randomness for SystemRandomness {
+    #[expect(clippy::disallowed_methods, reason = "this is the port")]
     fn bits(&self) -> Result<[u8; 32], PortError> {
         let mut bits = [0; 32];
         getrandom::fill(&mut bits).map_err(PortError::fault)?;

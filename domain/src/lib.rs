@@ -38,6 +38,8 @@
 //! 2. Implement the step in `fakes`, then in the adapters.
 //! 3. Write the use case with its own error enum and unit tests.
 
+#![cfg_attr(test, expect(clippy::ref_option_ref, reason = "code that mockall generates"))]
+
 #[cfg(feature = "contract")]
 pub mod contract;
 #[cfg(feature = "fakes")]

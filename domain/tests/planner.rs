@@ -1,5 +1,6 @@
 //! The planner against the store in memory, which works out each send by itself: a batch has to end as if its sends had come
 //! one after another.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
 

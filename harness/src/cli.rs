@@ -137,7 +137,7 @@ async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     let servers = u32::from(count) * u32::from(replicas);
     let last = u32::from(port) + servers - 1;
     ensure!(
-        port == 0 || last <= u32::from(u16::MAX),
+        port == 0 || u16::try_from(last).is_ok(),
         "{servers} servers need ports {port} to {last}, but the last port is 65535"
     );
 
@@ -215,7 +215,7 @@ async fn check(args: SanityArgs) -> anyhow::Result<ExitCode> {
 
 async fn kill(args: KillArgs) -> anyhow::Result<ExitCode> {
     let KillArgs { backend, replicas, url, restart, restarts, seed, seconds } = args;
-    let seed = seed.map_or_else(getrandom::u64, Ok)?;
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
     let duration = Duration::from_secs(seconds);
     let outcome = if let (Some(url), Some(restart)) = (url, restart) {

@@ -8,7 +8,8 @@ use crate::exit_script::ExitScript;
 /// A temporary folder. It is deleted when this value is dropped or this process ends, even if it is killed.
 pub(crate) struct TempFolder {
     // Dropped first and deletes the folder. If that fails, `dir` does.
-    _exit_script: ExitScript,
+    #[cfg_attr(not(test), expect(dead_code, reason = "its destructor deletes the folder"))]
+    exit_script: ExitScript,
     dir: TempDir,
 }
 
@@ -19,7 +20,7 @@ impl TempFolder {
             // `TempDir` needs a file handle to delete the folder, and none may be left.
             let _ = std::fs::remove_dir(dir.path());
         })?;
-        Ok(Self { _exit_script: exit_script, dir })
+        Ok(Self { exit_script, dir })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -41,10 +42,10 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_deleted_without_its_exit_script() {
+    fn the_folder_is_deleted_without_itsexit_script() {
         let mut folder = TempFolder::new().unwrap();
         let path = folder.path().to_owned();
-        folder._exit_script.cancel();
+        folder.exit_script.cancel();
         drop(folder);
         assert!(!path.exists());
     }

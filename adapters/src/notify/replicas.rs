@@ -13,9 +13,11 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use woosh_domain::model::DeviceId;
+use woosh_domain::model::{DeviceId, Token};
+use woosh_domain::ports::Randomness as _;
 
 use super::waiters::Waiters;
+use crate::randomness::SystemRandomness;
 
 const CHANNEL: &str = "woosh_notifications";
 /// The most mailboxes in one notification: Postgres limits the payload to 8,000 bytes.
@@ -42,7 +44,8 @@ impl Replicas {
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(CHANNEL).await?;
         let (queue, queued) = mpsc::channel(MAX_QUEUED);
-        let replica = format!("{:016x}", getrandom::u64().map_err(|error| sqlx::Error::Configuration(error.into()))?);
+        let bits = SystemRandomness.bits().map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        let replica = Token::from_random(bits).reveal()[..16].to_owned();
 
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(listener, waiters.clone(), replica.clone()));

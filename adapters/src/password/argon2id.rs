@@ -6,7 +6,9 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use woosh_domain::model::{Password, PasswordHash};
-use woosh_domain::ports::{PasswordHasher, PortError};
+use woosh_domain::ports::{PasswordHasher, PortError, Randomness as _};
+
+use crate::randomness::SystemRandomness;
 
 /// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
 /// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) recommends.
@@ -80,13 +82,12 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
 /// documented above.
 fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
-    let mut salt = [0; phc::Salt::RECOMMENDED_LENGTH];
-    getrandom::fill(&mut salt).map_err(PortError::fault)?;
+    let salt = &SystemRandomness.bits()?[..phc::Salt::RECOMMENDED_LENGTH];
     Ok(phc::PasswordHash {
         algorithm: phc::Ident::new("argon2id").map_err(fault)?,
         version: Some(Version::V0x13.into()),
         params: phc::ParamsString::try_from(&Params::DEFAULT).map_err(|error| PortError::fault(error.to_string()))?,
-        salt: Some(phc::Salt::new(&salt).map_err(fault)?),
+        salt: Some(phc::Salt::new(salt).map_err(fault)?),
         hash: None,
     })
 }

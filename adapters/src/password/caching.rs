@@ -6,7 +6,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use lru::LruCache;
 use sha2::Sha256;
 use woosh_domain::model::{Password, PasswordHash, Timestamp};
-use woosh_domain::ports::{Clock, PasswordHasher, PortError};
+use woosh_domain::ports::{Clock, PasswordHasher, PortError, Randomness as _};
+
+use crate::randomness::SystemRandomness;
 
 /// Caches successful verifications of another hasher, so that a client that sends its password with each request does
 /// not cost a password hash each time.
@@ -36,7 +38,9 @@ impl<H> CachingHasher<H> {
     /// If the operating system can't provide randomness.
     pub fn new(inner: H, clock: Arc<dyn Clock>) -> Result<Self, PortError> {
         let mut key = [0; 64];
-        getrandom::fill(&mut key).map_err(PortError::fault)?;
+        for half in key.chunks_exact_mut(32) {
+            half.copy_from_slice(&SystemRandomness.bits()?);
+        }
         Ok(Self { inner, clock, key, cache: Mutex::new(LruCache::new(CAPACITY)) })
     }
 

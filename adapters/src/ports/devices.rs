@@ -79,7 +79,7 @@ impl Devices for Store {
 impl Store {
     /// Adds a device with its empty mailbox.
     pub(super) async fn add_device(
-        connection: &mut Connection<Store>,
+        connection: &mut Connection<Self>,
         user: i64,
         name: DeviceName,
         now: Timestamp,
@@ -105,10 +105,7 @@ impl Store {
 
     /// Locks a user, so that other changes to its devices wait until this transaction ends. Returns the key of the
     /// username, or `None` if there is no such user.
-    pub(super) async fn lock_user(
-        connection: &mut Connection<Store>,
-        user: UserId,
-    ) -> Result<Option<String>, SqlError> {
+    pub(super) async fn lock_user(connection: &mut Connection<Self>, user: UserId) -> Result<Option<String>, SqlError> {
         // An update that changes nothing, because SQLite has no other row lock.
         let key = sqlx::query_scalar("UPDATE users SET version = version WHERE id = $1 RETURNING username_key")
             .bind(user.get())

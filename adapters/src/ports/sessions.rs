@@ -116,7 +116,7 @@ impl Sessions for Store {
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Store {
     pub(super) async fn add_session(
-        connection: &mut Connection<Store>,
+        connection: &mut Connection<Self>,
         device: DeviceId,
         token: TokenHash,
         now: Timestamp,
@@ -135,7 +135,7 @@ impl Store {
 
     /// Opens a session. Returns it with the devices of the oldest sessions that it ended, if there were too many.
     async fn open_session(
-        connection: &mut Connection<Store>,
+        connection: &mut Connection<Self>,
         new: NewSession,
     ) -> Result<(OpenSessionOutcome, Vec<DeviceId>), SqlError> {
         Self::lock_user(connection, new.user_id).await?;

@@ -145,7 +145,7 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
         operation.insert("security".to_owned(), json!([]));
     } else if !is_v1 {
         // Both headers are required; poem-openapi can only declare them as alternatives.
-        let both = BTreeMap::from(classic::SCHEMES.map(|name| (name, [""; 0])));
+        let both = BTreeMap::from(classic::SCHEMES.map(|name| (name, Vec::<String>::new())));
         operation.insert("security".to_owned(), json!([both]));
     }
 

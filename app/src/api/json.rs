@@ -39,7 +39,7 @@ impl<'de> Deserializer<'de> for Json {
                 Ok(value)
             }
             Value::Object(fields) => {
-                visitor.visit_map(MapDeserializer::new(fields.into_iter().map(|(name, value)| (name, Json(value)))))
+                visitor.visit_map(MapDeserializer::new(fields.into_iter().map(|(name, value)| (name, Self(value)))))
             }
         }
     }

@@ -50,7 +50,7 @@ impl Server {
         let mut server = Self { child, url: String::new(), lines, seen: Vec::new() };
         let line = server.wait_for("listening on ");
         let (_, rest) = line.split_once("listening on ").unwrap();
-        server.url = rest.split(',').next().unwrap().to_owned();
+        rest.split(',').next().unwrap().clone_into(&mut server.url);
         server
     }
 

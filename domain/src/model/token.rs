@@ -9,7 +9,11 @@ pub struct Token(String);
 impl Token {
     /// Creates a token from random bits.
     pub fn from_random(bytes: [u8; 32]) -> Self {
-        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut text = String::with_capacity(2 * bytes.len());
+        for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+        Self(text)
     }
 
     /// Wraps the text that a client sent. Any text is accepted; one that was never issued belongs to no session.

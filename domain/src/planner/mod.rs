@@ -205,7 +205,7 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
         }
         stored.recipients.push(recipient.username.clone());
         if let Some(id) = row {
-            let send_id = *stored.id.get_or_insert(MessageId::new(id));
+            let send_id = *stored.id.get_or_insert_with(|| MessageId::new(id));
             self.changes.messages.push(PlannedMessage {
                 id,
                 send: send_id,

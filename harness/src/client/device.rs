@@ -33,7 +33,8 @@ impl Device {
     pub(super) fn new(client: Client, name: String, password: String, opened: &Value) -> anyhow::Result<Self> {
         let token = opened["token"].as_str().context("the token is not a string")?.to_owned();
         let (id, session) = (id_of(&opened["device"])?, id_of(&opened["session"])?);
-        let user_id = opened["user_id"].as_i64().or(opened["user"]["id"].as_i64()).context("the user has no id")?;
+        let user_id =
+            opened["user_id"].as_i64().or_else(|| opened["user"]["id"].as_i64()).context("the user has no id")?;
         Ok(Self { client, id, session, token, user_id, name, password })
     }
 

@@ -2,7 +2,7 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ impl Events {
     /// Sends the request. Fails unless the response is a stream of events.
     pub(crate) async fn open(request: RequestBuilder) -> anyhow::Result<Self> {
         let response = request.send().await?;
-        let content_type = response.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
+        let content_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let is_stream = content_type.is_some_and(|value| value.starts_with(b"text/event-stream"));
         ensure!(response.status() == 200 && is_stream, "the response is not a stream: {response:?}");
         Ok(Self::new(response))

@@ -59,7 +59,7 @@ impl Client {
     pub(crate) fn new<'a>(urls: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
         static CLIENTS: AtomicU64 = AtomicU64::new(0);
         let http = http(TIMEOUT)?;
-        let random = getrandom::u64()? % 0xffff_ffff;
+        let random = fastrand::u64(..0xffff_ffff);
         let run = random + CLIENTS.fetch_add(1, Ordering::Relaxed);
         let urls = urls.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
         Ok(Self { http, urls, requests: Arc::default(), run })

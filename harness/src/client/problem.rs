@@ -1,5 +1,5 @@
 use anyhow::{Context as _, ensure};
-use reqwest::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
 use super::ApiResponse;
@@ -48,7 +48,7 @@ impl ApiResponse {
         for part in parts {
             ensure!(detail.contains(part), "{}: the detail does not contain {part:?}: {detail}", self.request);
         }
-        let content_type = self.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+        let content_type = self.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let is_problem = content_type.is_some_and(|value| value.starts_with(b"application/problem+json"));
         ensure!(is_problem, "{} returned a problem with another content type: {:?}", self.request, self.headers);
         if let Some(header) = header {

@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
                 Err(error) => self.violate(format!("{error:#}")),
             },
             Ok(Some((status, problem))) if !self.run.is_unavailable(status) => {
-                self.violate(format!("a page was refused with {status}: {problem}"))
+                self.violate(format!("a page was refused with {status}: {problem}"));
             }
             _ => sleep(self.run.conditions.pause).await,
         }

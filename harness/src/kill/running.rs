@@ -51,7 +51,7 @@ pub async fn run_on(plan: &RunningPlan) -> anyhow::Result<Outcome> {
     let run = Run::new(Conditions {
         urls: vec![url.to_owned()],
         // The usernames of an earlier run with the same seed are taken.
-        suffix: format!("-{:08x}", getrandom::u32()?),
+        suffix: format!("-{:08x}", fastrand::u32(..)),
         // 502: a proxy does not reach the server.
         unavailable: &[502, 503],
         limit: LIMIT,

@@ -24,7 +24,7 @@ enum Command {
 impl Manager {
     /// Starts and prepares a server, and prints its provider to standard error.
     pub(super) async fn start() -> anyhow::Result<Self> {
-        let owner = format!("{:016x}", getrandom::u64()?);
+        let owner = format!("{:016x}", fastrand::u64(..));
         let (commands, received) = mpsc::unbounded_channel();
         let (ready, started) = oneshot::channel();
         let session = template::session_name(&owner);

@@ -70,7 +70,7 @@ impl Model {
         let has_more = taken < live.len();
         let page = live[..taken].iter().map(|(number, envelope)| (*number, envelope.id, envelope.text.clone()));
         let page: Vec<_> = page.collect();
-        let up_to = page.last().filter(|_| has_more).map_or(self.newest(), |(number, ..)| *number);
+        let up_to = page.last().filter(|_| has_more).map_or_else(|| self.newest(), |(number, ..)| *number);
         let covered = after.max(self.acknowledged) + 1..=up_to;
         let missing = covered.filter(|number| page.iter().all(|(present, ..)| present != number)).collect();
         (page, missing, has_more)

@@ -89,7 +89,7 @@ pub(super) async fn concurrent_changes_succeed_once(client: Client) -> anyhow::R
 pub(super) async fn the_classic_api_uses_the_new_password(client: Client) -> anyhow::Result<()> {
     let alice = client.account("alice").await?;
     let (old, mut new) = (alice.classic(), alice.classic());
-    new.password = "new".to_owned();
+    "new".clone_into(&mut new.password);
     for _ in 0..client.replicas() {
         old.get("/users/me").await?.expect(200)?;
     }

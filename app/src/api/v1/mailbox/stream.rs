@@ -70,7 +70,7 @@ pub(super) async fn stream(
         Ok(resumed) => resumed,
         Err(detail) => return Ok(StreamMailboxReply::BadRequest(Problem::new(Code::InvalidRequest, detail))),
     };
-    let after = resumed.or(after.map(|after| SequenceNumber::new(after.0)));
+    let after = resumed.or_else(|| after.map(|after| SequenceNumber::new(after.0)));
     // Read before the response starts, so that an error gets its own status.
     let first =
         services.read_mailbox.execute(&caller, after, PAGE_SIZE, Duration::ZERO).await.map_err(to_poem_error)?;

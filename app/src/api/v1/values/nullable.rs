@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ impl<T: Type> Type for Nullable<T> {
 
 impl<T: ParseFromJSON> ParseFromJSON for Nullable<T> {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        Ok(Self(Option::parse_from_json(value).map_err(|error| error.propagate())?))
+        Ok(Self(Option::parse_from_json(value).map_err(ParseError::propagate)?))
     }
 }
 
