@@ -55,8 +55,8 @@ async fn reserve_ids(connection: &mut PgConnection, ids: &mut VecDeque<i64>, nee
     Ok(())
 }
 
-/// Locks the keys of these sends, in a fixed order, and loads the receipts that are stored under them. Whoever locks keys
-/// does so before locking mailboxes, so that no two transactions wait for each other.
+/// Locks the keys of these sends, in a fixed order, and loads the receipts that are stored under them. Keys are locked before
+/// mailboxes in every transaction, so that no two wait for each other.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],
