@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 /// A shell script that runs when this value is dropped or this process ends, even if it is killed.
 ///
-/// A shell blocks on a pipe from this process and runs the script when the pipe closes. It has a process group of its own, so
-/// that signals to the group of this process spare it.
+/// A shell blocks on a pipe from this process and runs the script when the pipe closes. It has its own
+/// process group, so that signals to the group of this process do not reach it.
 pub(crate) struct ExitScript(Child);
 
 impl ExitScript {

@@ -10,7 +10,7 @@ use crate::{Backend, TestDatabase, client};
 
 /// A fresh server in this process. Dropping it stops the server; dropping the last server of a database deletes the data.
 ///
-/// It is the same server that the binary starts, on a thread of its own, so that a test that blocks does not block it.
+/// It is the same server that the binary starts, on its own thread, so that a blocking test does not block it.
 pub struct TestServer {
     url: String,
     stop: Option<oneshot::Sender<()>>,

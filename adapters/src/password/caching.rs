@@ -19,7 +19,7 @@ use crate::randomness::SystemRandomness;
 pub struct CachingHasher<H> {
     inner: H,
     clock: Arc<dyn Clock>,
-    /// The HMAC key: one SHA-256 block, so that it is used as it is.
+    /// The HMAC key. It has the block size of SHA-256, so that HMAC neither pads nor hashes it.
     key: [u8; 64],
     /// When each verification succeeded, by cache key.
     cache: Mutex<LruCache<[u8; 32], Timestamp>>,

@@ -133,7 +133,8 @@ impl Store {
         Ok(row.into())
     }
 
-    /// Opens a session. Returns it with the devices of the oldest sessions that it ended, if there were too many.
+    /// Opens a session. If the device then has too many sessions, ends the oldest ones. Returns the outcome, and the
+    /// devices whose sessions were ended.
     async fn open_session(
         connection: &mut Connection<Self>,
         new: NewSession,

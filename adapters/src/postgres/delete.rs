@@ -25,7 +25,7 @@ macro_rules! release_messages {
     };
 }
 
-/// Acknowledges the oldest envelopes up to a sequence number, at most `limit`.
+/// Acknowledges envelopes up to the sequence number `up_to`, oldest first, and at most `limit` of them.
 pub(super) async fn acknowledge(
     pool: &PgPool,
     mailbox: DeviceId,

@@ -31,7 +31,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the lanes on a pool.
+    /// Starts the lanes. They take their connections from `pool`.
     pub(super) fn start(pool: &PgPool) -> Self {
         let start = |_| {
             let (lane, queued) = mpsc::channel(MAX_QUEUED);

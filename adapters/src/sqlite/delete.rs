@@ -78,7 +78,7 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: Timestamp, li
     Ok(deleted.rows_affected())
 }
 
-/// Acknowledges the oldest envelopes up to a sequence number, at most `limit`.
+/// Acknowledges envelopes up to the sequence number `up_to`, oldest first, and at most `limit` of them.
 pub(super) async fn acknowledge(
     connection: &mut SqliteConnection,
     mailbox: DeviceId,

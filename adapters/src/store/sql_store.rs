@@ -51,7 +51,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
-    /// Acknowledges the oldest envelopes up to a sequence number, at most `limit`.
+    /// Acknowledges envelopes up to the sequence number `up_to`, oldest first, and at most `limit` of them.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,

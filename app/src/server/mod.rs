@@ -38,7 +38,7 @@ pub struct Config {
 const MAX_STREAMS: u32 = 100;
 
 /// Interval of the cleanup of expired data.
-const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a server can't start. Each text is one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +98,7 @@ impl Server {
     /// If the listener fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let services = self.services;
-        let cleanup = tokio::spawn(clean_up_periodically(services.clone()));
+        let cleanup = tokio::spawn(sweep_periodically(services.clone()));
         let stop = async {
             stop.await;
             services.stop();
@@ -114,9 +114,9 @@ impl Server {
 }
 
 /// Cleans up again and again. A failed cleanup is retried at the next interval.
-async fn clean_up_periodically(services: Arc<Services>) {
+async fn sweep_periodically(services: Arc<Services>) {
     loop {
-        tokio::time::sleep(CLEANUP_INTERVAL).await;
+        tokio::time::sleep(SWEEP_INTERVAL).await;
         if let Err(error) = services.sweep.execute().await {
             tracing::warn!(%error, causes = causes(&error), "cleanup failed");
         }

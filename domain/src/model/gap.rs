@@ -23,9 +23,9 @@ pub enum GapReason {
 impl Gap {
     /// Returns the gaps above `after`, up to and including `up_to`.
     ///
-    /// `present` are the sequence numbers that still have an envelope; `refused` are the ranges that met a full
-    /// mailbox, as first and last number. Both are in ascending order. All other numbers count as expired: there is no
-    /// third way for an envelope to be gone unread.
+    /// `present` are the sequence numbers that still have an envelope. `refused` are the ranges (first and last number)
+    /// that were not stored because the mailbox was full. Both are in ascending order. All other numbers are reported
+    /// as expired, because an unread envelope can be missing for no other reason.
     pub fn between(
         after: SequenceNumber,
         up_to: SequenceNumber,

@@ -12,7 +12,7 @@ use super::ledger::Outcome;
 use super::{Conditions, Run};
 use crate::{Backend, ServerProcess, TestDatabase};
 
-/// A run on servers of its own.
+/// Parameters of a run that starts its own servers.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// The kind of database.

@@ -39,7 +39,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// Sends that are accepted before each restart and after the last one, so that each restart is under load.
 const SENDS: usize = 50;
 
-/// Restarts a running server by a command while messages are sent and read. The users of the run remain on the server.
+/// Sends and reads messages on a running server while a command restarts it. The users that the run registers are not
+/// deleted afterwards.
 ///
 /// # Errors
 ///
