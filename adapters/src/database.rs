@@ -81,6 +81,11 @@ impl Database {
         self.0.notifier().close();
     }
 
+    /// Whether [`Self::stop_waiting`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.0.notifier().is_closed()
+    }
+
     /// Checks that the database answers.
     ///
     /// # Errors

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use poem::Request;
 use woosh_adapters::clock::SystemClock;
@@ -36,7 +35,6 @@ pub(crate) struct Services {
     pub(crate) sweep: Sweep,
     pub(crate) update_user: UpdateUser,
     pub(crate) database: Database,
-    stopping: AtomicBool,
 }
 
 impl Services {
@@ -67,19 +65,17 @@ impl Services {
             sweep: Sweep::new(mailboxes, clock),
             update_user: UpdateUser::new(users),
             database,
-            stopping: AtomicBool::new(false),
         })
     }
 
     /// Ends all long polls and streams, so that shutting down does not wait for them.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
         self.database.stop_waiting();
     }
 
     /// Whether the server is stopping.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        self.database.is_stopping()
     }
 
     /// The services attached to a request.

@@ -93,7 +93,7 @@ fn a_database_of_another_application_is_refused_and_unchanged() {
     let file = folder.path().join("woosh.db");
     sqlite(&file, "CREATE TABLE birds (name TEXT); INSERT INTO birds VALUES ('swift')");
     let before = fs::read(&file).unwrap();
-    assert_refused(&output(folder.path(), &["--port", "0"]), &["woosh.db", "something else than Woosh"]);
+    assert_refused(&output(folder.path(), &["--port", "0"]), &["woosh.db", "another application"]);
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
@@ -142,9 +142,9 @@ fn an_unreachable_database_is_retried_and_the_error_hides_the_password() {
     let lines: Vec<_> = text.lines().collect();
     let (last, before) = lines.split_last().unwrap();
     assert!(!output.status.success());
-    assert!(before.iter().any(|line| line.contains("out of reach; trying for")), "{text}");
+    assert!(before.iter().any(|line| line.contains("unreachable; retrying for")), "{text}");
     assert!(last.contains(&format!("postgres://woosh@127.0.0.1:{port}/woosh")), "{last}");
-    assert!(last.contains("out of reach, also after 1 seconds"), "{last}");
+    assert!(last.contains("unreachable after 1 seconds"), "{last}");
     assert!(!text.contains("hunter2"), "{text}");
 }
 

@@ -39,6 +39,11 @@ impl Notifier {
     pub(crate) fn close(&self) {
         self.waiters.close();
     }
+
+    /// Whether it was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.waiters.is_closed()
+    }
 }
 
 impl ports::Notifier for Notifier {

@@ -48,6 +48,11 @@ impl Waiters {
         self.notify_all();
     }
 
+    /// Whether it was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// The mailboxes that readers wait on, each with the lowest of their cursors.
     pub(super) fn waiting(&self) -> Vec<(DeviceId, SequenceNumber)> {
         let state = self.state();

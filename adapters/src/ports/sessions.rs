@@ -1,10 +1,10 @@
 use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
 use sqlx::FromRow;
-use woosh_domain::model::{Device, DeviceId, Session, SessionId, Timestamp, TokenHash, UserId};
-use woosh_domain::ports::{
-    MAX_DEVICES, MAX_SESSIONS, NewSession, OpenSessionOutcome, PortError, SessionOwner, Sessions,
+use woosh_domain::model::{
+    Device, DeviceId, MAX_DEVICES, MAX_SESSIONS, Session, SessionId, Timestamp, TokenHash, UserId,
 };
+use woosh_domain::ports::{NewSession, OpenSessionOutcome, PortError, SessionOwner, Sessions};
 
 use super::devices::DeviceRow;
 use super::{device_ids, end_sessions};

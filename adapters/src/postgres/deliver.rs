@@ -100,8 +100,8 @@ struct MailboxRow {
     refused_from: i64,
 }
 
-/// Locks the mailboxes of all recipients, in a fixed order so that no two transactions wait for each other, until the commit:
-/// sequence numbers follow the order of commits (D3).
+/// Locks the mailboxes of all recipients until the commit, so that sequence numbers follow commit order (D3). The order
+/// of locking is fixed, so that no two transactions can deadlock.
 async fn load_mailboxes(
     connection: &mut PgConnection,
     sends: &[&NewDelivery],

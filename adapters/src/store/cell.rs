@@ -13,7 +13,7 @@ pub(crate) struct Cell {
     pub(crate) column: &'static str,
     /// The column that identifies the row.
     pub(crate) key: &'static str,
-    /// The value of that column.
+    /// The row's value in the `key` column.
     pub(crate) row: i64,
 }
 

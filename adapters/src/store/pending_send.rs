@@ -27,7 +27,8 @@ impl PendingSend {
         &self.delivery
     }
 
-    /// Whether the caller was cancelled. It was not told that its send is stored, so the send can be dropped.
+    /// Whether the caller was cancelled. A cancelled caller was never told that its send is stored, so the send can
+    /// be dropped.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.reply.is_closed()
     }

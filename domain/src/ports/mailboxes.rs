@@ -17,7 +17,7 @@ pub struct NewDelivery {
     pub recipients: Vec<AddressedContents>,
     /// The current time.
     pub now: Timestamp,
-    /// Seconds from `sent_at` until it expires.
+    /// Seconds from the message's `sent_at` until the message expires.
     pub ttl_seconds: u64,
     /// The capacity of each mailbox.
     pub quota: Quota,

@@ -16,8 +16,6 @@ mod users;
 
 use std::sync::Arc;
 
-// Adapters still import the limits from here.
-pub use crate::model::{MAX_DEVICES, MAX_SESSIONS};
 pub use clock::Clock;
 pub use devices::{DeleteDeviceOutcome, Devices};
 pub use error::PortError;

@@ -7,9 +7,9 @@ use crate::ports::{Clock, MailboxPage, Mailboxes, PageLimit, PortError};
 /// Reads pending messages: the first step of reading in the classic API, before
 /// [`DeleteMessages`](super::DeleteMessages).
 ///
-/// A classic client polls, and then deletes all messages sent before the poll's `query_time`, a Unix second. To lose
-/// nothing by that, `query_time` is never above the mailbox's watermark `not_before`, so that no message of an earlier
-/// second can still arrive, and the response contains all messages of those earlier seconds.
+/// A classic client polls and then deletes all messages sent before the poll's `query_time`, a Unix second. For this
+/// to lose nothing, `query_time` never exceeds the mailbox's watermark `not_before`: no message from before
+/// `query_time` can still arrive, and the response contains every pending one.
 pub struct PollMessages {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,

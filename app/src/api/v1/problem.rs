@@ -85,7 +85,7 @@ impl Code {
 pub(in crate::api) struct Problem {
     /// URI of the problem type: `urn:woosh:problem:` followed by the code.
     r#type: String,
-    /// Human-readable summary, the same for every problem of a code.
+    /// Human-readable summary, the same for all problems with the same code.
     title: String,
     /// HTTP status code.
     status: u16,
