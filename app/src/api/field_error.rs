@@ -51,8 +51,8 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-/// Lets [`Json`](super::json::Json) report typed reasons. What serde found instead of `expected` is dropped: it holds
-/// the value.
+/// Lets [`Json`](super::json::Json) report typed reasons. They omit what serde found in place of `expected`, because
+/// that repeats the refused value, which may be a secret.
 impl de::Error for Reason {
     fn custom<T: fmt::Display>(reason: T) -> Self {
         Self::Invalid(reason.to_string())

@@ -46,8 +46,8 @@ impl SearchUsers {
         Self { users, allowed }
     }
 
-    /// Returns at most `limit` users whose names start with `prefix`, ignoring ASCII case, ordered after the name
-    /// `after`.
+    /// Returns at most `limit` users whose names start with `prefix`, ignoring ASCII case, in order of name. If `after`
+    /// is given, only users after that name.
     ///
     /// # Errors
     ///
