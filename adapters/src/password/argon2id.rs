@@ -26,8 +26,8 @@ pub struct Argon2idHasher {
 /// The most calls that hash or are queued: a few seconds of work.
 const MAX_ADMITTED: usize = 256;
 
-/// A hash with the default parameters that no password matches. Verified if the user does not exist, so that it takes
-/// as long as if it did (D9).
+/// A hash that no password matches, with the default parameters. If a user does not exist, the password is verified
+/// against this hash, so that the answer takes as long as for an existing user (D9).
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUu$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 impl Argon2idHasher {

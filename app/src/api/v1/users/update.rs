@@ -76,7 +76,7 @@ pub(super) fn etag(version: Version) -> String {
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Any,
-    /// One of these. Unknown entity tags match no version.
+    /// Any of these versions. Tags that the server never issues are left out, since they match no version.
     OneOf(Vec<Version>),
 }
 
