@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 
-use sqlx::{FromRow, PgConnection, PgPool};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use sqlx::{PgConnection, PgPool};
+use woosh_domain::model::SequenceNumber;
 use woosh_domain::planner::{BatchState, Changes, MailboxState, PlannedSend, ScopedKey, plan};
 use woosh_domain::ports::NewDelivery;
 
-use crate::store::{Cell, KeyRow, SqlError, format_undelivered};
+use crate::store::{KeyRow, MailboxRow, SqlError, format_undelivered, recipient_keys};
 
 /// How many identifiers of messages are reserved at once.
 const RESERVED_IDS: i64 = 1000;
@@ -87,19 +87,6 @@ async fn load_receipts(
     Ok(())
 }
 
-/// A mailbox of a recipient.
-#[derive(FromRow)]
-struct MailboxRow {
-    user_id: i64,
-    username: String,
-    device_id: i64,
-    last_sequence: i64,
-    not_before: i64,
-    pending: i64,
-    bytes: i64,
-    refused_from: i64,
-}
-
 /// Locks the mailboxes of all recipients until the commit, so that sequence numbers follow commit order (D3). The order
 /// of locking is fixed, so that no two transactions can deadlock.
 async fn load_mailboxes(
@@ -107,10 +94,6 @@ async fn load_mailboxes(
     sends: &[&NewDelivery],
     state: &mut BatchState,
 ) -> Result<(), SqlError> {
-    let recipients = sends.iter().flat_map(|send| &send.recipients);
-    let mut names: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();
-    names.sort_unstable();
-    names.dedup();
     let rows: Vec<MailboxRow> = sqlx::query_as(
         "SELECT u.id AS user_id, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
                 mb.refused_from
@@ -121,23 +104,10 @@ async fn load_mailboxes(
          ORDER BY mb.device_id
          FOR UPDATE OF mb",
     )
-    .bind(names)
+    .bind(recipient_keys(sends))
     .fetch_all(connection)
     .await?;
-    for row in rows {
-        let username = Cell::by_id("users", "username", row.user_id).username(&row.username)?;
-        let mailbox = MailboxState {
-            device: DeviceId::new(row.device_id),
-            last: SequenceNumber::new(row.last_sequence),
-            not_before: Timestamp::from_micros(row.not_before),
-            pending: row.pending.unsigned_abs(),
-            bytes: row.bytes.unsigned_abs(),
-            refused_from: (row.refused_from > 0).then(|| SequenceNumber::new(row.refused_from)),
-            changed: false,
-        };
-        state.add_mailbox(&username, mailbox);
-    }
-    Ok(())
+    rows.into_iter().try_for_each(|row| row.add_to(state))
 }
 
 /// Writes all changes of a batch in one statement.

@@ -6,12 +6,12 @@ use std::panic::AssertUnwindSafe;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use sqlx::{Connection as _, FromRow, SqliteConnection};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
-use woosh_domain::planner::{BatchState, Changes, MailboxState, PlannedSend, plan};
+use woosh_domain::model::SequenceNumber;
+use woosh_domain::planner::{BatchState, Changes, PlannedSend, plan};
 use woosh_domain::ports::{NewDelivery, PortError};
 
 use super::writer::{BulkJob, message};
-use crate::store::{Cell, KeyRow, PendingSend, SqlError, format_undelivered};
+use crate::store::{KeyRow, MailboxRow, PendingSend, SqlError, format_undelivered, recipient_keys};
 
 #[async_trait]
 impl BulkJob for PendingSend {
@@ -68,17 +68,11 @@ async fn store(connection: &mut SqliteConnection, sends: &[&NewDelivery]) -> Res
     Ok(plan.sends)
 }
 
-/// A mailbox of a recipient.
+/// A mailbox of a recipient, and the identifier of the next message.
 #[derive(FromRow)]
-struct MailboxRow {
-    user_id: i64,
-    username: String,
-    device_id: i64,
-    last_sequence: i64,
-    not_before: i64,
-    pending: i64,
-    bytes: i64,
-    refused_from: i64,
+struct LoadedRow {
+    #[sqlx(flatten)]
+    mailbox: MailboxRow,
     next_id: i64,
 }
 
@@ -87,11 +81,7 @@ async fn load_mailboxes(
     connection: &mut SqliteConnection,
     sends: &[&NewDelivery],
 ) -> Result<(BatchState, i64), SqlError> {
-    let recipients = sends.iter().flat_map(|send| &send.recipients);
-    let mut names: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let rows: Vec<MailboxRow> = sqlx::query_as(
+    let rows: Vec<LoadedRow> = sqlx::query_as(
         "SELECT u.id AS user_id, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
                 mb.refused_from, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) + 1 AS next_id
          FROM json_each($1) recipient
@@ -100,23 +90,13 @@ async fn load_mailboxes(
          JOIN mailboxes mb ON mb.device_id = d.id
          ORDER BY mb.device_id",
     )
-    .bind(json(&names)?)
+    .bind(json(&recipient_keys(sends))?)
     .fetch_all(connection)
     .await?;
     let mut state = BatchState::default();
     let next_id = rows.first().map_or(1, |row| row.next_id);
     for row in rows {
-        let username = Cell::by_id("users", "username", row.user_id).username(&row.username)?;
-        let mailbox = MailboxState {
-            device: DeviceId::new(row.device_id),
-            last: SequenceNumber::new(row.last_sequence),
-            not_before: Timestamp::from_micros(row.not_before),
-            pending: row.pending.unsigned_abs(),
-            bytes: row.bytes.unsigned_abs(),
-            refused_from: (row.refused_from > 0).then(|| SequenceNumber::new(row.refused_from)),
-            changed: false,
-        };
-        state.add_mailbox(&username, mailbox);
+        row.mailbox.add_to(&mut state)?;
     }
     Ok((state, next_id))
 }

@@ -3,6 +3,7 @@
 
 mod cell;
 mod error;
+mod mailbox_row;
 mod open_error;
 mod pending_send;
 mod receipts;
@@ -12,6 +13,7 @@ mod sql_store;
 
 pub(crate) use self::cell::Cell;
 pub(crate) use self::error::{SqlError, is_transient, sqlite_code};
+pub(crate) use self::mailbox_row::{MailboxRow, recipient_keys};
 pub(crate) use self::pending_send::PendingSend;
 pub(crate) use self::receipts::{KeyRow, format_undelivered};
 pub(crate) use self::schema::{SCHEMA_VERSION, refuse_newer};

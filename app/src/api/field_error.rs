@@ -80,7 +80,7 @@ impl de::Error for Reason {
     }
 }
 
-/// Where a refused value is in the request.
+/// The location of a refused value in the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Location {
     /// The body itself.

@@ -1,0 +1,46 @@
+use sqlx::FromRow;
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::planner::{BatchState, MailboxState};
+use woosh_domain::ports::NewDelivery;
+
+use super::{Cell, SqlError};
+
+/// A mailbox of a recipient, as a store loads it to plan a batch of sends.
+#[derive(FromRow)]
+pub(crate) struct MailboxRow {
+    user_id: i64,
+    username: String,
+    device_id: i64,
+    last_sequence: i64,
+    not_before: i64,
+    pending: i64,
+    bytes: i64,
+    refused_from: i64,
+}
+
+impl MailboxRow {
+    /// Adds the mailbox to the state of a batch.
+    pub(crate) fn add_to(self, state: &mut BatchState) -> Result<(), SqlError> {
+        let username = Cell::by_id("users", "username", self.user_id).username(&self.username)?;
+        let mailbox = MailboxState {
+            device: DeviceId::new(self.device_id),
+            last: SequenceNumber::new(self.last_sequence),
+            not_before: Timestamp::from_micros(self.not_before),
+            pending: self.pending.unsigned_abs(),
+            bytes: self.bytes.unsigned_abs(),
+            refused_from: (self.refused_from > 0).then(|| SequenceNumber::new(self.refused_from)),
+            changed: false,
+        };
+        state.add_mailbox(&username, mailbox);
+        Ok(())
+    }
+}
+
+/// The keys of all recipients of these sends, each once.
+pub(crate) fn recipient_keys(sends: &[&NewDelivery]) -> Vec<String> {
+    let recipients = sends.iter().flat_map(|send| &send.recipients);
+    let mut keys: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
