@@ -246,6 +246,9 @@ async fn many_readers() -> anyhow::Result<()> {
     const USERS: usize = 20;
     /// The pool, and two for notifications.
     const CONNECTIONS: i64 = 16 + 2;
+    /// The most connections that one message, a sweep and a poll for lost notifications use together: six, three and one. A
+    /// pool uses its idle connections in turn, so if all readers were notified, their reads would use every connection.
+    const MAX_ACTIVE: i64 = 10;
 
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);
     let mut connection = database.postgres_options().unwrap().connect().await?;
@@ -291,6 +294,6 @@ async fn many_readers() -> anyhow::Result<()> {
     let (total, busy) = activity(&mut connection, since).await?;
     println!("{READERS} waiting readers: {total} connections, {busy} of them active for one message");
     assert!(total <= CONNECTIONS, "there are {total} connections");
-    assert!(busy <= 8, "{busy} of {total} connections were active for one message");
+    assert!(busy <= MAX_ACTIVE, "{busy} of {total} connections were active for one message");
     Ok(())
 }
