@@ -122,20 +122,7 @@ impl Mailboxes for Store {
     }
 
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
-        self.write(move |connection| {
-            Box::pin(async move {
-                sqlx::query(
-                    "UPDATE mailboxes SET not_before = $2, closed_at = $3 WHERE device_id = $1 AND not_before < $2",
-                )
-                .bind(mailbox.get())
-                .bind(moment.micros())
-                .bind(now.micros())
-                .execute(connection)
-                .await?;
-                Ok(())
-            })
-        })
-        .await
+        SqlStore::raise_not_before(self, mailbox, moment, now).await
     }
 
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError> {

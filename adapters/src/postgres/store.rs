@@ -88,6 +88,18 @@ impl SqlStore for PostgresStore {
         Ok(delete::acknowledge(&self.pool, mailbox, up_to, limit).await?)
     }
 
+    async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
+        let raised = sqlx::query(
+            "UPDATE mailboxes SET not_before = $2, closed_at = $3 WHERE device_id = $1 AND not_before < $2",
+        )
+        .bind(mailbox.get())
+        .bind(moment.micros())
+        .bind(now.micros())
+        .execute(&self.pool);
+        raised.await.map_err(SqlError::from)?;
+        Ok(())
+    }
+
     async fn delete_expired(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
         Ok(delete::expire(&self.pool, now, limit).await?)
     }

@@ -93,5 +93,5 @@ async fn try_to_store(
 ) -> Result<Vec<PlannedSend>, SqlError> {
     // A panic must not end the lane.
     let stored = AssertUnwindSafe(deliver::deliver(pool, ids, sends)).catch_unwind().await;
-    stored.unwrap_or_else(|_| Err(sqlx::Error::Protocol("a send panicked".to_owned()).into()))
+    stored.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
@@ -24,12 +25,17 @@ const BUSY: i32 = 5;
 /// The connections that read. Reads are short and mostly served from memory, so more would only compete for processors.
 const READERS: u32 = 4;
 
+/// The statements that the connection for mailboxes keeps prepared: all of them.
+const CACHED_STATEMENTS: usize = 32;
+
 /// An open file.
 pub(super) struct OpenFile {
-    /// The connection for the writer.
+    /// The connection that writes everything but mailboxes.
     pub(super) connection: SqliteConnection,
-    /// The options for opening another connection.
+    /// The options for opening another connection like it.
     pub(super) options: SqliteConnectOptions,
+    /// The connection that writes to mailboxes.
+    pub(super) mailbox_connection: Connection,
     /// Connections that only read.
     pub(super) read_pool: SqlitePool,
 }
@@ -59,7 +65,21 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
         .connect_with(options.clone().read_only(true))
         .await
         .map_err(|error| describe(&path, error))?;
-    Ok(OpenFile { connection, options, read_pool })
+    let mailbox_connection = open_for_mailboxes(options.get_filename())
+        .map_err(|error| OpenError::Other { location: path.clone(), cause: error.into() })?;
+    Ok(OpenFile { connection, options, mailbox_connection, read_pool })
+}
+
+/// Opens a connection with the settings of [`options`] and without the driver's thread, so that a statement costs no hop
+/// between threads.
+fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    Ok(connection)
 }
 
 fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {

@@ -2,10 +2,13 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
+use tokio::sync::Mutex;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
 use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
 use super::delete;
+use super::mailbox_job::MailboxJob;
+use super::mailbox_writer::MailboxWriter;
 use super::open::{OpenFile, open};
 use super::writer::{Writer, closed};
 use crate::notify::Notifier;
@@ -13,7 +16,8 @@ use crate::store::{Acknowledged, OpenError, PendingSend, SessionCache, SqlError,
 
 /// The store on one SQLite file.
 pub(crate) struct SqliteStore {
-    writer: Writer<PendingSend>,
+    writer: Writer,
+    mailbox_writer: MailboxWriter<MailboxJob>,
     read_pool: SqlitePool,
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
@@ -22,13 +26,26 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     /// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist.
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let OpenFile { connection, options, read_pool } = open(url).await?;
+        let OpenFile { connection, options, mailbox_connection, read_pool } = open(url).await?;
+        let turn = Arc::<Mutex<()>>::default();
+        let mailbox_writer = MailboxWriter::start(mailbox_connection, turn.clone())
+            .map_err(|error| OpenError::Other { location: url.to_owned(), cause: error.into() })?;
         Ok(Self {
-            writer: Writer::start(connection, options),
+            writer: Writer::start(connection, options, turn),
+            mailbox_writer,
             read_pool,
             session_cache: Arc::new(SessionCache::new()),
             notifier: Notifier::default(),
         })
+    }
+
+    async fn write_mailbox<T: Send + 'static>(
+        &self,
+        work: impl Fn(&rusqlite::Connection) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (job, outcome) = MailboxJob::step(work);
+        self.mailbox_writer.run(job).await?;
+        outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 }
 
@@ -56,13 +73,13 @@ impl SqlStore for SqliteStore {
     }
 
     async fn lock_mailboxes(_: &mut SqliteConnection, _: UserId) -> Result<(), SqlError> {
-        // The writer is the only one that writes.
+        // While a transaction writes, no other one does.
         Ok(())
     }
 
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {
         let (send, outcome) = PendingSend::new(delivery, self.notifier.clone());
-        self.writer.run_in_bulk(send).await?;
+        self.mailbox_writer.run(MailboxJob::Send(send)).await?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -73,27 +90,33 @@ impl SqlStore for SqliteStore {
         limit: usize,
     ) -> Result<Acknowledged, PortError> {
         let limit = count(limit);
-        self.write(move |connection| Box::pin(delete::acknowledge(connection, mailbox, up_to, limit))).await
+        self.write_mailbox(move |connection| delete::acknowledge(connection, mailbox, up_to, limit)).await
+    }
+
+    async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
+        self.write_mailbox(move |connection| delete::raise_not_before(connection, mailbox, moment, now)).await
     }
 
     async fn delete_expired(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
-        self.write(move |connection| Box::pin(delete::expire(connection, now, count(limit)))).await
+        self.write_mailbox(move |connection| delete::expire(connection, now, count(limit))).await
     }
 
     async fn delete_leftovers(&self, device: DeviceId, limit: usize) -> Result<(), PortError> {
-        self.write(move |connection| Box::pin(delete::purge(connection, device, count(limit)))).await
+        self.write_mailbox(move |connection| delete::purge(connection, device, count(limit))).await
     }
 
     async fn ping(&self) -> Result<(), PortError> {
         self.read_pool.acquire().await.map_err(SqlError::from)?.ping().await.map_err(SqlError::from)?;
-        self.write(|_| Box::pin(async { Ok(()) })).await
+        self.write(|_| Box::pin(async { Ok(()) })).await?;
+        self.write_mailbox(|_| Ok(())).await
     }
 
     async fn close(&self) {
         self.notifier.close();
-        // The writer closes last: only a connection that writes can checkpoint the WAL and delete it.
+        // The writers close last: only a connection that writes can checkpoint the WAL and delete it.
         self.read_pool.close().await;
         self.writer.close().await;
+        self.mailbox_writer.close().await;
     }
 }
 
@@ -104,7 +127,7 @@ mod tests {
 
     /// D1 depends on these settings.
     #[tokio::test]
-    async fn the_writer_syncs_each_commit_to_the_wal_and_enforces_foreign_keys() {
+    async fn both_writers_sync_each_commit_to_the_wal_and_enforce_foreign_keys() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
         let store = SqliteStore::open(&url).await.unwrap();
@@ -117,7 +140,16 @@ mod tests {
             })
         });
         // 2 is FULL.
-        assert_eq!(settings.await.unwrap(), ("wal".to_owned(), 2, 1));
+        let expected = ("wal".to_owned(), 2, 1);
+        assert_eq!(settings.await.unwrap(), expected);
+        let of_mailboxes = store.write_mailbox(|connection| {
+            Ok((
+                connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?,
+                connection.pragma_query_value(None, "synchronous", |row| row.get(0))?,
+                connection.pragma_query_value(None, "foreign_keys", |row| row.get(0))?,
+            ))
+        });
+        assert_eq!(of_mailboxes.await.unwrap(), expected);
         store.close().await;
     }
 

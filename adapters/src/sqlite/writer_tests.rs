@@ -1,35 +1,23 @@
 use super::*;
 use futures_util::future::join_all;
 
-/// No bulk jobs.
-struct NoBulk;
-
-#[async_trait]
-impl BulkJob for NoBulk {
-    async fn run_all(_: &mut SqliteConnection, _: &mut [Self]) -> sqlx::Result<()> {
-        Ok(())
-    }
-
-    fn answer(self, _: Option<PortError>) {}
-}
-
 /// Starts a writer on a new file with one table. Returns it with the file's folder.
-async fn writer() -> (Writer<NoBulk>, tempfile::TempDir) {
+async fn writer() -> (Writer, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteConnectOptions::new().filename(folder.path().join("test.db")).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
     sqlx::raw_sql("CREATE TABLE birds (id INTEGER PRIMARY KEY)").execute(&mut connection).await.unwrap();
-    (Writer::start(connection, options), folder)
+    (Writer::start(connection, options, Arc::default()), folder)
 }
 
 async fn run<T: Send + 'static>(
-    writer: &Writer<NoBulk>,
+    writer: &Writer,
     work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
 ) -> Result<T, PortError> {
     writer.run(work, |_| ()).await
 }
 
-async fn add(writer: &Writer<NoBulk>, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
+async fn add(writer: &Writer, id: i64, then: impl FnOnce() -> Result<(), SqlError> + Send + 'static) -> bool {
     let outcome = run(writer, move |connection| {
         Box::pin(async move {
             sqlx::query("INSERT INTO birds (id) VALUES ($1)").bind(id).execute(connection).await?;
@@ -39,7 +27,7 @@ async fn add(writer: &Writer<NoBulk>, id: i64, then: impl FnOnce() -> Result<(),
     outcome.await.is_ok()
 }
 
-async fn ids(writer: &Writer<NoBulk>) -> Vec<i64> {
+async fn ids(writer: &Writer) -> Vec<i64> {
     let ids = run(writer, |connection| {
         Box::pin(async move { Ok(sqlx::query_scalar("SELECT id FROM birds ORDER BY id").fetch_all(connection).await?) })
     });

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::error::Error;
 
 use sqlx::postgres::PgDatabaseError;
@@ -11,6 +12,12 @@ pub(crate) enum SqlError {
     /// The database or the connection to it failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    /// The SQLite connection that writes mailboxes failed.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// The code that ran the statement panicked.
+    #[error("a write panicked: {0}")]
+    Panicked(String),
     /// A row contains a value that Woosh can't have stored.
     #[error("{}.{} is corrupt in the row with {} = {}: {cause}", .cell.table, .cell.column, .cell.key, .cell.row)]
     Corrupt { cell: Cell, cause: Box<dyn Error + Send + Sync> },
@@ -20,15 +27,30 @@ impl From<SqlError> for PortError {
     fn from(error: SqlError) -> Self {
         match &error {
             SqlError::Database(cause) if is_transient(cause) => Self::unavailable(error),
+            SqlError::Sqlite(rusqlite::Error::SqliteFailure(cause, _))
+                if TRANSIENT_IN_SQLITE.contains(&primary_code(cause.extended_code)) =>
+            {
+                Self::unavailable(error)
+            }
             _ => Self::fault(error),
         }
     }
 }
 
+impl SqlError {
+    /// The error for a panic, with its message.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let message = panic.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::Panicked(message.unwrap_or("no message").to_owned())
+    }
+}
+
+/// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
+const TRANSIENT_IN_SQLITE: [i32; 4] = [5, 6, 10, 13];
+
 /// Whether the same statement may succeed if it is retried later.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
-    /// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
-    const SQLITE: [i32; 4] = [5, 6, 10, 13];
     /// Classes of SQLSTATE: connection exceptions, transaction rollbacks (deadlocks among them), insufficient
     /// resources, objects in use, and operator interventions
     /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
@@ -39,7 +61,7 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
             Some(code) if cause.try_downcast_ref::<PgDatabaseError>().is_some() => {
                 POSTGRES.iter().any(|class| code.starts_with(class))
             }
-            _ => sqlite_code(error).is_some_and(|code| SQLITE.contains(&code)),
+            _ => sqlite_code(error).is_some_and(|code| TRANSIENT_IN_SQLITE.contains(&code)),
         },
         _ => false,
     }
@@ -47,6 +69,10 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
 
 /// The primary result code of a SQLite error (<https://www.sqlite.org/rescode.html>).
 pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
-    Some(code & 0xff)
+    Some(primary_code(error.as_database_error()?.code()?.parse().ok()?))
+}
+
+/// The primary result code, which is the low byte of an extended one.
+const fn primary_code(extended: i32) -> i32 {
+    extended & 0xff
 }

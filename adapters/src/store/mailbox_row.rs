@@ -8,14 +8,14 @@ use super::{Cell, SqlError};
 /// A mailbox of a recipient, as a store loads it to plan a batch of sends.
 #[derive(FromRow)]
 pub(crate) struct MailboxRow {
-    user_id: i64,
-    username: String,
-    device_id: i64,
-    last_sequence: i64,
-    not_before: i64,
-    pending: i64,
-    bytes: i64,
-    refused_from: i64,
+    pub(crate) user_id: i64,
+    pub(crate) username: String,
+    pub(crate) device_id: i64,
+    pub(crate) last_sequence: i64,
+    pub(crate) not_before: i64,
+    pub(crate) pending: i64,
+    pub(crate) bytes: i64,
+    pub(crate) refused_from: i64,
 }
 
 impl MailboxRow {

@@ -59,6 +59,14 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Acknowledged, PortError>> + Send;
 
+    /// Raises the watermark, as [`Mailboxes::raise_not_before`](woosh_domain::ports::Mailboxes::raise_not_before) specifies.
+    fn raise_not_before(
+        &self,
+        mailbox: DeviceId,
+        moment: Timestamp,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
     /// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
     fn delete_expired(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<u64, PortError>> + Send;
 

@@ -1,0 +1,81 @@
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use woosh_domain::ports::PortError;
+
+use super::deliver;
+use super::mailbox_writer::Job;
+use crate::store::{PendingSend, SqlError};
+
+/// A job of the thread that writes to mailboxes.
+pub(super) enum MailboxJob {
+    /// A send, which is stored together with the other sends of its batch.
+    Send(PendingSend),
+    /// Any other write.
+    Step(Box<dyn Step>),
+}
+
+impl MailboxJob {
+    /// A job that does `work`. The receiver gets its outcome after the commit.
+    pub(super) fn step<T: Send + 'static>(
+        work: impl Fn(&Connection) -> Result<T, SqlError> + Send + 'static,
+    ) -> (Self, oneshot::Receiver<Result<T, PortError>>) {
+        let (reply, outcome) = oneshot::channel();
+        (Self::Step(Box::new(Task { work, outcome: None, reply })), outcome)
+    }
+}
+
+impl Job for MailboxJob {
+    fn run_all(connection: &Connection, jobs: &mut [Self]) -> Result<(), SqlError> {
+        let mut sends = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match job {
+                Self::Step(step) => step.run(connection)?,
+                Self::Send(send) if send.is_cancelled() => {}
+                Self::Send(send) => sends.push(send),
+            }
+        }
+        deliver::store(connection, &mut sends)
+    }
+
+    fn answer(self, failed: Option<PortError>) {
+        match self {
+            Self::Send(send) => send.answer(failed),
+            Self::Step(step) => step.answer(failed),
+        }
+    }
+}
+
+/// A write that is not a send.
+pub(super) trait Step: Send {
+    /// Runs and keeps the outcome.
+    fn run(&mut self, connection: &Connection) -> Result<(), SqlError>;
+
+    /// Answers with the outcome, or with the reason why it was not committed.
+    fn answer(self: Box<Self>, failed: Option<PortError>);
+}
+
+struct Task<T, Work> {
+    work: Work,
+    outcome: Option<T>,
+    reply: oneshot::Sender<Result<T, PortError>>,
+}
+
+impl<T: Send, Work: Fn(&Connection) -> Result<T, SqlError> + Send> Step for Task<T, Work> {
+    fn run(&mut self, connection: &Connection) -> Result<(), SqlError> {
+        // The caller of a closed reply was cancelled before it got an answer, so its job can be dropped.
+        if !self.reply.is_closed() {
+            self.outcome = Some((self.work)(connection)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, failed: Option<PortError>) {
+        let outcome = match (failed, self.outcome) {
+            (Some(error), _) => Err(error),
+            (None, Some(outcome)) => Ok(outcome),
+            (None, None) => return,
+        };
+        // Fails if the caller was cancelled, which needs no answer then.
+        let _ = self.reply.send(outcome);
+    }
+}

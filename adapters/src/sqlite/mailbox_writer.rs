@@ -1,0 +1,101 @@
+//! Writes to mailboxes, on a thread and a connection of their own. Commits queued jobs in batches.
+//!
+//! A commit costs one sync of the disk, regardless of its size. So the thread takes all queued jobs, at most [`MAX_BATCH`],
+//! runs them in one transaction, commits, and only then answers. If a job fails, the transaction is rolled back and each job
+//! of the batch runs again in a transaction of its own.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use woosh_domain::ports::PortError;
+
+use super::writer::closed;
+use crate::store::SqlError;
+
+/// The most jobs in one transaction.
+const MAX_BATCH: usize = 256;
+/// The most jobs that are queued. Beyond it, callers wait before they queue theirs.
+const MAX_QUEUED: usize = 1024;
+
+/// A write to mailboxes.
+pub(super) trait Job: Send + Sized + 'static {
+    /// Runs jobs in a transaction, and keeps their outcomes. An error fails all of them. Jobs that failed together MUST be able
+    /// to run again.
+    fn run_all(connection: &Connection, jobs: &mut [Self]) -> Result<(), SqlError>;
+
+    /// Answers with the outcome, or with the reason why the job was not committed.
+    fn answer(self, failed: Option<PortError>);
+}
+
+/// The thread that writes to mailboxes.
+pub(super) struct MailboxWriter<J> {
+    /// Empty after [`Self::close`].
+    queue: Mutex<Option<mpsc::Sender<J>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<J: Job> MailboxWriter<J> {
+    /// Starts the thread. It writes while it holds `turn`, since SQLite lets only one connection write at a time.
+    pub(super) fn start(connection: Connection, turn: Arc<AsyncMutex<()>>) -> io::Result<Self> {
+        let (queue, queued) = mpsc::channel(MAX_QUEUED);
+        let thread = thread::Builder::new().name("mailbox-writer".to_owned());
+        let thread = thread.spawn(move || serve(connection, queued, &turn))?;
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Queues a job. Returns once it is queued; [`Job::answer`] gets the outcome.
+    pub(super) async fn run(&self, job: J) -> Result<(), PortError> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        queue.ok_or_else(closed)?.send(job).await.map_err(|_| closed())
+    }
+
+    /// Finishes queued jobs, then closes the connection.
+    pub(super) async fn close(&self) {
+        // The thread ends when the last sender is dropped.
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let joined = tokio::task::spawn_blocking(|| thread.map(JoinHandle::join));
+        if !matches!(joined.await, Ok(None | Some(Ok(())))) {
+            tracing::error!("the thread that writes to mailboxes failed");
+        }
+    }
+}
+
+fn serve<J: Job>(mut connection: Connection, mut queued: mpsc::Receiver<J>, turn: &AsyncMutex<()>) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while queued.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+        run(&mut connection, &mut batch, turn);
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::error!(%error, "the database was not closed cleanly");
+    }
+}
+
+/// Commits and answers a batch.
+fn run<J: Job>(connection: &mut Connection, batch: &mut Vec<J>, turn: &AsyncMutex<()>) {
+    match commit(connection, batch, turn) {
+        Ok(()) => batch.drain(..).for_each(|job| job.answer(None)),
+        Err(error) => match batch.pop() {
+            Some(only) if batch.is_empty() => only.answer(Some(error.into())),
+            last => batch.drain(..).chain(last).for_each(|job| run(connection, &mut vec![job], turn)),
+        },
+    }
+}
+
+fn commit<J: Job>(connection: &mut Connection, jobs: &mut [J], turn: &AsyncMutex<()>) -> Result<(), SqlError> {
+    let _turn = turn.blocking_lock();
+    // Rolled back when it is dropped.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // A panic must not end the thread.
+    let ran = catch_unwind(AssertUnwindSafe(|| J::run_all(&transaction, jobs)));
+    ran.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+#[path = "mailbox_writer_tests.rs"]
+mod tests;
