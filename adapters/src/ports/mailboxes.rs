@@ -1,44 +1,13 @@
 use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
-use sqlx::{FromRow, Row as _};
-use woosh_domain::model::{Contents, DeviceId, Envelope, Gap, Message, MessageId, SequenceNumber, Timestamp};
+use woosh_domain::model::{DeviceId, Gap, SequenceNumber, Timestamp};
 use woosh_domain::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError,
 };
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
-use crate::store::{Cell, SqlError, SqlStore, count};
-
-#[derive(FromRow)]
-struct EnvelopeRow {
-    sequence: i64,
-    expires_at: i64,
-    id: i64,
-    send_id: i64,
-    sender: String,
-    sender_device: Option<i64>,
-    recipient: String,
-    contents: Vec<u8>,
-    sent_at: i64,
-}
-
-impl TryFrom<EnvelopeRow> for Envelope {
-    type Error = SqlError;
-
-    fn try_from(row: EnvelopeRow) -> Result<Self, SqlError> {
-        let message = Message {
-            id: MessageId::new(row.send_id),
-            sender: Cell::by_id("messages", "sender", row.id).username(&row.sender)?,
-            sender_device: row.sender_device.map(DeviceId::new),
-            recipient: Cell::by_id("messages", "recipient", row.id).username(&row.recipient)?,
-            contents: Cell::by_id("messages", "contents", row.id).text(row.contents, Contents::new)?,
-            sent_at: Timestamp::from_micros(row.sent_at),
-            expires_at: Timestamp::from_micros(row.expires_at),
-        };
-        Ok(Self { sequence: SequenceNumber::new(row.sequence), message })
-    }
-}
+use crate::store::{SqlError, SqlStore, count};
 
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
@@ -54,57 +23,7 @@ impl Mailboxes for Store {
         limit: PageLimit,
         now: Timestamp,
     ) -> Result<MailboxPage, PortError> {
-        // One statement, so that it sees the mailbox and its envelopes as of the same commit. Selects one envelope more
-        // than the page holds, to find out whether there are more.
-        let rows = sqlx::query(
-            "SELECT mb.acknowledged, mb.last_sequence, mb.not_before, mb.closed_at, e.sequence, e.expires_at,
-                    m.id, m.send_id, m.sender, m.sender_device, m.recipient, m.contents, m.sent_at
-             FROM mailboxes mb
-             LEFT JOIN (
-                 SELECT device_id, sequence, message_id, expires_at,
-                        row_number() OVER (ORDER BY sequence) AS row_number,
-                        sum(size) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) - size AS bytes_before
-                 FROM (
-                     SELECT device_id, sequence, message_id, expires_at, size FROM envelopes
-                     WHERE device_id = $1 AND sequence > $2 AND expires_at > $3
-                     ORDER BY sequence
-                     LIMIT $4
-                 ) oldest
-             ) e ON e.device_id = mb.device_id AND (e.bytes_before <= $5 OR e.row_number <= 2)
-             LEFT JOIN messages m ON m.id = e.message_id
-             WHERE mb.device_id = $1
-             ORDER BY e.sequence",
-        )
-        .bind(mailbox.get())
-        .bind(after.get())
-        .bind(now.micros())
-        .bind(count(limit.count).saturating_add(1))
-        .bind(count(limit.bytes))
-        .fetch_all(self.read_pool())
-        .await
-        .map_err(SqlError::from)?;
-
-        let mut page = MailboxPage::EMPTY;
-        let mut bytes = 0;
-        for row in rows {
-            page.acknowledged = SequenceNumber::new(row.try_get("acknowledged").map_err(SqlError::from)?);
-            page.last = SequenceNumber::new(row.try_get("last_sequence").map_err(SqlError::from)?);
-            page.not_before = Timestamp::from_micros(row.try_get("not_before").map_err(SqlError::from)?);
-            page.closed_at = Timestamp::from_micros(row.try_get("closed_at").map_err(SqlError::from)?);
-            // An empty mailbox is one row without an envelope.
-            let sequence: Option<i64> = row.try_get("sequence").map_err(SqlError::from)?;
-            if sequence.is_none() {
-                continue;
-            }
-            let envelope: Envelope = EnvelopeRow::from_row(&row).map_err(SqlError::from)?.try_into()?;
-            bytes += envelope.message.contents.as_str().len();
-            let full = page.envelopes.len() == limit.count || bytes > limit.bytes;
-            if full && !page.envelopes.is_empty() {
-                page.has_more = true;
-                break;
-            }
-            page.envelopes.push(envelope);
-        }
+        let mut page = self.read_page(mailbox, after, limit, now).await?;
         self.add_gaps(mailbox, after, &mut page).await?;
         Ok(page)
     }

@@ -2,12 +2,13 @@
 //!
 //! - `open`: connects, checks and migrates the database.
 //! - `store`: `PostgresStore`, an implementation of `SqlStore`.
-//! - `deliver`, `delete`: add envelopes to mailboxes and delete them.
+//! - `deliver`, `delete`: add envelopes to mailboxes and delete them. `read`: reads pages.
 //! - `writer`: the lanes in which sends wait, and their batches.
 
 mod delete;
 mod deliver;
 mod open;
+mod read;
 mod store;
 mod writer;
 

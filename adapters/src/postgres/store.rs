@@ -5,10 +5,10 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
-use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
+use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::writer::Writer;
-use super::{delete, open};
+use super::{delete, open, read};
 use crate::notify::Notifier;
 use crate::store::{Acknowledged, OpenError, SessionCache, SqlError, SqlStore};
 
@@ -73,6 +73,16 @@ impl SqlStore for PostgresStore {
         .execute(connection)
         .await?;
         Ok(())
+    }
+
+    async fn read_page(
+        &self,
+        mailbox: DeviceId,
+        after: SequenceNumber,
+        limit: PageLimit,
+        now: Timestamp,
+    ) -> Result<MailboxPage, PortError> {
+        Ok(read::page(&self.pool, mailbox, after, limit, now).await?)
     }
 
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {

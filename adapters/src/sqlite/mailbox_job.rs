@@ -7,6 +7,7 @@ use super::mailbox_writer::Job;
 use crate::store::{PendingSend, SqlError};
 
 /// A job of the thread that writes to mailboxes.
+#[expect(clippy::large_enum_variant, reason = "most jobs are sends")]
 pub(super) enum MailboxJob {
     /// A send, which is stored together with the other sends of its batch.
     Send(PendingSend),

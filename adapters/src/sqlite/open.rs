@@ -22,10 +22,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// `SQLITE_BUSY`.
 const BUSY: i32 = 5;
-/// The connections that read. Reads are short and mostly served from memory, so more would only compete for processors.
+/// The connections that read pages, and those that read everything else. Reads are short and mostly served from memory, so more would only compete for processors.
 const READERS: u32 = 4;
 
-/// The statements that the connection for mailboxes keeps prepared: all of them.
+/// The statements that a connection keeps prepared: all of them.
 const CACHED_STATEMENTS: usize = 32;
 
 /// An open file.
@@ -36,7 +36,9 @@ pub(super) struct OpenFile {
     pub(super) options: SqliteConnectOptions,
     /// The connection that writes to mailboxes.
     pub(super) mailbox_connection: Connection,
-    /// Connections that only read.
+    /// Connections that read pages of mailboxes.
+    pub(super) page_connections: Vec<Connection>,
+    /// Connections that read everything else.
     pub(super) read_pool: SqlitePool,
 }
 
@@ -65,19 +67,30 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
         .connect_with(options.clone().read_only(true))
         .await
         .map_err(|error| describe(&path, error))?;
-    let mailbox_connection = open_for_mailboxes(options.get_filename())
-        .map_err(|error| OpenError::Other { location: path.clone(), cause: error.into() })?;
-    Ok(OpenFile { connection, options, mailbox_connection, read_pool })
+    let describe = |error: rusqlite::Error| OpenError::Other { location: path.clone(), cause: error.into() };
+    let mailbox_connection = open_for_mailboxes(options.get_filename()).map_err(describe)?;
+    let page_connection = |_| open_for_pages(options.get_filename()).map_err(describe);
+    let page_connections = (0..READERS).map(page_connection).collect::<Result<_, _>>()?;
+    Ok(OpenFile { connection, options, mailbox_connection, page_connections, read_pool })
 }
 
-/// Opens a connection with the settings of [`options`] and without the driver's thread, so that a statement costs no hop
-/// between threads.
+/// Opens a connection that writes to mailboxes, with the settings of [`options`].
 fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let connection = open_directly(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// Opens a connection that reads pages.
+fn open_for_pages(path: &Path) -> rusqlite::Result<Connection> {
+    open_directly(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// Opens a connection without the thread of sqlx's driver, so that a statement costs no hop between threads.
+fn open_directly(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }

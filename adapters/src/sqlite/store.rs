@@ -4,13 +4,14 @@ use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
-use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
+use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
-use super::delete;
 use super::mailbox_job::MailboxJob;
 use super::mailbox_writer::MailboxWriter;
 use super::open::{OpenFile, open};
+use super::reader::Reader;
 use super::writer::{Writer, closed};
+use super::{delete, read};
 use crate::notify::Notifier;
 use crate::store::{Acknowledged, OpenError, PendingSend, SessionCache, SqlError, SqlStore, count};
 
@@ -18,6 +19,7 @@ use crate::store::{Acknowledged, OpenError, PendingSend, SessionCache, SqlError,
 pub(crate) struct SqliteStore {
     writer: Writer,
     mailbox_writer: MailboxWriter<MailboxJob>,
+    reader: Reader,
     read_pool: SqlitePool,
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
@@ -26,13 +28,14 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     /// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist.
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let OpenFile { connection, options, mailbox_connection, read_pool } = open(url).await?;
+        let OpenFile { connection, options, mailbox_connection, page_connections, read_pool } = open(url).await?;
         let turn = Arc::<Mutex<()>>::default();
         let mailbox_writer = MailboxWriter::start(mailbox_connection, turn.clone())
             .map_err(|error| OpenError::Other { location: url.to_owned(), cause: error.into() })?;
         Ok(Self {
             writer: Writer::start(connection, options, turn),
             mailbox_writer,
+            reader: Reader::new(page_connections),
             read_pool,
             session_cache: Arc::new(SessionCache::new()),
             notifier: Notifier::default(),
@@ -77,6 +80,16 @@ impl SqlStore for SqliteStore {
         Ok(())
     }
 
+    async fn read_page(
+        &self,
+        mailbox: DeviceId,
+        after: SequenceNumber,
+        limit: PageLimit,
+        now: Timestamp,
+    ) -> Result<MailboxPage, PortError> {
+        self.reader.run(move |connection| read::page(connection, mailbox, after, limit, now)).await
+    }
+
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {
         let (send, outcome) = PendingSend::new(delivery, self.notifier.clone());
         self.mailbox_writer.run(MailboxJob::Send(send)).await?;
@@ -114,6 +127,7 @@ impl SqlStore for SqliteStore {
     async fn close(&self) {
         self.notifier.close();
         // The writers close last: only a connection that writes can checkpoint the WAL and delete it.
+        self.reader.close().await;
         self.read_pool.close().await;
         self.writer.close().await;
         self.mailbox_writer.close().await;

@@ -2,6 +2,7 @@
 //! and the session cache.
 
 mod cell;
+mod envelope_row;
 mod error;
 mod mailbox_row;
 mod open_error;
@@ -12,6 +13,7 @@ mod session_cache;
 mod sql_store;
 
 pub(crate) use self::cell::Cell;
+pub(crate) use self::envelope_row::{EnvelopeRow, PageBuilder};
 pub(crate) use self::error::{SqlError, is_transient, sqlite_code};
 pub(crate) use self::mailbox_row::{MailboxRow, recipient_keys};
 pub(crate) use self::pending_send::PendingSend;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use sqlx::{FromRow, Pool};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
-use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
+use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::{SessionCache, SqlError};
 use crate::notify::Notifier;
@@ -47,6 +47,15 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         connection: &mut Connection<Self>,
         user: UserId,
     ) -> impl Future<Output = Result<(), SqlError>> + Send;
+
+    /// Reads a page, as [`Mailboxes::read`](woosh_domain::ports::Mailboxes::read) specifies, without its gaps.
+    fn read_page(
+        &self,
+        mailbox: DeviceId,
+        after: SequenceNumber,
+        limit: PageLimit,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<MailboxPage, PortError>> + Send;
 
     /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;

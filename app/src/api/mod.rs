@@ -6,6 +6,7 @@ mod document;
 mod errors;
 mod field_error;
 mod json;
+mod json_response;
 mod limits;
 mod log;
 mod operations;

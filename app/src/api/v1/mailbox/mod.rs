@@ -8,6 +8,7 @@ use poem::Result;
 use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object, OpenApi};
+use serde::Serialize;
 use woosh_domain::model::{self, Envelope};
 
 use super::auth::TokenCaller;
@@ -84,7 +85,7 @@ impl MailboxApi {
 }
 
 /// A message in a mailbox.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(example)]
 struct Message {
     /// Sequence number in the mailbox: 1, 2, 3 and so on, without repetition.
@@ -95,6 +96,7 @@ struct Message {
     sender: String,
     /// Device that sent the message. Absent if unknown.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     sender_device_id: Option<i64>,
     /// Encrypted contents, byte for byte as sent.
     contents: String,
@@ -133,7 +135,7 @@ impl Example for Message {
 }
 
 /// A range of sequence numbers whose messages were lost unread.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct Gap {
     /// First sequence number of the gap.
     first: i64,
@@ -143,8 +145,9 @@ struct Gap {
 }
 
 /// Why messages were lost: `expired` unread, or refused because the mailbox was full (`mailbox_full`).
-#[derive(Enum)]
+#[derive(Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 enum GapReason {
     Expired,
     MailboxFull,

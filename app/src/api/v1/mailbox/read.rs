@@ -1,14 +1,15 @@
 use std::time::Duration;
 
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
+use serde::Serialize;
 use woosh_domain::model::SequenceNumber;
 use woosh_domain::ports;
 use woosh_domain::use_cases::{ReadMailbox, ReadMailboxError, SessionCaller};
 
 use super::{Gap, Message};
 use crate::api::errors::PortFailed;
+use crate::api::json_response::JsonResponse;
 use crate::api::limits::Deadline;
 use crate::api::v1::problem::Problem;
 use crate::api::v1::values::Integer;
@@ -26,7 +27,7 @@ pub(super) fn default_wait() -> WaitSeconds {
 }
 
 /// A page of a mailbox.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(example)]
 pub(super) struct MailboxPage {
     /// Messages in sequence order.
@@ -63,7 +64,7 @@ impl Example for MailboxPage {
 pub(super) enum ReadMailboxReply {
     /// A page; empty if nothing arrived before `wait` elapsed.
     #[oai(status = 200)]
-    Ok(Json<MailboxPage>),
+    Ok(JsonResponse<MailboxPage>),
     /// `invalid_request`: a parameter is invalid.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the parameter parser; declared for the document")]
@@ -82,7 +83,7 @@ pub(super) async fn read(
     let wait = Duration::from_secs(wait.unsigned());
     deadline.extend(wait);
     let page = services.read_mailbox.execute(caller, after, limit.unsigned(), wait).await.map_err(to_poem_error)?;
-    Ok(ReadMailboxReply::Ok(Json(page.into())))
+    Ok(ReadMailboxReply::Ok(JsonResponse(page.into())))
 }
 
 /// The error response for a failed read.

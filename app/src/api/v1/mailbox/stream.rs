@@ -11,7 +11,8 @@ use poem::{Body, IntoResponse};
 use poem_openapi::ApiResponse;
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::MetaSchemaRef;
-use poem_openapi::types::{ToJSON, Type as _};
+use poem_openapi::types::Type as _;
+use serde::Serialize;
 use woosh_domain::model::SequenceNumber;
 use woosh_domain::ports::MailboxPage;
 use woosh_domain::use_cases::{ReadMailboxError, SessionCaller};
@@ -118,9 +119,9 @@ fn log(error: &ReadMailboxError) {
 fn events(page: MailboxPage) -> String {
     let messages = page.envelopes.into_iter().map(|envelope| {
         let last = envelope.sequence;
-        (last, "message", Message::from(envelope).to_json_string())
+        (last, "message", json(&Message::from(envelope)))
     });
-    let gaps = page.gaps.into_iter().map(|gap| (gap.last, "gap", Gap::from(gap).to_json_string()));
+    let gaps = page.gaps.into_iter().map(|gap| (gap.last, "gap", json(&Gap::from(gap))));
     let mut events: Vec<_> = messages.chain(gaps).collect();
     events.sort_by_key(|(last, ..)| *last);
     let mut text = String::new();
@@ -129,6 +130,10 @@ fn events(page: MailboxPage) -> String {
         let _ = write!(text, "id: {}\nevent: {event}\ndata: {data}\n\n", last.get());
     }
     if events.is_empty() { ": nothing new\n\n".to_owned() } else { text }
+}
+
+fn json(event: &impl Serialize) -> String {
+    serde_json::to_string(event).unwrap_or_else(|error| unreachable!("strings and integers are JSON: {error}"))
 }
 
 #[cfg(test)]

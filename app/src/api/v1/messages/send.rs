@@ -1,12 +1,12 @@
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use woosh_domain::model::{Contents, IdempotencyKey, IdempotencyKeyError, Username};
 use woosh_domain::ports::{self, AddressedContents, Receipt};
 use woosh_domain::use_cases::{Caller, SendMessageError, SendRequest};
 
 use crate::api::errors::PortFailed;
+use crate::api::json_response::JsonResponse;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text, Time};
 use crate::services::Services;
@@ -41,7 +41,7 @@ impl Example for SendMessageRequest {
 }
 
 /// A stored message.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(example)]
 pub(super) struct SendMessageResponse {
     /// Permanent unique identifier of the send.
@@ -53,7 +53,7 @@ pub(super) struct SendMessageResponse {
 }
 
 /// A device that did not receive the message.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct UndeliveredDevice {
     /// Username of the device's owner.
     username: String,
@@ -63,8 +63,9 @@ struct UndeliveredDevice {
 }
 
 /// Why a device did not receive the message.
-#[derive(Enum)]
+#[derive(Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 enum UndeliveredReason {
     MailboxFull,
 }
@@ -99,7 +100,7 @@ impl Example for SendMessageResponse {
 pub(super) enum SendMessageReply {
     /// The message is stored.
     #[oai(status = 201)]
-    Created(Json<SendMessageResponse>),
+    Created(JsonResponse<SendMessageResponse>),
     /// `invalid_request`: a field is missing, or a field or the `Idempotency-Key` is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),
@@ -137,7 +138,7 @@ pub(super) async fn send(
     }
     let request = SendRequest { recipients, ttl_seconds: body.ttl_seconds.0.map(Integer::unsigned), key };
     Ok(match services.send_message.execute(caller, request).await {
-        Ok(sent) => SendMessageReply::Created(Json(sent.receipt.into())),
+        Ok(sent) => SendMessageReply::Created(JsonResponse(sent.receipt.into())),
         Err(
             error @ (SendMessageError::RecipientCount | SendMessageError::NamedTwice(_) | SendMessageError::Ttl { .. }),
         ) => SendMessageReply::BadRequest(Problem::new(Code::InvalidRequest, error)),

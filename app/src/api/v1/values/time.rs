@@ -1,5 +1,6 @@
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use woosh_domain::model::Timestamp;
 
@@ -31,6 +32,12 @@ impl Time {
 impl From<Timestamp> for Time {
     fn from(time: Timestamp) -> Self {
         Self(time)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
     }
 }
 

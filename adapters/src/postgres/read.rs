@@ -1,0 +1,57 @@
+use sqlx::{FromRow as _, PgPool, Row as _};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::ports::{MailboxPage, PageLimit};
+
+use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
+
+/// Reads a page. One statement, so that it sees the mailbox and its envelopes as of the same commit. It selects one envelope
+/// more than the page holds, to find out whether there are more.
+pub(super) async fn page(
+    pool: &PgPool,
+    mailbox: DeviceId,
+    after: SequenceNumber,
+    limit: PageLimit,
+    now: Timestamp,
+) -> Result<MailboxPage, SqlError> {
+    let rows = sqlx::query(
+        "SELECT mb.acknowledged, mb.last_sequence, mb.not_before, mb.closed_at, e.sequence, e.expires_at,
+                m.id, m.send_id, m.sender, m.sender_device, m.recipient, m.contents, m.sent_at
+         FROM mailboxes mb
+         LEFT JOIN (
+             SELECT device_id, sequence, message_id, expires_at,
+                    row_number() OVER (ORDER BY sequence) AS row_number,
+                    sum(size) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) - size AS bytes_before
+             FROM (
+                 SELECT device_id, sequence, message_id, expires_at, size FROM envelopes
+                 WHERE device_id = $1 AND sequence > $2 AND expires_at > $3
+                 ORDER BY sequence
+                 LIMIT $4
+             ) oldest
+         ) e ON e.device_id = mb.device_id AND (e.bytes_before <= $5 OR e.row_number <= 2)
+         LEFT JOIN messages m ON m.id = e.message_id
+         WHERE mb.device_id = $1
+         ORDER BY e.sequence",
+    )
+    .bind(mailbox.get())
+    .bind(after.get())
+    .bind(now.micros())
+    .bind(count(limit.count).saturating_add(1))
+    .bind(count(limit.bytes))
+    .fetch_all(pool)
+    .await?;
+
+    let mut builder = PageBuilder::new(MailboxPage::EMPTY, limit);
+    for row in rows {
+        let page = &mut builder.page;
+        page.acknowledged = SequenceNumber::new(row.try_get("acknowledged")?);
+        page.last = SequenceNumber::new(row.try_get("last_sequence")?);
+        page.not_before = Timestamp::from_micros(row.try_get("not_before")?);
+        page.closed_at = Timestamp::from_micros(row.try_get("closed_at")?);
+        // An empty mailbox is one row without an envelope.
+        let is_empty = row.try_get::<Option<i64>, _>("sequence")?.is_none();
+        if is_empty || !builder.add(EnvelopeRow::from_row(&row)?)? {
+            break;
+        }
+    }
+    Ok(builder.page)
+}

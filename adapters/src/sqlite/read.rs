@@ -1,0 +1,64 @@
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::ports::{MailboxPage, PageLimit};
+
+use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
+
+/// Reads a page. Its statements run in one transaction, so that they see the mailbox and its envelopes as of the same commit.
+pub(super) fn page(
+    connection: &mut Connection,
+    mailbox: DeviceId,
+    after: SequenceNumber,
+    limit: PageLimit,
+    now: Timestamp,
+) -> Result<MailboxPage, SqlError> {
+    let transaction = connection.transaction()?;
+    let page = transaction
+        .prepare_cached(
+            "SELECT acknowledged, last_sequence, not_before, closed_at FROM mailboxes WHERE device_id = ?1",
+        )?
+        .query_row([mailbox.get()], |row| {
+            Ok(MailboxPage {
+                acknowledged: SequenceNumber::new(row.get("acknowledged")?),
+                last: SequenceNumber::new(row.get("last_sequence")?),
+                not_before: Timestamp::from_micros(row.get("not_before")?),
+                closed_at: Timestamp::from_micros(row.get("closed_at")?),
+                ..MailboxPage::EMPTY
+            })
+        })
+        .optional()?;
+    let Some(page) = page else {
+        return Ok(MailboxPage::EMPTY);
+    };
+    let mut builder = PageBuilder::new(page, limit);
+    let mut select = transaction.prepare_cached(
+        "SELECT e.sequence, e.expires_at, m.id, m.send_id, m.sender, m.sender_device, m.recipient, m.contents, m.sent_at
+         FROM envelopes e JOIN messages m ON m.id = e.message_id
+         WHERE e.device_id = ?1 AND e.sequence > ?2 AND e.expires_at > ?3
+         ORDER BY e.sequence
+         LIMIT ?4",
+    )?;
+    // One envelope more than the page holds, to find out whether there are more.
+    let most = count(limit.count).saturating_add(1);
+    let mut rows = select.query([mailbox.get(), after.get(), now.micros(), most])?;
+    while let Some(row) = rows.next()? {
+        if !builder.add(envelope_row(row)?)? {
+            break;
+        }
+    }
+    Ok(builder.page)
+}
+
+fn envelope_row(row: &Row<'_>) -> rusqlite::Result<EnvelopeRow> {
+    Ok(EnvelopeRow {
+        sequence: row.get(0)?,
+        expires_at: row.get(1)?,
+        id: row.get(2)?,
+        send_id: row.get(3)?,
+        sender: row.get(4)?,
+        sender_device: row.get(5)?,
+        recipient: row.get(6)?,
+        contents: row.get(7)?,
+        sent_at: row.get(8)?,
+    })
+}
