@@ -95,75 +95,69 @@ fn key_row(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
 
 fn write(connection: &Connection, changes: &Changes<'_>) -> rusqlite::Result<()> {
     let Changes { mailboxes, messages, envelopes, gaps, receipts } = changes;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO messages (id, send_id, sender, sender_device, recipient, contents, sent_at, copies)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
     for message in messages {
-        connection
-            .prepare_cached(
-                "INSERT INTO messages (id, send_id, sender, sender_device, recipient, contents, sent_at, copies)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                message.id,
-                message.send.get(),
-                message.sender.as_str(),
-                message.sender_device.get(),
-                message.recipient.as_str(),
-                message.contents.as_bytes(),
-                message.sent_at.micros(),
-                message.copies,
-            ])?;
+        insert.execute(params![
+            message.id,
+            message.send.get(),
+            message.sender.as_str(),
+            message.sender_device.get(),
+            message.recipient.as_str(),
+            message.contents.as_bytes(),
+            message.sent_at.micros(),
+            message.copies,
+        ])?;
     }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
     for envelope in envelopes {
-        connection
-            .prepare_cached(
-                "INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![
-                envelope.mailbox.get(),
-                envelope.sequence.get(),
-                envelope.message,
-                envelope.size.cast_signed(),
-                envelope.expires_at.micros(),
-            ])?;
+        insert.execute([
+            envelope.mailbox.get(),
+            envelope.sequence.get(),
+            envelope.message,
+            envelope.size.cast_signed(),
+            envelope.expires_at.micros(),
+        ])?;
     }
+    let mut update = connection.prepare_cached(
+        "UPDATE mailboxes SET last_sequence = ?2, not_before = ?3, pending = ?4, bytes = ?5, refused_from = ?6
+         WHERE device_id = ?1",
+    )?;
     for mailbox in mailboxes {
-        connection
-            .prepare_cached(
-                "UPDATE mailboxes
-                 SET last_sequence = ?2, not_before = ?3, pending = ?4, bytes = ?5, refused_from = ?6
-                 WHERE device_id = ?1",
-            )?
-            .execute(params![
-                mailbox.device.get(),
-                mailbox.last.get(),
-                mailbox.not_before.micros(),
-                mailbox.pending.cast_signed(),
-                mailbox.bytes.cast_signed(),
-                mailbox.refused_from.map_or(0, SequenceNumber::get),
-            ])?;
+        update.execute([
+            mailbox.device.get(),
+            mailbox.last.get(),
+            mailbox.not_before.micros(),
+            mailbox.pending.cast_signed(),
+            mailbox.bytes.cast_signed(),
+            mailbox.refused_from.map_or(0, SequenceNumber::get),
+        ])?;
     }
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO gaps (device_id, first_sequence, last_sequence) VALUES (?1, ?2, ?3)
+         ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence",
+    )?;
     for gap in gaps {
-        connection
-            .prepare_cached(
-                "INSERT INTO gaps (device_id, first_sequence, last_sequence) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence",
-            )?
-            .execute([gap.mailbox.get(), gap.first.get(), gap.last.get()])?;
+        upsert.execute([gap.mailbox.get(), gap.first.get(), gap.last.get()])?;
     }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
     for planned in receipts {
         let stored = &planned.receipt;
-        connection
-            .prepare_cached(
-                "INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                planned.key.device.get(),
-                planned.key.key,
-                stored.fingerprint,
-                stored.receipt.id.get(),
-                stored.receipt.sent_at.micros(),
-                format_undelivered(&stored.receipt.undelivered),
-            ])?;
+        insert.execute(params![
+            planned.key.device.get(),
+            planned.key.key,
+            stored.fingerprint,
+            stored.receipt.id.get(),
+            stored.receipt.sent_at.micros(),
+            format_undelivered(&stored.receipt.undelivered),
+        ])?;
     }
     Ok(())
 }

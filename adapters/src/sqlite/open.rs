@@ -25,6 +25,11 @@ const BUSY: i32 = 5;
 /// The connections that read pages, and those that read everything else. Reads are short and mostly served from memory, so more would only compete for processors.
 const READERS: u32 = 4;
 
+/// The page cache of the connection that writes to mailboxes, in KiB. It fills as needed.
+const CACHE_KIB: i64 = 8192;
+/// The pages in the WAL, of 4 KiB each, from which on a commit copies them to the file. The more, the more often a page has
+/// changed until it is copied.
+const WAL_PAGES: i64 = 2000;
 /// The statements that a connection keeps prepared: all of them.
 const CACHED_STATEMENTS: usize = 32;
 
@@ -79,6 +84,8 @@ fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open_directly(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     Ok(connection)
 }
 
