@@ -146,7 +146,7 @@ async fn follow(reader: Device, url: String, messages: mpsc::UnboundedSender<(In
     }
 }
 
-/// D8.
+/// Verifies promise D8.
 async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let mut fixture = Fixture::start(backend, replicas).await?;
     fixture.ensure_prompt(300).await?;

@@ -37,7 +37,7 @@ fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
     runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
-/// D3.
+/// Verifies promise D3.
 async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let mut servers = Vec::new();

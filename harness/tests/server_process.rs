@@ -11,7 +11,7 @@ use woosh_harness::{Backend, ServerProcess, TestDatabase};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_woosh-harness");
 
-/// D1.
+/// Verifies promise D1.
 #[tokio::test]
 async fn a_killed_server_restarts_on_the_same_port_with_its_data() {
     let database = Arc::new(TestDatabase::create(Backend::Sqlite).await.unwrap());

@@ -70,7 +70,7 @@ async fn insert_as_the_first_version(test_database: &TestDatabase) -> sqlx::Resu
     Ok(())
 }
 
-/// D2.
+/// Verifies promise D2.
 fn upgrade(backend: Backend) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;

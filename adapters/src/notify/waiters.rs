@@ -142,7 +142,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
     const MAILBOX: DeviceId = DeviceId::new(1);
 
-    /// D8.
+    /// Verifies promise D8.
     #[tokio::test]
     async fn a_notification_between_subscribing_and_waiting_is_received_once() {
         let waiters = Waiters::default();
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
     }
 
-    /// D8.
+    /// Verifies promise D8.
     #[tokio::test]
     async fn every_reader_of_a_mailbox_is_notified() {
         let waiters = Waiters::default();

@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(parameters(DECOY), parameters(one.reveal()));
     }
 
-    /// D9.
+    /// Verifies promise D9.
     #[tokio::test]
     async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         let hasher = Argon2idHasher::new();
