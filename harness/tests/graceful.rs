@@ -1,4 +1,4 @@
-//! D8, at shutdown: a server that stops ends all waits.
+//! Verifies promise D8 at shutdown: a server that stops ends all waits.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

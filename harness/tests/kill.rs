@@ -1,4 +1,4 @@
-//! D1, D2, D3, D4, D5 and D6 hold while servers are killed and restarted.
+//! Verifies that promises D1, D2, D3, D4, D5 and D6 hold while servers are killed and restarted.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

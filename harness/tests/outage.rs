@@ -1,4 +1,4 @@
-//! D1, D2: a server whose Postgres becomes unreachable and recovers.
+//! Verifies promises D1 and D2 on a server whose Postgres becomes unreachable and recovers.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

@@ -1,4 +1,5 @@
-//! D7 and the operator's limits: servers with small quotas, a short maximum lifetime of messages, or without search.
+//! Verifies promise D7 and the limits that the operator sets, on servers with small quotas, a short maximum time until
+//! a message expires, or without search.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -134,7 +135,7 @@ fn texts(texts: &[(i64, &str)]) -> Vec<(i64, String)> {
     texts.iter().map(|(sequence, text)| (*sequence, (*text).to_owned())).collect()
 }
 
-/// The gap of a full mailbox.
+/// Returns the gap that a full mailbox reports.
 fn full_gap(first: i64, last: i64) -> Value {
     json!([{ "first": first, "last": last, "reason": "mailbox_full" }])
 }

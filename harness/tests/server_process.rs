@@ -71,7 +71,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// The command lines of the processes whose environment contains the folder.
+/// Returns the command lines of the processes whose environment contains the folder.
 fn processes_for(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().unwrap();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|process| process.path());
