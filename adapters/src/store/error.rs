@@ -25,7 +25,7 @@ impl From<SqlError> for PortError {
     }
 }
 
-/// Whether the same statement may succeed if it is retried later.
+/// Returns whether the same statement may succeed on a later retry.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     /// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
     const SQLITE: [i32; 4] = [5, 6, 10, 13];
@@ -45,7 +45,7 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The primary result code of a SQLite error (<https://www.sqlite.org/rescode.html>).
+/// Returns the primary result code of a SQLite error (<https://www.sqlite.org/rescode.html>).
 pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
     let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
     Some(code & 0xff)
