@@ -105,7 +105,7 @@ struct KillArgs {
     /// The seed of all random choices. Use the seed of a run to repeat it [default: a random seed, which is printed]
     #[arg(long)]
     seed: Option<u64>,
-    /// The duration of the run, in seconds. The run sends messages and kills servers for this time.
+    /// The time for which the run sends messages and kills servers, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
