@@ -1,4 +1,4 @@
-//! The database behind the ports: opens SQLite or Postgres and hides which one it is.
+//! The database behind the ports. This module opens SQLite or Postgres, and hides from its users which one it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::store::SqlStore;
 pub use crate::database_url::{DatabaseUrl, DatabaseUrlError};
 pub use crate::store::OpenError;
 
-/// An object-safe store: the ports, and the operations that the server itself needs.
+/// An object-safe store: the ports, and the operations that the server calls directly.
 #[async_trait]
 trait Backend: Users + Devices + Sessions + Mailboxes {
     fn notifier(&self) -> &Notifier;
@@ -50,12 +50,12 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes> Backend for S {
 pub struct Database(Arc<dyn Backend>);
 
 impl Database {
-    /// Opens a database and migrates it. Creates a SQLite file that does not exist; retries to connect to an
-    /// unreachable server until `timeout` has elapsed.
+    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. Retries to connect
+    /// to an unreachable Postgres server until `timeout` has elapsed.
     ///
     /// # Errors
     ///
-    /// If the database can't be opened or migrated. A failure leaves its contents unchanged.
+    /// If the database can't be opened or migrated. In that case, the contents of the database are unchanged.
     pub async fn open(url: &DatabaseUrl, timeout: Duration) -> Result<Self, OpenError> {
         Ok(match url.location() {
             Location::Sqlite(url) => Self(Arc::new(SqliteStore::open(url).await?)),
@@ -65,7 +65,7 @@ impl Database {
         })
     }
 
-    /// The ports on this database.
+    /// Returns the ports on this database.
     pub fn stores(&self) -> Stores {
         Stores {
             users: self.0.clone(),
@@ -81,7 +81,7 @@ impl Database {
         self.0.notifier().close();
     }
 
-    /// Whether [`Self::stop_waiting`] was called.
+    /// Returns whether [`Self::stop_waiting`] was called.
     pub fn is_stopping(&self) -> bool {
         self.0.notifier().is_closed()
     }
@@ -95,8 +95,8 @@ impl Database {
         self.0.ping().await
     }
 
-    /// Checks the tables against each other, for tests: reads all of them. Returns a line for each kind of violation; none if
-    /// the tables are consistent.
+    /// Reads all tables and checks them against each other, for tests. Returns a line for each kind of violation. If
+    /// the tables are consistent, returns no line.
     ///
     /// # Errors
     ///
@@ -111,8 +111,8 @@ impl Database {
     }
 }
 
-/// Identifies the schema that this version creates in a Postgres database: a hash of its migrations, as 32 hexadecimal
-/// digits.
+/// Returns an identifier of the schema that this version creates in a Postgres database: a hash of its migrations, as
+/// 32 hexadecimal digits.
 pub fn postgres_schema() -> String {
     let mut hash = Sha256::new();
     for migration in postgres::migrations().iter() {

@@ -19,7 +19,7 @@ pub(crate) enum Location {
 }
 
 impl DatabaseUrl {
-    /// The parsed URL.
+    /// Returns the parsed URL.
     pub(crate) fn location(&self) -> &Location {
         &self.0
     }
@@ -28,10 +28,10 @@ impl DatabaseUrl {
 /// The text is not a database URL. The message does not repeat the text, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
-    /// The scheme is neither SQLite's nor Postgres's.
+    /// The scheme is neither a SQLite nor a Postgres scheme.
     #[error("is not the URL of a database: it has to start with sqlite: or postgres://")]
     Unknown,
-    /// The scheme is Postgres's, but the rest can't be parsed.
+    /// The scheme is a Postgres scheme, but the rest of the URL can't be parsed.
     #[error("is not the URL of a Postgres database, like postgres://user:password@host:5432/database")]
     Postgres,
 }

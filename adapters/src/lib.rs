@@ -1,12 +1,12 @@
 //! Implements Woosh's ports on SQLite, Postgres and the operating system.
 //!
-//! - [`database`]: the facade. Opens the database of a URL and provides the ports on it.
+//! - [`database`]: the facade, which opens the database at a URL and provides the ports on it.
 //! - [`database_url`]: parses and displays database URLs.
 //! - `ports`: the SQL of users, devices, sessions and mailboxes, written once for both backends.
-//! - `sqlite`, `postgres`: one folder per backend, with the same file names: opening the database, and the SQL that
-//!   differs.
-//! - `store`: shared by both backends: the `SqlStore` trait that `ports` is written against, errors, row types, session
-//!   cache.
+//! - `sqlite`, `postgres`: one folder per backend, with the same file names. Each folder opens the database, and has
+//!   the SQL that differs between the backends.
+//! - `store`: code that both backends share: the `SqlStore` trait that `ports` is written against, errors, row types,
+//!   and the session cache.
 //! - `notify`: notifies waiting readers in this process and, through Postgres, on other replicas.
 //! - [`password`]: Argon2id hashing, and a cache of recent verifications.
 //! - [`clock`], [`randomness`]: the operating system's clock and random number generator.

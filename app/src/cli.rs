@@ -38,7 +38,7 @@ enum Command {
         #[arg(long, value_enum, default_value_t = DocumentFormat::Yaml)]
         format: DocumentFormat,
     },
-    /// Check that the server on this machine is ready: exit with 0 if it is, otherwise with 1.
+    /// Check that the server on this machine is ready. Exit with 0 if the server is ready, otherwise with 1.
     Healthcheck(AddressArgs),
 }
 
@@ -50,7 +50,7 @@ struct ServeArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Log filter: comma-separated levels or target=level directives, as in RUST_LOG.
+    /// Log filter: a comma-separated list of levels and target=level directives, as in RUST_LOG.
     #[arg(long, env = "WOOSH_LOG", default_value = "info,poem=warn", value_name = "FILTER")]
     log: String,
     /// Log format.
@@ -63,7 +63,7 @@ struct AddressArgs {
     /// Host name or IP address to listen on.
     #[arg(long, env = "WOOSH_HOST", default_value = "127.0.0.1")]
     host: String,
-    /// Port to listen on; 0 picks a free one.
+    /// Port to listen on. 0 selects a free port.
     #[arg(short, long, env = "WOOSH_PORT", default_value_t = 3000)]
     port: u16,
 }
@@ -80,13 +80,13 @@ struct DatabaseArgs {
 
 #[derive(Debug, Args)]
 struct LimitArgs {
-    /// Maximum number of pending messages per device.
+    /// Maximum number of pending messages in the mailbox of a device.
     #[arg(long, env = "WOOSH_MAILBOX_MESSAGES", default_value_t = Limits::default().mailbox.messages, value_name = "COUNT")]
     mailbox_messages: u64,
-    /// Maximum total size of pending messages per device, in bytes.
+    /// Maximum total size of the pending messages in the mailbox of a device, in bytes.
     #[arg(long, env = "WOOSH_MAILBOX_BYTES", default_value_t = Limits::default().mailbox.bytes, value_name = "BYTES")]
     mailbox_bytes: u64,
-    /// Maximum time to live of a message, in seconds; also the default if the sender sets none.
+    /// Maximum time until a message expires, in seconds. Also the default for messages whose sender sets no time.
     #[arg(long, env = "WOOSH_MAX_TTL", default_value_t = Limits::default().ttl_seconds, value_name = "SECONDS")]
     max_ttl: u64,
     /// Whether users can be searched by username prefix.
@@ -108,7 +108,7 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// If the command fails, with a one-line reason.
+    /// If the command fails. The error message is one line.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             None => serve(self.serve).await,
@@ -193,7 +193,7 @@ async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     print(&format!("{url} is up to date\n"))
 }
 
-/// Writes to standard output. A closed pipe is not an error.
+/// Writes to standard output. Returns no error if standard output is a closed pipe.
 fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -201,14 +201,14 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Raises the file handle limit to its maximum: each connection takes a handle.
+/// Raises the limit of open file handles to its maximum, because each connection needs a handle.
 fn raise_handle_limit() {
     let limit = getrlimit(Resource::Nofile);
     // If that is not allowed, the server accepts fewer connections.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Queries `/health/ready` of the server on this machine, without an HTTP client: it is a single request.
+/// Queries `/health/ready` of the server on this machine. Needs no HTTP client, because it sends a single request.
 async fn healthcheck(address: &AddressArgs) -> anyhow::Result<()> {
     const TIMEOUT: Duration = Duration::from_secs(5);
     let host = match address.host.as_str() {

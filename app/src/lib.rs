@@ -7,10 +7,10 @@
 //!
 //! # Adding an operation
 //!
-//! 1. Write its file beside the others of its group: the request and response types, named after its `operationId`
-//!    (`SendMessageRequest`, `SendMessageResponse`), an enum of its statuses (`SendMessageReply`), and a function of
-//!    three steps (parse, call, map).
-//! 2. Add the annotated method to the group's `mod.rs`. Its comments become the OpenAPI document.
+//! 1. Add a file for the operation to the folder of its group. The file has the request and response types, named after
+//!    the `operationId` (`SendMessageRequest`, `SendMessageResponse`), an enum of the statuses (`SendMessageReply`),
+//!    and a function with three steps: parse, call, map.
+//! 2. Add the annotated method to the group's `mod.rs`. The doc comments become part of the OpenAPI document.
 //! 3. Regenerate the document: `cargo run -- openapi > openapi.yaml`.
 
 pub mod api;

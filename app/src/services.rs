@@ -38,7 +38,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Wires the use cases to the system's clock and randomness, Argon2id and a database.
+    /// Connects the use cases to the system's clock and randomness, to Argon2id and to a database.
     pub(crate) fn new(database: Database, limits: Limits) -> Result<Self, PortError> {
         let Stores { users, devices, sessions, mailboxes, notifier } = database.stores();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -73,12 +73,12 @@ impl Services {
         self.database.stop_waiting();
     }
 
-    /// Whether the server is stopping.
+    /// Returns whether the server is stopping.
     pub(crate) fn is_stopping(&self) -> bool {
         self.database.is_stopping()
     }
 
-    /// The services attached to a request.
+    /// Returns the services that the middleware attached to a request.
     pub(crate) fn from_request(request: &Request) -> poem::Result<&Self> {
         let services = request.data::<Arc<Self>>();
         Ok(services.ok_or_else(|| poem::error::InternalServerError(MissingServices))?.as_ref())

@@ -1,4 +1,4 @@
-//! The domain of Woosh: a delivery server for end-to-end encrypted messages.
+//! The domain of Woosh, a delivery server for end-to-end encrypted messaging.
 //!
 //! - [`model`]: types that cannot hold an invalid value.
 //! - [`use_cases`]: the operations that clients can request, one file each.
@@ -28,13 +28,14 @@
 //! | acknowledge | confirm that everything up to a sequence number is processed; only then is it deleted |
 //! | gap | sequence numbers whose envelopes are gone unread, with the reason |
 //! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |
-//! | notify, subscribe, wait | how long polls and streams learn of new envelopes |
+//! | notify, subscribe, wait | the means by which a long poll or a stream learns of new envelopes |
 //! | store | an implementation of the database ports |
 //! | instance, replica | one running server; several on one Postgres database |
 //!
 //! # Adding a use case
 //!
-//! 1. Add the atomic step that it needs to a port, with MUST sentences in the doc comment and test cases in `contract`.
+//! 1. Add the atomic step that the use case needs to a port, with MUST sentences in the doc comment and test cases in
+//!    `contract`.
 //! 2. Implement the step in `fakes`, then in the adapters.
 //! 3. Write the use case with its own error enum and unit tests.
 

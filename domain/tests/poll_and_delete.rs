@@ -1,6 +1,6 @@
 //! Property test of reading in the classic API: poll, then delete all messages sent before the poll's `query_time`.
-//! Whatever arrives in between, and however the clock is set, every message is received at least once, and exactly once
-//! if it was older than a second.
+//! Messages may arrive between the two steps, and the clock may be set at any time. The client must receive every
+//! message at least once. If a message was older than a second, the client must receive the message exactly once.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
@@ -71,9 +71,9 @@ impl World {
 #[derive(Debug, Clone)]
 enum Step {
     Send(usize),
-    /// Microseconds that pass.
+    /// Lets a number of microseconds pass.
     Wait(i64),
-    /// Microseconds by which the clock is set forward or back, while no time passes.
+    /// Sets the clock forward or back by a number of microseconds, while no time passes.
     SetClock(i64),
     Poll,
     Delete,
@@ -91,7 +91,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The state of a message as the client knows it.
+/// The state of a message, as the client knows the message.
 struct Delivery {
     sent_at: Timestamp,
     received: bool,

@@ -26,18 +26,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start fresh servers and print their URLs as one line of JSON once they are ready. Stops them and deletes their data
-    /// when standard input closes or on SIGHUP, SIGINT or SIGTERM.
+    /// Start fresh servers. Once the servers are ready, print their URLs as one line of JSON. When standard input
+    /// closes, or on SIGHUP, SIGINT or SIGTERM, stop the servers and delete their data.
     Start(StartArgs),
     /// Run a command with the URL of a fresh server in WOOSH_URL, and exit with the status of the command.
     Run(RunArgs),
-    /// Run the sanity suite: black-box checks of a server over HTTP. Prints a line per check and the totals.
+    /// Run the sanity suite: black-box checks of a server over HTTP. Print one line for each check, then the totals.
     Sanity(SanityArgs),
-    /// Send and read messages while servers are killed and started again, and check that every accepted message is received,
-    /// in order and once.
+    /// Send and read messages while servers are killed and started again. Check that every accepted message is
+    /// received, in order and once.
     ///
-    /// By default the servers are fresh ones. With --url, the run acts on a running server, which --restart kills and starts
-    /// again.
+    /// By default, the run starts fresh servers. With --url, the run uses a running server, which the command of
+    /// --restart kills and starts again.
     Kill(KillArgs),
     /// Serve like woosh-server until standard input closes.
     #[command(hide = true)]
@@ -49,13 +49,13 @@ struct StartArgs {
     /// The kind of database.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite)]
     backend: Backend,
-    /// The port to listen on; 0 selects a free one. Several servers use consecutive ports from this one on.
+    /// The port to listen on. 0 selects a free port. Several servers use consecutive ports, starting with this port.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The number of instances, each with a database of its own.
+    /// The number of instances. Each instance has its own database.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
-    /// The number of servers on the database of each instance.
+    /// The number of servers of each instance. The servers of an instance share its database.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     replicas: u16,
 }
@@ -72,8 +72,8 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct SanityArgs {
-    /// The URL of a running server. Repeat it for replicas, which are called in turn. The users that the checks register
-    /// remain. Without this option, each check gets a fresh server.
+    /// The URL of a running server. Repeat the option for each replica; the checks call the replicas in turn. The
+    /// checks do not delete the users that they register. Without this option, each check starts a fresh server.
     #[arg(long)]
     url: Vec<String>,
     /// The kind of database of fresh servers.
@@ -86,25 +86,26 @@ struct KillArgs {
     /// The kind of database of fresh servers.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     backend: Backend,
-    /// The number of fresh servers, which share a database.
+    /// The number of fresh servers. The servers share a database.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10), conflicts_with = "url")]
     replicas: u16,
-    /// The URL of a running server to use instead of fresh ones. The users that the run registers remain. Needs a harness
-    /// built with the feature `tls` if it starts with https; SSL_CERT_FILE may name a file with trusted certificates.
+    /// The URL of a running server to use instead of fresh servers. The run does not delete the users that it
+    /// registers. An https URL needs a harness built with the feature `tls`. SSL_CERT_FILE may name a file with trusted
+    /// certificates.
     #[arg(long, requires = "restart")]
     url: Option<String>,
     /// A command for sh that kills the running server and starts it again, such as
     /// 'docker kill --signal KILL NAME && docker start NAME'. The run then waits until /health/ready returns 200.
     #[arg(long, value_name = "COMMAND", requires = "url")]
     restart: Option<String>,
-    /// End after this number of restarts of the running server, instead of after --seconds.
+    /// The number of restarts of the running server after which the run ends. Replaces --seconds.
     #[arg(long, value_name = "COUNT", requires = "url", conflicts_with = "seconds",
         value_parser = clap::value_parser!(u32).range(1..))]
     restarts: Option<u32>,
-    /// The seed of all random choices, to repeat a run [default: a random one, which is printed]
+    /// The seed of all random choices. Use the seed of a run to repeat it [default: a random seed, which is printed]
     #[arg(long)]
     seed: Option<u64>,
-    /// How long to send messages and kill servers.
+    /// The time for which the run sends messages and kills servers, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
@@ -114,7 +115,7 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// If the command can't be run. The error is one line.
+    /// If the command can't be run. The error message is one line.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Start(args) => start(args).await,
@@ -156,7 +157,7 @@ async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Describes the servers of an instance.
+/// Returns a description of the servers of an instance, as JSON.
 fn describe(servers: &[TestServer]) -> Value {
     let urls: Vec<_> = servers.iter().map(TestServer::url).collect();
     let backend = servers.first().map(|server| server.backend().to_string());
@@ -196,7 +197,8 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(exit_code(status)))
 }
 
-/// The exit status of a command as in a shell: 128 plus the number of the signal if it was killed.
+/// Returns the exit status of a command as a shell does. If a signal killed the command, the status is 128 plus the
+/// number of the signal.
 fn exit_code(status: std::process::ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt as _;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));

@@ -3,10 +3,10 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
-/// A shell script that runs when this value is dropped or this process ends, even if it is killed.
+/// A shell script that runs when this value is dropped or this process ends, even if this process is killed.
 ///
-/// A shell blocks on a pipe from this process and runs the script when the pipe closes. It has its own
-/// process group, so that signals to the group of this process do not reach it.
+/// A shell blocks on a pipe from this process, and runs the script when the pipe closes. The shell has its own process
+/// group, so that signals to the group of this process do not reach the shell.
 pub(crate) struct ExitScript(Child);
 
 impl ExitScript {

@@ -13,13 +13,13 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use crate::{TestDatabase, client};
 
-/// A server in a process of its own, which can be killed while its database remains.
+/// A server in its own process. The process can be killed, while its database remains.
 ///
-/// It ends when this value is dropped or this process ends, even if it is killed.
+/// The process ends when this value is dropped or the process of the harness ends, even if the harness is killed.
 pub struct ServerProcess {
     program: PathBuf,
     running: Option<Running>,
-    /// Bound but not listening: reserves the port while the server is down.
+    /// A socket that is bound but not listening. It reserves the port while the server is down.
     _port: TcpSocket,
     address: SocketAddr,
     // Dropped after the server was killed.
@@ -28,23 +28,23 @@ pub struct ServerProcess {
 
 struct Running {
     child: Child,
-    /// The server ends when this closes.
+    /// The standard input of the server. The server ends when this pipe closes.
     _stdin: ChildStdin,
     output: File,
 }
 
-/// How long a server may take to become ready.
+/// Maximum time for a server to become ready.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The interval between checks whether it is ready.
+/// The interval between checks of whether the server is ready.
 const INTERVAL: Duration = Duration::from_millis(5);
 
 impl ServerProcess {
-    /// Starts a server on a database, which it may share with others, and on a port of 127.0.0.1; 0 selects a free one.
-    /// `program` is the harness's binary. The server is ready when this returns.
+    /// Starts a server on a database, which other servers may share, and on a port of 127.0.0.1. Port 0 selects a free
+    /// port. `program` is the binary of the harness. When this method returns, the server is ready.
     ///
     /// # Errors
     ///
-    /// If it can't be started, with its output.
+    /// If the server can't be started. The error has the output of the server.
     pub async fn start(program: &Path, database: Arc<TestDatabase>, port: u16) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
@@ -55,16 +55,16 @@ impl ServerProcess {
         Ok(server)
     }
 
-    /// The URL, without a trailing slash.
+    /// Returns the URL, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Kills the server with SIGKILL if it runs. It has ended when this returns.
+    /// Kills the server with SIGKILL if the server runs. When this method returns, the process has ended.
     ///
     /// # Errors
     ///
-    /// If it can't be killed.
+    /// If the server can't be killed.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut running) = self.running.take() {
             running.child.kill().await.context("can't kill the server")?;
@@ -76,7 +76,7 @@ impl ServerProcess {
     ///
     /// # Errors
     ///
-    /// If it does not run.
+    /// If the server does not run.
     pub async fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
         let mut running = self.running.take().context("the server is not running")?;
         let pid = running.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
@@ -84,11 +84,12 @@ impl ServerProcess {
         Ok(running.child.wait().await?)
     }
 
-    /// Kills the server if it runs, and starts it on the same database and port. It is ready when this returns.
+    /// Kills the server if it runs, and starts it again on the same database and port. When this method returns, the
+    /// server is ready.
     ///
     /// # Errors
     ///
-    /// If it can't be started, with its output.
+    /// If the server can't be started. The error has the output of the server.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill().await?;
         let output = tempfile::tempfile()?;

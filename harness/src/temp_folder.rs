@@ -5,7 +5,8 @@ use tempfile::TempDir;
 
 use crate::exit_script::ExitScript;
 
-/// A temporary folder. It is deleted when this value is dropped or this process ends, even if it is killed.
+/// A temporary folder. The folder is deleted when this value is dropped or this process ends, even if this process is
+/// killed.
 pub(crate) struct TempFolder {
     // Dropped first and deletes the folder. If that fails, `dir` does.
     #[cfg_attr(not(test), expect(dead_code, reason = "its destructor deletes the folder"))]

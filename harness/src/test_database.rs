@@ -6,7 +6,8 @@ use crate::Backend;
 use crate::postgres::{self, PostgresDatabase};
 use crate::temp_folder::TempFolder;
 
-/// A fresh database. It is deleted when this value is dropped or this process ends, even if it is killed.
+/// A fresh database. The database is deleted when this value is dropped or this process ends, even if this process is
+/// killed.
 pub struct TestDatabase {
     url: DatabaseUrl,
     storage: Storage,
@@ -22,7 +23,7 @@ impl TestDatabase {
     ///
     /// # Errors
     ///
-    /// If that fails. For Postgres the error lists the servers that were tried.
+    /// If the database can't be created. For Postgres, the error lists the servers that were tried.
     pub async fn create(backend: Backend) -> anyhow::Result<Self> {
         match backend {
             Backend::Sqlite => {
@@ -38,12 +39,12 @@ impl TestDatabase {
         }
     }
 
-    /// The URL. It hides the password when printed.
+    /// Returns the URL of the database. The `Display` and `Debug` forms of the URL hide the password.
     pub fn url(&self) -> &DatabaseUrl {
         &self.url
     }
 
-    /// The URL with its password, for another process.
+    /// Returns the URL with its password, for another process.
     pub(crate) fn secret_url(&self) -> String {
         match &self.storage {
             Storage::Sqlite { .. } => self.url.to_string(),
@@ -51,7 +52,7 @@ impl TestDatabase {
         }
     }
 
-    /// How to connect to the database directly. `None` for SQLite.
+    /// Returns the options to connect to the database directly, or `None` for SQLite.
     pub fn postgres_options(&self) -> Option<PgConnectOptions> {
         match &self.storage {
             Storage::Sqlite { .. } => None,
@@ -59,7 +60,7 @@ impl TestDatabase {
         }
     }
 
-    /// The kind of database.
+    /// Returns the kind of database.
     pub fn backend(&self) -> Backend {
         match self.storage {
             Storage::Sqlite { .. } => Backend::Sqlite,

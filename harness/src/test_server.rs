@@ -8,9 +8,11 @@ use woosh_server::server::{Config, Limits, Server};
 
 use crate::{Backend, TestDatabase, client};
 
-/// A fresh server in this process. Dropping it stops the server; dropping the last server of a database deletes the data.
+/// A fresh server in this process. Dropping this value stops the server. Dropping the last server of a database deletes
+/// the database.
 ///
-/// It is the same server that the binary starts, on its own thread, so that a blocking test does not block it.
+/// The server is the same as the one that the binary starts. It has its own thread, so that a blocking test does not
+/// block the server.
 pub struct TestServer {
     url: String,
     stop: Option<oneshot::Sender<()>>,
@@ -20,30 +22,30 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a server on a fresh database and a free port. It is ready when this returns.
+    /// Starts a server on a fresh database and a free port. When this method returns, the server is ready.
     ///
     /// # Errors
     ///
-    /// If it can't be started.
+    /// If the server can't be started.
     pub async fn start(backend: Backend) -> anyhow::Result<Self> {
         Self::start_on(TestDatabase::create(backend).await?.into(), 0).await
     }
 
-    /// Starts a server on a database, which it may share with others, and on a port of 127.0.0.1; 0 selects a free one. It is
-    /// ready when this returns.
+    /// Starts a server on a database, which other servers may share, and on a port of 127.0.0.1. Port 0 selects a free
+    /// port. When this method returns, the server is ready.
     ///
     /// # Errors
     ///
-    /// If it can't be started, for example because the port is in use.
+    /// If the server can't be started, for example because the port is in use.
     pub async fn start_on(database: Arc<TestDatabase>, port: u16) -> anyhow::Result<Self> {
         Self::start_with(database, port, Limits::default()).await
     }
 
-    /// Starts a server like [`Self::start_on`] with other limits, to test how a client handles them.
+    /// Starts a server like [`Self::start_on`], but with other limits, to test how a client handles these limits.
     ///
     /// # Errors
     ///
-    /// If it can't be started, for example because the port is in use.
+    /// If the server can't be started, for example because the port is in use.
     pub async fn start_with(database: Arc<TestDatabase>, port: u16, limits: Limits) -> anyhow::Result<Self> {
         let config = Config {
             host: "127.0.0.1".to_owned(),
@@ -66,12 +68,12 @@ impl TestServer {
         Ok(server)
     }
 
-    /// The URL, without a trailing slash.
+    /// Returns the URL, without a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The kind of database.
+    /// Returns the kind of database.
     pub fn backend(&self) -> Backend {
         self.database.backend()
     }
@@ -87,7 +89,7 @@ impl Drop for TestServer {
     }
 }
 
-/// Serves on this thread until `stopped`.
+/// Serves on this thread until `stopped` completes.
 fn run(config: &Config, ready: oneshot::Sender<anyhow::Result<String>>, stopped: oneshot::Receiver<()>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -121,7 +123,8 @@ fn run(config: &Config, ready: oneshot::Sender<anyhow::Result<String>>, stopped:
     });
 }
 
-/// Checks that the server is ready. One request is enough: the port is open, so it waits until the server serves.
+/// Checks that the server is ready. One request is enough: the port is already open, so the request waits until the
+/// server serves it.
 async fn probe(url: &str) -> reqwest::Result<()> {
     let client = client::http(Duration::from_secs(30))?;
     client.get(format!("{url}/health/ready")).send().await?.error_for_status()?;

@@ -1,4 +1,5 @@
-//! The contract suite of the ports, on SQLite and Postgres. Its cases name the promises that they prove.
+//! The contract suite of the ports, on SQLite and Postgres. `woosh_domain::contract` lists the cases that verify each
+//! promise.
 
 mod support;
 
@@ -19,7 +20,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Runs a case, which names its promises, on a fresh database.
+/// Runs a case on a fresh database.
 fn check(backend: Backend, case: Case) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;

@@ -46,7 +46,7 @@ fn listens(address: &SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
-/// Whether this process listens on the address. Another process may get a port as soon as it is free.
+/// Returns whether this process listens on the address. Another process may get a port as soon as it is free.
 fn this_process_listens(address: &SocketAddr) -> bool {
     const LISTENING: &str = "0A";
     let port = format!(":{:04X}", address.port());

@@ -1,4 +1,5 @@
-//! D8: a waiting reader gets a message promptly on any replica, and waiting readers cost almost nothing.
+//! Verifies promise D8: a waiting reader receives a message promptly on any replica. Also verifies that waiting readers
+//! cost almost nothing.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -17,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use woosh_harness::client::{Device, Message};
 use woosh_harness::{Backend, ServerProcess, TestDatabase, TestServer};
 
-/// How long a message may take if its notification is lost.
+/// Maximum delay of a message whose notification is lost.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
 fn main() {
@@ -45,8 +46,8 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// Two readers that wait on the first server, one by long poll and one on a stream, and a sender that uses the last
-/// server.
+/// Two readers that wait on the first server, one with a long poll and one with a stream, and a sender that uses the
+/// last server.
 struct Fixture {
     database: Arc<TestDatabase>,
     servers: Vec<TestServer>,
@@ -55,11 +56,11 @@ struct Fixture {
     readers: JoinSet<()>,
 }
 
-/// How long it took to receive a message.
+/// The time that a reader took to receive a message.
 struct Delay {
-    /// Since the sender received the 201. Zero if the reader received the message first.
+    /// The time since the sender received the 201. Zero if the reader received the message first.
     after_response: Duration,
-    /// Since the sender sent the request.
+    /// The time since the sender sent the request.
     after_request: Duration,
 }
 
@@ -79,12 +80,12 @@ impl Fixture {
         Ok(Self { database, servers, sender, received, readers })
     }
 
-    /// Stops the readers, which would panic when their server stops.
+    /// Stops the readers, because a reader panics when its server stops.
     async fn end(mut self) {
         self.readers.shutdown().await;
     }
 
-    /// Sends a message and waits until it is received. Returns how long that took.
+    /// Sends a message and waits until a reader has received it. Returns the delay.
     async fn send(&mut self, number: usize) -> anyhow::Result<Delay> {
         let recipient = if number.is_multiple_of(2) { "poller" } else { "follower" };
         let contents = format!("{recipient} {number}");
@@ -99,7 +100,7 @@ impl Fixture {
         })
     }
 
-    /// Sends messages, each to a reader that is waiting. Fails unless they are received promptly.
+    /// Sends messages, each to a waiting reader. Fails unless the readers receive them promptly.
     async fn ensure_prompt(&mut self, messages: usize) -> anyhow::Result<()> {
         let (start, mut delays) = (Instant::now(), Vec::new());
         for number in 0..messages {
@@ -146,7 +147,7 @@ async fn follow(reader: Device, url: String, messages: mpsc::UnboundedSender<(In
     }
 }
 
-/// D8.
+/// Verifies promise D8.
 async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let mut fixture = Fixture::start(backend, replicas).await?;
     fixture.ensure_prompt(300).await?;
@@ -154,7 +155,7 @@ async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()
     Ok(())
 }
 
-/// D8: a lost notification is only a delay.
+/// Verifies promise D8: a lost notification only delays a message.
 async fn lost_notifications() -> anyhow::Result<()> {
     let mut fixture = Fixture::start(Backend::Postgres, 2).await?;
     let options = fixture.database.postgres_options().unwrap();
@@ -184,7 +185,7 @@ async fn lost_notifications() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Terminates the connections of all servers that listen or notify.
+/// Terminates the connections that listen or notify, of all servers.
 async fn disconnect(connection: &mut PgConnection) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut ended = 0;
@@ -225,7 +226,7 @@ async fn listeners(connection: &mut PgConnection) -> sqlx::Result<i64> {
     .await
 }
 
-/// Counts a server's connections: all, and those that were active since a moment.
+/// Returns the number of a server's connections, and the number of those that were active since a moment.
 async fn activity(connection: &mut PgConnection, since: f64) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as(
         "SELECT count(*), count(*) FILTER (WHERE state_change > to_timestamp($1)) FROM pg_stat_activity
@@ -240,11 +241,11 @@ async fn now(connection: &mut PgConnection) -> sqlx::Result<f64> {
     sqlx::query_scalar("SELECT extract(epoch FROM clock_timestamp())::float8").fetch_one(connection).await
 }
 
-/// D8, at a bounded cost.
+/// Verifies promise D8 with many readers at a bounded cost.
 async fn many_readers() -> anyhow::Result<()> {
     const READERS: usize = 500;
     const USERS: usize = 20;
-    /// The pool, and two for notifications.
+    /// The connections of the pool, and two connections for notifications.
     const CONNECTIONS: i64 = 16 + 2;
     /// The most connections that one message, a sweep and a poll for lost notifications use together: six, three and one. A
     /// pool uses its idle connections in turn, so if all readers were notified, their reads would use every connection.

@@ -1,4 +1,5 @@
-//! D3: after a reader has seen a sequence number, no lower one appears, even if sends overtake each other.
+//! Verifies promise D3: after a reader has seen a sequence number, no lower number appears, even if one send overtakes
+//! another.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -37,7 +38,7 @@ fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
     runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
-/// D3.
+/// Verifies promise D3.
 async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let mut servers = Vec::new();
@@ -73,7 +74,8 @@ async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// D2, D5: acknowledges a sequence number while the send that takes it is being committed.
+/// Verifies promises D2 and D5: acknowledges a sequence number while the send that takes this number is being
+/// committed.
 async fn acknowledge_ahead() -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);
     let server = TestServer::start_on(database.clone(), 0).await?;
@@ -129,7 +131,7 @@ async fn lock(connection: &mut sqlx::PgConnection, mailbox: i64) -> sqlx::Result
     Ok(())
 }
 
-/// Sends messages to alice, and as an even-numbered sender to zoe, too.
+/// Sends messages to alice. If `sender_number` is even, also sends each message to zoe.
 async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     let recipients: &[&str] = if sender_number.is_multiple_of(2) { &["alice", "zoe"] } else { &["alice"] };
     for number in 0..MESSAGES {
@@ -141,7 +143,8 @@ async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     }
 }
 
-/// Locks zoe's mailbox repeatedly, so that sends to both wait with alice's locked. Returns how often.
+/// Locks zoe's mailbox repeatedly, so that sends to both wait while they hold the lock of alice's mailbox. Returns the
+/// number of locks.
 async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
     let mut connection = options.connect().await?;
     let mut locks = 0;
@@ -156,7 +159,7 @@ async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sq
     Ok(locks)
 }
 
-/// Reads pages after the last one as fast as possible. Returns how many it took.
+/// Reads each page after the previous one, as fast as possible. Returns the number of pages.
 async fn follow(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut pages) = (Instant::now(), 0, 0);
     while seen < TOTAL {
@@ -170,7 +173,7 @@ async fn follow(reader: &Device, urls: &[String]) -> usize {
     pages
 }
 
-/// Reads the whole mailbox repeatedly. Returns how often.
+/// Reads the whole mailbox repeatedly. Returns the number of repetitions.
 async fn reread(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut times) = (Instant::now(), 0, 0);
     while seen < TOTAL {

@@ -1,4 +1,5 @@
-//! D7 and the operator's limits: servers with small quotas, a short maximum lifetime of messages, or without search.
+//! Verifies promise D7 and the limits that the operator sets, on servers with small quotas, a short maximum time until
+//! a message expires, or without search.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -134,12 +135,12 @@ fn texts(texts: &[(i64, &str)]) -> Vec<(i64, String)> {
     texts.iter().map(|(sequence, text)| (*sequence, (*text).to_owned())).collect()
 }
 
-/// The gap of a full mailbox.
+/// Returns the gap that a full mailbox reports.
 fn full_gap(first: i64, last: i64) -> Value {
     json!([{ "first": first, "last": last, "reason": "mailbox_full" }])
 }
 
-/// D7.
+/// Verifies promise D7.
 async fn a_full_mailbox_is_an_error_for_the_sender_and_a_gap_for_the_reader(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(2)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -154,7 +155,7 @@ async fn a_full_mailbox_is_an_error_for_the_sender_and_a_gap_for_the_reader(back
     assert_eq!(fixture.send_text(&bob, &alice, "back").await, 201);
 }
 
-/// D7.
+/// Verifies promise D7.
 async fn acknowledging_frees_quota_and_clears_gaps(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(2)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -173,7 +174,7 @@ async fn acknowledging_frees_quota_and_clears_gaps(backend: Backend) {
     assert_eq!(fixture.mailbox(&bob).await, (vec![], json!([])));
 }
 
-/// D7.
+/// Verifies promise D7.
 async fn a_full_device_does_not_affect_other_devices(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -191,7 +192,7 @@ async fn a_full_device_does_not_affect_other_devices(backend: Backend) {
     assert_eq!(fixture.mailbox(&laptop).await, (texts(&[(2, "two")]), full_gap(3, 3)));
 }
 
-/// D7.
+/// Verifies promise D7.
 async fn a_full_recipient_does_not_affect_other_recipients(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -204,7 +205,7 @@ async fn a_full_recipient_does_not_affect_other_recipients(backend: Backend) {
     assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "one")]), full_gap(2, 2)));
 }
 
-/// D7.
+/// Verifies promise D7.
 async fn a_mailbox_is_full_at_its_byte_limit(backend: Backend) {
     let fixture = Fixture::start(backend, max_bytes(100)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -219,7 +220,7 @@ async fn a_mailbox_is_full_at_its_byte_limit(backend: Backend) {
     assert_eq!(messages, texts(&[(3, &forty), (6, &sixty)]));
 }
 
-/// D4, D7.
+/// Verifies promises D4 and D7.
 async fn a_send_that_no_mailbox_accepts_does_not_use_its_idempotency_key(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -235,7 +236,7 @@ async fn a_send_that_no_mailbox_accepts_does_not_use_its_idempotency_key(backend
     assert_eq!(fixture.mailbox(&bob).await, (texts(&[(4, "again")]), full_gap(2, 3)));
 }
 
-/// D4, D7.
+/// Verifies promises D4 and D7.
 async fn a_retry_of_a_partly_undelivered_send_returns_the_first_response(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -250,7 +251,7 @@ async fn a_retry_of_a_partly_undelivered_send_returns_the_first_response(backend
     assert_eq!(fixture.mailbox(&alice).await, (texts(&[(1, "two")]), json!([])));
 }
 
-/// D7.
+/// Verifies promise D7.
 async fn a_full_mailbox_is_an_error_for_a_classic_sender(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (_, bob) = fixture.register_users().await;

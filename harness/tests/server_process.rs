@@ -11,7 +11,7 @@ use woosh_harness::{Backend, ServerProcess, TestDatabase};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_woosh-harness");
 
-/// D1.
+/// Verifies promise D1.
 #[tokio::test]
 async fn a_killed_server_restarts_on_the_same_port_with_its_data() {
     let database = Arc::new(TestDatabase::create(Backend::Sqlite).await.unwrap());
@@ -71,7 +71,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// The command lines of the processes whose environment contains the folder.
+/// Returns the command lines of the processes whose environment contains the folder.
 fn processes_for(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().unwrap();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|process| process.path());

@@ -1,4 +1,4 @@
-//! D2: a database of an older version is migrated without losing messages.
+//! Verifies promise D2: a database of an older version is migrated without losing messages.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -15,7 +15,7 @@ use woosh_harness::{Backend, TestDatabase};
 
 const NAME: &str = "messages_stored_by_the_first_version_can_be_read_and_acknowledged_after_migration";
 
-/// Rows as the first version wrote them: Alice has three messages, of which one is acknowledged and one is empty.
+/// Rows as the first version wrote them. Alice has three messages: one is acknowledged, and one is empty.
 const OLD_ROWS: &str = "
 INSERT INTO users (username, username_key, password_hash, public_key, private_key, info, created_at)
 VALUES ('Alice', 'alice', 'hash', 'key', NULL, 'tea', 5);
@@ -56,8 +56,8 @@ async fn fill_postgres(mut connection: PgConnection) -> sqlx::Result<()> {
     connection.close().await
 }
 
-/// Inserts an envelope as a server of the first version does that still runs beside a newer one. It sets no expiry, so
-/// the insert must fail.
+/// Inserts an envelope like a server of the first version that still runs beside a newer server. Such a server sets no
+/// expiry, so the insert must fail.
 async fn insert_as_the_first_version(test_database: &TestDatabase) -> sqlx::Result<()> {
     const INSERT: &str = "INSERT INTO envelopes (device_id, sequence, message_id) VALUES (1, 4, 4)";
     match test_database.postgres_options() {
@@ -70,7 +70,7 @@ async fn insert_as_the_first_version(test_database: &TestDatabase) -> sqlx::Resu
     Ok(())
 }
 
-/// D2.
+/// Verifies promise D2.
 fn upgrade(backend: Backend) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;

@@ -1,6 +1,6 @@
 //! Notifies readers that wait on a mailbox (D8).
 //!
-//! A notification is only a hint: a notified reader reads the messages from the database.
+//! A notification is only a hint: the notified reader reads the messages from the database.
 //!
 //! - `notifier`: the entry point of this module, which implements the `Notifier` port.
 //! - `waiters`: the readers that wait in this process.

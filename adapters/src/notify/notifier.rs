@@ -17,15 +17,15 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Creates a notifier that also exchanges notifications with other replicas. Polls for lost notifications on
-    /// `read_pool`.
+    /// Creates a notifier that also exchanges notifications with other replicas. The notifier uses `read_pool` to poll
+    /// for messages whose notification was lost.
     pub(crate) async fn connect(options: PgConnectOptions, read_pool: PgPool) -> sqlx::Result<Self> {
         let waiters = Waiters::default();
         let replicas = Replicas::start(options, read_pool, waiters.clone()).await?;
         Ok(Self { waiters, replicas: Some(Arc::new(replicas)) })
     }
 
-    /// Notifies the readers that wait on these mailboxes of a stored message or an ended session.
+    /// Notifies the readers that wait on these mailboxes that a message was stored or a session ended.
     pub(crate) fn notify(&self, mailboxes: &[DeviceId]) {
         for mailbox in mailboxes {
             self.waiters.notify(*mailbox);
@@ -40,7 +40,7 @@ impl Notifier {
         self.waiters.close();
     }
 
-    /// Whether it was closed.
+    /// Returns whether [`Self::close`] was called.
     pub(crate) fn is_closed(&self) -> bool {
         self.waiters.is_closed()
     }

@@ -1,10 +1,10 @@
 //! Exchanges notifications between the replicas on one Postgres, with LISTEN and NOTIFY
 //! (<https://www.postgresql.org/docs/current/sql-notify.html>).
 //!
-//! Postgres serializes the commits of transactions that call NOTIFY, each including its sync to disk. So the
-//! transactions that store messages don't call it: mailboxes are queued and published on a separate connection, many in
-//! one notification. If publishing fails, or a notification is lost with a connection, the next poll finds the
-//! messages.
+//! Postgres serializes the commits of transactions that call NOTIFY, and each of these commits includes a sync to disk.
+//! Therefore the transactions that store messages don't call NOTIFY. Instead, mailboxes are queued, and a separate
+//! connection publishes many mailboxes in one notification. If publishing fails, or a lost connection loses a
+//! notification, the next poll finds the messages.
 
 use std::time::Duration;
 
@@ -20,23 +20,23 @@ use super::waiters::Waiters;
 use crate::randomness::SystemRandomness;
 
 const CHANNEL: &str = "woosh_notifications";
-/// The most mailboxes in one notification: Postgres limits the payload to 8,000 bytes.
+/// Maximum number of mailboxes in one notification. Postgres limits the payload to 8,000 bytes.
 const MAX_MAILBOXES: usize = 350;
-/// The most mailboxes that are queued for publishing.
+/// Maximum number of mailboxes that are queued for publishing.
 const MAX_QUEUED: usize = 10_000;
-/// How often to poll for messages whose notification was lost.
+/// Interval between polls for messages whose notification was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How long to wait after receiving fails.
+/// Delay before receiving again after an error.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
-/// Publishes notifications to other replicas and receives theirs, until it is dropped.
+/// Publishes notifications to other replicas and receives their notifications, until this value is dropped.
 pub(super) struct Replicas {
     queue: mpsc::Sender<DeviceId>,
     _tasks: JoinSet<()>,
 }
 
 impl Replicas {
-    /// Connects, and starts to forward notifications between `waiters` and other replicas.
+    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas.
     pub(super) async fn start(options: PgConnectOptions, read_pool: PgPool, waiters: Waiters) -> sqlx::Result<Self> {
         // Separate connections, so that a busy pool does not delay notifications.
         let pool =
@@ -54,7 +54,8 @@ impl Replicas {
         Ok(Self { queue, _tasks: tasks })
     }
 
-    /// Queues a mailbox for publishing. If the queue is full, other replicas find the message at their next poll.
+    /// Queues a mailbox for publishing. If the queue is full, the mailbox is dropped, and other replicas find the
+    /// message at their next poll.
     pub(super) fn publish(&self, mailbox: DeviceId) {
         let _ = self.queue.try_send(mailbox);
     }
@@ -100,7 +101,7 @@ async fn publish(pool: PgPool, mut queued: mpsc::Receiver<DeviceId>, replica: St
     }
 }
 
-/// Polls for messages whose notification was lost, in one query for all waiting readers.
+/// Polls for messages whose notification was lost. One query covers all waiting readers.
 async fn poll(read_pool: PgPool, waiters: Waiters) {
     let mut interval = interval(POLL_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

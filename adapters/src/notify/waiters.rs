@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use woosh_domain::model::{DeviceId, SequenceNumber};
 use woosh_domain::ports::{Subscription, WaitOutcome};
 
-/// The waiting readers of this process, by mailbox.
+/// The waiting readers of this process, for each mailbox.
 #[derive(Clone, Default)]
 pub(super) struct Waiters(Arc<Mutex<State>>);
 
@@ -48,12 +48,12 @@ impl Waiters {
         self.notify_all();
     }
 
-    /// Whether it was closed.
+    /// Returns whether [`Self::close`] was called.
     pub(super) fn is_closed(&self) -> bool {
         self.state().closed
     }
 
-    /// The mailboxes that readers wait on, each with the lowest of their cursors.
+    /// Returns the mailboxes that readers wait on, each with the lowest cursor of its readers.
     pub(super) fn waiting(&self) -> Vec<(DeviceId, SequenceNumber)> {
         let state = self.state();
         state.mailboxes.iter().map(|(mailbox, readers)| (*mailbox, readers.seen)).collect()
@@ -82,7 +82,8 @@ impl Waiters {
 }
 
 impl WaitingReaders {
-    /// The cursor if no reader waits: higher than that of any mailbox, so that the poll skips it.
+    /// The cursor of a mailbox on which no reader waits. It is higher than any sequence number, so that the poll skips
+    /// the mailbox.
     const NONE_WAITS: SequenceNumber = SequenceNumber::MAX;
 
     fn notify(&mut self) {
@@ -142,7 +143,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
     const MAILBOX: DeviceId = DeviceId::new(1);
 
-    /// D8.
+    /// Verifies promise D8.
     #[tokio::test]
     async fn a_notification_between_subscribing_and_waiting_is_received_once() {
         let waiters = Waiters::default();
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
     }
 
-    /// D8.
+    /// Verifies promise D8.
     #[tokio::test]
     async fn every_reader_of_a_mailbox_is_notified() {
         let waiters = Waiters::default();
@@ -176,7 +177,7 @@ mod tests {
         assert!(waiters.state().mailboxes.is_empty());
     }
 
-    /// D8: the poll for lost notifications uses the list.
+    /// Verifies promise D8. The poll for lost notifications uses this list of mailboxes.
     #[tokio::test]
     async fn waiting_mailboxes_are_listed_with_the_lowest_cursor() {
         let waiters = Waiters::default();

@@ -13,8 +13,9 @@ use crate::randomness::SystemRandomness;
 /// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
 /// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) recommends.
 ///
-/// Hashes on blocking threads, at most one per processor at a time. A few hundred calls queue for a thread; beyond
-/// that, calls fail as unavailable, so that a flood of wrong passwords delays other logins by a few seconds at most.
+/// Hashes passwords on blocking threads, at most one per processor at a time. A few hundred calls may queue for a
+/// thread. Further calls fail as unavailable, so that a flood of wrong passwords delays other logins by a few seconds
+/// at most.
 #[derive(Debug, Clone)]
 pub struct Argon2idHasher {
     /// One permit for each call that hashes.
@@ -23,7 +24,7 @@ pub struct Argon2idHasher {
     admission: Arc<Semaphore>,
 }
 
-/// The most calls that hash or are queued: a few seconds of work.
+/// Maximum number of calls that hash or are queued: a few seconds of work.
 const MAX_ADMITTED: usize = 256;
 
 /// A hash that no password matches, with the default parameters. If a user does not exist, the password is verified
@@ -58,9 +59,9 @@ impl Default for Argon2idHasher {
     }
 }
 
-/// An allocation of this size is always mapped by the system allocator, and unmapped when freed. Smaller ones come from
-/// its arenas, which keep the memory: a few hundred logins at once would permanently cost hundreds of megabytes.
-/// Reserved memory that is not used costs nothing.
+/// The size of a memory allocation that the system allocator always maps, and unmaps when the allocation is freed.
+/// Smaller allocations come from the allocator's arenas, which keep the memory: a few hundred concurrent logins would
+/// permanently cost hundreds of megabytes. The unused part of a mapped allocation costs nothing.
 const MAPPED_ALLOCATION: usize = 33 * 1024 * 1024;
 
 fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output, PortError> {
@@ -78,8 +79,8 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
     phc::Output::new(&output).map_err(|error| fault(&error))
 }
 
-/// A new salt with the default parameters, and no output yet. A test checks that the crate's defaults are those
-/// documented above.
+/// Returns a new salt with the default parameters, and without an output. A test checks that the defaults of the crate
+/// are the parameters documented above.
 fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
     let salt = &SystemRandomness.bits()?[..phc::Salt::RECOMMENDED_LENGTH];
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(parameters(DECOY), parameters(one.reveal()));
     }
 
-    /// D9.
+    /// Verifies promise D9.
     #[tokio::test]
     async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         let hasher = Argon2idHasher::new();

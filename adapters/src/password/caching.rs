@@ -10,24 +10,24 @@ use woosh_domain::ports::{Clock, PasswordHasher, PortError, Randomness as _};
 
 use crate::randomness::SystemRandomness;
 
-/// Caches successful verifications of another hasher, so that a client that sends its password with each request does
-/// not cost a password hash each time.
+/// Caches successful verifications of another hasher. A client that sends its password with each request would
+/// otherwise cost a password hash each time.
 ///
-/// A cache key is an HMAC of the password and the hash that it matched, under a key that never leaves the process:
-/// neither can be recovered from it. Changing a password changes its hash and salt, so cached verifications of the old
-/// one stop matching immediately, on every replica.
+/// A cache key is an HMAC of the password and the stored hash that matched it. The key of the HMAC never leaves the
+/// process, so neither the password nor the hash can be recovered from a cache key. Changing a password changes its
+/// stored hash and salt, so that cached verifications of the old password stop matching immediately, on every replica.
 pub struct CachingHasher<H> {
     inner: H,
     clock: Arc<dyn Clock>,
-    /// The HMAC key. It has the block size of SHA-256, so that HMAC neither pads nor hashes it.
+    /// The HMAC key. The key has the block size of SHA-256, so that HMAC neither pads nor hashes it.
     key: [u8; 64],
-    /// When each verification succeeded, by cache key.
+    /// The time of each successful verification, by cache key.
     cache: Mutex<LruCache<[u8; 32], Timestamp>>,
 }
 
-/// How long a verification is cached, in microseconds: ten minutes.
+/// The time for which a verification is cached, in microseconds: ten minutes.
 const CACHE_DURATION: i64 = 10 * 60 * 1_000_000;
-/// The most verifications that are cached: about one megabyte. The least recently used are evicted.
+/// Maximum number of cached verifications: about one megabyte. The cache evicts the least recently used ones.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
 impl<H> CachingHasher<H> {

@@ -5,7 +5,7 @@ use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 use crate::store::{SqlError, SqlStore};
 
-/// What must never be in the tables, with a query that counts it.
+/// Kinds of violations that the tables must never contain, each with a query that counts the violations.
 const VIOLATIONS: [(&str, &str); 3] = [
     (
         "mailboxes whose totals differ from their envelopes",

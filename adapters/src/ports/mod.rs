@@ -13,8 +13,9 @@ pub(crate) use self::audit::Audit;
 
 use crate::store::SqlStore;
 
-/// Returns the step that follows a commit that ended sessions: it removes the user's sessions from the cache and
-/// notifies the readers of their devices. `ended` returns those devices, or `None` if no session ended.
+/// Returns the step that follows the commit of a transaction that ended sessions. The step removes the user's sessions
+/// from the cache, and notifies the readers of their devices. `ended` returns these devices, or `None` if no session
+/// ended.
 fn end_sessions<T>(
     store: &impl SqlStore,
     user: UserId,

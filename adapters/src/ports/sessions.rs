@@ -133,7 +133,7 @@ impl Store {
         Ok(row.into())
     }
 
-    /// Opens a session. If the device then has too many sessions, ends the oldest ones. Returns the outcome, and the
+    /// Opens a session. If the device then has too many sessions, ends its oldest ones. Returns the outcome, and the
     /// devices whose sessions were ended.
     async fn open_session(
         connection: &mut Connection<Self>,

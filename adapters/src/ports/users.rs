@@ -48,7 +48,7 @@ struct CredentialRow {
     first_device: i64,
 }
 
-/// The hash that is kept of a deleted user's name, so that it can't be registered again.
+/// Returns the hash of a deleted user's name. The store keeps this hash, so that the name can't be registered again.
 fn digest(username_key: &str) -> Vec<u8> {
     Sha256::digest(username_key.as_bytes()).to_vec()
 }

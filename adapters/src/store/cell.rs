@@ -4,7 +4,7 @@ use woosh_domain::model::Username;
 
 use super::SqlError;
 
-/// A column of one row. Parses its value into a model type; an error names the table, column and row.
+/// A column of one row. It parses its value into a model type. An error names the table, column and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell {
     /// The table.
@@ -13,17 +13,17 @@ pub(crate) struct Cell {
     pub(crate) column: &'static str,
     /// The column that identifies the row.
     pub(crate) key: &'static str,
-    /// The row's value in the `key` column.
+    /// The value of the row in the `key` column.
     pub(crate) row: i64,
 }
 
 impl Cell {
-    /// The column of the row with this `id`.
+    /// Returns the column of the row with this `id`.
     pub(crate) const fn by_id(table: &'static str, column: &'static str, id: i64) -> Self {
         Self { table, column, key: "id", row: id }
     }
 
-    /// The error for a value that Woosh can't have stored.
+    /// Returns the error for a value that Woosh can't have stored.
     pub(crate) fn corrupt(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> SqlError {
         SqlError::Corrupt { cell: self, cause: cause.into() }
     }

@@ -49,7 +49,7 @@ impl SqlError {
 /// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
 const TRANSIENT_IN_SQLITE: [i32; 4] = [5, 6, 10, 13];
 
-/// Whether the same statement may succeed if it is retried later.
+/// Returns whether the same statement may succeed on a later retry.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     /// Classes of SQLSTATE: connection exceptions, transaction rollbacks (deadlocks among them), insufficient
     /// resources, objects in use, and operator interventions
@@ -67,7 +67,7 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The primary result code of a SQLite error (<https://www.sqlite.org/rescode.html>).
+/// Returns the primary result code of a SQLite error (<https://www.sqlite.org/rescode.html>).
 pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
     Some(primary_code(error.as_database_error()?.code()?.parse().ok()?))
 }

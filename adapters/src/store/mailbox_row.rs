@@ -36,7 +36,7 @@ impl MailboxRow {
     }
 }
 
-/// The keys of all recipients of these sends, each once.
+/// Returns the keys of all recipients of these sends, without duplicates.
 pub(crate) fn recipient_keys(sends: &[&NewDelivery]) -> Vec<String> {
     let recipients = sends.iter().flat_map(|send| &send.recipients);
     let mut keys: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();

@@ -1,5 +1,5 @@
-//! Shared by both backends: the `SqlStore` trait that the ports are written against, errors, stored forms of values,
-//! and the session cache.
+//! Code that both backends share: the `SqlStore` trait that the ports are written against, errors, stored forms of
+//! values, and the session cache.
 
 mod cell;
 mod envelope_row;

@@ -1,5 +1,5 @@
-/// Why a database can't be opened. Each message is one line, for the operator. `location` is a file, or a URL without
-/// its password.
+/// Why a database can't be opened. Each error message is one line for the operator. `location` is a file, or a URL
+/// without its password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL names no file, or has invalid options.
@@ -7,10 +7,10 @@ pub enum OpenError {
     Url {
         /// The URL.
         url: String,
-        /// Why it can't be used.
+        /// Why the URL can't be used.
         reason: String,
     },
-    /// The file exists and is not a SQLite database.
+    /// The file exists, but is not a SQLite database.
     #[error("{location} is not a SQLite database; it was not changed")]
     NotADatabase {
         /// The file.
@@ -45,7 +45,7 @@ pub enum OpenError {
     Unreachable {
         /// The database.
         location: String,
-        /// How long the server tried to connect.
+        /// The time for which the server tried to connect, in seconds.
         seconds: u64,
         /// The last error.
         reason: String,

@@ -4,7 +4,7 @@ use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
 use crate::notify::Notifier;
 
-/// A send that waits to be stored together with others.
+/// A send that waits until the store writes it in a batch with other sends.
 pub(crate) struct PendingSend {
     delivery: NewDelivery,
     notifier: Notifier,
@@ -13,7 +13,7 @@ pub(crate) struct PendingSend {
 }
 
 impl PendingSend {
-    /// A send whose outcome goes to the receiver, after the recipients were notified.
+    /// Creates a pending send. The receiver gets the outcome after the recipients were notified.
     pub(crate) fn new(
         delivery: NewDelivery,
         notifier: Notifier,
@@ -22,23 +22,24 @@ impl PendingSend {
         (Self { delivery, notifier, planned: None, reply }, outcome)
     }
 
-    /// What is to be sent.
+    /// Returns the requested send.
     pub(crate) fn delivery(&self) -> &NewDelivery {
         &self.delivery
     }
 
-    /// Whether the caller was cancelled. A cancelled caller was never told that its send is stored, so the send can
-    /// be dropped.
+    /// Returns whether the caller was cancelled. A cancelled caller has not been told that its send is stored, so the
+    /// store may drop the send.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.reply.is_closed()
     }
 
-    /// Keeps what becomes of it, until the commit.
+    /// Keeps the planned outcome until the commit.
     pub(crate) fn set(&mut self, planned: Result<PlannedSend, PortError>) {
         self.planned = Some(planned);
     }
 
-    /// Notifies the recipients and answers; with `failed` if the commit failed.
+    /// Notifies the recipients and sends the outcome to the caller. If the commit failed, sends the error `failed`
+    /// instead.
     pub(crate) fn answer(self, failed: Option<PortError>) {
         let outcome = match (self.planned, failed) {
             (Some(Err(error)), _) | (_, Some(error)) => Err(error),

@@ -19,7 +19,7 @@ pub(crate) struct KeyRow {
 }
 
 impl KeyRow {
-    /// The key and its receipt.
+    /// Parses the row into the key and its receipt.
     pub(crate) fn parse(self) -> Result<(ScopedKey, StoredReceipt), SqlError> {
         let cell = Cell { table: "idempotency_keys", column: "undelivered", key: "send_id", row: self.send_id };
         let undelivered = self.undelivered.split(',').filter(|part| !part.is_empty()).map(parse_undelivered);
@@ -40,7 +40,8 @@ fn parse_undelivered(part: &str) -> Option<Undelivered> {
     Some(Undelivered { recipient: Username::new(name).ok()?, device: DeviceId::new(device.parse().ok()?) })
 }
 
-/// Formats the devices whose mailboxes were full. No username contains a colon or a comma.
+/// Formats the devices whose mailboxes were full. The format is unambiguous, because no username contains a colon or a
+/// comma.
 pub(crate) fn format_undelivered(undelivered: &[Undelivered]) -> String {
     let parts = undelivered.iter().map(|missed| format!("{}:{}", missed.device.get(), missed.recipient));
     parts.collect::<Vec<_>>().join(",")

@@ -7,17 +7,18 @@ use lru::LruCache;
 use woosh_domain::model::{TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
-/// Caches session owners, so that checking a token again costs no query. Code that ends a session must invalidate its
-/// user, so the cache only works on a database that no other process writes to.
+/// Caches session owners, so that checking a token again costs no query. Code that ends a session must invalidate the
+/// session's user in this cache. Therefore the cache only works if no other process writes to the database.
 pub(crate) struct SessionCache(Option<Mutex<State>>);
 
 struct State {
     owners: LruCache<TokenHash, SessionOwner>,
-    /// The number of invalidations. Prevents that an owner that was read before one is inserted after it.
+    /// The number of invalidations. It prevents that an owner that was read before an invalidation is inserted after
+    /// it.
     generation: u64,
 }
 
-/// The most sessions that are cached: about four megabytes. The least recently used are evicted.
+/// Maximum number of cached sessions: about four megabytes. The cache evicts the least recently used ones.
 const CAPACITY: NonZero<usize> = NonZero::new(20_000).unwrap();
 
 impl SessionCache {
@@ -36,12 +37,12 @@ impl SessionCache {
         self.state()?.owners.get(token).cloned()
     }
 
-    /// The current generation. Get it before reading the owner to [insert](Self::insert).
+    /// Returns the current generation. Get the generation before you read the owner to [insert](Self::insert).
     pub(crate) fn generation(&self) -> u64 {
         self.state().map_or(0, |state| state.generation)
     }
 
-    /// Caches the owner of a token, unless an invalidation happened since `generation`.
+    /// Caches the owner of a token, unless [`Self::invalidate`] was called since `generation`.
     pub(crate) fn insert(&self, token: TokenHash, owner: SessionOwner, generation: u64) {
         if let Some(mut state) = self.state()
             && state.generation == generation

@@ -12,29 +12,30 @@ use crate::notify::Notifier;
 /// A connection to the database of a store.
 pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-/// What a backend provides for the ports: pools, transactions, and the operations whose SQL differs between backends.
+/// The interface of a backend for the ports: pools, transactions, and the operations whose SQL differs between
+/// backends.
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;
 
-    /// The pool for statements that only read.
+    /// Returns the pool for statements that only read.
     fn read_pool(&self) -> &Pool<Self::Database>;
 
-    /// The session cache.
+    /// Returns the cache of sessions.
     fn session_cache(&self) -> &Arc<SessionCache>;
 
-    /// The notifier of waiting readers.
+    /// Returns the notifier of waiting readers.
     fn notifier(&self) -> &Notifier;
 
     /// Runs `work` in a transaction, then `then` after the commit, even if the caller was cancelled. If `work` fails,
-    /// the transaction is rolled back and `then` does not run.
+    /// rolls the transaction back and does not run `then`.
     fn write_then<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut Connection<Self>) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
         then: impl FnOnce(&T) + Send + 'static,
     ) -> impl Future<Output = Result<T, PortError>> + Send;
 
-    /// Runs `work` in a transaction, which is rolled back if it fails.
+    /// Runs `work` in a transaction. If `work` fails, rolls the transaction back.
     fn write<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut Connection<Self>) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
@@ -42,7 +43,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         self.write_then(work, |_| ())
     }
 
-    /// Locks the mailboxes of a user in the order in which sends lock them, so that the two don't deadlock.
+    /// Locks the mailboxes of a user in the order in which sends lock mailboxes, so that the caller and a send don't
+    /// deadlock.
     fn lock_mailboxes(
         connection: &mut Connection<Self>,
         user: UserId,
@@ -60,7 +62,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
-    /// Acknowledges envelopes up to the sequence number `up_to`, oldest first, and at most `limit` of them.
+    /// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,
@@ -76,11 +78,11 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
+    /// Deletes at most `limit` expired envelopes, of all mailboxes. Returns the number of deleted envelopes.
     fn delete_expired(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<u64, PortError>> + Send;
 
-    /// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes the device's idempotency keys
-    /// and its row in `purges`.
+    /// Deletes at most `limit` envelopes of a deleted device. If no envelope of the device remains, deletes the
+    /// device's idempotency keys and its row in `purges`.
     fn delete_leftovers(&self, device: DeviceId, limit: usize) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Checks that the database answers.
@@ -97,11 +99,11 @@ pub(crate) struct Acknowledged {
     pub(crate) acknowledged: i64,
     /// The newest sequence number of the mailbox.
     pub(crate) last_sequence: i64,
-    /// How many envelopes were deleted.
+    /// The number of deleted envelopes.
     pub(crate) deleted: i64,
 }
 
-/// Converts a count to the integer type of the databases. Saturates.
+/// Converts a count to the integer type of the databases. A count that is too large becomes the largest integer.
 pub(crate) fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Errors that no operation returns itself: those of the framework and of ports, and panics. Each API has its own
+//! Errors that no operation returns: errors of the framework, failures of ports, and panics. Each API has its own error
 //! format.
 
 use std::panic::AssertUnwindSafe;
@@ -48,7 +48,8 @@ impl ErrorFormat {
         }
     }
 
-    /// The response to a server error. It only says whether a retry can help; the cause is logged.
+    /// Returns the response to a server error. The response only says whether a retry can help. The cause is in the
+    /// log.
     fn server_error(self, status: StatusCode) -> Response {
         let transient = status == StatusCode::SERVICE_UNAVAILABLE;
         let message = if transient { "unavailable for now; try again" } else { "internal error" };
@@ -60,7 +61,8 @@ impl ErrorFormat {
     }
 }
 
-/// Formats errors that are not responses yet, and panics, as the API of the request's path does.
+/// Turns panics, and errors that are not responses yet, into responses in the error format of the API that the path
+/// belongs to.
 pub(super) async fn format_errors<E>(next: Arc<E>, request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
@@ -94,7 +96,7 @@ where
     Ok(response)
 }
 
-/// Whether a path parameter can't be parsed, so that nothing exists at the path.
+/// Returns whether the error is an invalid path parameter. No resource exists at such a path.
 fn is_bad_path_parameter(error: &poem::Error) -> bool {
     error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>()
 }

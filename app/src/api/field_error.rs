@@ -1,4 +1,5 @@
-//! Why a field of a request body, or a parameter, is refused: where it is, and a typed reason. Clients get its text.
+//! Refused fields of a request body and refused parameters: the location of the value, and a typed reason. The client
+//! receives both as text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +8,8 @@ use poem::error::ResponseError;
 use poem::http::StatusCode;
 use serde::de::{self, Expected, Unexpected};
 
-/// Why a value is refused. Its text continues the field's name and never repeats the value, which may be a secret.
+/// Why a value is refused. The text of a reason continues a sentence that starts with the field's name. It never
+/// repeats the value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reason {
     /// A required parameter is missing.
@@ -16,7 +18,7 @@ pub(super) enum Reason {
     MissingField(&'static str),
     /// The value has the wrong type or is out of range.
     WrongType {
-        /// What the value has to be, with its article: "a string".
+        /// The expected type with its article, such as "a string".
         expected: Cow<'static, str>,
     },
     /// The value breaks a rule of its type.
@@ -28,7 +30,7 @@ impl Reason {
         Self::WrongType { expected: Cow::Borrowed(expected) }
     }
 
-    /// The same reason as an error of a deserializer.
+    /// Converts the reason to an error of a deserializer.
     pub(super) fn into_serde<E: de::Error>(self) -> E {
         match self {
             Self::WrongType { expected } => E::invalid_type(Unexpected::Other("value"), &expected.as_ref()),
@@ -51,8 +53,8 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-/// Lets [`Json`](super::json::Json) report typed reasons. They omit what serde found in place of `expected`, because
-/// that repeats the refused value, which may be a secret.
+/// Lets [`Json`](super::json::Json) report typed reasons. These reasons omit the value that serde found in place of
+/// `expected`, because the value may be a secret.
 impl de::Error for Reason {
     fn custom<T: fmt::Display>(reason: T) -> Self {
         Self::Invalid(reason.to_string())
@@ -85,7 +87,7 @@ impl de::Error for Reason {
 pub(super) enum Location {
     /// The body itself.
     Body,
-    /// A path in the body, such as `recipients[0].username`.
+    /// The path of a field in the body, such as `recipients[0].username`.
     Field(String),
     /// A query parameter.
     Parameter(&'static str),

@@ -13,18 +13,18 @@ use poem::{Endpoint, Request, Response};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Maximum size of a body: enough for the largest fields with every character escaped.
+/// Maximum size of a body, in bytes. A body with the largest fields fits even if every character is escaped.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 /// Maximum time for a body to arrive.
 const MAX_BODY_TIME: Duration = Duration::from_secs(20);
-/// Maximum duration of a request, including its body, unless it extends its [`Deadline`].
+/// Maximum duration of a request, including its body. A request that waits for messages extends its [`Deadline`].
 const MAX_TIME: Duration = Duration::from_secs(30);
-/// How much of an unread body is discarded, and for how long. Without this, a client that sends the whole body before
-/// it reads would see a reset connection instead of the response.
+/// Maximum size and duration of the part of an unread body that the server reads and discards. Without reading it, a
+/// client that sends the whole body before it reads the response would see a reset connection instead of the response.
 const MAX_DRAINED: usize = 16 * 1024 * 1024;
 const MAX_DRAINING: Duration = Duration::from_secs(5);
 
-/// Memory for all bodies in flight, in KiB.
+/// Maximum memory for all bodies that are being received, in KiB.
 static BODY_MEMORY: Semaphore = Semaphore::const_new(128 * 1024);
 
 /// Why a request was aborted.
@@ -53,8 +53,8 @@ impl ResponseError for LimitError {
     }
 }
 
-/// A request body that is not read yet. Operations read it after they have authenticated the caller, so that
-/// unauthenticated requests can't fill memory.
+/// A request body that has not been read yet. An operation reads the body only after the caller is authenticated, so
+/// that unauthenticated requests can't fill memory.
 #[derive(Clone)]
 pub(super) struct IncomingBody(Arc<Mutex<BoxStream<'static, io::Result<Bytes>>>>);
 

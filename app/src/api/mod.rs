@@ -51,7 +51,8 @@ type V1 = (v1::UsersApi, v1::SessionsApi, v1::DevicesApi, v1::MessagesApi, v1::M
 type Classic = (classic::ClassicUsersApi, classic::ClassicMessagesApi);
 type Operations = (operations::HealthApi, operations::DocumentApi);
 
-/// All operations. They hold no state, so that the document can be built without a database.
+/// Returns the service with all operations. The operations hold no state, so that the document can be built without a
+/// database.
 fn service() -> OpenApiService<(V1, Classic, Operations), ()> {
     let v1 = (v1::UsersApi, v1::SessionsApi, v1::DevicesApi, v1::MessagesApi, v1::MailboxApi);
     let classic = (classic::ClassicUsersApi, classic::ClassicMessagesApi);
@@ -59,7 +60,7 @@ fn service() -> OpenApiService<(V1, Classic, Operations), ()> {
     OpenApiService::new((v1, classic, operations), "Woosh", env!("CARGO_PKG_VERSION"))
 }
 
-/// The HTTP API on top of `services`.
+/// Returns the HTTP API on top of `services`.
 pub(crate) fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
     Route::new()
         .nest("/", service())

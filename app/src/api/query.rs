@@ -7,7 +7,7 @@ use super::field_error::{FieldError, Location, Reason};
 
 /// A value that a query parameter can have.
 pub(super) trait FromParameter: Type + Sized {
-    /// Parses the parameter; `None` if the request doesn't have it.
+    /// Parses the parameter. `text` is `None` if the request lacks the parameter.
     fn from_parameter(text: Option<&str>) -> Result<Self, Reason>;
 }
 
@@ -30,7 +30,7 @@ impl<T: FromParameter> FromParameter for Option<T> {
     }
 }
 
-/// A query parameter. poem-openapi's own reports errors as texts that name its types.
+/// A query parameter. The error messages of poem-openapi's own type would expose the names of its Rust types.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<'a, T: FromParameter> ApiExtractor<'a> for Query<T> {

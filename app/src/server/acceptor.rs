@@ -16,17 +16,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Maximum number of connections, if there are enough file handles. Further ones wait to be accepted.
+/// Maximum number of connections, if enough file handles are available. Further connections wait until one closes.
 const MAX_CONNECTIONS: u64 = 20_000;
-/// File handles reserved for everything but connections.
+/// Number of file handles that are reserved for purposes other than connections.
 const OTHER_HANDLES: u64 = 64;
-/// A connection without progress is closed after this long, or up to twice as long: a client that stalls in the middle
-/// of a request or a response can't hold it.
+/// The server closes a connection that makes no progress for this time, and at the latest after twice this time. So a
+/// client that stalls in the middle of a request or response can't hold a connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// A connection is closed if no byte of the response is written within this time after the first byte of a request,
-/// even if the request keeps arriving. It is far above the time limits of operations.
+/// The server closes a connection if this time passes after the first byte of a request without any byte of the
+/// response being written, even if more of the request keeps arriving. This time is far above the time limits of
+/// operations.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
-/// Delay before accepting again after an error, such as a lack of file handles.
+/// Delay before the server accepts connections again after an error, such as a lack of file handles.
 const BACK_OFF: Duration = Duration::from_millis(250);
 
 /// Accepts connections up to the limit.
@@ -78,7 +79,8 @@ struct Timeouts {
     response: Duration,
 }
 
-/// A connection that fails with `TimedOut` if it is idle, or a request on it has no response, for too long.
+/// A connection that fails with `TimedOut` if the connection is idle for too long, or if a request on the connection
+/// gets no response for too long.
 pub(super) struct Connection {
     stream: TcpStream,
     timeouts: Timeouts,

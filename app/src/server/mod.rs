@@ -22,28 +22,28 @@ use crate::services::Services;
 pub struct Config {
     /// Host name or IP address to listen on.
     pub host: String,
-    /// Port to listen on; 0 picks a free one.
+    /// Port to listen on. 0 selects a free port.
     pub port: u16,
     /// The database.
     pub database: DatabaseUrl,
-    /// How long to wait for an unreachable database at startup.
+    /// Maximum time to wait at startup for an unreachable database.
     pub database_wait: Duration,
     /// Limits on mailboxes and messages.
     pub limits: Limits,
-    /// Time for requests in flight to finish when the server stops.
+    /// Maximum time for requests in flight to finish when the server stops.
     pub grace: Duration,
 }
 
 /// Maximum number of concurrent requests per HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
 
-/// Interval of the cleanup of expired data.
+/// Interval between deletions of expired data.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Why a server can't start. Each text is one line for the operator.
+/// Why a server can't start. Each error message is one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address can't be listened on.
+    /// The server can't listen on the address.
     #[error("can't listen on {host}:{port}: {cause}")]
     Address {
         /// The configured host.
@@ -85,13 +85,13 @@ impl Server {
         Ok(Self { address, acceptor: ConnectionAcceptor::new(listener, address), services, grace: *grace })
     }
 
-    /// The address that the server listens on.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` completes. Then accepts no more connections, gives requests in flight the grace period to
-    /// finish, and closes the database.
+    /// Serves until `stop` completes. Then accepts no more connections, waits at most the grace period until requests
+    /// in flight finish, and closes the database.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl Server {
     }
 }
 
-/// Cleans up again and again. A failed cleanup is retried at the next interval.
+/// Runs the sweep periodically. If a sweep fails, retries at the next interval.
 async fn sweep_periodically(services: Arc<Services>) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;

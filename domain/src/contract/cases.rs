@@ -1,6 +1,6 @@
 use super::Case;
 
-/// Names each case after the function that runs it.
+/// Lists test cases. Each case is named after the function that runs the case.
 macro_rules! cases {
     ($($module:ident: $($case:ident),+;)+) => {
         vec![$($(Case {

@@ -52,7 +52,7 @@ pub(super) async fn concurrent_deletions_leave_one_device(stores: Stores) {
     assert_eq!(must(stores.devices.list(alice.user.id).await).len(), 1);
 }
 
-/// D6, and no deadlock.
+/// Verifies promise D6, and that no deadlock occurs.
 pub(super) async fn concurrent_deliveries_and_deletions_complete(stores: Stores) {
     let names = ["alice", "carol", "dave"];
     let mut accounts = Vec::new();
@@ -79,7 +79,7 @@ pub(super) async fn concurrent_deliveries_and_deletions_complete(stores: Stores)
     assert_eq!(read_all(&stores, accounts[2].mailbox).await, MailboxPage::EMPTY);
 }
 
-/// Every replica purges, and so does each deletion of a device or user.
+/// Purges run concurrently in practice: every replica purges, and so does each deletion of a device or user.
 pub(super) async fn concurrent_purges_leave_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;

@@ -1,4 +1,4 @@
-//! Helpers that prepare the stores for a case. They panic if a step fails.
+//! Helpers that prepare the stores for a case. A helper panics if one of its steps fails.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,7 +64,7 @@ pub(super) fn token(number: u8) -> TokenHash {
     Token::from_random([number; 32]).hash()
 }
 
-/// Returns a login of a user, on the given device or on a new one.
+/// Returns a request to open a session for a user, on the given device or on a new device.
 pub(super) fn new_session(account: &TestUser, device: Option<DeviceId>, number: u8) -> NewSession {
     NewSession {
         user_id: account.user.id,
@@ -105,7 +105,7 @@ pub(super) const ROOM: Quota = Quota { messages: 10_000, bytes: 100_000_000 };
 /// Seconds until the messages of a case expire.
 pub(super) const TTL: u64 = 1000;
 
-/// Returns a send from an unregistered user, `micros` microseconds after [`START`].
+/// Returns a send from an unregistered user at `micros` microseconds after [`START`].
 pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery {
     let addressed =
         |(recipient, text): &(&str, &str)| AddressedContents { recipient: name(recipient), contents: contents(text) };
@@ -120,7 +120,7 @@ pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery 
     }
 }
 
-/// Delivers a send, which has to be stored.
+/// Delivers a send, and panics unless the send is stored.
 pub(super) async fn store(stores: &Stores, delivery: NewDelivery) -> Receipt {
     match must(stores.mailboxes.deliver(delivery).await) {
         DeliverOutcome::Stored { receipt, .. } => receipt,
@@ -128,7 +128,7 @@ pub(super) async fn store(stores: &Stores, delivery: NewDelivery) -> Receipt {
     }
 }
 
-/// Delivers to one recipient, `micros` microseconds after [`START`].
+/// Delivers a message to one recipient at `micros` microseconds after [`START`].
 pub(super) async fn deliver(stores: &Stores, recipient: &str, text: &str, micros: i64) -> Receipt {
     store(stores, delivery(&[(recipient, text)], micros)).await
 }
@@ -160,7 +160,7 @@ pub(super) fn gaps(page: &MailboxPage) -> Vec<(i64, i64, GapReason)> {
     page.gaps.iter().map(|gap| (gap.first.get(), gap.last.get(), gap.reason)).collect()
 }
 
-/// Unwraps the result of a step that has to succeed.
+/// Returns the value of a successful step, and panics if the step failed.
 pub(super) fn must<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,

@@ -4,7 +4,7 @@ use super::fixtures::*;
 use crate::model::{DeviceId, Fingerprint, IdempotencyKey, Quota};
 use crate::ports::{DeliverOutcome, NewDelivery, Stores};
 
-/// Returns a send to Alice under a key.
+/// Returns a send to Alice with an idempotency key.
 fn keyed(key: &str, text: &str, micros: i64) -> NewDelivery {
     let plain = delivery(&[("alice", text)], micros);
     let parts = plain.recipients.iter().map(|addressed| (&addressed.recipient, &addressed.contents));

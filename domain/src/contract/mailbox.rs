@@ -4,7 +4,7 @@ use super::fixtures::*;
 use crate::model::{DeviceId, SequenceNumber};
 use crate::ports::{MailboxPage, PageLimit, Stores};
 
-/// D2.
+/// Verifies promise D2.
 pub(super) async fn reading_changes_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     deliver(&stores, "alice", "one", 1).await;
@@ -74,7 +74,7 @@ pub(super) async fn the_watermark_never_decreases(stores: Stores) {
     must(stores.mailboxes.raise_not_before(DeviceId::new(4711), moment(20), moment(20)).await);
 }
 
-/// Whatever the clocks of concurrent senders show while the watermark is raised.
+/// Holds whatever time the clocks of concurrent senders show while the watermark is raised.
 pub(super) async fn nothing_is_added_before_the_watermark(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let senders = join_all((0..16).map(async |sender: i64| {
@@ -112,7 +112,7 @@ pub(super) async fn acknowledging_before_a_time_deletes_exactly_the_older_envelo
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3, 4]);
 }
 
-/// D5.
+/// Verifies promise D5.
 pub(super) async fn acknowledging_before_a_time_again_deletes_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for micros in [10, 20, 30] {
@@ -146,7 +146,7 @@ pub(super) async fn acknowledging_before_a_future_time_deletes_everything(stores
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
 }
 
-/// D3.
+/// Verifies promise D3.
 pub(super) async fn numbering_continues_after_everything_is_acknowledged(stores: Stores) {
     let alice = add(&stores, "alice").await;
     deliver(&stores, "alice", "one", 10).await;
@@ -156,7 +156,7 @@ pub(super) async fn numbering_continues_after_everything_is_acknowledged(stores:
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3]);
 }
 
-/// D9.
+/// Verifies promise D9.
 pub(super) async fn acknowledging_before_a_time_leaves_other_mailboxes_unchanged(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let carol = add(&stores, "carol").await;

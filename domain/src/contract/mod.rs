@@ -1,16 +1,16 @@
-//! The delivery contract, and the tests that hold it.
+//! The delivery contract, and the tests that verify each promise.
 //!
 //! The promises D1 to D10 hold on every backend, with many concurrent clients, with several replicas on one Postgres
-//! database, and across `kill -9` at any moment. Comments refer to them by number.
+//! database, and across `kill -9` at any moment. Comments refer to a promise by its number.
 //!
-//! The tests named below are the cases of this module (`module::case`) and, by path from the root of the repository,
-//! test files. `domain/tests/contract.rs` fails if one of them does not exist.
+//! The lists below name the tests of each promise: cases of this module, as `module::case`, and test files, by their
+//! path from the root of the repository. `domain/tests/contract.rs` fails if a listed test does not exist.
 //!
 //! ## D1 Durable
 //!
 //! A 201 response to a send means that the message survives a crash of the server and of the machine.
 //!
-//! - `harness/tests/kill.rs`, with `harness/src/kill/ledger.rs`, which keeps account of what was accepted and received
+//! - `harness/tests/kill.rs`, with `harness/src/kill/ledger.rs`, which records the accepted and the received messages
 //! - `app/tests/run.rs`, `harness/tests/outage.rs`
 //! - `adapters/src/sqlite/store.rs` for the database settings that sync each commit to disk
 //!
@@ -37,9 +37,10 @@
 //! The sequence numbers of a mailbox are gapless and follow commit order: once a reader has seen *n*, no envelope at or
 //! below *n* can still appear.
 //!
-//! An identity column would break this: transaction A takes 1 and stalls, B commits 2, the reader acknowledges 2, and 1
-//! is lost unread. So the sending transaction takes the number by updating the row of the mailbox, and locks several
-//! mailboxes in one fixed order.
+//! An identity column of the database would break this promise: transaction A takes number 1 and stalls, transaction B
+//! commits number 2, and a reader acknowledges 2. When A commits, envelope 1 is already acknowledged, so it is lost
+//! unread. Therefore the sending transaction takes a number by updating the row of the mailbox, which stays locked
+//! until the commit. A transaction locks several mailboxes in one fixed order.
 //!
 //! - `deliver::sequence_numbers_are_gapless`, `deliver::no_envelope_appears_below_one_already_read`
 //! - `deliver::concurrent_deliveries_to_many_mailboxes_all_arrive`
@@ -83,8 +84,9 @@
 //!
 //! ## D7 Visible loss
 //!
-//! An envelope that expired unread or met a full mailbox is a gap in the sequence, which every page reports until it is
-//! acknowledged. A full mailbox is reported to the sender in the response.
+//! An envelope that expired unread, or that was not stored because the mailbox was full, is a gap in the sequence.
+//! Every page reports the gap until the gap is acknowledged. The response to a send names the devices whose mailbox was
+//! full.
 //!
 //! - `expiry::an_expired_envelope_is_a_gap_before_and_after_its_deletion`
 //! - `expiry::an_envelope_acknowledged_by_one_device_can_expire_for_another`
@@ -95,7 +97,7 @@
 //! ## D8 Prompt
 //!
 //! A waiting reader, on whichever replica, receives a message within tens of milliseconds of its commit. A notification
-//! is only a hint: losing one costs a delay, never a message.
+//! is only a hint: a lost notification delays a message, but never loses the message.
 //!
 //! - `notifier::a_delivery_notifies_waiting_readers`, `notifier::a_delivery_between_subscribing_and_waiting_notifies`
 //! - `notifier::the_end_of_a_session_notifies_waiting_readers`, `notifier::a_wait_times_out`
@@ -114,8 +116,8 @@
 //! - `devices::the_last_device_and_devices_of_others_are_not_deleted`
 //! - `harness/src/sanity/v1/isolation.rs`, `harness/src/sanity/v1/sessions.rs`
 //! - `harness/src/sanity/classic/tenancy.rs`, `harness/src/sanity/classic/authentication.rs`
-//! - `domain/src/use_cases/authenticate.rs`, `adapters/src/password/argon2id.rs` for the time that a wrong username
-//!   takes
+//! - `domain/src/use_cases/authenticate.rs`, `adapters/src/password/argon2id.rs` for the duration of a login with a
+//!   wrong username
 //!
 //! ## D10 Agnostic
 //!
@@ -127,8 +129,8 @@
 //!
 //! # Running the cases
 //!
-//! A [`Case`] gets fresh, empty [`Stores`], uses them only through the ports, and panics if they break the contract of
-//! the ports. [`cases`] returns all of them, so that no implementation can leave one out:
+//! A [`Case`] receives fresh, empty [`Stores`], calls only their ports, and panics if the stores break the contract of
+//! the ports. [`cases`] returns all cases, so that no implementation can leave one out:
 //!
 //! ```
 //! # use woosh_domain::{contract, fakes::MemoryStore};
@@ -138,7 +140,7 @@
 //! }
 //! ```
 //!
-//! `domain/tests/contract.rs` runs them in memory, `harness/tests/contract.rs` on SQLite and Postgres.
+//! `domain/tests/contract.rs` runs the cases in memory. `harness/tests/contract.rs` runs them on SQLite and Postgres.
 
 mod acknowledge;
 mod cases;
@@ -162,7 +164,7 @@ use crate::ports::Stores;
 /// A test case of the contract.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// The statement that it tests, as `module::statement_in_snake_case`.
+    /// The statement that the case tests, as `module::statement_in_snake_case`.
     pub name: &'static str,
     check: fn(Stores) -> BoxFuture<'static, ()>,
 }

@@ -8,7 +8,7 @@ use crate::ports::{Stores, WaitOutcome};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// D8.
+/// Verifies promise D8.
 pub(super) async fn a_delivery_notifies_waiting_readers(stores: Stores) {
     let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
     let second = add_device(&stores, &alice).await;

@@ -6,7 +6,7 @@ fn within(messages: u64, bytes: u64, recipients: &[(&str, &str)]) -> NewDelivery
     NewDelivery { quota: Quota { messages, bytes }, ..delivery(recipients, 0) }
 }
 
-/// D7.
+/// Verifies promise D7.
 pub(super) async fn a_full_mailbox_stores_gaps_instead_of_envelopes(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..2 {
@@ -52,7 +52,7 @@ pub(super) async fn a_full_mailbox_does_not_block_others(stores: Stores) {
     assert_eq!((numbers(&page), gaps(&page)), (vec![1], vec![(2, 2, GapReason::MailboxFull)]));
 }
 
-/// Every way in which an envelope leaves its mailbox.
+/// Covers every way in which an envelope leaves its mailbox.
 pub(super) async fn acknowledging_and_expiry_free_room(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let fits = async || {

@@ -95,7 +95,7 @@ pub(super) async fn an_ended_session_is_not_found(stores: Stores) {
     assert_eq!(must(stores.sessions.list(alice.user.id).await), [other]);
 }
 
-/// Lookups that run while the session ends.
+/// Runs lookups of a token while the token's session ends.
 pub(super) async fn concurrent_lookups_do_not_cache_an_ended_session(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..20 {

@@ -3,17 +3,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::model::Timestamp;
 use crate::ports::Clock;
 
-/// A clock that only moves when it is advanced.
+/// A clock that moves only when a test advances it.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// Creates a clock that shows this time.
+    /// Creates a clock that shows `moment`.
     pub fn at(moment: Timestamp) -> Self {
         Self(AtomicI64::new(moment.micros()))
     }
 
-    /// Moves the clock by `micros` microseconds, backwards if negative.
+    /// Moves the clock by `micros` microseconds, backwards if `micros` is negative.
     pub fn advance(&self, micros: i64) {
         self.0.fetch_add(micros, Ordering::SeqCst);
     }

@@ -1,4 +1,5 @@
-//! In-memory implementations of the ports for tests: same contract, no I/O, and a clock that the test sets.
+//! In-memory implementations of the ports for tests. They keep the contract of the ports and do no I/O. The test sets
+//! their clock.
 
 mod clock;
 mod password_hasher;

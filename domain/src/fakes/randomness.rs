@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::ports::{PortError, Randomness};
 
-/// Counts up: unique but predictable. For tests only.
+/// Returns the values of a counter: unique but predictable. For tests only.
 #[derive(Debug, Default)]
 pub struct CountingRandomness(AtomicU64);
 

@@ -5,7 +5,7 @@ use super::{DeviceId, DeviceName, SessionId, Timestamp};
 pub struct Device {
     /// Permanent unique identifier.
     pub id: DeviceId,
-    /// The name that its user chose; may be empty.
+    /// The name that the user chose for the device. May be empty.
     pub name: DeviceName,
     /// When the device first logged in.
     pub created_at: Timestamp,

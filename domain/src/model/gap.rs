@@ -14,18 +14,18 @@ pub struct Gap {
 /// Why an envelope is gone unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
-    /// It expired.
+    /// The envelope expired.
     Expired,
-    /// The mailbox was full when it was sent.
+    /// The mailbox was full when the message was sent.
     MailboxFull,
 }
 
 impl Gap {
     /// Returns the gaps above `after`, up to and including `up_to`.
     ///
-    /// `present` are the sequence numbers that still have an envelope. `refused` are the ranges (first and last number)
-    /// that were not stored because the mailbox was full. Both are in ascending order. All other numbers are reported
-    /// as expired, because an unread envelope can be missing for no other reason.
+    /// `present` holds the sequence numbers that still have an envelope. `refused` holds the ranges (first and last
+    /// number) whose envelopes were not stored because the mailbox was full. Both are in ascending order. The result
+    /// reports all other numbers as expired, because an unread envelope disappears in no other way.
     pub fn between(
         after: SequenceNumber,
         up_to: SequenceNumber,

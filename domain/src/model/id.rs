@@ -33,6 +33,6 @@ id! {
     SessionId
 }
 id! {
-    /// Identifies a send: the messages to all its recipients share it.
+    /// Identifies a send. The messages to all recipients of a send have the same identifier.
     MessageId
 }

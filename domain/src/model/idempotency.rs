@@ -43,7 +43,7 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// A SHA-256 of what a send requests, to detect another send under the same key.
+/// A SHA-256 hash of a send request. Two different sends under the same key have different fingerprints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 

@@ -1,4 +1,4 @@
-//! Limits: fixed ones, and those that the operator sets.
+//! Fixed limits, and limits that the operator sets.
 
 /// Maximum number of devices of a user. Each device adds to the cost of every send to the user.
 pub const MAX_DEVICES: usize = 32;
@@ -19,14 +19,15 @@ pub struct Quota {
 pub struct Limits {
     /// The capacity of each mailbox.
     pub mailbox: Quota,
-    /// Maximum and default time until a message expires, in seconds.
+    /// Maximum time until a message expires, in seconds. The default for a message whose sender sets no time.
     pub ttl_seconds: u64,
     /// Whether clients may search for users by username prefix.
     pub search: bool,
 }
 
 impl Default for Limits {
-    /// 100,000 messages and 256 MiB per mailbox, 30 days, and search allowed.
+    /// Returns limits of 100,000 messages and 256 MiB for each mailbox, and of 30 days until a message expires. Search
+    /// is allowed.
     fn default() -> Self {
         Self {
             mailbox: Quota { messages: 100_000, bytes: 256 * 1024 * 1024 },

@@ -3,27 +3,28 @@ use super::{Contents, DeviceId, MessageId, SequenceNumber, Timestamp, Username};
 /// Opaque contents from one user to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Permanent identifier of the send that created it.
+    /// Permanent identifier of the send that created the message.
     pub id: MessageId,
     /// The sender's username, as registered.
     pub sender: Username,
-    /// The device that it was sent from; `None` for messages stored before this was recorded.
+    /// The device that sent the message. `None` for a message from a server version that did not record the device.
     pub sender_device: Option<DeviceId>,
     /// The recipient's username, as registered.
     pub recipient: Username,
     /// The contents, which the server never reads.
     pub contents: Contents,
-    /// When it was stored. Within a mailbox it never decreases from one sequence number to the next.
+    /// The time at which the message was stored. Within a mailbox, `sent_at` never decreases from one sequence number
+    /// to the next.
     pub sent_at: Timestamp,
-    /// When it expires; from then on it is never delivered.
+    /// The time at which the message expires. From then on, the server never delivers the message.
     pub expires_at: Timestamp,
 }
 
 /// One copy of a message, in the mailbox of one of its recipient's devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// Its position in the mailbox.
+    /// The position of the envelope in the mailbox.
     pub sequence: SequenceNumber,
-    /// The message; the envelopes of all devices hold the same one.
+    /// The message. All envelopes of a message, one for each device of the recipient, hold the same value.
     pub message: Message,
 }

@@ -1,4 +1,4 @@
-//! Texts that are opaque to the server: it limits their length and stores them byte for byte (D10).
+//! Texts that are opaque to the server, which limits their length and stores them byte for byte (D10).
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct TooLong {
 }
 
 impl TooLong {
-    /// The error's text without the name of the field.
+    /// Returns the error message without the name of the field.
     pub fn reason(self) -> String {
         format!("is longer than {} bytes", self.limit)
     }
@@ -48,7 +48,7 @@ macro_rules! opaque {
                 &self.0
             }
 
-            /// Converts it into the text, unchanged.
+            /// Converts the value into its text, unchanged.
             pub fn into_string(self) -> String {
                 self.0
             }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A password as the client sent it. `Debug` output hides it.
+/// A password as the client sent it. `Debug` output hides the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
@@ -8,14 +8,14 @@ pub struct Password(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("password {}", self.reason())]
 pub enum PasswordError {
-    /// It is empty.
+    /// The text is empty.
     Empty,
-    /// It is longer than [`Password::MAX_BYTES`].
+    /// The text is longer than [`Password::MAX_BYTES`].
     TooLong,
 }
 
 impl PasswordError {
-    /// The error's text without the name of the field.
+    /// Returns the error message without the name of the field.
     pub fn reason(self) -> String {
         match self {
             Self::Empty => "is empty".to_owned(),
@@ -25,7 +25,7 @@ impl PasswordError {
 }
 
 impl Password {
-    /// Maximum length in bytes of UTF-8; a password has to fit into a request header.
+    /// Maximum length in bytes of UTF-8. A password of this length fits into a request header.
     pub const MAX_BYTES: usize = 4096;
 
     /// Validates a password.
@@ -53,8 +53,8 @@ impl fmt::Debug for Password {
     }
 }
 
-/// The stored form of a password: a salted hash with its parameters, as a
-/// [PHC string](https://github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md). `Debug` output hides it.
+/// The stored form of a password: a salted hash with its parameters, as a [PHC
+/// string](https://github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md). `Debug` output hides the hash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 

@@ -7,7 +7,7 @@ impl SequenceNumber {
     /// The position before the first envelope.
     pub const ZERO: Self = Self(0);
 
-    /// Greater than the number of any envelope.
+    /// A number greater than the sequence number of any envelope.
     pub const MAX: Self = Self(i64::MAX);
 
     /// Wraps a number from a store or a client.

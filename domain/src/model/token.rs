@@ -2,7 +2,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// The bearer token of a session: 256 random bits in hexadecimal. `Debug` output hides it.
+/// The bearer token of a session: 256 random bits in hexadecimal. `Debug` output hides the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
@@ -16,17 +16,18 @@ impl Token {
         Self(text)
     }
 
-    /// Wraps the text that a client sent. Any text is accepted; one that was never issued belongs to no session.
+    /// Wraps the text that a client sent. Accepts any text. A text that the server never issued belongs to no session.
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// Returns the token. It is sent to its owner and never stored or logged.
+    /// Returns the token. The server sends the token only to its owner, and never stores or logs it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Returns the hash that is stored. The token has 256 random bits, so no salt or slow hash is needed.
+    /// Returns the hash under which the token is stored. Neither a salt nor a slow hash function is needed, because the
+    /// token has 256 random bits.
     pub fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0.as_bytes()).into())
     }
@@ -38,7 +39,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The SHA-256 of a token: the only form in which it is stored.
+/// The SHA-256 hash of a token. The server stores only this hash, never the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 

@@ -9,15 +9,15 @@ pub struct User {
     pub username: Username,
     /// The key with which others encrypt messages to this user.
     pub public_key: PublicKey,
-    /// Vault: the private key, encrypted by the client, if it was stored.
+    /// Part of the vault: the private key, encrypted by the client. `None` if no private key is stored.
     pub private_key: Option<PrivateKey>,
-    /// Vault: private data of the client.
+    /// Part of the vault: private data of the client.
     pub info: Info,
-    /// Incremented with each change of the public key or the vault.
+    /// The version of the user. Each change of the public key or the vault increments the version.
     pub version: Version,
 }
 
-/// A counter of changes, so that a client cannot overwrite a change that it has not read.
+/// A counter of changes to a user. It prevents that a client overwrites a change that the client has not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(i64);
 

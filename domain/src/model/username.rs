@@ -11,16 +11,16 @@ pub struct Username(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("username {}", self.reason())]
 pub enum UsernameError {
-    /// It has fewer characters than [`Username::MIN_LENGTH`].
+    /// The text has fewer characters than [`Username::MIN_LENGTH`].
     TooShort,
-    /// It has more characters than [`Username::MAX_LENGTH`].
+    /// The text has more characters than [`Username::MAX_LENGTH`].
     TooLong,
-    /// It has a character that is not allowed.
+    /// The text has a character that is not allowed.
     BadCharacter,
 }
 
 impl UsernameError {
-    /// The error's text without the name of the field.
+    /// Returns the error message without the name of the field.
     pub fn reason(self) -> String {
         match self {
             Self::TooShort => format!("is shorter than {} characters", Username::MIN_LENGTH),
@@ -62,7 +62,7 @@ impl Username {
         &self.0
     }
 
-    /// Returns the lookup key: the name in lower case, equal for all spellings of one name.
+    /// Returns the lookup key: the name in lower case. All spellings of a name have the same key.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }

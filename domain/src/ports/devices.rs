@@ -8,7 +8,7 @@ use crate::model::{Device, DeviceId, UserId};
 pub enum DeleteDeviceOutcome {
     /// The device was deleted.
     Deleted,
-    /// It is the user's last device and was not deleted.
+    /// The device is the user's last device and was not deleted.
     Last,
     /// The user has no such device.
     NotFound,
@@ -25,15 +25,15 @@ pub trait Devices: Send + Sync {
     /// If the store fails.
     async fn list(&self, user: UserId) -> Result<Vec<Device>, PortError>;
 
-    /// Deletes a device of a user with its mailbox and sessions.
+    /// Deletes a device of a user, together with the device's mailbox and sessions.
     ///
-    /// MUST NOT delete another user's device or the user's last device, even if two calls run concurrently. MUST have
-    /// ended the device's sessions on every replica when it returns, and MUST notify readers that wait on the device.
-    /// The envelopes of its mailbox MUST be unreadable from then on; deleting them MAY be left to
-    /// [`Mailboxes::purge`](super::Mailboxes::purge).
+    /// MUST NOT delete another user's device or the user's last device, even if two calls run concurrently. When this
+    /// method returns, the device's sessions MUST have ended on every replica. MUST notify readers that wait on the
+    /// device. From then on, the envelopes of the device's mailbox MUST be unreadable. An implementation MAY leave the
+    /// deletion of the envelopes to [`Mailboxes::purge`](super::Mailboxes::purge).
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is deleted then.
+    /// If the store fails. In that case, nothing is deleted.
     async fn delete(&self, user: UserId, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError>;
 }

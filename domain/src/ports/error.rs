@@ -1,12 +1,12 @@
 use std::error::Error;
 
-/// A port failed. The cause is for logs only: it may contain details that clients must not see.
+/// The failure of a port. The cause is for logs only, because it may contain details that clients must not see.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
     /// Transient: the backend is unreachable or overloaded. The same call may succeed later.
     #[error("temporarily unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Permanent: retrying will not help.
+    /// Permanent: retrying does not help.
     #[error("failed")]
     Fault(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -11,7 +11,7 @@ use crate::model::{
 pub struct NewDelivery {
     /// The sender's username, as registered.
     pub sender: Username,
-    /// The device that it is sent from.
+    /// The device of the sender.
     pub sender_device: DeviceId,
     /// Recipients with their contents; each user at most once.
     pub recipients: Vec<AddressedContents>,
@@ -44,13 +44,13 @@ pub enum DeliverOutcome {
         /// The usernames of the recipients as registered, in the order of the request.
         recipients: Vec<Username>,
     },
-    /// The same send was stored before under the same key; this is its receipt.
+    /// The same send was already stored under the same key. The value is the receipt of the stored send.
     Repeated(Receipt),
-    /// The key was used for another send.
+    /// The idempotency key was already used for a different send. Nothing was stored.
     KeyReused,
-    /// These users do not exist; nothing was stored.
+    /// These users do not exist. Nothing was stored.
     UnknownRecipients(Vec<Username>),
-    /// The mailboxes of all recipients are full; only gaps were stored.
+    /// The mailboxes of all recipients are full. Only gaps were stored.
     AllMailboxesFull,
 }
 
@@ -59,7 +59,7 @@ pub enum DeliverOutcome {
 pub struct Receipt {
     /// Permanent unique identifier of the send.
     pub id: MessageId,
-    /// The time of sending that its messages carry.
+    /// The `sent_at` of all messages of the send.
     pub sent_at: Timestamp,
     /// The devices whose mailboxes were full, ordered by identifier.
     pub undelivered: Vec<Undelivered>,
@@ -68,7 +68,7 @@ pub struct Receipt {
 /// A device whose mailbox was full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// The username of its user, as registered.
+    /// The username of the device's user, as registered.
     pub recipient: Username,
     /// The device.
     pub device: DeviceId,
@@ -79,7 +79,7 @@ pub struct Undelivered {
 pub struct PageLimit {
     /// Maximum number of envelopes.
     pub count: usize,
-    /// Maximum total size of contents in bytes. The first envelope is included whatever its size.
+    /// Maximum total size of contents, in bytes. A page includes its first envelope even if that envelope is larger.
     pub bytes: usize,
 }
 
@@ -90,20 +90,22 @@ pub struct MailboxPage {
     pub acknowledged: SequenceNumber,
     /// The last sequence number assigned in this mailbox.
     pub last: SequenceNumber,
-    /// A watermark: every later message has `sent_at >= not_before`; it never decreases.
+    /// The watermark of the mailbox: every message added from now on has `sent_at >= not_before`. The watermark never
+    /// decreases.
     pub not_before: Timestamp,
-    /// When [`Mailboxes::raise_not_before`] last raised `not_before`; initially the creation of the mailbox.
+    /// The time at which [`Mailboxes::raise_not_before`] last raised `not_before`. Initially the time at which the
+    /// mailbox was created.
     pub closed_at: Timestamp,
     /// The envelopes, ordered by sequence number.
     pub envelopes: Vec<Envelope>,
     /// The sequence numbers up to [`Self::up_to`] whose envelopes are gone unread (D7).
     pub gaps: Vec<Gap>,
-    /// Whether the mailbox has more envelopes after these.
+    /// Whether the mailbox has more envelopes after the envelopes of this page.
     pub has_more: bool,
 }
 
 impl MailboxPage {
-    /// The page of a mailbox that does not exist.
+    /// The page that a read returns if the mailbox does not exist.
     pub const EMPTY: Self = Self {
         acknowledged: SequenceNumber::ZERO,
         last: SequenceNumber::ZERO,
@@ -114,7 +116,7 @@ impl MailboxPage {
         has_more: false,
     };
 
-    /// Returns the last sequence number that this page covers; all envelopes still to be read have greater numbers.
+    /// Returns the last sequence number that this page covers. All envelopes after this page have greater numbers.
     pub fn up_to(&self) -> SequenceNumber {
         match self.envelopes.last() {
             Some(last) if self.has_more => last.sequence,
@@ -128,40 +130,44 @@ impl MailboxPage {
 pub enum AcknowledgeOutcome {
     /// Everything up to this number is acknowledged.
     UpTo(SequenceNumber),
-    /// This is the last sequence number assigned so far; the request exceeds it, and nothing was acknowledged.
+    /// The request exceeds this number, which is the last sequence number assigned so far. Nothing was acknowledged.
     Beyond(SequenceNumber),
 }
 
 /// The mailboxes and their envelopes.
 ///
-/// A mailbox numbers its envelopes 1, 2, 3 … in commit order, with no number skipped (D3), and `sent_at` never
-/// decreases along those numbers. Its `not_before` is a watermark: every later message has `sent_at >= not_before`; it
-/// never decreases. It starts at the mailbox's creation.
+/// A mailbox numbers its envelopes 1, 2, 3 … in commit order, with no number skipped (D3). From one number to the next,
+/// `sent_at` never decreases. The `not_before` of a mailbox is a watermark: every message added from now on has
+/// `sent_at >= not_before`. The watermark starts at the creation time of the mailbox and never decreases.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
-    /// Stores a send: a message per recipient, and an envelope in the mailbox of each of the recipient's devices.
+    /// Stores a send: a message for each recipient, and an envelope in the mailbox of each of the recipient's devices.
     ///
-    /// MUST store it for all recipients or for none (D6), durably, before it returns (D1). MUST set `sent_at` to the
-    /// latest of `now` and the mailboxes' `not_before`, and raise each `not_before` to it. MUST store nothing if one of
-    /// the recipients does not exist. A mailbox without room under the quota MUST store a gap in place of the envelope
-    /// (D7), and MUST NOT keep other mailboxes from receiving theirs; if no mailbox has room, only the gaps are stored.
+    /// MUST store the send for all recipients or for none (D6). When this method returns, the send MUST be durable
+    /// (D1). MUST store nothing if one of the recipients does not exist. MUST set `sent_at` to the latest of `now` and
+    /// the `not_before` of all mailboxes that the send addresses, and MUST raise the `not_before` of each of these
+    /// mailboxes to `sent_at`.
     ///
-    /// With an idempotency key, MUST store the send once and return the same receipt for every repetition, even if
-    /// calls run concurrently; MUST store the key in the same step, and only if the send is stored (D4). MUST notify
-    /// readers that wait on the mailboxes, on every replica (D8).
+    /// If a mailbox has no room under the quota, MUST store a gap in that mailbox in place of the envelope (D7), and
+    /// MUST still store the envelopes of the other mailboxes. If no mailbox has room, MUST store only the gaps.
+    ///
+    /// If the send has an idempotency key, MUST store the send once and return the same receipt for every repetition,
+    /// even if calls run concurrently. MUST store the key in the same step, and only if the send is stored (D4).
+    ///
+    /// MUST notify readers that wait on the mailboxes, on every replica (D8).
     ///
     /// # Errors
     ///
-    /// If the store fails. The send may be stored nevertheless, if the failure occurred after the commit.
+    /// If the store fails. If the failure occurred after the commit, the send is stored nevertheless.
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError>;
 
-    /// Reads the oldest envelopes after a sequence number that have not expired at `now`.
+    /// Reads the oldest envelopes after the sequence number `after`, except those that have expired at `now`.
     ///
     /// MUST change nothing (D2). MUST return every such envelope with `sent_at` before the page's `not_before`, up to
-    /// the limit, and at least one if there is any. MUST account for each number above both `after` and the
-    /// acknowledged one, up to [`MailboxPage::up_to`], by an envelope or a gap. MUST return [`MailboxPage::EMPTY`] if
-    /// the mailbox does not exist.
+    /// the limit. MUST return at least one envelope if there is any. For each number above `after`, above the last
+    /// acknowledged number and not above [`MailboxPage::up_to`], MUST return an envelope or a gap. MUST return
+    /// [`MailboxPage::EMPTY`] if the mailbox does not exist.
     ///
     /// # Errors
     ///
@@ -174,15 +180,15 @@ pub trait Mailboxes: Send + Sync {
         now: Timestamp,
     ) -> Result<MailboxPage, PortError>;
 
-    /// Acknowledges the oldest envelopes up to a sequence number, at most `limit` of them.
+    /// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
     ///
-    /// MUST delete exactly those envelopes and the gaps up to them, and each message with its last envelope. MUST
-    /// change nothing if everything up to that number is acknowledged already (D5), or if the number was not assigned
-    /// yet.
+    /// MUST delete exactly those envelopes, and the gaps up to the number that is acknowledged. MUST delete a message
+    /// together with its last envelope. MUST change nothing if everything up to `up_to` is already acknowledged (D5),
+    /// or if `up_to` has not been assigned yet.
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is deleted then.
+    /// If the store fails. In that case, nothing is deleted.
     async fn acknowledge(
         &self,
         mailbox: DeviceId,
@@ -192,46 +198,47 @@ pub trait Mailboxes: Send + Sync {
 
     /// Raises the watermark `not_before` of a mailbox to `moment`, and sets `closed_at` to `now`.
     ///
-    /// MUST change nothing if `not_before` is at or after `moment` already. MUST wait for every concurrent delivery
-    /// with `sent_at` before `moment`: a read that starts after this call returns sees them all.
+    /// MUST change nothing if `not_before` is already at or after `moment`. MUST wait for every concurrent delivery
+    /// with `sent_at` before `moment`, so that a read that starts after this call returns sees all those deliveries.
     ///
     /// # Errors
     ///
     /// If the store fails.
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError>;
 
-    /// Acknowledges the oldest envelopes with `sent_at` before `moment`, at most `limit` of them, and returns how
-    /// many it acknowledged.
+    /// Acknowledges at most `limit` of the oldest envelopes with `sent_at` before `moment`. Returns the number of
+    /// acknowledged envelopes.
     ///
-    /// MUST delete exactly those envelopes and the gaps below them, and each message with its last envelope. MUST NOT
-    /// fail when repeated (D5).
+    /// MUST delete exactly those envelopes, and the gaps below the newest of them. MUST delete a message together with
+    /// its last envelope. MUST NOT fail if the call is repeated (D5).
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is deleted then.
+    /// If the store fails. In that case, nothing is deleted.
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError>;
 
-    /// Deletes envelopes that have expired at `now`, at most `limit` of them, and returns how many it deleted.
+    /// Deletes at most `limit` envelopes that have expired at `now`. Returns the number of deleted envelopes.
     ///
-    /// MUST delete each message with its last envelope, and free the room in the mailboxes. MUST report the sequence
-    /// numbers as gaps from then on (D7).
+    /// MUST delete a message together with its last envelope. MUST stop counting the deleted envelopes towards the
+    /// quotas of their mailboxes. From then on, pages MUST report the sequence numbers of the deleted envelopes as gaps
+    /// (D7).
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is deleted then.
+    /// If the store fails. In that case, nothing is deleted.
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError>;
 
-    /// Deletes envelopes of deleted devices, at most `limit` of them, and returns whether there may be more.
+    /// Deletes at most `limit` envelopes of deleted devices. Returns whether more such envelopes may remain.
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is deleted then.
+    /// If the store fails. In that case, nothing is deleted.
     async fn purge(&self, limit: usize) -> Result<bool, PortError>;
 
-    /// Deletes idempotency keys of sends before a time, at most `limit` of them, and returns how many it deleted.
+    /// Deletes at most `limit` idempotency keys of sends before the time `before`. Returns the number of deleted keys.
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is deleted then.
+    /// If the store fails. In that case, nothing is deleted.
     async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError>;
 }

@@ -1,8 +1,8 @@
 //! The traits through which the use cases reach a database, a clock, a password hasher and a source of randomness.
 //!
-//! There is one port per aggregate, and each method is one atomic step: it takes effect completely or not at all, even
-//! if the process is killed while it runs. The doc comments state what an implementation has to guarantee, as MUST
-//! sentences; the `contract` module tests it.
+//! There is one port per aggregate. Each method is one atomic step: a step takes effect completely or not at all, even
+//! if the process is killed during the step. The doc comments state the guarantees of an implementation as MUST
+//! sentences. The `contract` module tests these guarantees.
 
 mod clock;
 mod devices;

@@ -9,30 +9,31 @@ use crate::model::{DeviceId, SequenceNumber};
 pub trait Notifier: Send + Sync {
     /// Subscribes to a mailbox until `timeout` has elapsed.
     ///
-    /// MUST notify of every delivery that a read started after this call misses.
+    /// MUST notify the subscription of every delivery that is missing from a read started after this call.
     fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription>;
 }
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitOutcome {
-    /// The mailbox or its sessions may have changed: read again.
+    /// The mailbox, or a session of its device, may have changed. The reader should read again.
     Notified,
     /// The timeout has elapsed.
     TimedOut,
-    /// The server is stopping; the reader should not wait again.
+    /// The server is stopping. The reader should not wait again.
     Stopping,
 }
 
-/// A reader's subscription to a mailbox. It ends when dropped.
+/// A reader's subscription to a mailbox. Dropping the value ends the subscription.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Subscription: Send {
-    /// Waits until the mailbox may have envelopes beyond `seen`, the reader's cursor, or a session of its device may
-    /// have ended.
+    /// Waits until the mailbox may have envelopes after the reader's cursor `seen`, or until a session of the device
+    /// may have ended.
     ///
-    /// MUST return [`WaitOutcome::Notified`] promptly after each delivery that the subscription has not been notified
-    /// of yet, whichever replica made it, and after a session of the device has ended. MAY return it spuriously. MUST
-    /// NOT hold a thread or a database connection.
+    /// MUST return [`WaitOutcome::Notified`] promptly after a delivery on any replica, unless the subscription was
+    /// already notified of that delivery. MUST also return [`WaitOutcome::Notified`] promptly after a session of the
+    /// device has ended. MAY return [`WaitOutcome::Notified`] without any such cause. MUST NOT hold a thread or a
+    /// database connection.
     async fn wait(&mut self, seen: SequenceNumber) -> WaitOutcome;
 }

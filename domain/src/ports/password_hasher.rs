@@ -18,9 +18,9 @@ pub trait PasswordHasher: Send + Sync {
 
     /// Returns whether `hash` is a hash of `password`.
     ///
-    /// If there is no hash, MUST return `false` after as much time as a wrong password takes, so that response times do
-    /// not reveal which usernames exist (D9). MAY return sooner if it recently verified the same password against the
-    /// same hash. MUST NOT block the calling thread.
+    /// If `hash` is `None`, MUST return `false` after the time that checking a wrong password takes, so that response
+    /// times do not reveal which usernames exist (D9). MAY return sooner if this hasher recently verified the same
+    /// password against the same hash. MUST NOT block the calling thread.
     ///
     /// # Errors
     ///

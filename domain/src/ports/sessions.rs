@@ -12,7 +12,7 @@ pub struct NewSession {
     pub user_id: UserId,
     /// The hash that the password was verified against.
     pub password_hash: PasswordHash,
-    /// The existing device to log in on, as the client claims.
+    /// The identifier of an existing device, as sent by the client. The device may be another user's, or may not exist.
     pub device: Option<DeviceId>,
     /// The name of the new device, if one is created.
     pub device_name: DeviceName,
@@ -52,19 +52,20 @@ pub struct SessionOwner {
 pub trait Sessions: Send + Sync {
     /// Opens a session on a device of the user.
     ///
-    /// MUST use the given device if it is the user's own; otherwise MUST create one with an empty mailbox, both created
-    /// at `now`. MUST change nothing if the password hash is no longer the stored one, or if the user would have more
-    /// than [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
-    /// [`MAX_SESSIONS`](crate::model::MAX_SESSIONS) sessions, MUST end its oldest one.
+    /// MUST use the given device if the device belongs to the user. Otherwise MUST create a device with an empty
+    /// mailbox, whose creation time is `now`. The creation time of the session MUST be `now`. MUST change nothing if
+    /// the given password hash is no longer the stored one, or if the user would have more than
+    /// [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
+    /// [`MAX_SESSIONS`](crate::model::MAX_SESSIONS) sessions, MUST end the device's oldest session.
     ///
     /// # Errors
     ///
-    /// If the store fails; no session is opened then.
+    /// If the store fails. In that case, no session is opened.
     async fn open(&self, session: NewSession) -> Result<OpenSessionOutcome, PortError>;
 
-    /// Returns the owner of a token.
+    /// Returns the owner of a token, or `None` if the token belongs to no open session.
     ///
-    /// MUST NOT find a session, on any replica, once the call that ended it has returned.
+    /// Once a call that ends a session has returned, MUST NOT find that session on any replica.
     ///
     /// # Errors
     ///
@@ -80,10 +81,10 @@ pub trait Sessions: Send + Sync {
 
     /// Ends a session, and returns whether the user had such a session.
     ///
-    /// MUST NOT end another user's session. MUST notify readers that wait on its device.
+    /// MUST NOT end another user's session. MUST notify readers that wait on the device of the ended session.
     ///
     /// # Errors
     ///
-    /// If the store fails; the session remains open then.
+    /// If the store fails. In that case, the session remains open.
     async fn end(&self, user: UserId, session: SessionId) -> Result<bool, PortError>;
 }

@@ -9,19 +9,19 @@ use crate::model::{
 /// A user to register.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// The requested username; it may be taken.
+    /// The requested username, which may already be taken.
     pub username: Username,
     /// The hash of the password.
     pub password_hash: PasswordHash,
     /// The key with which others encrypt messages to this user.
     pub public_key: PublicKey,
-    /// The private key, encrypted by the client, if it is to be stored.
+    /// The private key, encrypted by the client. `None` to store no private key.
     pub private_key: Option<PrivateKey>,
     /// Private data of the client.
     pub info: Info,
     /// The name of the first device.
     pub device_name: DeviceName,
-    /// The hash of the token of a first session, if one is to be opened.
+    /// The hash of the token of the first session. `None` to open no session.
     pub token: Option<TokenHash>,
     /// The current time.
     pub created_at: Timestamp,
@@ -65,7 +65,7 @@ pub struct UserChange {
 /// The outcome of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpdateUserOutcome {
-    /// The user was updated; this is its new state.
+    /// The user was updated. The value is the new state of the user.
     Updated(User),
     /// The user has another version than expected and was not changed.
     VersionMismatch,
@@ -77,20 +77,20 @@ pub enum UpdateUserOutcome {
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Adds a user with a first device and its empty mailbox, created at `created_at`, and a session on that device if
-    /// a token is given.
+    /// Adds a user, its first device and the empty mailbox of that device, all created at `created_at`. If a token is
+    /// given, also opens a session on that device.
     ///
     /// MUST return `None` and change nothing if the name is taken in any spelling, or was the name of a deleted user,
     /// even if two calls run concurrently. MUST NOT reuse an identifier.
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is added then.
+    /// If the store fails. In that case, nothing is added.
     async fn add(&self, user: NewUser) -> Result<Option<RegisteredUser>, PortError>;
 
-    /// Returns the user with that name.
+    /// Returns the user with that name, or `None` if there is no such user.
     ///
-    /// MUST find it by any spelling of its name. MUST return the name as registered.
+    /// MUST find the user by any spelling of the name. MUST return the name as registered.
     ///
     /// # Errors
     ///
@@ -106,9 +106,10 @@ pub trait Users: Send + Sync {
     /// If the store fails.
     async fn search(&self, prefix: &str, after: Option<Username>, limit: usize) -> Result<Vec<User>, PortError>;
 
-    /// Returns what is needed to check a login under that name.
+    /// Returns the credential that is needed to check a login under that name.
     ///
-    /// MUST find the user by any spelling of its name. MUST return what is stored at the time of the call.
+    /// MUST find the user by any spelling of the name. MUST return the credential that is stored at the time of the
+    /// call.
     ///
     /// # Errors
     ///
@@ -122,7 +123,7 @@ pub trait Users: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is changed then.
+    /// If the store fails. In that case, nothing is changed.
     async fn update(
         &self,
         id: UserId,
@@ -130,14 +131,15 @@ pub trait Users: Send + Sync {
         expected: Option<Version>,
     ) -> Result<UpdateUserOutcome, PortError>;
 
-    /// Replaces a user's password hash, and ends all its sessions except `keep`.
+    /// Replaces a user's password hash, and ends all sessions of the user except `keep`. Returns whether the hash was
+    /// replaced.
     ///
-    /// MUST return `false` and change nothing if `old` is not the stored hash. MUST have ended the sessions on every
-    /// replica when it returns, and MUST notify readers that wait on their devices.
+    /// MUST return `false` and change nothing if `old` is not the stored hash. When this method returns, the sessions
+    /// MUST have ended on every replica. MUST notify readers that wait on the devices of these sessions.
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is changed then.
+    /// If the store fails. In that case, nothing is changed.
     async fn set_password(
         &self,
         id: UserId,
@@ -148,14 +150,14 @@ pub trait Users: Send + Sync {
 
     /// Deletes a user with its devices, their mailboxes and sessions, and returns whether the user existed.
     ///
-    /// MUST keep nothing of the user except what [`Self::add`] needs to refuse the name in future. MUST have ended the
-    /// sessions on every replica when it returns, and MUST notify readers that wait on the user's devices. The
-    /// envelopes of the mailboxes MUST be unreadable from then on; deleting them MAY be left to
-    /// [`Mailboxes::purge`](super::Mailboxes::purge). Messages that the user sent MUST remain with their recipients
-    /// (D2).
+    /// MUST keep nothing of the user except what [`Self::add`] needs to refuse the name in future. When this method
+    /// returns, the sessions MUST have ended on every replica. MUST notify readers that wait on the user's devices.
+    /// From then on, the envelopes of the mailboxes MUST be unreadable. An implementation MAY leave the deletion of the
+    /// envelopes to [`Mailboxes::purge`](super::Mailboxes::purge). Messages that the user sent MUST remain with their
+    /// recipients (D2).
     ///
     /// # Errors
     ///
-    /// If the store fails; nothing is deleted then.
+    /// If the store fails. In that case, nothing is deleted.
     async fn delete(&self, id: UserId) -> Result<bool, PortError>;
 }

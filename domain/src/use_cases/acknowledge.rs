@@ -5,7 +5,7 @@ use super::sweep::BATCH;
 use crate::model::SequenceNumber;
 use crate::ports::{AcknowledgeOutcome, Mailboxes, PortError};
 
-/// Acknowledges messages that a device has processed, which deletes them from its mailbox.
+/// Acknowledges messages that a device has processed, and thereby deletes them from the device's mailbox.
 pub struct Acknowledge {
     mailboxes: Arc<dyn Mailboxes>,
 }
@@ -27,13 +27,14 @@ impl Acknowledge {
         Self { mailboxes }
     }
 
-    /// Acknowledges everything up to a sequence number, and returns the number up to which everything is acknowledged
-    /// now. Repeating it, or acknowledging less, changes nothing (D5).
+    /// Acknowledges everything up to the sequence number `up_to`. Returns the last acknowledged sequence number, which
+    /// is higher than `up_to` if more was acknowledged before. Repeating the call, or acknowledging a lower number,
+    /// changes nothing (D5).
     ///
     /// # Errors
     ///
     /// If the number was not assigned yet, or the port fails. If the port fails, the oldest envelopes may have been
-    /// acknowledged already; it is safe to retry.
+    /// acknowledged already. Retrying is safe.
     pub async fn execute(&self, caller: &Caller, up_to: SequenceNumber) -> Result<SequenceNumber, AcknowledgeError> {
         loop {
             match self.mailboxes.acknowledge(caller.device, up_to, BATCH).await? {

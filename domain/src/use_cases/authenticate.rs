@@ -27,8 +27,8 @@ impl Authenticate {
         Self { users, hasher }
     }
 
-    /// Checks a login. `username` is `None` if the given text is not a valid username; that takes as long as a wrong
-    /// password.
+    /// Checks a username and password. `username` is `None` if the client sent a text that is not a valid username. In
+    /// that case, the check fails after the time that checking a wrong password takes (D9).
     ///
     /// # Errors
     ///
@@ -40,7 +40,8 @@ impl Authenticate {
     }
 }
 
-/// Returns the credential of a user if the password is right. An unknown username takes as long as a wrong password.
+/// Returns the credential of a user if the password is right. Refusing an unknown username takes as long as refusing a
+/// wrong password (D9).
 pub(super) async fn verify(
     users: &dyn Users,
     hasher: &dyn PasswordHasher,

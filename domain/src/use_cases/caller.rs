@@ -1,6 +1,6 @@
 use crate::model::{DeviceId, SessionId, TokenHash, UserId, Username};
 
-/// An authenticated user and the device that it uses.
+/// An authenticated user, and the device that the user calls from.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The user.

@@ -28,7 +28,7 @@ impl ChangePassword {
         Self { users, hasher }
     }
 
-    /// Replaces the caller's password, and ends all its other sessions.
+    /// Replaces the caller's password, and ends all sessions of the user except the calling session.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ impl CheckToken {
         Self { sessions }
     }
 
-    /// Returns the owner of a token; `None` if its session has ended or never existed.
+    /// Returns the owner of a token, or `None` if the token's session has ended or never existed.
     ///
     /// # Errors
     ///

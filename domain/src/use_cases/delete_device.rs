@@ -16,11 +16,11 @@ impl DeleteDevice {
         Self { devices, mailboxes }
     }
 
-    /// Deletes a device, unless it is the caller's last one.
+    /// Deletes a device, unless the device is the caller's last one.
     ///
     /// # Errors
     ///
-    /// If a port fails; nothing is deleted then.
+    /// If a port fails. In that case, nothing is deleted.
     pub async fn execute(&self, caller: &Caller, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError> {
         let outcome = self.devices.delete(caller.user_id, device).await?;
         if outcome == DeleteDeviceOutcome::Deleted {

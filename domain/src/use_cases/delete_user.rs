@@ -20,7 +20,7 @@ impl DeleteUser {
     ///
     /// # Errors
     ///
-    /// If a port fails; nothing is deleted then.
+    /// If a port fails. In that case, nothing is deleted.
     pub async fn execute(&self, caller: &Caller) -> Result<(), PortError> {
         if self.users.delete(caller.user_id).await? {
             // The deletion has succeeded already. If this fails, the next sweep deletes the remaining envelopes.

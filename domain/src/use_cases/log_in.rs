@@ -16,17 +16,17 @@ pub struct LogIn {
 /// A login request.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// The username; `None` if the given text is not a valid one.
+    /// The username. `None` if the client sent a text that is not a valid username.
     pub username: Option<Username>,
     /// The password.
     pub password: Password,
-    /// The existing device to log in on, as the client claims.
+    /// The identifier of an existing device, as sent by the client. The device may be another user's, or may not exist.
     pub device: Option<DeviceId>,
     /// The name of the new device, if one is created.
     pub device_name: DeviceName,
 }
 
-/// A session that was opened by a login.
+/// The result of a successful login.
 #[derive(Debug, Clone)]
 pub struct LoggedIn {
     /// The user.
@@ -37,7 +37,7 @@ pub struct LoggedIn {
     pub session: Session,
     /// The device that logged in.
     pub device: Device,
-    /// The bearer token. Returned only here.
+    /// The bearer token of the session. No other call returns the token.
     pub token: Token,
 }
 
@@ -67,7 +67,8 @@ impl LogIn {
         Self { users, sessions, hasher, randomness, clock }
     }
 
-    /// Checks a login, and opens a session on the given device if it is the user's own, or else on a new one.
+    /// Checks a username and password, and opens a session. Uses the given device if the device belongs to the user.
+    /// Otherwise creates a new device.
     ///
     /// # Errors
     ///

@@ -7,9 +7,10 @@ use crate::ports::{Clock, MailboxPage, Mailboxes, PageLimit, PortError};
 /// Reads pending messages: the first step of reading in the classic API, before
 /// [`DeleteMessages`](super::DeleteMessages).
 ///
-/// A classic client polls and then deletes all messages sent before the poll's `query_time`, a Unix second. For this
-/// to lose nothing, `query_time` never exceeds the mailbox's watermark `not_before`: no message from before
-/// `query_time` can still arrive, and the response contains every pending one.
+/// A classic client polls, and then deletes all messages sent before the poll's `query_time`, a Unix second. So that
+/// this deletion loses no message, `query_time` never exceeds the mailbox's watermark `not_before`. Therefore the poll
+/// returns every pending message sent before `query_time`, and no message sent before `query_time` arrives after the
+/// poll.
 pub struct PollMessages {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,
@@ -20,7 +21,8 @@ pub struct PollMessages {
 pub struct Poll {
     /// The oldest pending messages in order: at most [`PollMessages::LIMIT`], unless a single second has more.
     pub messages: Vec<Message>,
-    /// A Unix second: the result has all pending messages sent before it, and no more of them can arrive.
+    /// A Unix second. The result has all pending messages sent before `query_time`, and no further message sent before
+    /// `query_time` can arrive.
     pub query_time: i64,
 }
 
@@ -35,7 +37,7 @@ impl PollMessages {
         Self { mailboxes, clock }
     }
 
-    /// Reads the caller's oldest pending messages. Deletes none.
+    /// Reads the caller's oldest pending messages, and deletes none of them.
     ///
     /// # Errors
     ///
@@ -63,7 +65,7 @@ impl PollMessages {
         self.mailboxes.read(mailbox, after, limit, self.clock.now()).await
     }
 
-    /// Ends the result at the end of a second, so that it is complete before its `query_time`.
+    /// Ends the result at the end of a second, so that the result has all messages sent before its `query_time`.
     async fn end_at_second(&self, mailbox: DeviceId, page: MailboxPage) -> Result<Poll, PortError> {
         let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
         let complete_before = not_before.floor_to_second();
@@ -103,8 +105,9 @@ impl PollMessages {
     }
 }
 
-/// Returns the time to raise `not_before` to, so that the client can delete more of the pending messages. Returns
-/// `None` if that would gain nothing, as in an empty mailbox: polling it never writes.
+/// Returns the time to which `not_before` should be raised, so that the client can delete more of the pending messages.
+/// Returns `None` if raising `not_before` would not help. For an empty mailbox the result is `None`, so that polling an
+/// empty mailbox never writes to the database.
 fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     let complete_before = page.not_before.floor_to_second();
     let second = now.floor_to_second();

@@ -5,7 +5,7 @@ use super::SessionCaller;
 use crate::model::SequenceNumber;
 use crate::ports::{Clock, MailboxPage, Mailboxes, Notifier, PageLimit, PortError, Sessions, WaitOutcome};
 
-/// Reads a device's mailbox, and can wait for envelopes if there are none (long poll).
+/// Reads a device's mailbox. If no envelope is pending, the read can wait for one (long poll).
 pub struct ReadMailbox {
     mailboxes: Arc<dyn Mailboxes>,
     sessions: Arc<dyn Sessions>,
@@ -27,7 +27,8 @@ pub enum ReadMailboxError {
 impl ReadMailbox {
     /// Maximum number of envelopes on a page.
     pub const MAX_COUNT: usize = 1000;
-    /// Maximum total size of the contents on a page in bytes. The first envelope is included whatever its size.
+    /// Maximum total size of the contents on a page, in bytes. A page includes its first envelope even if that envelope
+    /// is larger.
     pub const MAX_BYTES: usize = 1024 * 1024;
     /// Maximum time that a reader may wait.
     pub const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -42,9 +43,9 @@ impl ReadMailbox {
         Self { mailboxes, sessions, notifier, clock }
     }
 
-    /// Returns at most `count` of the oldest envelopes after a sequence number, which defaults to the last acknowledged
-    /// one. If there are none, waits until one arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader
-    /// holds no thread and no database connection.
+    /// Returns at most `count` of the oldest envelopes after the sequence number `after`, which defaults to the last
+    /// acknowledged number. If there is no such envelope, waits until one arrives or `wait` has elapsed. Deletes
+    /// nothing (D2). A waiting reader holds no thread and no database connection.
     ///
     /// # Errors
     ///
@@ -120,7 +121,8 @@ mod tests {
         MailboxPage { last: SequenceNumber::new(1), envelopes, ..MailboxPage::EMPTY }
     }
 
-    /// Reads a mailbox that returns these pages one after another; the waits in between end with these outcomes.
+    /// Reads from a mailbox whose reads return `pages`, one page for each read. The waits between the reads end with
+    /// the outcomes `waits`.
     async fn read(
         pages: Vec<MailboxPage>,
         waits: Vec<WaitOutcome>,

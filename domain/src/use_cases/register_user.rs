@@ -20,7 +20,7 @@ pub struct Registration {
     pub password: Password,
     /// The key with which others encrypt messages to this user.
     pub public_key: PublicKey,
-    /// The private key, encrypted by the client, if it is to be stored.
+    /// The private key, encrypted by the client. `None` to store no private key.
     pub private_key: Option<PrivateKey>,
     /// Private data of the client.
     pub info: Info,
@@ -37,7 +37,7 @@ pub struct Registered {
     pub user: User,
     /// The first device.
     pub device: Device,
-    /// The first session and its token, if requested.
+    /// The first session and its token. `None` if no session was requested.
     pub login: Option<(Session, Token)>,
 }
 

@@ -14,7 +14,7 @@ pub struct SearchUsers {
 pub struct FoundUsers {
     /// The users, ordered by name.
     pub users: Vec<User>,
-    /// Whether there are more results.
+    /// Whether more users match after this page.
     pub has_more: bool,
 }
 
@@ -27,7 +27,7 @@ pub enum SearchUsersError {
     /// The prefix is shorter than [`SearchUsers::MIN_PREFIX`].
     #[error("prefix is shorter than {} characters", SearchUsers::MIN_PREFIX)]
     PrefixTooShort,
-    /// The limit is not within 1 to [`SearchUsers::MAX_LIMIT`].
+    /// The limit is below 1 or above [`SearchUsers::MAX_LIMIT`].
     #[error("limit has to be 1 to {}", SearchUsers::MAX_LIMIT)]
     Limit,
     /// The port failed.
@@ -41,13 +41,13 @@ impl SearchUsers {
     /// Maximum number of users on a page.
     pub const MAX_LIMIT: usize = 100;
 
-    /// Creates the use case on this port. `allowed` is whether the operator allows searches.
+    /// Creates the use case on this port. `allowed` states whether the operator allows searches.
     pub fn new(users: Arc<dyn Users>, allowed: bool) -> Self {
         Self { users, allowed }
     }
 
     /// Returns at most `limit` users whose names start with `prefix`, ignoring ASCII case, in order of name. If `after`
-    /// is given, only users after that name.
+    /// is given, returns only users after that name.
     ///
     /// # Errors
     ///

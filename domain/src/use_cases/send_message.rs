@@ -19,16 +19,17 @@ pub struct SendRequest {
     pub recipients: Vec<AddressedContents>,
     /// Seconds until the message expires unread. Defaults to the server's maximum.
     pub ttl_seconds: Option<u64>,
-    /// Makes retries safe: the same key and request from the same device store one message (D4).
+    /// The idempotency key, which makes retries safe: requests with the same key and contents from the same device
+    /// store one message (D4).
     pub key: Option<IdempotencyKey>,
 }
 
 /// A send that has been stored.
 #[derive(Debug, Clone)]
 pub struct SentMessage {
-    /// The receipt for the sender; every repetition under the same key returns the same one.
+    /// The receipt for the sender. Every repetition under the same key returns the same receipt.
     pub receipt: Receipt,
-    /// The usernames of the recipients as registered; empty if the send was stored before under the same key.
+    /// The usernames of the recipients, as registered. Empty if the send was already stored under the same key.
     pub recipients: Vec<Username>,
 }
 
@@ -53,7 +54,7 @@ pub enum SendMessageError {
     /// The mailboxes of all recipients are full.
     #[error("the mailbox of every recipient is full; try again when they have read theirs")]
     AllMailboxesFull,
-    /// The key was used for another send.
+    /// The idempotency key was already used for a different send.
     #[error("Idempotency-Key was used for another send")]
     KeyReused,
     /// The port failed.
@@ -70,7 +71,8 @@ impl SendMessage {
         Self { mailboxes, clock, limits }
     }
 
-    /// Stores the message for all recipients or for none (D6). Once this returns, it survives a crash (D1).
+    /// Stores the message for all recipients or for none (D6). When this method returns, the message survives a crash
+    /// (D1).
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use crate::ports::{Clock, Mailboxes, PortError};
 /// Maximum number of envelopes that one step deletes, so that large deletions block other requests only briefly.
 pub(super) const BATCH: usize = 1000;
 
-/// Deletes data that is no longer needed. Each server runs it periodically in the background.
+/// Deletes data that is no longer needed. Each server runs this use case periodically in the background.
 pub struct Sweep {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,
@@ -24,7 +24,7 @@ impl Sweep {
     ///
     /// # Errors
     ///
-    /// If the port fails. Some of it may have been deleted already.
+    /// If the port fails. Some of the data may have been deleted already.
     pub async fn execute(&self) -> Result<(), PortError> {
         let now = self.clock.now();
         while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}

@@ -29,7 +29,8 @@ impl UpdateUser {
         Self { users }
     }
 
-    /// Applies a change, only if the user has the expected version, if given. Returns the updated user.
+    /// Applies a change, and returns the updated user. If `expected` is given, applies the change only if the user has
+    /// that version.
     ///
     /// # Errors
     ///

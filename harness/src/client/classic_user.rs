@@ -35,17 +35,18 @@ impl ClassicUser {
         send(self.request(Method::DELETE, path)).await
     }
 
-    /// Sends a message. Returns it as the response has it. Fails if it is refused.
+    /// Sends a message. Returns the message from the response. Fails if the server refuses the message.
     pub(crate) async fn write(&self, to: &Self, contents: &str) -> anyhow::Result<Value> {
         self.write_to(&to.name, contents).await
     }
 
-    /// Sends a message to the user of that name. Returns it as the response has it. Fails if it is refused.
+    /// Sends a message to the user of that name. Returns the message from the response. Fails if the server refuses the
+    /// message.
     pub(crate) async fn write_to(&self, name: &str, contents: &str) -> anyhow::Result<Value> {
         self.post("/messages", &json!({ "recipient": name, "contents": contents })).await?.expect(201)
     }
 
-    /// Polls. Returns the messages and the query time.
+    /// Polls. Returns the messages and the `query_time` of the response.
     pub(crate) async fn poll(&self) -> anyhow::Result<(Vec<Value>, i64)> {
         let page = self.get("/messages").await?.expect(200)?;
         let query_time = page["query_time"].as_i64().context("query_time is not an integer")?;
@@ -53,8 +54,8 @@ impl ClassicUser {
         Ok((messages.clone(), query_time))
     }
 
-    /// Polls until there are at least `count` messages, all of them older than the query time, so that a deletion by it
-    /// includes them.
+    /// Polls until at least `count` messages are pending and all of them are older than the `query_time`, so that
+    /// deleting up to the `query_time` includes them.
     pub(crate) async fn poll_until_old(&self, count: usize) -> anyhow::Result<(Vec<Value>, i64)> {
         for _ in 0..500 {
             let (messages, query_time) = self.poll().await?;
@@ -68,7 +69,7 @@ impl ClassicUser {
         bail!("after ten seconds there are not {count} messages older than the query time");
     }
 
-    /// Deletes the messages of the seconds before `until`. Returns how many.
+    /// Deletes the messages sent before the Unix second `until`. Returns the number of deleted messages.
     pub(crate) async fn delete_until(&self, until: i64) -> anyhow::Result<u64> {
         let response = self.delete(&format!("/messages?until={until}")).await?.expect(200)?;
         ensure!(response["result"] == "success", "the result is {}", response["result"]);

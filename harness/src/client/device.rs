@@ -24,7 +24,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// If the server refuses.
+    /// If the server refuses the registration.
     pub async fn register(url: &str, name: &str) -> anyhow::Result<Self> {
         Client::new([url])?.register(name).await
     }
@@ -38,7 +38,7 @@ impl Device {
         Ok(Self { client, id, session, token, user_id, name, password })
     }
 
-    /// The same session, for requests to the replica at `url`.
+    /// Returns a client with the same session that sends its requests to the replica at `url`.
     pub fn at(&self, url: &str) -> Self {
         Self { client: self.client.at(url), ..self.clone() }
     }
@@ -57,7 +57,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// If the server refuses.
+    /// If the server refuses the login.
     pub async fn another(&self) -> anyhow::Result<Self> {
         self.client.log_in(&self.login()).await
     }
@@ -69,12 +69,12 @@ impl Device {
         self.client.log_in(&login).await
     }
 
-    /// The body of a login on a new device.
+    /// Returns the body of a login request for a new device.
     pub(crate) fn login(&self) -> Value {
         json!({ "username": self.name, "password": self.password })
     }
 
-    /// The user as a client of the classic API.
+    /// Returns the user as a client of the classic API.
     pub(crate) fn classic(&self) -> ClassicUser {
         let (client, name, password) = (self.client.clone(), self.name.clone(), self.password.clone());
         ClassicUser { client, id: self.user_id, name, password }
@@ -104,45 +104,45 @@ impl Device {
         send(self.request(Method::DELETE, path)).await
     }
 
-    /// A request that sends the same contents to users.
+    /// Returns a request that sends the same contents to all recipients.
     pub fn send_request(&self, recipients: &[&str], contents: &str) -> RequestBuilder {
         let recipients = recipients.iter().map(|name| json!({ "username": name, "contents": contents }));
         let body = json!({ "recipients": recipients.collect::<Vec<_>>() });
         self.request(Method::POST, "/v1/messages").json(&body)
     }
 
-    /// A request for a page of the mailbox. A `query` starts with a question mark.
+    /// Returns a request for a page of the mailbox. A non-empty `query` starts with a question mark.
     pub fn page_request(&self, query: &str) -> RequestBuilder {
         self.request(Method::GET, &format!("/v1/mailbox{query}"))
     }
 
-    /// A request that acknowledges everything up to a sequence number.
+    /// Returns a request that acknowledges everything up to a sequence number.
     pub fn acknowledge_request(&self, up_to: i64) -> RequestBuilder {
         self.request(Method::POST, "/v1/mailbox/ack").json(&json!({ "up_to": up_to }))
     }
 
-    /// A request for the stream of the mailbox.
+    /// Returns a request for the stream of the mailbox. A non-empty `query` starts with a question mark.
     pub fn stream_request(&self, query: &str) -> RequestBuilder {
         self.request(Method::GET, &format!("/v1/mailbox/stream{query}"))
     }
 
-    /// Sends the same contents to users.
+    /// Sends the same contents to all recipients.
     ///
     /// # Errors
     ///
-    /// If the server refuses, or a mailbox is full.
+    /// If the server refuses the send, or a mailbox is full.
     pub async fn send(&self, recipients: &[&str], contents: &str) -> anyhow::Result<()> {
         let receipt = send(self.send_request(recipients, contents)).await?.expect(201)?;
         ensure!(receipt["undelivered"] == json!([]), "not delivered to every device: {receipt}");
         Ok(())
     }
 
-    /// Sends a message. Returns the receipt. Fails unless every device of the recipient gets it.
+    /// Sends a message. Returns the receipt. Fails unless every device of the recipient receives the message.
     pub(crate) async fn write(&self, to: &Self, contents: &str) -> anyhow::Result<Value> {
         self.write_to(&[(to, contents)]).await
     }
 
-    /// Sends a message. Returns the receipt. Fails unless every device of every recipient gets it.
+    /// Sends a message. Returns the receipt. Fails unless every device of every recipient receives the message.
     pub(crate) async fn write_to(&self, recipients: &[(&Self, &str)]) -> anyhow::Result<Value> {
         let receipt = self.post("/v1/messages", &message(recipients)).await?.expect(201)?;
         ensure!(receipt["undelivered"] == json!([]), "not delivered to every device: {receipt}");
@@ -154,7 +154,7 @@ impl Device {
         send(self.page_request(query)).await?.expect(200)
     }
 
-    /// Reads a page of the mailbox. A `query` starts with a question mark.
+    /// Reads a page of the mailbox. A non-empty `query` starts with a question mark.
     ///
     /// # Errors
     ///
@@ -169,13 +169,13 @@ impl Device {
         Ok(page["messages"].as_array().context("messages is not an array")?.clone())
     }
 
-    /// Acknowledges everything up to a sequence number. Returns up to which everything is acknowledged afterwards.
+    /// Acknowledges everything up to a sequence number. Returns the last acknowledged sequence number.
     pub(crate) async fn acknowledge(&self, up_to: i64) -> anyhow::Result<i64> {
         let acknowledged = send(self.acknowledge_request(up_to)).await?.expect(200)?;
         acknowledged["acknowledged"].as_i64().context("acknowledged is not an integer")
     }
 
-    /// Opens the stream of the mailbox. A `query` starts with a question mark.
+    /// Opens the stream of the mailbox. A non-empty `query` starts with a question mark.
     ///
     /// # Errors
     ///
@@ -184,7 +184,7 @@ impl Device {
         Events::open(self.stream_request(query)).await
     }
 
-    /// Fails unless every replica accepts the token. Afterwards the token may be in the cache of each.
+    /// Fails unless every replica accepts the token. Afterwards, each replica may have the token in its cache.
     pub(crate) async fn ensure_alive(&self) -> anyhow::Result<()> {
         let responses = try_join_all((0..self.client.replicas()).map(|_| self.get("/v1/devices"))).await?;
         responses.iter().try_for_each(|response| response.expect(200).map(drop))
@@ -197,18 +197,18 @@ impl Device {
     }
 }
 
-/// The body of a send.
+/// Returns the body of a send request.
 pub(crate) fn message(recipients: &[(&Device, &str)]) -> Value {
     let recipients = recipients.iter().map(|(to, contents)| json!({ "username": to.name, "contents": contents }));
     json!({ "recipients": recipients.collect::<Vec<_>>() })
 }
 
-/// The sequence numbers of messages.
+/// Returns the sequence numbers of messages.
 pub(crate) fn sequences(messages: &[Value]) -> Vec<i64> {
     messages.iter().filter_map(|message| message["sequence"].as_i64()).collect()
 }
 
-/// The `id` of a JSON object.
+/// Returns the `id` of a JSON object.
 pub(crate) fn id_of(object: &Value) -> anyhow::Result<i64> {
     object["id"].as_i64().with_context(|| format!("the id is not an integer in {object}"))
 }

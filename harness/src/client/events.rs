@@ -9,14 +9,14 @@ use tokio::time::timeout;
 
 use super::Message;
 
-/// How long [`Events::next_event`] waits for an event or the end of the stream.
+/// Maximum time that [`Events::next_event`] waits for an event or the end of the stream.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A stream of server-sent events.
 #[derive(Debug)]
 pub struct Events {
     response: Response,
-    /// The bytes received of the next event.
+    /// The received bytes of the next, incomplete event.
     pending: Vec<u8>,
 }
 
@@ -34,7 +34,7 @@ impl Events {
         Self { response, pending: Vec::new() }
     }
 
-    /// Sends the request. Fails unless the response is a stream of events.
+    /// Sends a request for a stream. Fails unless the response is a stream of events.
     pub(crate) async fn open(request: RequestBuilder) -> anyhow::Result<Self> {
         let response = request.send().await?;
         let content_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -43,7 +43,8 @@ impl Events {
         Ok(Self::new(response))
     }
 
-    /// Whether an error of [`Self::next`] says that the connection was lost, and not that the server sent something wrong.
+    /// Returns whether an error of [`Self::next`] means that the connection was lost. Any other error means that the
+    /// server sent an invalid event.
     pub(crate) fn is_disconnect(error: &anyhow::Error) -> bool {
         error.is::<reqwest::Error>() || error.is::<io::Error>()
     }
@@ -68,7 +69,7 @@ impl Events {
             .context("neither an event nor the end of the stream within 10 seconds")?
     }
 
-    /// Waits for `count` events. Fails if the stream ends before.
+    /// Waits for `count` events. Fails if the stream ends earlier.
     pub(crate) async fn take(&mut self, count: usize) -> anyhow::Result<Vec<Event>> {
         let mut events = Vec::new();
         while events.len() < count {

@@ -35,7 +35,7 @@ impl MailboxPage {
     }
 }
 
-/// A message as its recipient reads it.
+/// A message, as its recipient reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The sequence number of the envelope.

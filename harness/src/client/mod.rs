@@ -1,7 +1,7 @@
 //! The HTTP client of the sanity suite, of `kill` and of the tests.
 //!
-//! A [`Device`] calls the v1 API, a `ClassicUser` the classic API. Requests are built by one call and sent by another, so that
-//! a caller can drop a request or expect it to fail.
+//! A [`Device`] calls the v1 API, a `ClassicUser` the classic API. One method builds a request, and another sends it,
+//! so that a caller can drop a request or expect it to fail.
 
 mod classic_user;
 mod device;
@@ -29,11 +29,11 @@ pub(crate) use self::events::Event;
 pub(crate) use self::problem::PROBLEMS;
 pub(crate) use self::response::{ApiResponse, send};
 
-/// How long a request may take: longer than the server may wait for messages.
+/// Maximum duration of a request. It is longer than the server may wait for messages.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Builds an HTTP client that connects directly, without the proxy of the environment. With the feature `tls` it trusts
-/// the certificates of the system, or those in `SSL_CERT_FILE`.
+/// Builds an HTTP client that ignores the proxy settings of the environment and connects directly. With the feature
+/// `tls`, the client trusts the certificates of the system, or those in `SSL_CERT_FILE`.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     urls: Vec<String>,
     requests: Arc<AtomicUsize>,
-    /// Makes the usernames of this client unique.
+    /// A number that makes the usernames of this client unique.
     run: u64,
 }
 
@@ -65,22 +65,22 @@ impl Client {
         Ok(Self { http, urls, requests: Arc::default(), run })
     }
 
-    /// The same client for one server.
+    /// Returns the same client, limited to one server.
     fn at(&self, url: &str) -> Self {
         Self { urls: vec![url.to_owned()], requests: Arc::default(), ..self.clone() }
     }
 
-    /// A username that is not taken: `base` and a suffix that no other client uses.
+    /// Returns a username that is not taken: `base` and a suffix that no other client uses.
     pub(crate) fn name(&self, base: &str) -> String {
         format!("{base}-{:x}", self.run)
     }
 
-    /// The number of servers. As many requests in a row reach each of them once.
+    /// Returns the number of servers. This number of consecutive requests reaches each server once.
     pub(crate) fn replicas(&self) -> usize {
         self.urls.len()
     }
 
-    /// The URL of the server for the next request.
+    /// Returns the URL of the server for the next request.
     pub(crate) fn url(&self) -> &str {
         &self.urls[self.requests.fetch_add(1, Ordering::Relaxed) % self.urls.len()]
     }
@@ -118,7 +118,7 @@ impl Client {
         Device::new(self.clone(), name.to_owned(), password, &registered)
     }
 
-    /// Logs in with the given request body.
+    /// Logs in with the given request body. Returns the device.
     pub(crate) async fn log_in(&self, body: &Value) -> anyhow::Result<Device> {
         let opened = self.post("/v1/sessions", body).await?.expect(201)?;
         let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
@@ -126,7 +126,7 @@ impl Client {
     }
 }
 
-/// The body of a registration, for both APIs.
+/// Returns the body of a registration, which both APIs accept.
 pub(crate) fn registration(name: &str, password: &str) -> Value {
     json!({
         "username": name,
@@ -136,7 +136,7 @@ pub(crate) fn registration(name: &str, password: &str) -> Value {
     })
 }
 
-/// The contents of messages.
+/// Returns the contents of messages.
 pub(crate) fn contents(messages: &[Value]) -> Vec<&str> {
     messages.iter().filter_map(|message| message["contents"].as_str()).collect()
 }

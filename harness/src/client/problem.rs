@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::ApiResponse;
 
-/// The problems of v1: code, status, and required header.
+/// All problems of v1: the code, the status, and the header that the response must have.
 pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 22] = [
     ("invalid_request", 400, None),
     ("unauthenticated", 401, Some(WWW_AUTHENTICATE)),
@@ -31,7 +31,7 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 22] = [
 ];
 
 impl ApiResponse {
-    /// Fails unless this is a well-formed problem of that code, whose detail contains all `parts`.
+    /// Fails unless the response is a well-formed problem with that code whose detail contains all `parts`.
     pub(crate) fn expect_problem(&self, code: &str, parts: &[&str]) -> anyhow::Result<()> {
         let (_, status, header) =
             PROBLEMS.iter().find(|(known, ..)| *known == code).with_context(|| format!("unknown code {code}"))?;
@@ -57,7 +57,7 @@ impl ApiResponse {
         Ok(())
     }
 
-    /// A text of the problem that must not be empty.
+    /// Returns a text field of the problem. Fails if the text is missing or empty.
     fn text_of<'a>(&self, problem: &'a Value, field: &str) -> anyhow::Result<&'a str> {
         let text = problem[field].as_str().filter(|text| !text.is_empty());
         text.with_context(|| format!("{} returned a problem without a {field}: {problem}", self.request))

@@ -35,11 +35,11 @@ pub async fn try_send(request: RequestBuilder) -> Option<(u16, Value)> {
 }
 
 impl ApiResponse {
-    /// Returns the JSON body.
+    /// Returns the JSON body of a response with the status `status`.
     ///
     /// # Errors
     ///
-    /// If the status is another one, or the body is not JSON.
+    /// If the response has another status, or the body is not JSON.
     pub(crate) fn expect(&self, status: u16) -> anyhow::Result<Value> {
         ensure!(self.status == status, "{} returned {}, expected {status}: {}", self.request, self.status, self.text);
         serde_json::from_str(&self.text).with_context(|| format!("{} did not return JSON: {}", self.request, self.text))
@@ -61,17 +61,17 @@ impl ApiResponse {
     ///
     /// # Errors
     ///
-    /// If it is missing or not text.
+    /// If the header is missing or not text.
     pub(crate) fn header(&self, name: HeaderName) -> anyhow::Result<&str> {
         let value = self.headers.get(&name).and_then(|value| value.to_str().ok());
         value.with_context(|| format!("{} returned no {name}: {:?}", self.request, self.headers))
     }
 
-    /// Returns the message of an error of the classic API.
+    /// Returns the message of a classic API error with the status `status`.
     ///
     /// # Errors
     ///
-    /// If the status is another one, or the body is not such an error.
+    /// If the response has another status, or the body is not an error of the classic API.
     pub(crate) fn expect_error(&self, status: u16) -> anyhow::Result<String> {
         let error = self.expect(status)?;
         let fields = error.as_object().map(|error| error.keys().map(String::as_str).collect::<Vec<_>>());
@@ -84,7 +84,7 @@ impl ApiResponse {
         Ok(error["message"].as_str().context("the message of the error is not a string")?.to_owned())
     }
 
-    /// Fails unless this is an error of the classic API with that status, whose message contains all `parts`.
+    /// Fails unless the response is an error of the classic API with that status whose message contains all `parts`.
     pub(crate) fn expect_error_with(&self, status: u16, parts: &[&str]) -> anyhow::Result<()> {
         let message = self.expect_error(status)?;
         for part in parts {

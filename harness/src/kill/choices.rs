@@ -12,27 +12,27 @@ impl Choices {
         Self(Rng::with_seed(seed))
     }
 
-    /// An independent sequence of choices, for one task.
+    /// Returns an independent sequence of choices, for one task.
     pub(super) fn fork(&mut self) -> Self {
         Self(self.0.fork())
     }
 
-    /// A number in a non-empty range.
+    /// Returns a number in a non-empty range.
     pub(super) fn within(&mut self, range: Range<u64>) -> u64 {
         self.0.u64(range)
     }
 
-    /// An index of a non-empty slice of that length.
+    /// Returns an index of a non-empty slice of that length.
     pub(super) fn index(&mut self, length: usize) -> usize {
         self.0.usize(0..length)
     }
 
-    /// `true` with a probability of `percent`.
+    /// Returns `true` with a probability of `percent`.
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.within(0..100) < percent
     }
 
-    /// A duration in a range of microseconds.
+    /// Returns a duration in a range of microseconds.
     pub(super) fn micros(&mut self, range: Range<u64>) -> Duration {
         Duration::from_micros(self.within(range))
     }

@@ -8,14 +8,14 @@ use crate::client::Message;
 pub(super) struct Ledger {
     accepted: Vec<SentMessage>,
     mailboxes: BTreeMap<String, BTreeMap<i64, Message>>,
-    /// Attempts to send without a response, or that no server was available for.
+    /// Attempts to send that received no response, or for which no server was available.
     pub(super) unanswered: usize,
     pub(super) kills: usize,
     repeated: usize,
     violations: Vec<String>,
 }
 
-/// A message that was accepted with 201. Contents are unique in a run.
+/// A message that a server accepted with 201. No two messages of a run have the same contents.
 #[derive(Debug, Clone)]
 pub(super) struct SentMessage {
     pub(super) sender: String,
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub accepted: usize,
     /// Attempts to send that were retried because no response was received or no server was available.
     pub unanswered: usize,
-    /// Kills of a server, or restarts by a command.
+    /// Kills of a server by the run, or restarts of a server by a command.
     pub kills: usize,
     /// Envelopes that were received.
     pub received: usize,
@@ -76,7 +76,7 @@ impl Ledger {
         self.violations.push(violation);
     }
 
-    /// Compares what was received with what was accepted, at the end of a run.
+    /// Compares the received messages with the accepted messages, at the end of a run.
     pub(super) fn check(mut self, recipients: &[String]) -> Outcome {
         let mut lost = 0;
         for recipient in recipients {
@@ -95,7 +95,7 @@ impl Ledger {
         }
     }
 
-    /// Returns the number of lost envelopes.
+    /// Compares the messages that one recipient received with the accepted ones. Returns the number of lost envelopes.
     fn check_mailbox(&mut self, recipient: &str, mailbox: &BTreeMap<i64, Message>) -> usize {
         let mut violations = Vec::new();
         let hole = mailbox.keys().zip(1..).find(|(sequence, expected)| *sequence != expected);
@@ -146,7 +146,7 @@ mod tests {
         Message { sequence, sender: "bob".to_owned(), contents: contents.to_owned() }
     }
 
-    /// The outcome if bob sent the messages `sent` and alice received `received`.
+    /// Returns the outcome if bob sent the messages `sent` and alice received `received`.
     fn outcome(sent: &[&str], received: &[(i64, &str)]) -> Outcome {
         let mut ledger = Ledger::default();
         for contents in sent {

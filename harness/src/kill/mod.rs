@@ -1,9 +1,10 @@
-//! The delivery contract while servers are killed.
+//! A test of the delivery contract while servers are killed.
 //!
-//! Senders send, readers read and acknowledge, and both drop requests and retry, as clients do. Meanwhile servers are killed
-//! and started again. At the end every accepted message must have been received, in order and once.
+//! Senders send messages. Readers read and acknowledge them. Both drop requests and retry, as clients do. Meanwhile
+//! servers are killed and started again. At the end, the recipients must have received every accepted message, in order
+//! and once.
 //!
-//! [`run`] starts servers of its own; [`run_on`] tests a server that is already running.
+//! [`run`] starts its own servers. [`run_on`] tests a server that is already running.
 
 mod choices;
 mod ledger;
@@ -32,31 +33,31 @@ use crate::client::Client;
 
 const SENDERS: usize = 8;
 const RECIPIENTS: [&str; 2] = ["alice", "zoe"];
-/// How long a client waits for a response before it retries.
+/// Maximum time that a client waits for a response before it retries.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// What differs between own servers and a running one.
+/// The conditions in which a run on its own servers differs from a run on a running server.
 #[derive(Debug)]
 struct Conditions {
     /// The replicas.
     urls: Vec<String>,
-    /// Appended to the usernames.
+    /// A suffix of all usernames of the run.
     suffix: String,
-    /// The statuses that mean that no server is available.
+    /// The statuses of a response which mean that no server is available.
     unavailable: &'static [u16],
-    /// How long a send, or reading what is left, may take with all retries.
+    /// Maximum duration of a send with all its retries, and of reading the remaining messages.
     limit: Duration,
-    /// How long a client waits before it retries a failed request.
+    /// The pause before a client retries a failed request.
     pause: Duration,
 }
 
-/// What the tasks of a run share.
+/// The data that the tasks of a run share.
 #[derive(Debug)]
 struct Run {
     conditions: Conditions,
     /// The usernames of the recipients.
     recipients: Vec<String>,
-    /// Cleared when the senders are to stop.
+    /// Whether the senders should continue.
     sending: AtomicBool,
     /// The number of accepted sends.
     accepted: AtomicUsize,
@@ -80,7 +81,7 @@ impl Run {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The URL of a random replica.
+    /// Returns the URL of a random replica.
     fn url(&self, choices: &mut Choices) -> &str {
         let urls = &self.conditions.urls;
         &urls[choices.index(urls.len())]
@@ -94,8 +95,8 @@ impl Run {
         self.sending.load(Ordering::Relaxed)
     }
 
-    /// Registers users, and sends and reads until `killing` returns and everything is read. Fails if that takes longer than
-    /// `limit`.
+    /// Registers users, then sends and reads messages until `killing` completes and the readers have read everything.
+    /// Fails if this takes longer than `limit`.
     async fn drive(
         &self,
         choices: &mut Choices,
@@ -126,7 +127,7 @@ impl Run {
         timeout(limit, all).await.with_context(|| format!("the run did not end within {} seconds", limit.as_secs()))?
     }
 
-    /// Compares what was received with what was accepted.
+    /// Compares the received messages with the accepted messages.
     fn into_outcome(self) -> Outcome {
         self.ledger.into_inner().unwrap_or_else(PoisonError::into_inner).check(&self.recipients)
     }

@@ -19,21 +19,22 @@ pub struct Plan {
     pub backend: Backend,
     /// The number of servers on the database.
     pub replicas: u16,
-    /// The seed of all random choices: which requests are dropped, and when which server is killed.
+    /// The seed of all random choices: the requests to drop, and the times and servers of the kills.
     pub seed: u64,
-    /// How long messages are sent and servers are killed.
+    /// The time for which the run sends messages and kills servers.
     pub duration: Duration,
 }
 
-/// How long a send, or reading what is left, may take.
+/// Maximum duration of a send, and of reading the remaining messages.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Starts servers on a fresh database as processes of `program`, the harness's binary, and kills them at random. At the end
-/// the tables are audited, too.
+/// Starts servers on a fresh database, and kills them at random. The servers are processes of `program`, the binary of
+/// the harness. At the end, the run also audits the tables.
 ///
 /// # Errors
 ///
-/// If the servers can't be started, or the run does not end. Violations of the contract are part of the outcome.
+/// If the servers can't be started, or the run does not end. Violations of the contract are not an error but part of
+/// the outcome.
 pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
     let Plan { backend, replicas, seed, duration } = *plan;
     ensure!(replicas > 0, "the number of replicas must be at least 1");

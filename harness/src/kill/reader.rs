@@ -7,17 +7,18 @@ use super::choices::Choices;
 use super::{ATTEMPT, Run};
 use crate::client::{Device, Events, MailboxPage, Message, try_send};
 
-/// Reads a mailbox by pages and streams, and acknowledges what it has read. Drops some of its requests, and forgets its cursor
-/// now and then.
+/// Reads a mailbox by pages and streams, and acknowledges the messages that it has read. The reader drops some of its
+/// requests, and sometimes forgets its cursor.
 pub(super) struct Reader<'a> {
     run: &'a Run,
     device: &'a Device,
     choices: Choices,
-    /// The last sequence number read. `None` if the reader relies on what the server knows as acknowledged.
+    /// The last sequence number that the reader has read. `None` if the reader relies on the acknowledgements that the
+    /// server has stored.
     cursor: Option<i64>,
-    /// The highest number that it tried to acknowledge. The server may or may not have received it.
+    /// The highest number that the reader has tried to acknowledge. The server may not have received the request.
     requested: i64,
-    /// The highest number that the server confirmed as acknowledged.
+    /// The highest number that the server has confirmed as acknowledged.
     confirmed: i64,
 }
 
@@ -52,7 +53,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a page. Returns whether it has messages, or `None` if no page was received.
+    /// Reads a page. Returns whether the page has messages, or `None` if the reader received no page.
     async fn poll(&mut self, query: &str) -> Option<bool> {
         let limit = self.choices.within(1..60);
         let after = self.cursor.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
@@ -111,7 +112,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Acknowledges everything read, or a part of it.
+    /// Acknowledges all messages that the reader has read, or a part of them.
     async fn acknowledge(&mut self) {
         let Some(cursor) = self.cursor else { return };
         let up_to = if self.choices.chance(80) { cursor } else { cursor - self.choices.within(0..10).cast_signed() };
@@ -132,8 +133,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Records a message. It must follow the one before; numbers may be skipped only if this reader may have acknowledged
-    /// them.
+    /// Records a message. Its sequence number must follow the previous one. A number may be skipped only if this reader
+    /// may have acknowledged it.
     fn take(&mut self, message: Message) {
         let last = self.cursor.unwrap_or(self.confirmed);
         if message.sequence <= last || message.sequence > last.max(self.requested) + 1 {
@@ -146,7 +147,7 @@ impl<'a> Reader<'a> {
         self.run.ledger().receive(self.device.name(), message);
     }
 
-    /// How long to wait for a response. Sometimes too short, so that the request is dropped.
+    /// Returns the maximum time to wait for a response. Some times are so short that the reader drops the request.
     fn timeout(&mut self) -> Duration {
         if self.choices.chance(15) { self.choices.micros(0..8_000) } else { ATTEMPT }
     }

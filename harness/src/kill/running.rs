@@ -21,7 +21,7 @@ pub struct RunningPlan {
     pub restart: String,
     /// When the run ends.
     pub length: Length,
-    /// The seed of all random choices: which requests are dropped, and when the server is restarted.
+    /// The seed of all random choices: the requests to drop, and the times of the restarts.
     pub seed: u64,
 }
 
@@ -30,22 +30,24 @@ pub struct RunningPlan {
 pub enum Length {
     /// After this number of restarts.
     Restarts(u32),
-    /// After the first restart that ends later than this.
+    /// After the first restart that ends later than this duration after the start.
     Duration(Duration),
 }
 
-/// How long a send, reading what is left, one restart, and the wait until the server is ready may take.
+/// Maximum duration of each of these: a send, reading the remaining messages, one restart, and the wait until the
+/// server is ready.
 const LIMIT: Duration = Duration::from_secs(180);
-/// Sends that are accepted before each restart and after the last one, so that each restart is under load.
+/// The number of sends that the server must accept before each restart and after the last one, so that each restart
+/// happens under load.
 const SENDS: usize = 50;
 
-/// Sends and reads messages on a running server while a command restarts it. The users that the run registers are not
-/// deleted afterwards.
+/// Sends and reads messages on a running server while a command restarts the server. The run does not delete the users
+/// that it registers.
 ///
 /// # Errors
 ///
-/// If the server does not become ready, the command fails, or the run does not end. Violations of the contract are part of
-/// the outcome.
+/// If the server does not become ready, the command fails, or the run does not end. Violations of the contract are not
+/// an error but part of the outcome.
 pub async fn run_on(plan: &RunningPlan) -> anyhow::Result<Outcome> {
     let url = plan.url.trim_end_matches('/');
     ensure!(cfg!(feature = "tls") || !url.starts_with("https:"), "{url} needs a harness built with the feature `tls`");
@@ -90,7 +92,7 @@ async fn restart(run: &Run, plan: &RunningPlan, mut choices: Choices) -> anyhow:
     }
 }
 
-/// Waits until the server has accepted more sends.
+/// Waits until the server has accepted [`SENDS`] more sends.
 async fn wait_for_sends(run: &Run) -> anyhow::Result<()> {
     let (start, before) = (Instant::now(), run.accepted.load(Ordering::Relaxed));
     loop {

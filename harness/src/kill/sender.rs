@@ -9,7 +9,7 @@ use super::ledger::SentMessage;
 use super::{ATTEMPT, Run};
 use crate::client::{Device, try_send};
 
-/// Sends one message after another until the run stops sending. Retries each until it is accepted.
+/// Sends one message after another until the run stops the senders. Retries each message until a server accepts it.
 pub(super) async fn send(run: &Run, device: &Device, mut choices: Choices) {
     let mut number = 0;
     while run.is_sending() {
@@ -38,7 +38,8 @@ pub(super) async fn send(run: &Run, device: &Device, mut choices: Choices) {
     }
 }
 
-/// Sends a message under one idempotency key until it is accepted. Returns the receipt, or `None` if it is refused.
+/// Sends a message under one idempotency key until a server accepts it. Returns the receipt, or `None` if a server
+/// refuses the message.
 async fn send_until_accepted(run: &Run, device: &Device, choices: &mut Choices, sent: &SentMessage) -> Option<Value> {
     let recipients: Vec<_> = sent.recipients.iter().map(String::as_str).collect();
     let (start, limit) = (Instant::now(), run.conditions.limit);

@@ -9,14 +9,14 @@ use tokio::time::timeout;
 
 use super::local::{FAST, wait_until_ready};
 
-/// The environment variable with the image of the server, as `NAME:TAG`.
+/// The environment variable that names the image of the server, as `NAME:TAG`.
 const IMAGE_VARIABLE: &str = "WOOSH_TEST_POSTGRES_IMAGE";
 const DEFAULT_IMAGE: &str = "postgres:17";
-/// How long the engine may take to pull the image and start a container.
+/// Maximum time for the engine to pull the image and start a container.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Starts the server and ends it after no harness has been connected for 20 seconds, so that the container does not outlive a
-/// killed harness. The engine then removes the container.
+/// Starts the server. Stops the server after no harness has been connected for 20 seconds, so that the container does
+/// not outlive a killed harness. The engine then removes the container.
 const SCRIPT: &str = r#"
 docker-entrypoint.sh postgres "$@" & server=$!
 sessions="SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'woosh-harness-%'"
@@ -29,10 +29,10 @@ kill -INT "$server" 2>/dev/null
 wait "$server"
 "#;
 
-/// A server in a container, which is removed with this value.
+/// A server in a container. Dropping this value removes the container.
 ///
-/// The image is `postgres:17`, or the one that the environment variable `WOOSH_TEST_POSTGRES_IMAGE` names, as `NAME:TAG`;
-/// without a tag it is `latest`.
+/// The image is `postgres:17`, unless the environment variable `WOOSH_TEST_POSTGRES_IMAGE` names another one as
+/// `NAME:TAG`. A name without a tag means the tag `latest`.
 pub(super) struct Container {
     _container: ContainerAsync<GenericImage>,
     host: String,
@@ -62,13 +62,14 @@ impl Container {
         Ok(server)
     }
 
-    /// How to connect as the owner.
+    /// Returns the options to connect as the owner.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().host(&self.host).port(self.port).username("woosh").database("postgres")
     }
 }
 
-/// Splits the name of an image. A colon before a slash belongs to the port of a registry, not to the tag.
+/// Splits the name of an image into name and tag. A colon before a slash belongs to the port of a registry, not to a
+/// tag.
 fn name_and_tag(image: &str) -> (&str, &str) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),

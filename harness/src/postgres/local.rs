@@ -10,12 +10,12 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
-/// Settings that make the server fast. Data of tests need not survive a crash of the machine.
+/// Settings that make the server fast but not durable. Data of tests need not survive a crash of the machine.
 pub(super) const FAST: [&str; 8] =
     ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB", "-c", "max_connections=500"];
 
-/// Creates a data folder and runs a server on it until standard input closes, then deletes the folder. Ends if the server
-/// ends.
+/// Creates a data folder and runs a server on it. Stops the server when standard input closes, and deletes the folder
+/// when the server has ended.
 const SCRIPT: &str = r#"
 folder=$PWD programs=$1; shift
 exec 3<&0 </dev/null
@@ -27,8 +27,8 @@ kill "$watcher" 2>/dev/null && exit "$status"
 cd / && rm -rf -- "$folder"
 "#;
 
-/// A server run by the programs of this machine, on a socket in a temporary folder. It ends when this value is dropped or
-/// this process ends, even if it is killed.
+/// A server that runs the Postgres programs of this machine, on a socket in a temporary folder. The server ends when
+/// this value is dropped or this process ends, even if this process is killed.
 pub(super) struct LocalServer {
     supervisor: Child,
     folder: TempDir,
@@ -62,7 +62,7 @@ impl LocalServer {
         Ok(server)
     }
 
-    /// How to connect as the owner.
+    /// Returns the options to connect as the owner.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("woosh").database("postgres")
     }
@@ -84,7 +84,7 @@ impl Drop for LocalServer {
     }
 }
 
-/// Tries to connect until that succeeds, or until `ensure_alive` fails.
+/// Tries to connect until a connection succeeds or `ensure_alive` fails.
 pub(super) async fn wait_until_ready(
     admin: &PgConnectOptions,
     mut ensure_alive: impl FnMut() -> anyhow::Result<()>,
@@ -103,7 +103,8 @@ pub(super) async fn wait_until_ready(
     }
 }
 
-/// The folder with `postgres` and `initdb`: the first in `PATH`, else the newest version of Debian's packages.
+/// Returns the folder with `postgres` and `initdb`: the first one in `PATH`, or else the one of the newest version
+/// among Debian's packages.
 pub(super) fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
@@ -117,7 +118,7 @@ pub(super) fn programs() -> Option<PathBuf> {
     folders.into_iter().find(|folder| ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file()))
 }
 
-/// A folder in memory if there is enough, else the one for temporary files.
+/// Returns a folder in memory if enough memory is free, or else the folder for temporary files.
 fn data_folder() -> PathBuf {
     const ENOUGH: u64 = 1 << 30;
     let memory = Path::new("/dev/shm");
@@ -126,7 +127,7 @@ fn data_folder() -> PathBuf {
     if writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// The user and group to run Postgres as instead of root.
+/// Returns the user and the group that run Postgres if this process runs as root.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::provider::Server;
 use super::template;
 
-/// A thread that runs the server, and creates and drops databases on it.
+/// A thread that runs a Postgres server, and creates and drops databases on that server.
 pub(super) struct Manager {
     commands: mpsc::UnboundedSender<Command>,
     admin: PgConnectOptions,
@@ -22,7 +22,7 @@ enum Command {
 }
 
 impl Manager {
-    /// Starts and prepares a server, and prints its provider to standard error.
+    /// Starts and prepares a server, and prints to standard error where the server comes from.
     pub(super) async fn start() -> anyhow::Result<Self> {
         let owner = format!("{:016x}", fastrand::u64(..));
         let (commands, received) = mpsc::unbounded_channel();
@@ -49,7 +49,7 @@ impl Manager {
         Ok((name, url))
     }
 
-    /// Drops a database. Returns when that is done.
+    /// Drops a database. Returns after the database is dropped.
     pub(super) fn drop(&self, name: String) {
         let (done, dropped) = std::sync::mpsc::channel();
         if self.commands.send(Command::Drop { name, done }).is_ok() {

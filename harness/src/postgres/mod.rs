@@ -1,7 +1,8 @@
 //! Postgres databases for tests.
 //!
-//! A process starts one server, with the first provider that works (see `provider`). Each database is cloned from a template
-//! that is migrated once. A thread, the `Manager`, creates and drops the databases, since `Drop` can't await.
+//! A process starts one server, with the first provider that works (see `provider`). Each database is a clone of a
+//! template, which is migrated once. A thread, the `Manager`, creates and drops the databases, because `Drop` can't
+//! await.
 
 mod docker;
 mod local;
@@ -17,14 +18,14 @@ use self::manager::Manager;
 
 static MANAGER: OnceCell<Manager> = OnceCell::const_new();
 
-/// A database on the server of this process. It is dropped with this value.
+/// A database on the server of this process. Dropping this value drops the database.
 pub(crate) struct PostgresDatabase {
     manager: &'static Manager,
     name: String,
     url: String,
 }
 
-/// Creates a database. The first one starts the server.
+/// Creates a database. The first call starts the server.
 pub(crate) async fn create() -> anyhow::Result<PostgresDatabase> {
     let manager = MANAGER.get_or_try_init(Manager::start).await?;
     let (name, url) = manager.create().await?;

@@ -1,4 +1,5 @@
-//! Selects the Postgres server for tests: `WOOSH_TEST_POSTGRES_URL`, else a container, else the programs of this machine.
+//! Selects the Postgres server for tests: the server at `WOOSH_TEST_POSTGRES_URL`, or else a container, or else the
+//! Postgres programs of this machine.
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -10,23 +11,23 @@ use sqlx::postgres::PgConnectOptions;
 use super::docker::Container;
 use super::local::{self, LocalServer};
 
-/// A server that databases can be created on while this value lives.
+/// A Postgres server. Databases can be created on the server until this value is dropped.
 pub(super) struct Server {
-    /// How to connect as a user that may create databases.
+    /// The options to connect as a user that may create databases.
     pub(super) admin: PgConnectOptions,
-    /// A description of the provider for people.
+    /// A human-readable description of the provider.
     pub(super) origin: String,
     _guard: Guard,
 }
 
-/// What runs the server and stops it when dropped.
+/// The owner of the running server. Dropping this value stops the server.
 enum Guard {
     External,
     Container { _container: Box<Container> },
     Local { _server: LocalServer },
 }
 
-/// A way to get a server. It may still fail.
+/// A way to obtain a server. Starting the server may still fail.
 enum Provider {
     Url(String),
     Docker,
@@ -35,7 +36,7 @@ enum Provider {
 
 const URL: &str = "WOOSH_TEST_POSTGRES_URL";
 
-/// The providers that may work, in order of preference.
+/// Returns the providers that may work, in order of preference.
 fn providers() -> Vec<Provider> {
     if let Some(url) = std::env::var(URL).ok().filter(|url| !url.is_empty()) {
         // An explicit choice has no fallback.

@@ -1,4 +1,4 @@
-//! The template that databases are cloned from, and the names of databases and sessions.
+//! The template from which test databases are cloned, and the names of databases and sessions.
 
 use std::time::Duration;
 
@@ -6,30 +6,32 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use woosh_server::database::{Database, DatabaseUrl, postgres_schema};
 
-/// The key of the advisory lock for the creation of the template.
+/// The key of the advisory lock that a process holds while it creates the template.
 const LOCK: i64 = 0x77_6f6f_7368;
 
-/// The URL of another database of the server.
+/// Returns the URL of another database of the server.
 pub(super) fn url(admin: &PgConnectOptions, database: &str) -> String {
     admin.clone().database(database).to_url_lossy().to_string()
 }
 
-/// The application name of an owner's sessions. While one is connected, no sweep drops the owner's databases.
+/// Returns the application name of an owner's sessions. While one of these sessions is connected, no sweep drops the
+/// owner's databases.
 pub(super) fn session_name(owner: &str) -> String {
     format!("woosh-harness-{owner}")
 }
 
-/// The name of a database of an owner.
+/// Returns the name of a database of an owner.
 pub(super) fn database_name(owner: &str, number: u64) -> String {
     format!("woosh_test_{owner}_{number}")
 }
 
-/// The name of the template. It depends on the schema.
+/// Returns the name of the template. The name depends on the schema.
 fn template_name() -> String {
     format!("woosh_template_{}", postgres_schema())
 }
 
-/// Runs a statement that contains names, which can't be parameters. All of them consist of letters, digits and underscores.
+/// Runs a statement that contains names of databases, because such names can't be parameters. The names consist of
+/// letters, digits and underscores.
 async fn run(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! The sanity suite: black-box checks of a server over HTTP.
 //!
-//! Each check registers its own users, so that it passes on a fresh server and on one with data.
+//! Each check registers its own users, so that the check passes on a fresh server and on a server with data.
 
 mod classic;
 mod operations;
@@ -20,14 +20,14 @@ use crate::{Backend, TestDatabase, TestServer};
 /// The servers to check.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// For each check, fresh servers on a fresh database, called in turn.
+    /// For each check, fresh servers on a fresh database. The check calls the servers in turn.
     Fresh {
         /// The kind of database.
         backend: Backend,
         /// The number of servers.
         replicas: usize,
     },
-    /// The URLs of running servers that share a database, called in turn.
+    /// The URLs of running servers that share a database. The checks call the servers in turn.
     Running(Vec<String>),
 }
 
@@ -44,7 +44,7 @@ impl Check {
     ///
     /// # Errors
     ///
-    /// If the server behaves otherwise, or can't be started.
+    /// If the server behaves in another way, or can't be started.
     pub async fn run(&self, target: &Target) -> anyhow::Result<()> {
         match target {
             Target::Fresh { backend, replicas } => {
@@ -57,10 +57,11 @@ impl Check {
     }
 }
 
-/// How many checks run concurrently.
+/// Number of checks that run concurrently.
 const CONCURRENT: usize = 4;
 
-/// Runs all checks. Passes a line for each and one with the totals to `print`, and returns how many failed.
+/// Runs all checks. Passes a line for each check, and then a line with the totals, to `print`. Returns the number of
+/// failed checks.
 pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
     let checks = checks();
     let total = checks.len();
@@ -84,7 +85,7 @@ pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
     failed
 }
 
-/// Lists checks, named after prefix, topic and function.
+/// Lists checks. Each check is named after the prefix, its topic and its function.
 macro_rules! suite {
     ($prefix:literal; $($topic:ident: $($check:ident),+;)+) => {
         vec![$($($crate::sanity::Check {
@@ -95,7 +96,7 @@ macro_rules! suite {
 }
 use suite;
 
-/// Fails unless both values are equal, with both in the error.
+/// Fails unless both values are equal. The error has both values.
 macro_rules! ensure_eq {
     ($left:expr, $right:expr $(,)?) => {
         match (&$left, &$right) {
@@ -107,7 +108,7 @@ macro_rules! ensure_eq {
 }
 use ensure_eq;
 
-/// All checks.
+/// Returns all checks.
 pub fn checks() -> Vec<Check> {
     let operations = suite! { "";
         operations:

@@ -1,5 +1,6 @@
-//! D2, D3, D5, D6, D7 and D10, as a model-based property test on every store: after any sequence of sends, reads,
-//! acknowledgements, expiries, deletions and clock changes, each mailbox equals a simple model of it.
+//! Verifies promises D2, D3, D5, D6, D7 and D10 with a model-based property test on every store. After any sequence of
+//! sends, reads, acknowledgements, expiries, deletions and clock changes, each mailbox must equal a simple model of the
+//! mailbox.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod model;
@@ -45,11 +46,11 @@ fn runtime() -> tokio::runtime::Runtime {
 #[derive(Debug, Clone)]
 enum Step {
     Send {
-        /// 0 is Alice, 1 is Carol, 2 is both.
+        /// The recipients: 0 is Alice, 1 is Carol, 2 is both.
         to: u8,
-        /// In bytes.
+        /// The size of the contents, in bytes.
         size: usize,
-        /// In seconds.
+        /// The time until the message expires, in seconds.
         ttl: u64,
     },
     /// Moves the clock by a number of seconds, which may be negative.
@@ -62,11 +63,11 @@ enum Step {
     },
     Acknowledge {
         mailbox: usize,
-        /// Relative to the newest sequence number.
+        /// The number to acknowledge, relative to the newest sequence number.
         from_newest: i64,
         limit: usize,
     },
-    /// Acknowledges what was sent before a moment, as the classic API does.
+    /// Acknowledges the messages sent before a moment, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
         /// The moment, relative to the clock.
@@ -91,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// D2, D3, D5, D6, D7, D10: runs `cases` random sequences of steps on a store and its model.
+/// Verifies promises D2, D3, D5, D6, D7 and D10. Runs `cases` random sequences of steps on a store and its model.
 fn check(stores: Stores, cases: u32) -> Result<(), Failed> {
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec(step(), 1..80);

@@ -2,7 +2,7 @@
 
 use woosh_domain::model::{MessageId, Quota};
 
-/// Small enough that mailboxes are often full.
+/// A quota that is so small that mailboxes are often full.
 pub(crate) const QUOTA: Quota = Quota { messages: 6, bytes: 40 };
 pub(crate) const START: i64 = 1_700_000_000;
 
@@ -15,7 +15,7 @@ pub(crate) struct Model {
     pub(crate) not_before: i64,
 }
 
-/// An envelope, or the gap that a refused or expired one left.
+/// An envelope, or the gap that a refused or expired envelope left.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelEnvelope {
     pub(crate) id: MessageId,
@@ -27,11 +27,11 @@ pub(crate) struct ModelEnvelope {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum EnvelopeState {
-    /// Stored. It may have expired.
+    /// The envelope was stored. It may have expired.
     Stored,
-    /// Not stored, because the mailbox was full.
+    /// The envelope was not stored, because the mailbox was full.
     Refused,
-    /// Deleted, because it had expired.
+    /// The envelope was deleted, because it had expired.
     Deleted,
 }
 
@@ -40,7 +40,7 @@ impl Model {
         self.envelopes.len() as i64
     }
 
-    /// The envelopes that count towards the quota, with their sequence numbers.
+    /// Returns the envelopes that count towards the quota, with their sequence numbers.
     pub(crate) fn pending(&self) -> impl Iterator<Item = (i64, &ModelEnvelope)> {
         let numbered = (1..).zip(&self.envelopes).skip(self.acknowledged as usize);
         numbered.filter(|(_, envelope)| envelope.state == EnvelopeState::Stored)
@@ -51,7 +51,8 @@ impl Model {
         (self.pending().count() as u64) < QUOTA.messages && (bytes + size) as u64 <= QUOTA.bytes
     }
 
-    /// The expected page: its envelopes, the sequence numbers in its gaps, and whether there are more envelopes.
+    /// Returns the expected page: its envelopes, the sequence numbers in its gaps, and whether there are more
+    /// envelopes.
     pub(crate) fn page(
         &self,
         after: i64,

@@ -109,7 +109,7 @@ impl<'a> World<'a> {
         self.deleted && mailbox == 1
     }
 
-    /// D3, D6, D7.
+    /// Verifies promises D3, D6 and D7.
     async fn send(&mut self, to: u8, size: usize, ttl: u64) -> Result<(), TestCaseError> {
         self.count += 1;
         let text = format!("{:0>size$}", self.count, size = size)[..size].to_owned();
@@ -163,7 +163,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// D3, D7, D10.
+    /// Verifies promises D3, D7 and D10.
     async fn read(&self, mailbox: usize, after: i64, count: usize, bytes: usize) -> Result<(), TestCaseError> {
         let (now, limit) = (Timestamp::from_seconds(self.now), PageLimit { count, bytes });
         let read = self.stores.mailboxes.read(self.devices[mailbox], SequenceNumber::new(after), limit, now);
@@ -195,7 +195,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// D2, D5.
+    /// Verifies promises D2 and D5.
     async fn acknowledge(&mut self, mailbox: usize, from_newest: i64, limit: usize) -> Result<(), TestCaseError> {
         let model = &mut self.models[mailbox];
         let up_to = (model.newest() + from_newest).max(0);

@@ -3,8 +3,8 @@
 use libtest_mimic::{Failed, Trial};
 use woosh_harness::{Backend, postgres};
 
-/// Creates a trial whose name starts with `group`. If Postgres is unreachable, it is ignored with the reason, or fails
-/// with `WOOSH_REQUIRE_POSTGRES=1`.
+/// Creates a trial whose name starts with `group`. If Postgres is unreachable, the trial is ignored with the reason.
+/// With `WOOSH_REQUIRE_POSTGRES=1`, the trial fails instead.
 pub(crate) fn trial(
     group: &str,
     backend: Backend,

@@ -19,7 +19,7 @@ pub(in crate::api) const SCHEMES: [&str; 2] = ["ClassicName", "ClassicToken"];
 /// The caller, authenticated by the two headers.
 pub(super) struct ClassicCaller(pub(super) Caller);
 
-/// A header is missing or wrong. The text does not say which (D9).
+/// A header is missing, or the username or the password is wrong. The error message does not say which (D9).
 #[derive(Debug, thiserror::Error)]
 #[error("x-user-name and x-user-token are missing or wrong")]
 pub(super) struct Denied;
@@ -48,8 +48,8 @@ impl<'a> ApiExtractor<'a> for ClassicCaller {
             openid_connect_url: None,
         };
         let [name, token] = SCHEMES;
-        registry.create_security_scheme(name, scheme(NAME_HEADER, "Username."));
-        registry.create_security_scheme(token, scheme(TOKEN_HEADER, "Password."));
+        registry.create_security_scheme(name, scheme(NAME_HEADER, "Username of the caller."));
+        registry.create_security_scheme(token, scheme(TOKEN_HEADER, "Password of the caller."));
     }
 
     fn security_schemes() -> Vec<&'static str> {
@@ -78,7 +78,8 @@ impl<'a> ApiExtractor<'a> for ClassicCaller {
     }
 }
 
-/// Decodes a header as UTF-8, or as ISO 8859-1 if it isn't: some clients of the original send that.
+/// Decodes a header as UTF-8. If the header is not valid UTF-8, decodes it as ISO 8859-1, which some clients of the
+/// original server send.
 fn decode(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     match str::from_utf8(bytes) {

@@ -1,4 +1,4 @@
-//! The classic API: the original's wire contract, frozen and deprecated. Nothing is added to it.
+//! The classic API: the wire contract of the original server, frozen and deprecated. Nothing is added to this API.
 
 mod auth;
 mod error;

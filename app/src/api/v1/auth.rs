@@ -12,7 +12,7 @@ use crate::services::Services;
 /// The name of the security scheme in the document.
 const SCHEME: &str = "Token";
 
-/// The caller, authenticated by bearer token.
+/// The caller, authenticated by a bearer token.
 pub(super) struct TokenCaller(pub(super) SessionCaller);
 
 impl<'a> ApiExtractor<'a> for TokenCaller {
@@ -51,7 +51,7 @@ impl<'a> ApiExtractor<'a> for TokenCaller {
     }
 }
 
-/// Parses `Bearer <token>`. The scheme is case-insensitive.
+/// Parses the credentials `Bearer <token>`. The word `Bearer` is case-insensitive.
 fn bearer(credentials: &str) -> Option<Token> {
     let (scheme, token) = credentials.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| Token::new(token.trim_matches(' ').to_owned()))

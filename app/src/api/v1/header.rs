@@ -3,9 +3,9 @@ use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
 use poem_openapi::types::Type as _;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-/// An optional header. Repeated headers are joined to one list and non-ASCII bytes are kept as replacement characters,
-/// so that invalid values are refused instead of ignored. Validators only appear in the document: the operation checks
-/// the value.
+/// An optional header. Repeated headers are joined to one list, and bytes that are not UTF-8 become replacement
+/// characters, so that the operation refuses invalid values instead of ignoring them. Validators of the parameter only
+/// appear in the document, because the operation itself checks the value.
 pub(super) struct HeaderText(pub(super) Option<String>);
 
 impl<'a> ApiExtractor<'a> for HeaderText {

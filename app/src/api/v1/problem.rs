@@ -12,7 +12,7 @@ pub(in crate::api) const MEDIA_TYPE: &str = "application/problem+json";
 
 macro_rules! codes {
     ($($code:ident, $name:literal, $status:ident, $title:literal;)*) => {
-        /// Machine-readable error code. Codes are stable; new ones may be added.
+        /// Machine-readable error code. Existing codes are stable. New codes may be added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
         #[oai(rename = "ProblemCode")]
         pub(in crate::api) enum Code {
@@ -27,7 +27,7 @@ macro_rules! codes {
                 match self { $(Self::$code => $name,)* }
             }
 
-            /// The HTTP status of the code.
+            /// Returns the HTTP status of the code.
             fn status(self) -> StatusCode {
                 match self { $(Self::$code => StatusCode::$status,)* }
             }
@@ -65,7 +65,7 @@ codes! {
 }
 
 impl Code {
-    /// The code for an error status of the framework.
+    /// Returns the code for an error status of the framework.
     fn from_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
@@ -89,13 +89,13 @@ pub(in crate::api) struct Problem {
     title: String,
     /// HTTP status code.
     status: u16,
-    /// Human-readable explanation of this error. Names the field and its limit.
+    /// Human-readable explanation of this error. If a field is invalid, the explanation names the field.
     detail: String,
     code: Code,
 }
 
 impl Problem {
-    /// A problem with the explanation of this occurrence.
+    /// Creates a problem with an explanation of this error.
     pub(super) fn new(code: Code, detail: impl ToString) -> Self {
         Self {
             r#type: format!("urn:woosh:problem:{}", code.name()),
@@ -106,12 +106,12 @@ impl Problem {
         }
     }
 
-    /// A problem for an error status of the framework.
+    /// Creates a problem for an error status of the framework.
     pub(in crate::api) fn from_status(status: StatusCode, detail: impl ToString) -> Self {
         Self::new(Code::from_status(status), detail)
     }
 
-    /// The 401 for a request without a valid session.
+    /// Creates the 401 problem for a request without a valid session.
     pub(super) fn unauthenticated() -> Self {
         Self::new(Code::Unauthenticated, "the token is missing or unknown, or its session has ended")
     }

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use crate::model::{DeviceId, SequenceNumber};
 use crate::ports::{Notifier, Subscription, WaitOutcome};
 
-/// The readers that wait, by mailbox. No time passes here: a timeout of zero elapses at once, any other never.
+/// The waiting readers of each mailbox. This notifier has no clock: a timeout of zero elapses at once, and any other
+/// timeout never elapses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MemoryNotifier(Arc<Mutex<HashMap<DeviceId, WaitingReaders>>>);
 
@@ -47,7 +48,7 @@ impl Notifier for MemoryNotifier {
 struct MailboxSubscription {
     notifier: MemoryNotifier,
     mailbox: DeviceId,
-    /// The notifications up to which it has returned [`WaitOutcome::Notified`].
+    /// The number of notifications that the reader has received, or that preceded the subscription.
     received: u64,
     times_out: bool,
 }

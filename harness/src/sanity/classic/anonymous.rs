@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::client::{Client, send};
 
-/// Every operation except registration.
+/// All operations except registration.
 const CLOSED: [(Method, &str); 6] = [
     (Method::GET, "/users/me"),
     (Method::POST, "/users/me"),

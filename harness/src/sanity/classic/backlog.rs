@@ -62,12 +62,12 @@ pub(super) async fn no_message_is_lost_during_concurrent_sends(client: Client) -
     reader.ensure_old_arrived_once()
 }
 
-/// Reads like a classic client: polls, then deletes by the query time.
+/// A reader that behaves like a classic client: it polls, then deletes the messages sent before the `query_time`.
 struct Reader {
     user: ClassicUser,
     /// The ids of the messages in the order of their first arrival.
     order: Vec<i64>,
-    /// How often each message arrived that was older than the query time.
+    /// For each message that was older than the `query_time` of a poll, the number of its arrivals.
     old_arrivals: BTreeMap<i64, u32>,
     rounds: u32,
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, PROBLEMS, message, registration, send};
 use crate::sanity::ensure_eq;
 
-/// Every operation that needs a token.
+/// All operations that need a token.
 const CLOSED: [(Method, &str); 17] = [
     (Method::GET, "/v1/users"),
     (Method::GET, "/v1/users/alice"),
@@ -29,7 +29,7 @@ const CLOSED: [(Method, &str); 17] = [
     (Method::GET, "/v1/users?prefix=&limit=x"),
 ];
 
-/// Every operation with a body.
+/// All operations with a request body.
 const WITH_BODY: [(Method, &str); 6] = [
     (Method::POST, "/v1/users"),
     (Method::POST, "/v1/sessions"),

@@ -89,12 +89,12 @@ pub(super) async fn an_invalid_parameter_is_named(client: Client) -> anyhow::Res
     Ok(())
 }
 
-/// A prefix that no username starts with yet.
+/// Returns a prefix with which no username starts yet.
 fn prefix(client: &Client) -> String {
     format!("s{}-", client.name(""))
 }
 
-/// Returns the usernames found, and whether there are more.
+/// Returns the usernames that the search found, and whether more users match.
 async fn search(asking: &Device, query: &str) -> anyhow::Result<(Vec<String>, bool)> {
     let page = asking.get(&format!("/v1/users?{query}")).await?.expect(200)?;
     let users = page["users"].as_array().context("users is not an array")?;

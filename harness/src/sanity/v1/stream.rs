@@ -135,7 +135,7 @@ async fn resumed(reader: &Device, query: &str, last: &str) -> anyhow::Result<Eve
     Events::open(reader.request(Method::GET, &format!("{STREAM}{query}")).header("last-event-id", last)).await
 }
 
-/// The events that carry these messages.
+/// Returns the events that carry these messages.
 fn events(messages: &[Value]) -> anyhow::Result<Vec<Event>> {
     ensure!(!messages.is_empty(), "messages is empty");
     let event = |message: &Value| {

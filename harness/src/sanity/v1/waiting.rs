@@ -10,9 +10,9 @@ use crate::sanity::ensure_eq;
 
 use super::mailbox::filled;
 
-/// The limit for a prompt response: generous for a busy machine, and far less than the timeouts of the readers.
+/// The limit for a prompt response: long enough for a busy machine, and far shorter than the timeouts of the readers.
 const SOON: Duration = Duration::from_secs(5);
-/// How long a reader gets to start waiting. If it takes longer, it finds the message at once.
+/// The time that a reader gets to start waiting. A slower reader finds the message without waiting.
 const HEAD_START: Duration = Duration::from_millis(50);
 
 pub(super) async fn a_waiting_reader_gets_a_message_promptly(client: Client) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ pub(super) async fn a_waiting_reader_gets_401_when_its_session_ends(client: Clie
     ensure_rejected(&alice, alice.delete("/v1/users/me")).await
 }
 
-/// Fails unless a waiting reader promptly gets 401 after its session ends.
+/// Fails unless a waiting reader promptly receives 401 after its session ends.
 async fn ensure_rejected(
     reader: &Device,
     ending: impl Future<Output = anyhow::Result<ApiResponse>>,

@@ -38,8 +38,8 @@ impl ClassicMessagesApi {
     /// Poll for messages
     ///
     /// Returns the caller's oldest pending messages in order: up to 100, or more if a single second has more. The page
-    /// has every message sent before `query_time`: after processing, delete them with `until` set to that. Polling
-    /// never deletes messages.
+    /// has every message sent before `query_time`. After you have processed these messages, delete them with `until`
+    /// set to `query_time`. Polling never deletes messages.
     #[oai(path = "/messages", method = "get", operation_id = "classicPollMessages", deprecated)]
     async fn poll(
         &self,
@@ -51,14 +51,14 @@ impl ClassicMessagesApi {
 
     /// Delete polled messages
     ///
-    /// Deletes the caller's messages sent before a Unix time. With the `query_time` of a poll, exactly the messages
-    /// that the poll returned from before that time are deleted.
+    /// Deletes the caller's messages sent before a Unix time. If `until` is the `query_time` of a poll, the server
+    /// deletes exactly those messages of the poll that were sent before `query_time`.
     #[oai(path = "/messages", method = "delete", operation_id = "classicDeleteMessages", deprecated)]
     async fn delete(
         &self,
         caller: ClassicCaller,
         services: Data<&Arc<Services>>,
-        /// Unix time in seconds, exclusive.
+        /// Unix time in seconds. Messages sent in this second or later are not deleted.
         #[oai(example = "example_time")]
         until: Query<i64>,
     ) -> Result<delete::ClassicDeleteMessagesReply> {

@@ -11,7 +11,8 @@ use crate::services::Services;
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(super) struct ClassicMessagePage {
-    /// Pass as `until` to delete the messages from before this Unix time, once they are processed.
+    /// Unix time in seconds. To delete the messages sent before this time after you have processed them, pass it as
+    /// `until`.
     query_time: i64,
     /// Messages, oldest first.
     messages: Vec<ClassicMessage>,

@@ -24,7 +24,8 @@ pub(in crate::api) struct ClassicUsersApi;
 impl ClassicUsersApi {
     /// Register a user
     ///
-    /// Creates a user. Usernames are 3 to 32 of `a-z`, `A-Z`, `0-9`, `_` and `-`, and unique regardless of case.
+    /// Creates a user. Usernames have 3 to 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`, and are unique
+    /// regardless of case.
     #[oai(path = "/users", method = "post", operation_id = "classicRegisterUser", deprecated)]
     async fn register(
         &self,
@@ -57,7 +58,7 @@ impl ClassicUsersApi {
 
     /// Get a user
     ///
-    /// Returns the public profile of the user with exactly this username.
+    /// Returns the public profile of the user with exactly this username, regardless of case.
     #[oai(path = "/users/friends", method = "get", operation_id = "classicFindUser", deprecated)]
     async fn find(
         &self,
@@ -83,7 +84,7 @@ struct ClassicOwnUser {
     id: i64,
     /// Username as registered.
     username: String,
-    /// Public key that others encrypt with, opaque to the server.
+    /// Public key with which others encrypt messages to the user, opaque to the server.
     public_key: String,
     /// Private key, encrypted by the client. Empty if none is stored.
     private_key: String,
@@ -123,7 +124,7 @@ struct ClassicUser {
     id: i64,
     /// Username as registered.
     username: String,
-    /// Public key that others encrypt with, opaque to the server.
+    /// Public key with which others encrypt messages to the user, opaque to the server.
     public_key: String,
 }
 

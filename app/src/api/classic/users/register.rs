@@ -20,10 +20,10 @@ pub(super) struct ClassicRegisterUserRequest {
     /// Username of the new user.
     #[oai(validator(pattern = "^[a-zA-Z0-9_-]{3,32}$"))]
     username: String,
-    /// Password, later sent as `x-user-token`. At most 4,096 bytes.
+    /// Password, at most 4,096 bytes. The client sends it as `x-user-token` in later requests.
     #[oai(validator(min_length = 1, max_length = 4096))]
     password: String,
-    /// Public key that others encrypt with, opaque to the server. At most 16 KiB.
+    /// Public key with which others encrypt messages to the user, opaque to the server. At most 16 KiB.
     #[oai(validator(max_length = 16384))]
     public_key: String,
     /// Private key, encrypted by the client. At most 64 KiB.
@@ -69,7 +69,7 @@ enum InvalidField {
     TooLong(#[from] TooLong),
 }
 
-/// Whether the password can be sent in a header. A user registered with any other could never authenticate.
+/// Returns whether the password can be sent in a header. A user with any other password could never authenticate.
 fn is_sendable(password: &str) -> bool {
     HeaderValue::from_bytes(password.as_bytes()).is_ok() && password.trim_matches([' ', '\t']) == password
 }

@@ -12,7 +12,7 @@ use crate::api::classic::auth::Denied;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// Fields to change, at least one.
+/// Fields to change. At least one field is required.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct ClassicUpdateOwnUserRequest {
@@ -33,7 +33,7 @@ pub(super) enum ClassicUpdateOwnUserReply {
     /// The updated user.
     #[oai(status = 200)]
     Ok(Json<ClassicOwnUser>),
-    /// No field is given, or one is invalid or too long.
+    /// No field is given, or a field is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
 }

@@ -55,7 +55,7 @@ fn example_id() -> Integer<{ i64::MIN }> {
 pub(super) struct Device {
     /// Permanent unique identifier.
     id: i64,
-    /// Display name, may be empty.
+    /// Display name of the device. May be empty.
     name: String,
     /// When the device first logged in.
     created_at: Time,
@@ -64,7 +64,7 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// A device as the device `current` sees it.
+    /// Describes a device to a caller whose own device is `current`.
     pub(super) fn new(device: model::Device, current: DeviceId) -> Self {
         Self {
             id: device.id.get(),

@@ -28,7 +28,7 @@ impl Example for AcknowledgeMailboxRequest {
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct AcknowledgeMailboxResponse {
-    /// Last acknowledged sequence number. Higher than the request's `up_to` if more was acknowledged before.
+    /// Last acknowledged sequence number. Higher than `up_to` in the request if the client acknowledged more before.
     acknowledged: i64,
 }
 

@@ -27,9 +27,10 @@ pub(in crate::api) struct MailboxApi;
 impl MailboxApi {
     /// Read the mailbox
     ///
-    /// Returns the oldest pending messages of the calling device in sequence order. A page has up to `limit` messages,
-    /// or fewer if they are large, and at least one if any is pending. Set `wait` to long-poll. Reading never deletes
-    /// messages: acknowledge them with `acknowledgeMailbox`. Messages that were lost unread are reported in `gaps`.
+    /// Returns the oldest pending messages of the calling device in sequence order. A page has at most `limit`
+    /// messages, and fewer if the messages are large. If any message is pending, the page has at least one. Set `wait`
+    /// to long-poll. Reading never deletes messages: acknowledge them with `acknowledgeMailbox`. Messages that were
+    /// lost unread are reported in `gaps`.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
     async fn read(
         &self,
@@ -50,8 +51,8 @@ impl MailboxApi {
 
     /// Acknowledge messages
     ///
-    /// Confirms that all messages up to a sequence number are processed, and deletes them. Idempotent: repeating it, or
-    /// acknowledging a lower number, changes nothing.
+    /// Confirms that all messages up to a sequence number are processed, and deletes these messages. Idempotent:
+    /// repeating the request, or acknowledging a lower number, changes nothing.
     #[oai(path = "/ack", method = "post", operation_id = "acknowledgeMailbox")]
     async fn acknowledge(
         &self,
@@ -65,16 +66,16 @@ impl MailboxApi {
     /// Stream the mailbox
     ///
     /// Streams the mailbox of the calling device as server-sent events in sequence order. A `message` event has a
-    /// `Message` as JSON in `data` and its sequence number as `id`. A `gap` event has a `Gap` in `data` and its `last`
-    /// number as `id`. Comments serve as heartbeats. The stream ends when the session ends or the server stops;
-    /// reconnect with `Last-Event-ID`, as `EventSource` does by itself. Streaming never deletes messages: acknowledge
-    /// them with `acknowledgeMailbox`.
+    /// `Message` as JSON in `data`, and the sequence number of the message as `id`. A `gap` event has a `Gap` as JSON
+    /// in `data`, and the `last` number of the gap as `id`. Comments serve as heartbeats. The stream ends when the
+    /// session ends or the server stops. To resume, reconnect with `Last-Event-ID`; `EventSource` does this
+    /// automatically. Streaming never deletes messages: acknowledge them with `acknowledgeMailbox`.
     #[oai(path = "/stream", method = "get", operation_id = "streamMailbox")]
     async fn stream(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Resume after this sequence number. Takes precedence over `after`.
+        /// Resume after this sequence number, the `id` of the last received event. Takes precedence over `after`.
         #[oai(name = "Last-Event-ID", validator(pattern = "^[0-9]{1,18}$"))]
         last_event_id: HeaderText,
         /// Stream messages after this sequence number. Defaults to the last acknowledged one.
@@ -88,9 +89,9 @@ impl MailboxApi {
 #[derive(Object, Serialize)]
 #[oai(example)]
 struct Message {
-    /// Sequence number in the mailbox: 1, 2, 3 and so on, without repetition.
+    /// Sequence number in the mailbox: 1, 2, 3 and so on. No number is used twice.
     sequence: i64,
-    /// Identifier of the send. All copies of one send have the same.
+    /// Identifier of the send. All copies of the message, in all mailboxes, have the same identifier.
     id: i64,
     /// Username of the sender.
     sender: String,
@@ -102,7 +103,7 @@ struct Message {
     contents: String,
     /// When the message was stored.
     sent_at: Time,
-    /// When the message expires if it is not acknowledged before.
+    /// When the message expires, unless it is acknowledged before.
     expires_at: Time,
 }
 
@@ -144,7 +145,7 @@ struct Gap {
     reason: GapReason,
 }
 
-/// Why messages were lost: `expired` unread, or refused because the mailbox was full (`mailbox_full`).
+/// Why messages were lost: they `expired` unread, or were refused because the mailbox was full (`mailbox_full`).
 #[derive(Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]

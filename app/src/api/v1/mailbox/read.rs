@@ -32,13 +32,15 @@ pub(super) fn default_wait() -> WaitSeconds {
 pub(super) struct MailboxPage {
     /// Messages in sequence order.
     messages: Vec<Message>,
-    /// Gaps among the sequence numbers up to `up_to`: messages lost unread, reported until acknowledged.
+    /// Gaps in the sequence up to `up_to`. A gap stands for messages that were lost unread. Pages report a gap until it
+    /// is acknowledged.
     gaps: Vec<Gap>,
     /// Last acknowledged sequence number.
     acknowledged: i64,
-    /// Last sequence number this page covers. Acknowledge it when processed, or pass it as `after` to read on.
+    /// Last sequence number that this page covers. After processing the page, acknowledge this number. To read on, pass
+    /// it as `after`.
     up_to: i64,
-    /// Whether more messages are available now.
+    /// Whether more messages are pending after this page.
     has_more: bool,
 }
 
@@ -62,7 +64,7 @@ impl Example for MailboxPage {
 
 #[derive(ApiResponse)]
 pub(super) enum ReadMailboxReply {
-    /// A page; empty if nothing arrived before `wait` elapsed.
+    /// A page of the mailbox. The page is empty if no message arrived before `wait` elapsed.
     #[oai(status = 200)]
     Ok(JsonResponse<MailboxPage>),
     /// `invalid_request`: a parameter is invalid.
@@ -86,7 +88,7 @@ pub(super) async fn read(
     Ok(ReadMailboxReply::Ok(JsonResponse(page.into())))
 }
 
-/// The error response for a failed read.
+/// Converts a failed read to its error response.
 pub(super) fn to_poem_error(error: ReadMailboxError) -> poem::Error {
     match error {
         ReadMailboxError::SessionEnded => Problem::unauthenticated().into(),

@@ -24,7 +24,7 @@ use crate::api::v1::values::Integer;
 use crate::logging::causes;
 use crate::services::Services;
 
-/// Maximum number of messages read ahead of the client.
+/// Maximum number of messages that the server reads ahead of the client.
 const PAGE_SIZE: usize = 100;
 /// Interval of heartbeats on an idle stream, so that proxies keep the connection open.
 const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -89,7 +89,7 @@ fn parse_event_id(header: &str) -> Result<SequenceNumber, &'static str> {
     number.map(SequenceNumber::new).ok_or("Last-Event-ID has to be a sequence number")
 }
 
-/// Reads pages one by one, each after the client has taken the one before.
+/// Reads the pages of a stream. Reads a page only after the connection has taken the previous page.
 struct PageReader {
     services: Arc<Services>,
     caller: SessionCaller,
@@ -97,7 +97,8 @@ struct PageReader {
 }
 
 impl PageReader {
-    /// Returns the next page, empty if nothing arrived within [`HEARTBEAT`]; `None` ends the stream.
+    /// Returns the next page. The page is empty if nothing arrived within [`HEARTBEAT`]. Returns `None` to end the
+    /// stream.
     async fn next(&mut self) -> Option<MailboxPage> {
         if self.services.is_stopping() {
             return None;
@@ -115,7 +116,7 @@ fn log(error: &ReadMailboxError) {
     }
 }
 
-/// Formats a page as events in sequence order; an empty page as a comment, the heartbeat.
+/// Formats a page as events in sequence order. Formats an empty page as a comment, which serves as heartbeat.
 fn events(page: MailboxPage) -> String {
     let messages = page.envelopes.into_iter().map(|envelope| {
         let last = envelope.sequence;

@@ -20,15 +20,16 @@ impl MessagesApi {
     /// Send a message
     ///
     /// Stores a message for every device of each recipient, atomically: for all recipients or for none. A 201 means
-    /// that the message is durable. Devices whose mailbox is full are skipped and listed in `undelivered`.
+    /// that the message is durable. A device whose mailbox is full does not receive the message and is listed in
+    /// `undelivered`.
     #[oai(path = "/", method = "post", operation_id = "sendMessage")]
     async fn send(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Makes retries safe: the same key and body from the same device return the first response and store one
-        /// message. 1 to 255 visible ASCII characters, optionally in double quotes; a random UUID is recommended. Keys
-        /// are kept for at least a day.
+        /// Makes retries safe: requests with the same key and body from the same device store one message, and all
+        /// receive the first response. The key has 1 to 255 visible ASCII characters, optionally in double quotes; a
+        /// random UUID is recommended. The server keeps keys for at least a day.
         #[oai(
             name = "Idempotency-Key",
             validator(min_length = 1, max_length = 255, pattern = r#"^([!#-~][!-~]*|"[!#-\[\]-~]+")$"#)

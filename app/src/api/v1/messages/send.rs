@@ -24,7 +24,7 @@ pub(super) struct SendMessageRequest {
     ttl_seconds: Nullable<Integer<1>>,
 }
 
-/// A recipient and the contents for it.
+/// A recipient, and the contents for this recipient.
 #[derive(Object, Deserialize)]
 #[serde(expecting = "an object")]
 struct Recipient {
@@ -48,7 +48,7 @@ pub(super) struct SendMessageResponse {
     id: i64,
     /// When the message was stored.
     sent_at: Time,
-    /// Devices whose mailbox could not take the message.
+    /// Devices whose mailbox was full, so that they did not receive the message.
     undelivered: Vec<UndeliveredDevice>,
 }
 
@@ -155,7 +155,7 @@ pub(super) async fn send(
     })
 }
 
-/// Truncates an invalid username, which can be of any length.
+/// Truncates an invalid username, which may be of any length.
 fn truncated(name: &str) -> String {
     match name.char_indices().nth(Username::MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &name[..end]),
@@ -163,8 +163,9 @@ fn truncated(name: &str) -> String {
     }
 }
 
-/// Parses an `Idempotency-Key`: an [RFC 8941](https://www.rfc-editor.org/rfc/rfc8941#name-parsing-a-string) string, or
-/// the bare text that many clients send.
+/// Parses an `Idempotency-Key`. The header may be an
+/// [RFC 8941](https://www.rfc-editor.org/rfc/rfc8941#name-parsing-a-string) string, or the key without quotes, which
+/// many clients send.
 fn parse_key(header: &str) -> Result<IdempotencyKey, IdempotencyKeyError> {
     let header = header.trim_matches([' ', '\t']);
     let Some(quoted) = header.strip_prefix('"') else {

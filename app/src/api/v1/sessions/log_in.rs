@@ -19,7 +19,8 @@ pub(super) struct LogInRequest {
     /// Username, case-insensitive.
     username: String,
     password: Text<Password>,
-    /// One of the user's devices, to log in on it again. A new device is created if absent or unknown.
+    /// Existing device of the user to log in on. If absent, or not a device of the user, the server creates a new
+    /// device.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_id: Nullable<Integer<{ i64::MIN }>>,

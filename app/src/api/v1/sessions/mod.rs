@@ -24,8 +24,8 @@ pub(in crate::api) struct SessionsApi;
 impl SessionsApi {
     /// Log in
     ///
-    /// Creates a session on a device. Pass the `device_id` of one of the user's devices to keep its mailbox; otherwise
-    /// a new device with an empty mailbox is created.
+    /// Creates a session on a device. Pass the `device_id` of one of the user's devices to use its mailbox. Otherwise
+    /// the server creates a new device with an empty mailbox.
     #[oai(path = "/", method = "post", operation_id = "logIn")]
     async fn log_in(
         &self,
@@ -45,7 +45,7 @@ impl SessionsApi {
 
     /// Log out
     ///
-    /// Ends the calling session. Its device and mailbox are kept.
+    /// Ends the calling session. The device and its mailbox remain.
     #[oai(path = "/current", method = "delete", operation_id = "endCurrentSession")]
     async fn end_current(
         &self,
@@ -57,7 +57,7 @@ impl SessionsApi {
 
     /// End a session
     ///
-    /// Ends one of the caller's sessions immediately. Its device and mailbox are kept.
+    /// Ends one of the caller's sessions immediately. The device of the session and its mailbox remain.
     #[oai(path = "/:id", method = "delete", operation_id = "endSession")]
     async fn end(
         &self,
@@ -88,14 +88,14 @@ pub(super) struct Session {
     id: i64,
     /// Device that logged in.
     device_id: i64,
-    /// When the device logged in.
+    /// When the session was created.
     created_at: Time,
     /// Whether this is the calling session.
     current: bool,
 }
 
 impl Session {
-    /// A session as the session `current` sees it.
+    /// Describes a session to a caller whose own session is `current`.
     fn new(session: model::Session, current: SessionId) -> Self {
         Self {
             id: session.id.get(),
@@ -105,7 +105,7 @@ impl Session {
         }
     }
 
-    /// The session that was just created.
+    /// Describes the session that the request has just created.
     pub(super) fn current(session: model::Session) -> Self {
         let id = session.id;
         Self::new(session, id)

@@ -30,8 +30,8 @@ pub(in crate::api) struct UsersApi;
 impl UsersApi {
     /// Register a user
     ///
-    /// Creates a user and its first device, and logs the device in. Usernames are 3 to 32 characters from `a-z`, `A-Z`,
-    /// `0-9`, `_` and `-`, and unique regardless of case.
+    /// Creates a user and its first device, and logs the device in. Usernames have 3 to 32 characters from `a-z`,
+    /// `A-Z`, `0-9`, `_` and `-`, and are unique regardless of case.
     #[oai(path = "/", method = "post", operation_id = "registerUser")]
     async fn register(
         &self,
@@ -55,7 +55,7 @@ impl UsersApi {
         /// Maximum number of users to return.
         #[oai(default = "search::default_limit")]
         limit: Query<search::SearchLimit>,
-        /// Return users after this username: the last one of the previous page.
+        /// Return users after this username. To read the next page, pass the last username of the previous page.
         after: Query<Option<Text<Username>>>,
     ) -> Result<search::SearchUsersReply> {
         search::search(&services, &prefix.0.0, limit.0, after.0).await
@@ -63,8 +63,8 @@ impl UsersApi {
 
     /// Get your user
     ///
-    /// Returns the caller's user, including the vault (`private_key` and `info`). Pass the `ETag` as `If-Match` to
-    /// `updateOwnUser` to detect concurrent changes.
+    /// Returns the caller's user, including the vault (`private_key` and `info`). To detect concurrent changes, pass
+    /// the `ETag` of the response as `If-Match` to `updateOwnUser`.
     #[oai(path = "/me", method = "get", operation_id = "getOwnUser")]
     async fn own(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<own::GetOwnUserReply> {
         own::own(&services, &caller.0.caller).await
@@ -72,13 +72,15 @@ impl UsersApi {
 
     /// Update your user
     ///
-    /// Changes the caller's public key and vault (`private_key` and `info`). Absent fields stay unchanged.
+    /// Changes the caller's public key and vault (`private_key` and `info`). Fields that are absent from the request
+    /// remain unchanged.
     #[oai(path = "/me", method = "patch", operation_id = "updateOwnUser")]
     async fn update(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// `ETag` of the version to update. If the user has changed since, the request fails with `version_mismatch`.
+        /// `ETag` of the user as last read. If the user has changed since then, the request fails with
+        /// `version_mismatch`.
         #[oai(name = "If-Match")]
         if_match: HeaderText,
         body: Body<update::UpdateOwnUserRequest>,
@@ -88,8 +90,8 @@ impl UsersApi {
 
     /// Delete your user
     ///
-    /// Deletes the caller's user: keys, vault, devices, sessions and pending messages. The username can't be registered
-    /// again. Messages it has sent stay in their recipients' mailboxes.
+    /// Deletes the caller's user: keys, vault, devices, sessions and pending messages. Nobody can register the username
+    /// again. Messages that the user sent remain in the mailboxes of their recipients.
     #[oai(path = "/me", method = "delete", operation_id = "deleteOwnUser")]
     async fn delete(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<delete::DeleteOwnUserReply> {
         delete::delete(&services, &caller.0.caller).await
@@ -136,7 +138,7 @@ struct OwnUser {
     id: i64,
     /// Username as registered.
     username: String,
-    /// Public key that others encrypt with, opaque to the server.
+    /// Public key with which others encrypt messages to the user, opaque to the server.
     public_key: String,
     /// Private key, encrypted by the client. Absent if none is stored.
     #[oai(skip_serializing_if_is_none)]
@@ -177,7 +179,7 @@ struct User {
     id: i64,
     /// Username as registered.
     username: String,
-    /// Public key that others encrypt with, opaque to the server.
+    /// Public key with which others encrypt messages to the user, opaque to the server.
     public_key: String,
 }
 

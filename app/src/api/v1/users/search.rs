@@ -22,7 +22,7 @@ pub(super) fn default_limit() -> SearchLimit {
 pub(super) struct UserPage {
     /// Users in order of their usernames.
     users: Vec<User>,
-    /// Whether there are more. Pass the last username as `after` to get them.
+    /// Whether more users match after this page. To get them, pass the last username of the page as `after`.
     has_more: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Nullable, Text, present};
 use crate::services::Services;
 
-/// Fields to change, at least one. Set `private_key` to `null` to remove it.
+/// Fields to change. At least one field is required. Set `private_key` to `null` to remove the private key.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct UpdateOwnUserRequest {
@@ -55,19 +55,19 @@ pub(super) enum UpdateOwnUserReply {
     #[oai(status = 200)]
     Ok(
         Json<OwnUser>,
-        /// New version of the user, for `If-Match`.
+        /// New version of the user, to pass as `If-Match`.
         #[oai(header = "ETag")]
         String,
     ),
-    /// `invalid_request`: no field is given, or one is invalid or too long.
+    /// `invalid_request`: no field is given, or a field is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `version_mismatch`: the version differs from `If-Match`. Nothing was changed.
+    /// `version_mismatch`: the user has another version than `If-Match`. Nothing was changed.
     #[oai(status = 412)]
     Mismatch(Problem),
 }
 
-/// The entity tag of a version.
+/// Returns the entity tag of a version.
 pub(super) fn etag(version: Version) -> String {
     format!("\"{}\"", version.get())
 }
@@ -76,7 +76,7 @@ pub(super) fn etag(version: Version) -> String {
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Any,
-    /// Any of these versions. Tags that the server never issues are left out, since they match no version.
+    /// Any of these versions. Entity tags that the server never issues are left out, because they match no version.
     OneOf(Vec<Version>),
 }
 

@@ -31,7 +31,7 @@ impl<const MIN: i64, const MAX: i64> Integer<MIN, MAX> {
         }
     }
 
-    /// The value as an unsigned type. `MIN` has to be at least 0.
+    /// Converts the value to an unsigned type. `MIN` has to be at least 0.
     pub(in crate::api::v1) fn unsigned<T: TryFrom<i64> + Default>(self) -> T {
         T::try_from(self.0).unwrap_or_default()
     }
@@ -49,7 +49,7 @@ impl<const MIN: i64, const MAX: i64> FromParameter for Integer<MIN, MAX> {
     }
 }
 
-/// For path parameters. Every error of theirs is a 404.
+/// Parses path parameters. An invalid path parameter results in 404, whatever the error is.
 impl<const MIN: i64, const MAX: i64> ParseFromParameter for Integer<MIN, MAX> {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
         Self::new(value.parse().ok()).map_err(ParseError::custom)

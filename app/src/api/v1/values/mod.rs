@@ -1,4 +1,4 @@
-//! Strings, integers and times of requests and responses. Those of requests are validated when they are parsed.
+//! Strings, integers and times of requests and responses. Parsing a request validates its values.
 
 mod integer;
 mod nullable;
@@ -10,7 +10,7 @@ pub(super) use nullable::{Nullable, present};
 pub(super) use text::Text;
 pub(super) use time::Time;
 
-/// Implements [`Type`](poem_openapi::types::Type) for a value with a schema of its own.
+/// Implements [`Type`](poem_openapi::types::Type) for a value that has its own schema.
 macro_rules! value {
     ([$($generics:tt)*] $type:ty, $name:expr, $schema:expr) => {
         impl<$($generics)*> ::poem_openapi::types::Type for $type {

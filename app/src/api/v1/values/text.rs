@@ -9,7 +9,7 @@ use woosh_domain::model::{Contents, DeviceName, Info, Password, PrivateKey, Publ
 use crate::api::field_error::Reason;
 use crate::api::query::FromParameter;
 
-/// A domain type that is a string on the wire and a schema in the document.
+/// A domain type that is a string in JSON and has its own schema in the document.
 pub(in crate::api::v1) trait Scalar: Sized + Send + Sync {
     /// The name of the schema.
     const NAME: &'static str;
@@ -123,7 +123,7 @@ impl Scalar for Password {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Password of a user, at most 4,096 bytes. If the client also derives encryption keys from the password, send a value derived separately.",
+                "Password of a user, at most 4,096 bytes. If the client derives encryption keys from the user's password, send a separately derived value instead of the password itself.",
             ),
             min_length: Some(1),
             max_length: Some(Self::MAX_BYTES),
@@ -165,7 +165,11 @@ macro_rules! opaque {
     };
 }
 
-opaque!(PublicKey, "alice's public key", "Public key that others encrypt with, opaque to the server. At most 16 KiB.");
+opaque!(
+    PublicKey,
+    "alice's public key",
+    "Public key with which others encrypt messages to the user, opaque to the server. At most 16 KiB."
+);
 opaque!(
     PrivateKey,
     "alice's private key, encrypted",
