@@ -76,6 +76,7 @@ async fn compare(steps: Vec<Step>, batch: usize) -> Result<(), TestCaseError> {
     let start = |(name, device): &(Username, DeviceId)| {
         let counters = MailboxState {
             device: *device,
+            acknowledged: SequenceNumber::ZERO,
             last: SequenceNumber::ZERO,
             not_before: Timestamp::from_seconds(1000),
             pending: 0,

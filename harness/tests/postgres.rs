@@ -1,4 +1,4 @@
-//! How the harness finds or starts Postgres, and that it leaves no databases, processes or files behind.
+//! Tests that the harness finds or starts Postgres, and leaves no databases, processes or files behind.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

@@ -4,7 +4,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use woosh_domain::model::DeviceId;
-use woosh_domain::ports::{self, Subscription};
+use woosh_domain::planner::PlannedSend;
+use woosh_domain::ports::{self, NewDelivery, Subscription};
 
 use super::replicas::Replicas;
 use super::waiters::Waiters;
@@ -31,6 +32,16 @@ impl Notifier {
             self.waiters.notify(*mailbox);
             if let Some(replicas) = &self.replicas {
                 replicas.publish(*mailbox);
+            }
+        }
+    }
+
+    /// Notifies the readers that wait on the mailboxes of a committed send, and hands its envelopes over to them.
+    pub(crate) fn deliver(&self, send: &NewDelivery, planned: &PlannedSend) {
+        for copy in &planned.copies {
+            self.waiters.deliver(copy, || planned.envelope(send, copy));
+            if let Some(replicas) = &self.replicas {
+                replicas.publish(copy.mailbox);
             }
         }
     }

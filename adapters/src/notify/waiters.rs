@@ -8,8 +8,11 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep, sleep_until};
-use woosh_domain::model::{DeviceId, SequenceNumber};
+use woosh_domain::model::{DeviceId, Envelope, SequenceNumber};
+use woosh_domain::planner::PlannedCopy;
 use woosh_domain::ports::{Subscription, WaitOutcome};
+
+use super::recent::Recent;
 
 /// The waiting readers of this process, for each mailbox.
 #[derive(Clone, Default)]
@@ -27,12 +30,24 @@ struct WaitingReaders {
     count: usize,
     /// The lowest cursor of the waiting readers.
     seen: SequenceNumber,
+    recent: Recent,
 }
 
 impl Waiters {
     /// Notifies readers that wait on a mailbox.
     pub(super) fn notify(&self, mailbox: DeviceId) {
         if let Some(readers) = self.state().mailboxes.get_mut(&mailbox) {
+            readers.notify();
+        }
+    }
+
+    /// Notifies readers that wait on the mailbox of a committed envelope, and keeps the envelope for them.
+    pub(super) fn deliver(&self, copy: &PlannedCopy, envelope: impl FnOnce() -> Option<Envelope>) {
+        if let Some(readers) = self.state().mailboxes.get_mut(&copy.mailbox) {
+            match envelope() {
+                Some(envelope) => readers.recent.add(envelope, copy.acknowledged),
+                None => readers.recent.clear(),
+            }
             readers.notify();
         }
     }
@@ -66,6 +81,7 @@ impl Waiters {
             notify: Arc::default(),
             count: 0,
             seen: WaitingReaders::NONE_WAITS,
+            recent: Recent::EMPTY,
         });
         readers.count += 1;
         let notify = readers.notify.clone();
@@ -120,7 +136,12 @@ impl Subscription for MailboxSubscription {
         }
         // Renewed before the caller reads, so that it is notified of messages that are stored while it reads.
         self.notified.set(self.notify.clone().notified_owned());
-        if self.waiters.state().closed { WaitOutcome::Stopping } else { WaitOutcome::Notified }
+        let state = self.waiters.state();
+        if state.closed {
+            return WaitOutcome::Stopping;
+        }
+        let readers = state.mailboxes.get(&self.mailbox);
+        readers.and_then(|readers| readers.recent.after(seen)).map_or(WaitOutcome::Notified, WaitOutcome::Delivered)
     }
 }
 
@@ -163,7 +184,7 @@ mod tests {
         let (outcomes, ()) =
             futures_util::future::join(futures_util::future::join_all(waiting), async { waiters.notify(MAILBOX) })
                 .await;
-        assert_eq!(outcomes, [WaitOutcome::Notified; 10]);
+        assert_eq!(outcomes, [const { WaitOutcome::Notified }; 10]);
     }
 
     #[tokio::test]

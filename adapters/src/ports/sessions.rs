@@ -29,14 +29,6 @@ impl From<SessionRow> for Session {
     }
 }
 
-#[derive(FromRow)]
-struct OwnerRow {
-    id: i64,
-    user_id: i64,
-    username: String,
-    device_id: i64,
-}
-
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 #[async_trait]
 impl Sessions for Store {
@@ -57,15 +49,7 @@ impl Sessions for Store {
             return Ok(Some(owner));
         }
         let generation = cache.generation();
-        let row: Option<OwnerRow> = sqlx::query_as(
-            "SELECT s.id, d.user_id, u.username, s.device_id
-             FROM sessions s JOIN devices d ON d.id = s.device_id JOIN users u ON u.id = d.user_id
-             WHERE s.token_hash = $1",
-        )
-        .bind(token.as_bytes().to_vec())
-        .fetch_optional(self.read_pool())
-        .await
-        .map_err(SqlError::from)?;
+        let row = self.find_session(token).await?;
         let Some(row) = row else {
             return Ok(None);
         };

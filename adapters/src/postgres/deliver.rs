@@ -95,8 +95,8 @@ async fn load_mailboxes(
     state: &mut BatchState,
 ) -> Result<(), SqlError> {
     let rows: Vec<MailboxRow> = sqlx::query_as(
-        "SELECT u.id AS user_id, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
-                mb.refused_from
+        "SELECT u.id AS user_id, u.username, mb.device_id, mb.acknowledged, mb.last_sequence, mb.not_before, mb.pending,
+                mb.bytes, mb.refused_from
          FROM unnest($1::text[]) AS recipient (key)
          JOIN users u ON u.username_key = recipient.key
          JOIN devices d ON d.user_id = u.id

@@ -3,12 +3,14 @@
 //! - `open`: connects, checks and migrates the database.
 //! - `store`: `PostgresStore`, an implementation of `SqlStore`.
 //! - `deliver`, `delete`: add envelopes to mailboxes and delete them. `read`: reads pages.
+//! - `session_reader`: looks up tokens, many in one query.
 //! - `writer`: the lanes in which sends wait, and their batches.
 
 mod delete;
 mod deliver;
 mod open;
 mod read;
+mod session_reader;
 mod store;
 mod writer;
 

@@ -4,18 +4,20 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
+use super::session_reader::SessionReader;
 use super::writer::Writer;
 use super::{delete, open, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, SessionCache, SqlError, SqlStore};
+use crate::store::{Acknowledged, OpenError, OwnerRow, SessionCache, SqlError, SqlStore};
 
 /// The store on one Postgres database.
 pub(crate) struct PostgresStore {
     pool: PgPool,
     writer: Writer,
+    session_reader: SessionReader,
     /// Disabled, because other replicas end sessions as well.
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
@@ -28,7 +30,13 @@ impl PostgresStore {
         let notifier = Notifier::connect(options, pool.clone()).await;
         let notifier =
             notifier.map_err(|error| OpenError::Other { location: location.to_owned(), cause: error.into() })?;
-        Ok(Self { writer: Writer::start(&pool), pool, session_cache: Arc::new(SessionCache::disabled()), notifier })
+        Ok(Self {
+            writer: Writer::start(&pool),
+            session_reader: SessionReader::start(&pool),
+            pool,
+            session_cache: Arc::new(SessionCache::disabled()),
+            notifier,
+        })
     }
 }
 
@@ -73,6 +81,10 @@ impl SqlStore for PostgresStore {
         .execute(connection)
         .await?;
         Ok(())
+    }
+
+    async fn find_session(&self, token: &TokenHash) -> Result<Option<OwnerRow>, PortError> {
+        self.session_reader.find(token).await
     }
 
     async fn read_page(

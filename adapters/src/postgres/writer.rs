@@ -18,8 +18,9 @@ use super::deliver;
 use crate::notify::Notifier;
 use crate::store::{PendingSend, SqlError};
 
-/// How many lanes there are. Two keep a database of a few processors busy; more of them isolate mailboxes from each other.
-const LANES: usize = 4;
+/// How many lanes there are. Two keep a database busy: while one waits for its commit, the other one works. With more lanes,
+/// each batch would hold fewer sends, and each send would cost more.
+const LANES: usize = 2;
 /// The most sends of one transaction.
 const MAX_BATCH: usize = 64;
 /// The most sends that wait in a lane. Beyond it, callers wait before they queue theirs.

@@ -33,8 +33,8 @@ fn next_id(connection: &Connection) -> rusqlite::Result<i64> {
 /// Loads the mailboxes of all recipients.
 fn load_mailboxes(connection: &Connection, sends: &[&NewDelivery]) -> Result<BatchState, SqlError> {
     let mut select = connection.prepare_cached(
-        "SELECT u.id AS user_id, u.username, mb.device_id, mb.last_sequence, mb.not_before, mb.pending, mb.bytes,
-                mb.refused_from
+        "SELECT u.id AS user_id, u.username, mb.device_id, mb.acknowledged, mb.last_sequence, mb.not_before, mb.pending,
+                mb.bytes, mb.refused_from
          FROM users u
          JOIN devices d ON d.user_id = u.id
          JOIN mailboxes mb ON mb.device_id = d.id
@@ -56,6 +56,7 @@ fn mailbox_row(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
         user_id: row.get("user_id")?,
         username: row.get("username")?,
         device_id: row.get("device_id")?,
+        acknowledged: row.get("acknowledged")?,
         last_sequence: row.get("last_sequence")?,
         not_before: row.get("not_before")?,
         pending: row.get("pending")?,

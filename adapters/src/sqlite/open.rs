@@ -119,8 +119,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .busy_timeout(BUSY_TIMEOUT))
 }
 
-/// Creates an empty file if there is none, accessible to its owner only. SQLite gives its WAL and shared-memory files
-/// the same permissions.
+/// Creates the database file if it does not exist: empty, and accessible to its owner only. SQLite then gives the WAL and the
+/// shared-memory file the same permissions as the database file.
 fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::mailbox_job::MailboxJob;
@@ -13,7 +13,7 @@ use super::reader::Reader;
 use super::writer::{Writer, closed};
 use super::{delete, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, PendingSend, SessionCache, SqlError, SqlStore, count};
+use crate::store::{Acknowledged, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count};
 
 /// The store on one SQLite file.
 pub(crate) struct SqliteStore {
@@ -78,6 +78,17 @@ impl SqlStore for SqliteStore {
     async fn lock_mailboxes(_: &mut SqliteConnection, _: UserId) -> Result<(), SqlError> {
         // While a transaction writes, no other one does.
         Ok(())
+    }
+
+    async fn find_session(&self, token: &TokenHash) -> Result<Option<OwnerRow>, PortError> {
+        let row = sqlx::query_as(
+            "SELECT s.id, d.user_id, u.username, s.device_id
+             FROM sessions s JOIN devices d ON d.id = s.device_id JOIN users u ON u.id = d.user_id
+             WHERE s.token_hash = $1",
+        )
+        .bind(token.as_bytes().to_vec())
+        .fetch_optional(&self.read_pool);
+        Ok(row.await.map_err(SqlError::from)?)
     }
 
     async fn read_page(

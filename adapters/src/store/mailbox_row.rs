@@ -11,6 +11,7 @@ pub(crate) struct MailboxRow {
     pub(crate) user_id: i64,
     pub(crate) username: String,
     pub(crate) device_id: i64,
+    pub(crate) acknowledged: i64,
     pub(crate) last_sequence: i64,
     pub(crate) not_before: i64,
     pub(crate) pending: i64,
@@ -24,6 +25,7 @@ impl MailboxRow {
         let username = Cell::by_id("users", "username", self.user_id).username(&self.username)?;
         let mailbox = MailboxState {
             device: DeviceId::new(self.device_id),
+            acknowledged: SequenceNumber::new(self.acknowledged),
             last: SequenceNumber::new(self.last_sequence),
             not_before: Timestamp::from_micros(self.not_before),
             pending: self.pending.unsigned_abs(),

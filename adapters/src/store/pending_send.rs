@@ -44,7 +44,7 @@ impl PendingSend {
         let outcome = match (self.planned, failed) {
             (Some(Err(error)), _) | (_, Some(error)) => Err(error),
             (Some(Ok(planned)), None) => {
-                self.notifier.notify(&planned.mailboxes);
+                self.notifier.deliver(&self.delivery, &planned);
                 Ok(planned.outcome)
             }
             (None, None) => return,

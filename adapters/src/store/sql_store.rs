@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::{FromRow, Pool};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, UserId};
+use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
-use super::{SessionCache, SqlError};
+use super::{OwnerRow, SessionCache, SqlError};
 use crate::notify::Notifier;
 
 /// A connection to the database of a store.
@@ -49,6 +49,9 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         connection: &mut Connection<Self>,
         user: UserId,
     ) -> impl Future<Output = Result<(), SqlError>> + Send;
+
+    /// Returns the session with a token and its owner. MUST see every session that ended before the call.
+    fn find_session(&self, token: &TokenHash) -> impl Future<Output = Result<Option<OwnerRow>, PortError>> + Send;
 
     /// Reads a page, as [`Mailboxes::read`](woosh_domain::ports::Mailboxes::read) specifies, without its gaps.
     fn read_page(

@@ -16,7 +16,7 @@ use super::limits::IncomingBody;
 /// A JSON request body.
 pub(super) struct Body<T>(pub(super) T);
 
-/// Why a body can't be read. The error message names the field and never repeats the field's value.
+/// Why a body is invalid. The error message names the invalid field, and never repeats its value.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the body is missing: expected a JSON object")]

@@ -3,8 +3,8 @@ use std::time::Duration;
 use futures_util::future::join;
 
 use super::fixtures::*;
-use crate::model::SequenceNumber;
-use crate::ports::{Stores, WaitOutcome};
+use crate::model::{DeviceId, SequenceNumber};
+use crate::ports::{Delivered, Stores, WaitOutcome};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -14,9 +14,10 @@ pub(super) async fn a_delivery_notifies_waiting_readers(stores: Stores) {
     let second = add_device(&stores, &alice).await;
     for mailbox in [alice.mailbox, second, carol.mailbox] {
         let mut subscription = stores.notifier.subscribe(mailbox, LONG);
-        let waiting = subscription.wait(SequenceNumber::ZERO);
+        let seen = read_all(&stores, mailbox).await.last;
+        let waiting = subscription.wait(seen);
         let sending = store(&stores, delivery(&[("alice", "hello"), ("carol", "hello")], 0));
-        assert_eq!(join(waiting, sending).await.0, WaitOutcome::Notified);
+        assert_notified(&stores, mailbox, seen, join(waiting, sending).await.0).await;
     }
 }
 
@@ -26,7 +27,40 @@ pub(super) async fn a_delivery_between_subscribing_and_waiting_notifies(stores: 
     for _ in 0..3 {
         let seen = read_all(&stores, alice.mailbox).await.last;
         deliver(&stores, "alice", "hello", 0).await;
-        assert_eq!(subscription.wait(seen).await, WaitOutcome::Notified);
+        let outcome = subscription.wait(seen).await;
+        assert_notified(&stores, alice.mailbox, seen, outcome).await;
+    }
+}
+
+/// Verifies promise D3: a notifier that hands over envelopes hands over what a read of the mailbox returns.
+pub(super) async fn envelopes_handed_over_are_those_that_a_read_returns(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let mut subscription = stores.notifier.subscribe(alice.mailbox, LONG);
+    for round in 0..3 {
+        let seen = read_all(&stores, alice.mailbox).await.last;
+        for number in 0..3 {
+            deliver(&stores, "alice", &format!("{round} {number}"), 0).await;
+        }
+        let outcome = subscription.wait(seen).await;
+        assert_notified(&stores, alice.mailbox, seen, outcome).await;
+        if round == 1 {
+            let up_to = read_all(&stores, alice.mailbox).await.last;
+            acknowledge(&stores, alice.mailbox, up_to.get(), 1000).await;
+        }
+    }
+}
+
+/// Fails unless the outcome tells the reader of all envelopes after `seen`.
+async fn assert_notified(stores: &Stores, mailbox: DeviceId, seen: SequenceNumber, outcome: WaitOutcome) {
+    match outcome {
+        WaitOutcome::Notified => {}
+        WaitOutcome::Delivered(Delivered { envelopes, acknowledged }) => {
+            let page = read_all(stores, mailbox).await;
+            let missed = page.envelopes.into_iter().filter(|envelope| envelope.sequence > seen);
+            assert_eq!(envelopes, missed.collect::<Vec<_>>());
+            assert_eq!(acknowledged, page.acknowledged);
+        }
+        other => panic!("{other:?}"),
     }
 }
 

@@ -12,7 +12,7 @@ mod tests;
 
 pub use self::state::{BatchState, MailboxState, RecipientState, ScopedKey, StoredReceipt};
 
-use crate::model::{DeviceId, MessageId, SequenceNumber, Timestamp, Username};
+use crate::model::{DeviceId, Envelope, Message, MessageId, SequenceNumber, Timestamp, Username};
 use crate::ports::{DeliverOutcome, NewDelivery, Receipt, Undelivered};
 
 /// What a batch of sends does.
@@ -29,8 +29,40 @@ pub struct Plan<'a> {
 pub struct PlannedSend {
     /// The answer to its sender, once the changes are committed.
     pub outcome: DeliverOutcome,
-    /// The mailboxes in which it is stored, whose readers are to be notified.
-    pub mailboxes: Vec<DeviceId>,
+    /// The envelopes of the send, whose readers the store notifies after the commit.
+    pub copies: Vec<PlannedCopy>,
+}
+
+impl PlannedSend {
+    /// Returns the envelope of a copy, for readers that wait. `send` MUST be the send that was planned.
+    pub fn envelope(&self, send: &NewDelivery, copy: &PlannedCopy) -> Option<Envelope> {
+        let DeliverOutcome::Stored { receipt, recipients } = &self.outcome else { return None };
+        let message = Message {
+            id: receipt.id,
+            sender: send.sender.clone(),
+            sender_device: Some(send.sender_device),
+            recipient: recipients.get(copy.recipient)?.clone(),
+            contents: send.recipients.get(copy.recipient)?.contents.clone(),
+            sent_at: receipt.sent_at,
+            expires_at: copy.expires_at,
+        };
+        Some(Envelope { sequence: copy.sequence, message })
+    }
+}
+
+/// An envelope of a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedCopy {
+    /// The mailbox.
+    pub mailbox: DeviceId,
+    /// The sequence number of the envelope.
+    pub sequence: SequenceNumber,
+    /// Everything in the mailbox up to this number is acknowledged.
+    pub acknowledged: SequenceNumber,
+    /// The index of the recipient in the send.
+    pub recipient: usize,
+    /// When the envelope expires.
+    pub expires_at: Timestamp,
 }
 
 /// What a store has to write for a batch, in one transaction.
@@ -134,7 +166,7 @@ struct Planner<'a, Ids> {
 
 impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     fn send(&mut self, send: &'a NewDelivery) -> PlannedSend {
-        let answer = |outcome| PlannedSend { outcome, mailboxes: Vec::new() };
+        let answer = |outcome| PlannedSend { outcome, copies: Vec::new() };
         let key = send.idempotency.as_ref().map(|(key, _)| ScopedKey::new(send.sender_device, key));
         if let (Some(key), Some((_, fingerprint))) = (&key, &send.idempotency)
             && let Some(stored) = self.state.receipts.get(key)
@@ -163,7 +195,7 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
             self.changes.receipts.push(PlannedReceipt { key, receipt });
         }
         let outcome = DeliverOutcome::Stored { receipt, recipients: stored.recipients };
-        PlannedSend { outcome, mailboxes: stored.mailboxes }
+        PlannedSend { outcome, copies: stored.copies }
     }
 
     /// The time of a send: `now`, or the latest watermark of its mailboxes if that is later.
@@ -190,7 +222,13 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
                 let message = *row.get_or_insert_with(|| self.ids.next().expect("an identifier for each message"));
                 copies += 1;
                 mailbox.add(size);
-                stored.mailboxes.push(mailbox.device);
+                stored.copies.push(PlannedCopy {
+                    mailbox: mailbox.device,
+                    sequence,
+                    acknowledged: mailbox.acknowledged,
+                    recipient: stored.recipients.len(),
+                    expires_at,
+                });
                 let envelope = PlannedEnvelope { mailbox: mailbox.device, sequence, message, size, expires_at };
                 self.changes.envelopes.push(envelope);
             } else {
@@ -225,12 +263,12 @@ struct Storing {
     sent_at: Timestamp,
     id: Option<MessageId>,
     recipients: Vec<Username>,
-    mailboxes: Vec<DeviceId>,
+    copies: Vec<PlannedCopy>,
     undelivered: Vec<Undelivered>,
 }
 
 impl Storing {
     fn at(sent_at: Timestamp) -> Self {
-        Self { sent_at, id: None, recipients: Vec::new(), mailboxes: Vec::new(), undelivered: Vec::new() }
+        Self { sent_at, id: None, recipients: Vec::new(), copies: Vec::new(), undelivered: Vec::new() }
     }
 }

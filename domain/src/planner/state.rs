@@ -35,6 +35,8 @@ pub struct RecipientState {
 pub struct MailboxState {
     /// Its device.
     pub device: DeviceId,
+    /// Everything up to this number is acknowledged.
+    pub acknowledged: SequenceNumber,
     /// Its newest sequence number.
     pub last: SequenceNumber,
     /// Its watermark: every later message has `sent_at >= not_before`.

@@ -23,7 +23,7 @@ pub use mailboxes::{
     AcknowledgeOutcome, AddressedContents, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, Receipt,
     Undelivered,
 };
-pub use notifier::{Notifier, Subscription, WaitOutcome};
+pub use notifier::{Delivered, Notifier, Subscription, WaitOutcome};
 pub use password_hasher::PasswordHasher;
 pub use randomness::Randomness;
 pub use sessions::{NewSession, OpenSessionOutcome, SessionOwner, Sessions};

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{DeviceId, SequenceNumber};
+use crate::model::{DeviceId, Envelope, SequenceNumber};
 
 /// Notifies waiting readers of new envelopes (D8).
 #[cfg_attr(test, mockall::automock)]
@@ -14,14 +14,26 @@ pub trait Notifier: Send + Sync {
 }
 
 /// Why a wait ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitOutcome {
+    /// The mailbox received envelopes.
+    Delivered(Delivered),
     /// The mailbox, or a session of its device, may have changed. The reader should read again.
     Notified,
     /// The timeout has elapsed.
     TimedOut,
     /// The server is stopping. The reader should not wait again.
     Stopping,
+}
+
+/// The envelopes that a waiting reader missed, so that the reader need not read them from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The envelopes, at least one. They MUST have all the sequence numbers that follow the reader's cursor, up to the last
+    /// one, and they MUST be committed.
+    pub envelopes: Vec<Envelope>,
+    /// Everything up to this number was acknowledged when the last envelope was committed.
+    pub acknowledged: SequenceNumber,
 }
 
 /// A reader's subscription to a mailbox. Dropping the value ends the subscription.
@@ -31,9 +43,9 @@ pub trait Subscription: Send {
     /// Waits until the mailbox may have envelopes after the reader's cursor `seen`, or until a session of the device
     /// may have ended.
     ///
-    /// MUST return [`WaitOutcome::Notified`] promptly after a delivery on any replica, unless the subscription was
-    /// already notified of that delivery. MUST also return [`WaitOutcome::Notified`] promptly after a session of the
-    /// device has ended. MAY return [`WaitOutcome::Notified`] without any such cause. MUST NOT hold a thread or a
-    /// database connection.
+    /// MUST return [`WaitOutcome::Notified`] or [`WaitOutcome::Delivered`] promptly after a delivery on any replica, unless
+    /// the subscription was already notified of that delivery. MUST also return one of them promptly after a session of the
+    /// device has ended. MAY return [`WaitOutcome::Notified`] without any such cause. MUST NOT hold a thread or a database
+    /// connection.
     async fn wait(&mut self, seen: SequenceNumber) -> WaitOutcome;
 }

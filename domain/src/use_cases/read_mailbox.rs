@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::SessionCaller;
 use crate::model::SequenceNumber;
-use crate::ports::{Clock, MailboxPage, Mailboxes, Notifier, PageLimit, PortError, Sessions, WaitOutcome};
+use crate::ports::{Clock, Delivered, MailboxPage, Mailboxes, Notifier, PageLimit, PortError, Sessions, WaitOutcome};
 
 /// Reads a device's mailbox. If no envelope is pending, the read can wait for one (long poll).
 pub struct ReadMailbox {
@@ -67,8 +67,8 @@ impl ReadMailbox {
         // Subscribe before the first read, so that no delivery between reading and waiting is missed.
         let mut subscription = self.notifier.subscribe(mailbox, wait);
         let mut may_wait = true;
+        let mut page = read().await?;
         loop {
-            let page = read().await?;
             // Checked after the read, so that the page holds nothing that arrived after the session ended.
             if self.sessions.find(&caller.token).await?.is_none() {
                 return Err(ReadMailboxError::SessionEnded);
@@ -76,15 +76,31 @@ impl ReadMailbox {
             if !page.envelopes.is_empty() || !may_wait {
                 return Ok(page);
             }
-            match subscription.wait(page.last).await {
-                WaitOutcome::Notified => {}
+            page = match subscription.wait(page.last).await {
+                WaitOutcome::Delivered(delivered) if follows(&delivered, &page, after, limit) => {
+                    let last = delivered.envelopes.last().map_or(page.last, |envelope| envelope.sequence);
+                    MailboxPage { envelopes: delivered.envelopes, last, ..page }
+                }
+                WaitOutcome::Delivered(_) | WaitOutcome::Notified => read().await?,
                 // Read once more: there may be gaps, or envelopes whose notification was lost.
-                WaitOutcome::TimedOut => may_wait = false,
+                WaitOutcome::TimedOut => {
+                    may_wait = false;
+                    read().await?
+                }
                 // All readers are notified at once; a last read of each would delay the shutdown.
                 WaitOutcome::Stopping => return Ok(page),
             }
         }
     }
+}
+
+/// Whether the envelopes complete an empty page, so that a read would return the same: nothing else has changed, and they fit.
+fn follows(delivered: &Delivered, page: &MailboxPage, after: SequenceNumber, limit: PageLimit) -> bool {
+    let bytes: usize = delivered.envelopes.iter().map(|envelope| envelope.message.contents.as_str().len()).sum();
+    after <= page.last
+        && delivered.acknowledged == page.acknowledged
+        && delivered.envelopes.len() <= limit.count
+        && bytes <= limit.bytes
 }
 
 #[cfg(test)]
@@ -179,6 +195,29 @@ mod tests {
     #[tokio::test]
     async fn an_envelope_without_a_notification_is_read_after_the_timeout() {
         assert_eq!(read(vec![MailboxPage::EMPTY, page()], vec![WaitOutcome::TimedOut], true).await.unwrap(), page());
+    }
+
+    fn delivered(acknowledged: i64) -> WaitOutcome {
+        let acknowledged = SequenceNumber::new(acknowledged);
+        WaitOutcome::Delivered(Delivered { envelopes: page().envelopes, acknowledged })
+    }
+
+    #[tokio::test]
+    async fn envelopes_handed_over_by_the_notifier_are_not_read_again() {
+        assert_eq!(read(vec![MailboxPage::EMPTY], vec![delivered(0)], true).await.unwrap(), page());
+    }
+
+    #[tokio::test]
+    async fn envelopes_handed_over_after_the_session_ended_are_not_returned() {
+        let read = read(vec![MailboxPage::EMPTY], vec![delivered(0)], false).await;
+        assert!(matches!(read, Err(ReadMailboxError::SessionEnded)));
+    }
+
+    #[tokio::test]
+    async fn a_page_is_read_again_if_more_than_the_envelopes_changed() {
+        let again = MailboxPage { acknowledged: SequenceNumber::new(1), ..page() };
+        let pages = vec![MailboxPage::EMPTY, again.clone()];
+        assert_eq!(read(pages, vec![delivered(1)], true).await.unwrap(), again);
     }
 
     #[tokio::test]

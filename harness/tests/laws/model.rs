@@ -27,7 +27,7 @@ pub(crate) struct ModelEnvelope {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum EnvelopeState {
-    /// The envelope was stored. It may have expired.
+    /// The envelope is in the mailbox, even if it has expired.
     Stored,
     /// The envelope was not stored, because the mailbox was full.
     Refused,

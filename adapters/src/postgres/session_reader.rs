@@ -1,0 +1,108 @@
+//! Looks up the owners of sessions, many in one query.
+//!
+//! Other replicas end sessions as well, so each request looks its token up in the database (D9). Lookups that arrive while a
+//! query runs wait for the next one, which answers all of them. Each query starts after the requests that it serves, so it
+//! sees every session that ended before them.
+
+use std::sync::Arc;
+
+use sqlx::{FromRow, PgPool};
+use tokio::sync::{mpsc, oneshot};
+use woosh_domain::model::TokenHash;
+use woosh_domain::ports::PortError;
+
+use crate::store::{OwnerRow, is_transient};
+
+/// How many queries run at once.
+const LANES: usize = 2;
+/// The most lookups in one query.
+const MAX_BATCH: usize = 64;
+/// The most lookups that wait in a lane. Beyond it, callers wait before they queue theirs.
+const MAX_QUEUED: usize = 1024;
+
+/// The lanes in which lookups wait. They end when they are dropped.
+pub(super) struct SessionReader {
+    lanes: Vec<mpsc::Sender<Lookup>>,
+}
+
+struct Lookup {
+    token: TokenHash,
+    reply: oneshot::Sender<Result<Option<OwnerRow>, Arc<sqlx::Error>>>,
+}
+
+#[derive(FromRow)]
+struct FoundRow {
+    /// The position of the lookup in the query, from 1.
+    position: i64,
+    #[sqlx(flatten)]
+    owner: OwnerRow,
+}
+
+impl SessionReader {
+    /// Starts the lanes. They take their connections from `pool`.
+    pub(super) fn start(pool: &PgPool) -> Self {
+        let start = |_| {
+            let (lane, queued) = mpsc::channel(MAX_QUEUED);
+            tokio::spawn(run_lane(pool.clone(), queued));
+            lane
+        };
+        Self { lanes: (0..LANES).map(start).collect() }
+    }
+
+    /// Returns the owner of a session; `None` if no session has the token.
+    pub(super) async fn find(&self, token: &TokenHash) -> Result<Option<OwnerRow>, PortError> {
+        let lane = usize::from(token.as_bytes()[0]) % self.lanes.len();
+        let (reply, outcome) = oneshot::channel();
+        let closed = || PortError::unavailable("the database is closed");
+        self.lanes[lane].send(Lookup { token: *token, reply }).await.map_err(|_| closed())?;
+        match outcome.await {
+            Ok(Ok(owner)) => Ok(owner),
+            Ok(Err(error)) if is_transient(&error) => Err(PortError::unavailable(error)),
+            Ok(Err(error)) => Err(PortError::fault(error)),
+            Err(_) => Err(closed()),
+        }
+    }
+}
+
+async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<Lookup>) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        batch.retain(|lookup| !lookup.reply.is_closed());
+        match find_all(&pool, &batch).await.map_err(Arc::new) {
+            Ok(mut owners) => {
+                for (index, lookup) in batch.drain(..).enumerate() {
+                    // A caller that was cancelled needs no answer.
+                    let _ = lookup.reply.send(Ok(owners[index].take()));
+                }
+            }
+            Err(error) => {
+                for lookup in batch.drain(..) {
+                    let _ = lookup.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Returns the owners in the order of the lookups.
+async fn find_all(pool: &PgPool, lookups: &[Lookup]) -> sqlx::Result<Vec<Option<OwnerRow>>> {
+    let tokens: Vec<_> = lookups.iter().map(|lookup| lookup.token.as_bytes().to_vec()).collect();
+    let found: Vec<FoundRow> = sqlx::query_as(
+        "SELECT lookup.position, s.id, d.user_id, u.username, s.device_id
+         FROM unnest($1::bytea[]) WITH ORDINALITY AS lookup (token_hash, position)
+         JOIN sessions s ON s.token_hash = lookup.token_hash
+         JOIN devices d ON d.id = s.device_id
+         JOIN users u ON u.id = d.user_id",
+    )
+    .bind(tokens)
+    .fetch_all(pool)
+    .await?;
+    let mut owners: Vec<_> = lookups.iter().map(|_| None).collect();
+    for FoundRow { position, owner } in found {
+        let index = usize::try_from(position - 1).ok();
+        if let Some(slot) = index.and_then(|index| owners.get_mut(index)) {
+            *slot = Some(owner);
+        }
+    }
+    Ok(owners)
+}
