@@ -26,6 +26,9 @@ const MAX_MAILBOXES: usize = 350;
 const MAX_QUEUED: usize = 10_000;
 /// Interval between polls for messages whose notification was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// The least time between two notifications. Each one is a transaction and wakes every replica, so under load one notification
+/// serves many messages.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(3);
 /// Delay before receiving again after an error.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
@@ -98,6 +101,7 @@ async fn publish(pool: PgPool, mut queued: mpsc::Receiver<DeviceId>, replica: St
         if let Err(error) = sqlx::raw_sql(AssertSqlSafe(notify)).execute(&pool).await {
             tracing::warn!(%error, "can't notify other replicas");
         }
+        sleep(PUBLISH_INTERVAL).await;
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 
 use sqlx::{PgConnection, PgPool};
 use woosh_domain::model::SequenceNumber;
-use woosh_domain::planner::{BatchState, Changes, MailboxState, PlannedSend, ScopedKey, plan};
+use woosh_domain::planner::{
+    BatchState, Changes, MailboxState, PlannedGap, PlannedReceipt, PlannedSend, ScopedKey, plan,
+};
 use woosh_domain::ports::NewDelivery;
 
 use crate::store::{KeyRow, MailboxRow, SqlError, format_undelivered, recipient_keys};
@@ -47,7 +49,11 @@ pub(super) async fn deliver(
 async fn reserve_ids(connection: &mut PgConnection, ids: &mut VecDeque<i64>, needed: usize) -> Result<(), SqlError> {
     let count = i64::try_from(needed).unwrap_or(i64::MAX).max(RESERVED_IDS);
     let reserved: Vec<i64> =
-        sqlx::query_scalar("SELECT nextval(pg_get_serial_sequence('messages', 'id')) FROM generate_series(1, $1)")
+        // OFFSET keeps the name from being looked up for each row.
+        sqlx::query_scalar(
+            "SELECT nextval(name) FROM generate_series(1, $1),
+                 (SELECT pg_get_serial_sequence('messages', 'id')::regclass AS name OFFSET 0) sequence",
+        )
             .bind(count)
             .fetch_all(connection)
             .await?;
@@ -110,7 +116,7 @@ async fn load_mailboxes(
     rows.into_iter().try_for_each(|row| row.add_to(state))
 }
 
-/// Writes all changes of a batch in one statement.
+/// Writes the mailboxes, messages and envelopes of a batch in one statement.
 const WRITE: &str = "
 WITH mailbox AS (
     UPDATE mailboxes mb
@@ -124,20 +130,22 @@ WITH mailbox AS (
     OVERRIDING SYSTEM VALUE
     SELECT * FROM unnest($7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::bytea[], $13::bigint[],
                          $14::bigint[])
-), gap AS (
-    INSERT INTO gaps (device_id, first_sequence, last_sequence)
-    SELECT * FROM unnest($15::bigint[], $16::bigint[], $17::bigint[])
-    ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence
-), receipt AS (
-    INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
-    SELECT * FROM unnest($18::bigint[], $19::text[], $20::bytea[], $21::bigint[], $22::bigint[], $23::text[])
 )
 INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at)
-SELECT * FROM unnest($24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[])";
+SELECT * FROM unnest($15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])";
 
 async fn write(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<(), SqlError> {
     let Changes { mailboxes, messages, envelopes, gaps, receipts } = changes;
+    if !gaps.is_empty() {
+        write_gaps(connection, gaps).await?;
+    }
+    if !receipts.is_empty() {
+        write_receipts(connection, receipts).await?;
+    }
     let refused_from = |mailbox: &MailboxState| mailbox.refused_from.map_or(0, SequenceNumber::get);
+    if mailboxes.is_empty() {
+        return Ok(());
+    }
     sqlx::query(WRITE)
         .bind(column(mailboxes, |mailbox| mailbox.device.get()))
         .bind(column(mailboxes, |mailbox| mailbox.last.get()))
@@ -153,15 +161,6 @@ async fn write(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<(
         .bind(column(messages, |message| message.contents.as_bytes()))
         .bind(column(messages, |message| message.sent_at.micros()))
         .bind(column(messages, |message| i64::from(message.copies)))
-        .bind(column(gaps, |gap| gap.mailbox.get()))
-        .bind(column(gaps, |gap| gap.first.get()))
-        .bind(column(gaps, |gap| gap.last.get()))
-        .bind(column(receipts, |planned| planned.key.device.get()))
-        .bind(column(receipts, |planned| planned.key.key.as_str()))
-        .bind(column(receipts, |planned| planned.receipt.fingerprint.as_slice()))
-        .bind(column(receipts, |planned| planned.receipt.receipt.id.get()))
-        .bind(column(receipts, |planned| planned.receipt.receipt.sent_at.micros()))
-        .bind(column(receipts, |planned| format_undelivered(&planned.receipt.receipt.undelivered)))
         .bind(column(envelopes, |envelope| envelope.mailbox.get()))
         .bind(column(envelopes, |envelope| envelope.sequence.get()))
         .bind(column(envelopes, |envelope| envelope.message))
@@ -169,6 +168,36 @@ async fn write(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<(
         .bind(column(envelopes, |envelope| envelope.expires_at.micros()))
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+async fn write_gaps(connection: &mut PgConnection, gaps: &[PlannedGap]) -> Result<(), SqlError> {
+    sqlx::query(
+        "INSERT INTO gaps (device_id, first_sequence, last_sequence)
+         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
+         ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence",
+    )
+    .bind(column(gaps, |gap| gap.mailbox.get()))
+    .bind(column(gaps, |gap| gap.first.get()))
+    .bind(column(gaps, |gap| gap.last.get()))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_receipts(connection: &mut PgConnection, receipts: &[PlannedReceipt]) -> Result<(), SqlError> {
+    sqlx::query(
+        "INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
+         SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::text[])",
+    )
+    .bind(column(receipts, |planned| planned.key.device.get()))
+    .bind(column(receipts, |planned| planned.key.key.as_str()))
+    .bind(column(receipts, |planned| planned.receipt.fingerprint.as_slice()))
+    .bind(column(receipts, |planned| planned.receipt.receipt.id.get()))
+    .bind(column(receipts, |planned| planned.receipt.receipt.sent_at.micros()))
+    .bind(column(receipts, |planned| format_undelivered(&planned.receipt.receipt.undelivered)))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
