@@ -3,7 +3,7 @@ use sqlx::postgres::PgConnectOptions;
 use woosh_server::database::DatabaseUrl;
 
 use crate::Backend;
-use crate::postgres::{self, PostgresDatabase};
+use crate::postgres::{self, Durability, PostgresDatabase};
 use crate::temp_folder::TempFolder;
 
 /// A fresh database. It is deleted when this value is dropped or this process ends, even if it is killed.
@@ -24,6 +24,11 @@ impl TestDatabase {
     ///
     /// If that fails. For Postgres the error lists the servers that were tried.
     pub async fn create(backend: Backend) -> anyhow::Result<Self> {
+        Self::create_with(backend, Durability::Fast).await
+    }
+
+    /// Creates a database as [`Self::create`] does. SQLite is always durable.
+    pub(crate) async fn create_with(backend: Backend, durability: Durability) -> anyhow::Result<Self> {
         match backend {
             Backend::Sqlite => {
                 let folder = TempFolder::new().context("can't create a folder for SQLite")?;
@@ -31,7 +36,7 @@ impl TestDatabase {
                 Ok(Self { url, storage: Storage::Sqlite { _folder: folder } })
             }
             Backend::Postgres => {
-                let database = postgres::create().await.context("can't create a Postgres database")?;
+                let database = postgres::create(durability).await.context("can't create a Postgres database")?;
                 let url = database.url().parse()?;
                 Ok(Self { url, storage: Storage::Postgres { database } })
             }
@@ -56,6 +61,14 @@ impl TestDatabase {
         match &self.storage {
             Storage::Sqlite { .. } => None,
             Storage::Postgres { database } => database.url().parse().ok(),
+        }
+    }
+
+    /// The name of the database on Postgres. `None` for SQLite.
+    pub(crate) fn postgres_name(&self) -> Option<&str> {
+        match &self.storage {
+            Storage::Sqlite { .. } => None,
+            Storage::Postgres { database } => Some(database.name()),
         }
     }
 

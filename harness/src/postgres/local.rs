@@ -10,9 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
-/// Settings that make the server fast. Data of tests need not survive a crash of the machine.
-pub(super) const FAST: [&str; 8] =
-    ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB", "-c", "max_connections=500"];
+use super::durability::Durability;
 
 /// Creates a data folder and runs a server on it until standard input closes, then deletes the folder. Ends if the server
 /// ends.
@@ -35,14 +33,14 @@ pub(super) struct LocalServer {
 }
 
 impl LocalServer {
-    pub(super) async fn start(programs: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("woosh-").tempdir_in(data_folder())?;
+    pub(super) async fn start(programs: &Path, durability: Durability) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("woosh-").tempdir_in(data_folder(durability))?;
         let log = fs::File::create(folder.path().join("postgres.log"))?;
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", SCRIPT, "woosh-postgres"])
             .arg(programs)
-            .args(FAST)
+            .args(durability.arguments())
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -117,13 +115,13 @@ pub(super) fn programs() -> Option<PathBuf> {
     folders.into_iter().find(|folder| ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file()))
 }
 
-/// A folder in memory if there is enough, else the one for temporary files.
-fn data_folder() -> PathBuf {
+/// The folder for temporary files, or one in memory if there is enough and the data need not survive.
+fn data_folder(durability: Durability) -> PathBuf {
     const ENOUGH: u64 = 1 << 30;
     let memory = Path::new("/dev/shm");
     let free = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
     let writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
-    if writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
+    if durability == Durability::Fast && writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// The user and group to run Postgres as instead of root.

@@ -1,0 +1,14 @@
+//! A small HTTP/1.1 client for the measured requests.
+//!
+//! The generator shares the processors with the server, so what it takes is missing from the result. CHOICE
+//! Each connection is kept alive and carries one request at a time. Buffers have bounds, and every wait has a deadline.
+
+mod body;
+mod connection;
+mod endpoint;
+mod events;
+mod head;
+
+pub(super) use self::connection::{Connection, excerpt};
+pub(super) use self::endpoint::Endpoint;
+pub(super) use self::events::Events;
