@@ -25,6 +25,7 @@ mod outcome;
 mod progress;
 mod ratios;
 mod reader;
+mod report;
 mod sample;
 mod sender;
 mod stage;
@@ -71,6 +72,9 @@ fn run_on_this_thread(args: BenchArgs) -> anyhow::Result<()> {
     if let Some(file) = &args.json {
         let text = serde_json::to_string_pretty(&json::document(&outcome))?;
         std::fs::write(file, text + "\n").with_context(|| format!("can't write {}", file.display()))?;
+    }
+    if let Some(file) = &args.report {
+        std::fs::write(file, report::page(&outcome)).with_context(|| format!("can't write {}", file.display()))?;
     }
     Ok(())
 }

@@ -17,8 +17,10 @@ pub(super) struct Subject {
     pub(super) noun: &'static str,
     /// What the latency is the time of; empty if no latency is measured.
     pub(super) latency: &'static str,
-    /// The number of clients, if operations follow each other without a pause.
+    /// The number of clients, if it can be chosen.
     pub(super) clients: Option<usize>,
+    /// Whether operations follow each other without a pause. Otherwise their throughput says nothing.
+    pub(super) without_pause: bool,
     /// How many envelopes an operation stores.
     pub(super) stores: f64,
     /// The number of stored messages that a growth series was measured with.
@@ -28,12 +30,26 @@ pub(super) struct Subject {
 impl Subject {
     pub(super) fn new(workload: &str, variant: impl Into<String>, noun: &'static str, latency: &'static str) -> Self {
         let variant = variant.into();
-        Self { workload: workload.to_owned(), variant, noun, latency, clients: None, stores: 0.0, stored: None }
+        Self {
+            workload: workload.to_owned(),
+            variant,
+            noun,
+            latency,
+            clients: None,
+            without_pause: false,
+            stores: 0.0,
+            stored: None,
+        }
     }
 
     /// The same, for clients whose operations follow each other without a pause.
     pub(super) fn clients(self, clients: usize) -> Self {
-        Self { clients: Some(clients), ..self }
+        Self { clients: Some(clients), ..self }.without_pause()
+    }
+
+    /// The same, for operations that follow each other without a pause.
+    pub(super) fn without_pause(self) -> Self {
+        Self { without_pause: true, ..self }
     }
 
     /// The same, for operations that store envelopes.
@@ -79,10 +95,10 @@ impl Sample {
         Self { subject, figures }
     }
 
-    /// Works out throughput and latencies. The throughput of operations with pauses says nothing and is left out.
+    /// Works out throughput and latencies. The throughput of operations with pauses is left out.
     pub(super) fn bare(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::latencies(subject, latencies);
-        if sample.subject.clients.is_some() {
+        if sample.subject.without_pause {
             let rate = operations as f64 / usage.wall;
             sample.figures.insert(Figure::Throughput, Some(rate));
             if sample.subject.stores > 1.0 {

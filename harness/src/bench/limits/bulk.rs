@@ -17,7 +17,8 @@ use crate::{Backend, TestDatabase};
 const BATCH: i64 = 500;
 /// The mailboxes that the envelopes are for.
 const MAILBOXES: i64 = 200;
-const LIMIT: Duration = Duration::from_secs(2);
+/// How long to insert, in seconds, at most.
+const SECONDS: u32 = 2;
 
 /// Stores messages and envelopes as sends do, with the same driver and durability, but in large transactions on one
 /// connection, and without a server or any rules.
@@ -38,11 +39,12 @@ pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Sample> {
         }
     };
     let (meter, start, mut stored) = (Meter::of(Processes::default()), Instant::now(), 0);
-    while start.elapsed() < LIMIT {
+    let limit = Duration::from_secs(args.seconds.min(SECONDS).into());
+    while start.elapsed() < limit {
         connection.insert(stored, &text).await.context("can't insert messages in bulk")?;
         stored += BATCH;
     }
-    let subject = Subject::new(super::BULK, format!("{BATCH} messages a transaction"), "messages", "").clients(1);
+    let subject = Subject::new(super::BULK, format!("{BATCH} messages a transaction"), "messages", "").without_pause();
     Ok(Sample::bare(subject, stored.unsigned_abs(), &meter.stop(), Vec::new()))
 }
 

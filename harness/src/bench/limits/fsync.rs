@@ -28,6 +28,6 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Option<Sample>> {
         file.sync_data()?;
         latencies.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
-    let subject = Subject::new("limit: fsync", "one at a time", "fsyncs", "of appending 4 KiB and a sync").clients(1);
+    let subject = Subject::new("limit: fsync", "", "fsyncs", "of appending 4 KiB and a sync").without_pause();
     Ok(Some(Sample::bare(subject, latencies.len() as u64, &meter.stop(), latencies)))
 }
