@@ -6,7 +6,7 @@ use crate::bench::sample::Series;
 const ROW: f64 = 26.0;
 const TOP: f64 = 24.0;
 /// The space for the value at the end of a bar.
-const VALUE: f64 = 110.0;
+const VALUE: f64 = 135.0;
 
 /// Bars of the throughput of each series; empty if none has one.
 pub(super) fn plot(all: &[Series]) -> String {
