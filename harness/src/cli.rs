@@ -13,6 +13,7 @@ use tokio::process::Command as Process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::bench::{self, BenchArgs};
 use crate::exit_script::ExitScript;
 use crate::{Backend, TestDatabase, TestServer, kill, sanity};
 
@@ -39,9 +40,17 @@ enum Command {
     /// By default, the run starts fresh servers. With --url, the run uses a running server, which the command of
     /// --restart kills and starts again.
     Kill(KillArgs),
+    /// Measure a server: operations per second, latency, CPU and memory, compared with the limits of this machine.
+    ///
+    /// Prints a table with the median, the lowest and the highest value of each figure. Every response and every message is
+    /// checked: a wrong one, or an error, ends the benchmark with status 1.
+    Bench(Box<BenchArgs>),
     /// Serve like woosh-server until standard input closes.
     #[command(hide = true)]
     Serve(Box<woosh_server::cli::Cli>),
+    /// Answer sends without storing them until standard input closes.
+    #[command(hide = true)]
+    Echo,
 }
 
 #[derive(Debug, Args)]
@@ -122,7 +131,9 @@ impl Cli {
             Command::Run(args) => run(args).await,
             Command::Sanity(args) => check(args).await,
             Command::Kill(args) => kill(args).await,
-            Command::Serve(server) => serve(*server).await,
+            Command::Bench(args) => bench::run(*args).await.map(|()| ExitCode::SUCCESS),
+            Command::Serve(server) => until_end_of_input(server.run()).await,
+            Command::Echo => until_end_of_input(bench::serve_echo()).await,
         }
     }
 }
@@ -232,9 +243,9 @@ async fn kill(args: KillArgs) -> anyhow::Result<ExitCode> {
     Ok(if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn serve(server: woosh_server::cli::Cli) -> anyhow::Result<ExitCode> {
+async fn until_end_of_input(serve: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     tokio::select! {
-        served = server.run() => served.map(|()| ExitCode::SUCCESS),
+        served = serve => served.map(|()| ExitCode::SUCCESS),
         // The process that started the server has ended. Exits at once, as if killed, too.
         () = end_of_input() => std::process::exit(1),
     }

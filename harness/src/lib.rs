@@ -12,9 +12,11 @@
 //! # }).unwrap();
 //! ```
 //!
-//! The binary `woosh-harness` starts servers for tests in any language, and runs the [`sanity`] suite and [`kill`].
+//! The binary `woosh-harness` starts servers for tests in any language, and runs the [`sanity`] suite,
+//! [`kill`] and the benchmark.
 
 mod backend;
+mod bench;
 pub mod cli;
 pub mod client;
 mod exit_script;

@@ -18,6 +18,8 @@ use crate::{TestDatabase, client};
 /// The process ends when this value is dropped or the process of the harness ends, even if the harness is killed.
 pub struct ServerProcess {
     program: PathBuf,
+    /// Arguments for the server besides those that every server process has.
+    arguments: Vec<String>,
     running: Option<Running>,
     /// A socket that is bound but not listening. It reserves the port while the server is down.
     _port: TcpSocket,
@@ -46,11 +48,22 @@ impl ServerProcess {
     ///
     /// If the server can't be started. The error has the output of the server.
     pub async fn start(program: &Path, database: Arc<TestDatabase>, port: u16) -> anyhow::Result<Self> {
+        Self::start_with(program, database, port, Vec::new()).await
+    }
+
+    /// Starts a server as [`Self::start`] does, with more arguments for it.
+    pub(crate) async fn start_with(
+        program: &Path,
+        database: Arc<TestDatabase>,
+        port: u16,
+        arguments: Vec<String>,
+    ) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], port))).with_context(|| format!("can't bind port {port}"))?;
         let address = socket.local_addr()?;
-        let mut server = Self { program: program.to_owned(), running: None, _port: socket, address, database };
+        let mut server =
+            Self { program: program.to_owned(), arguments, running: None, _port: socket, address, database };
         server.restart().await?;
         Ok(server)
     }
@@ -58,6 +71,11 @@ impl ServerProcess {
     /// Returns the URL, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The id of the process. `None` if it does not run.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.running.as_ref()?.child.id()
     }
 
     /// Kills the server with SIGKILL if the server runs. When this method returns, the process has ended.
@@ -95,6 +113,7 @@ impl ServerProcess {
         let output = tempfile::tempfile()?;
         let mut child = Command::new(&self.program)
             .args(["serve", "--host", "127.0.0.1", "--port", &self.address.port().to_string(), "--log", "warn"])
+            .args(&self.arguments)
             // Not an argument: those are visible to all users, and the URL may contain a password.
             .env("WOOSH_DATABASE", self.database.secret_url())
             .stdin(Stdio::piped())

@@ -3,7 +3,7 @@ use sqlx::postgres::PgConnectOptions;
 use woosh_server::database::DatabaseUrl;
 
 use crate::Backend;
-use crate::postgres::{self, PostgresDatabase};
+use crate::postgres::{self, Durability, PostgresDatabase};
 use crate::temp_folder::TempFolder;
 
 /// A fresh database. The database is deleted when this value is dropped or this process ends, even if this process is
@@ -25,6 +25,11 @@ impl TestDatabase {
     ///
     /// If the database can't be created. For Postgres, the error lists the servers that were tried.
     pub async fn create(backend: Backend) -> anyhow::Result<Self> {
+        Self::create_with(backend, Durability::Fast).await
+    }
+
+    /// Creates a database as [`Self::create`] does. SQLite is always durable.
+    pub(crate) async fn create_with(backend: Backend, durability: Durability) -> anyhow::Result<Self> {
         match backend {
             Backend::Sqlite => {
                 let folder = TempFolder::new().context("can't create a folder for SQLite")?;
@@ -32,7 +37,7 @@ impl TestDatabase {
                 Ok(Self { url, storage: Storage::Sqlite { _folder: folder } })
             }
             Backend::Postgres => {
-                let database = postgres::create().await.context("can't create a Postgres database")?;
+                let database = postgres::create(durability).await.context("can't create a Postgres database")?;
                 let url = database.url().parse()?;
                 Ok(Self { url, storage: Storage::Postgres { database } })
             }
@@ -57,6 +62,14 @@ impl TestDatabase {
         match &self.storage {
             Storage::Sqlite { .. } => None,
             Storage::Postgres { database } => database.url().parse().ok(),
+        }
+    }
+
+    /// The name of the database on Postgres. `None` for SQLite.
+    pub(crate) fn postgres_name(&self) -> Option<&str> {
+        match &self.storage {
+            Storage::Sqlite { .. } => None,
+            Storage::Postgres { database } => Some(database.name()),
         }
     }
 

@@ -7,7 +7,8 @@ use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 use tokio::time::timeout;
 
-use super::local::{FAST, wait_until_ready};
+use super::durability::Durability;
+use super::local::wait_until_ready;
 
 /// The environment variable that names the image of the server, as `NAME:TAG`.
 const IMAGE_VARIABLE: &str = "WOOSH_TEST_POSTGRES_IMAGE";
@@ -40,11 +41,11 @@ pub(super) struct Container {
 }
 
 impl Container {
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start(durability: Durability) -> anyhow::Result<Self> {
         let image = std::env::var(IMAGE_VARIABLE).ok().filter(|image| !image.is_empty());
         let (name, tag) = name_and_tag(image.as_deref().unwrap_or(DEFAULT_IMAGE));
         let image = GenericImage::new(name, tag).with_entrypoint("sh").with_exposed_port(5432.tcp());
-        let arguments = ["-c", SCRIPT, "sh"].into_iter().chain(FAST);
+        let arguments = ["-c", SCRIPT, "sh"].into_iter().chain(durability.arguments().iter().copied());
         let request = image
             .with_cmd(arguments)
             .with_env_var("POSTGRES_USER", "woosh")

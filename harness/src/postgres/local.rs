@@ -10,9 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
-/// Settings that make the server fast but not durable. Data of tests need not survive a crash of the machine.
-pub(super) const FAST: [&str; 8] =
-    ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB", "-c", "max_connections=500"];
+use super::durability::Durability;
 
 /// Creates a data folder and runs a server on it. Stops the server when standard input closes, and deletes the folder
 /// when the server has ended.
@@ -35,14 +33,14 @@ pub(super) struct LocalServer {
 }
 
 impl LocalServer {
-    pub(super) async fn start(programs: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("woosh-").tempdir_in(data_folder())?;
+    pub(super) async fn start(programs: &Path, durability: Durability) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("woosh-").tempdir_in(data_folder(durability))?;
         let log = fs::File::create(folder.path().join("postgres.log"))?;
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", SCRIPT, "woosh-postgres"])
             .arg(programs)
-            .args(FAST)
+            .args(durability.arguments())
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -118,13 +116,13 @@ pub(super) fn programs() -> Option<PathBuf> {
     folders.into_iter().find(|folder| ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file()))
 }
 
-/// Returns a folder in memory if enough memory is free, or else the folder for temporary files.
-fn data_folder() -> PathBuf {
+/// Returns a folder in memory if enough memory is free and the data need not survive, or else the folder for temporary files.
+fn data_folder(durability: Durability) -> PathBuf {
     const ENOUGH: u64 = 1 << 30;
     let memory = Path::new("/dev/shm");
     let free = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
     let writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
-    if writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
+    if durability == Durability::Fast && writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// Returns the user and the group that run Postgres if this process runs as root.

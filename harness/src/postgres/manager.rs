@@ -5,6 +5,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{mpsc, oneshot};
 
+use super::durability::Durability;
 use super::provider::Server;
 use super::template;
 
@@ -23,14 +24,14 @@ enum Command {
 
 impl Manager {
     /// Starts and prepares a server, and prints to standard error where the server comes from.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start(durability: Durability) -> anyhow::Result<Self> {
         let owner = format!("{:016x}", fastrand::u64(..));
         let (commands, received) = mpsc::unbounded_channel();
         let (ready, started) = oneshot::channel();
         let session = template::session_name(&owner);
         std::thread::Builder::new()
             .name("woosh-postgres".to_owned())
-            .spawn(move || run(&session, ready, received))
+            .spawn(move || run(&session, durability, ready, received))
             .context("can't start a thread for Postgres")?;
         let admin = started.await.context("the thread for Postgres panicked")??;
         Ok(Self { commands, admin, owner, created: AtomicU64::new(0) })
@@ -62,6 +63,7 @@ impl Manager {
 /// Runs the server on this thread until the process ends.
 fn run(
     session: &str,
+    durability: Durability,
     ready: oneshot::Sender<anyhow::Result<PgConnectOptions>>,
     commands: mpsc::UnboundedReceiver<Command>,
 ) {
@@ -72,16 +74,17 @@ fn run(
             return;
         }
     };
-    runtime.block_on(serve(session, ready, commands));
+    runtime.block_on(serve(session, durability, ready, commands));
 }
 
 async fn serve(
     session: &str,
+    durability: Durability,
     ready: oneshot::Sender<anyhow::Result<PgConnectOptions>>,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
     let prepared = async {
-        let server = Server::start().await?;
+        let server = Server::start(durability).await?;
         let admin = server.admin.clone().application_name(session);
         let mut connection = admin.connect().await.with_context(|| format!("{} does not answer", server.origin))?;
         template::sweep(&mut connection).await?;

@@ -1,10 +1,11 @@
 //! Postgres databases for tests.
 //!
-//! A process starts one server, with the first provider that works (see `provider`). Each database is a clone of a
-//! template, which is migrated once. A thread, the `Manager`, creates and drops the databases, because `Drop` can't
-//! await.
+//! A process starts one server for tests, and another one if it measures. Each is started with the first provider that works
+//! (see `provider`). Each database is a clone of a template, which is migrated once. A thread, the `Manager`, creates and drops
+//! the databases, because `Drop` can't await.
 
 mod docker;
+mod durability;
 mod local;
 mod manager;
 mod provider;
@@ -12,11 +13,14 @@ mod template;
 
 use tokio::sync::OnceCell;
 
+pub(crate) use self::durability::Durability;
+pub(crate) use self::provider::is_local;
 pub use self::provider::probe;
 
 use self::manager::Manager;
 
-static MANAGER: OnceCell<Manager> = OnceCell::const_new();
+static FAST: OnceCell<Manager> = OnceCell::const_new();
+static DURABLE: OnceCell<Manager> = OnceCell::const_new();
 
 /// A database on the server of this process. Dropping this value drops the database.
 pub(crate) struct PostgresDatabase {
@@ -25,9 +29,13 @@ pub(crate) struct PostgresDatabase {
     url: String,
 }
 
-/// Creates a database. The first call starts the server.
-pub(crate) async fn create() -> anyhow::Result<PostgresDatabase> {
-    let manager = MANAGER.get_or_try_init(Manager::start).await?;
+/// Creates a database. The first one of each durability starts a server.
+pub(crate) async fn create(durability: Durability) -> anyhow::Result<PostgresDatabase> {
+    let manager = match durability {
+        Durability::Fast => &FAST,
+        Durability::Durable => &DURABLE,
+    };
+    let manager = manager.get_or_try_init(|| Manager::start(durability)).await?;
     let (name, url) = manager.create().await?;
     Ok(PostgresDatabase { manager, name, url })
 }
@@ -35,6 +43,10 @@ pub(crate) async fn create() -> anyhow::Result<PostgresDatabase> {
 impl PostgresDatabase {
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 }
 

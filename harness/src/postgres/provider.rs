@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use sqlx::postgres::PgConnectOptions;
 
 use super::docker::Container;
+use super::durability::Durability;
 use super::local::{self, LocalServer};
 
 /// A Postgres server. Databases can be created on the server until this value is dropped.
@@ -69,12 +70,17 @@ pub fn probe() -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the preferred provider keeps the data in the folder for temporary files of this machine.
+pub(crate) fn is_local() -> bool {
+    matches!(providers().first(), Some(Provider::Local(_)))
+}
+
 impl Server {
     /// Starts a server with the first provider that works.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start(durability: Durability) -> anyhow::Result<Self> {
         let mut failures = Vec::new();
         for provider in providers() {
-            match Self::start_with(provider).await {
+            match Self::start_with(provider, durability).await {
                 Ok(server) => return Ok(server),
                 Err(error) => failures.push(format!("{error:#}")),
             }
@@ -83,7 +89,7 @@ impl Server {
         bail!(failures.join("; "))
     }
 
-    async fn start_with(provider: Provider) -> anyhow::Result<Self> {
+    async fn start_with(provider: Provider, durability: Durability) -> anyhow::Result<Self> {
         Ok(match provider {
             Provider::Url(url) => Self {
                 admin: url.parse().ok().with_context(|| format!("{URL} is not the URL of a Postgres database"))?,
@@ -91,7 +97,7 @@ impl Server {
                 _guard: Guard::External,
             },
             Provider::Docker => {
-                let container = Container::start().await.context("Docker")?;
+                let container = Container::start(durability).await.context("Docker")?;
                 let admin = container.admin();
                 Self {
                     admin,
@@ -101,7 +107,7 @@ impl Server {
             }
             Provider::Local(programs) => {
                 let origin = format!("the programs in {}", programs.display());
-                let server = LocalServer::start(&programs).await.with_context(|| origin.clone())?;
+                let server = LocalServer::start(&programs, durability).await.with_context(|| origin.clone())?;
                 Self { admin: server.admin(), origin, _guard: Guard::Local { _server: server } }
             }
         })

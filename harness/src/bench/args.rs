@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::contents::MIN_SIZE;
+use super::workload::Workload;
+use crate::Backend;
+
+/// The command line of `bench`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchArgs {
+    /// What to measure.
+    #[arg(value_enum, value_name = "WORKLOAD", default_values_t = Workload::DEFAULT)]
+    pub(super) workloads: Vec<Workload>,
+    /// The kind of database of fresh servers. Each workload of each run gets a server and a database of its own.
+    #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
+    pub(super) backend: Backend,
+    /// The URL of a running server to measure instead of fresh ones. The users that are registered there remain. CPU and
+    /// memory of the server are unknown.
+    #[arg(long)]
+    pub(super) url: Option<String>,
+    /// The number of clients at a time. Several numbers, separated by commas, are measured one after the other.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [8, 32],
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) clients: Vec<u16>,
+    /// The number of recipients.
+    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) users: u32,
+    /// The size of the contents of a message, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 1024,
+        value_parser = clap::value_parser!(u32).range(MIN_SIZE as i64..=65_536))]
+    pub(super) size: u32,
+    /// How long each measurement takes, in seconds, after a warm-up of at most one second.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(super) seconds: u32,
+    /// How often everything is measured. The table shows the median, the lowest and the highest value.
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(super) runs: u16,
+    /// The number of messages to which the store grows in the workload growth.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(super) stored: u64,
+    /// The number of users that are added at once in the workload users.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(super) added_users: u32,
+    /// The number of waiting readers in the workload waiters.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub(super) waiters: u32,
+    /// Write all figures of all runs, and the facts about this machine, to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write a page with the table and plots to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+}
+
+impl BenchArgs {
+    /// The largest number of clients, for workloads that are measured with one number only.
+    pub(super) fn most_clients(&self) -> usize {
+        self.clients.iter().copied().max().unwrap_or(1).into()
+    }
+}

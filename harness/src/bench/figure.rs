@@ -1,0 +1,98 @@
+/// What is measured of a workload, in the order of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Figure {
+    /// Operations per second.
+    Throughput,
+    /// Envelopes stored per second, if an operation stores several.
+    Envelopes,
+    /// The latency that half of the operations do not exceed, in milliseconds.
+    P50,
+    /// The same for 90 %.
+    P90,
+    /// The same for 99 %.
+    P99,
+    /// CPU seconds of the server per 1,000 operations.
+    ServerCpu,
+    /// CPU seconds of Postgres per 1,000 operations.
+    DatabaseCpu,
+    /// The share of the machine's CPU that the load generator used, in percent.
+    Generator,
+    /// The share that everything else on the machine used, in percent.
+    Others,
+    /// The peak of the server's resident memory, in MiB.
+    PeakMemory,
+    /// By how much the server's memory grows for each waiting reader, in KiB.
+    MemoryPerWaiter,
+}
+
+impl Figure {
+    /// The key in the JSON output.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Throughput => "operations_per_second",
+            Self::Envelopes => "envelopes_per_second",
+            Self::P50 => "p50_ms",
+            Self::P90 => "p90_ms",
+            Self::P99 => "p99_ms",
+            Self::ServerCpu => "server_cpu_seconds_per_1000",
+            Self::DatabaseCpu => "database_cpu_seconds_per_1000",
+            Self::Generator => "generator_percent",
+            Self::Others => "others_percent",
+            Self::PeakMemory => "server_peak_memory_mib",
+            Self::MemoryPerWaiter => "memory_per_waiter_kib",
+        }
+    }
+
+    /// The label in the table, of a series whose operations are called `noun`.
+    pub(super) fn label(self, noun: &str) -> String {
+        match self {
+            Self::Throughput => format!("{noun}/s"),
+            Self::Envelopes => "envelopes/s".to_owned(),
+            Self::P50 => "p50, ms".to_owned(),
+            Self::P90 => "p90, ms".to_owned(),
+            Self::P99 => "p99, ms".to_owned(),
+            Self::ServerCpu => format!("server CPU, s per 1,000 {noun}"),
+            Self::DatabaseCpu => format!("database CPU, s per 1,000 {noun}"),
+            Self::Generator => "generator, % of the machine".to_owned(),
+            Self::Others => "others, % of the machine".to_owned(),
+            Self::PeakMemory => "server peak memory, MiB".to_owned(),
+            Self::MemoryPerWaiter => "memory per waiter, KiB".to_owned(),
+        }
+    }
+
+    /// Formats a value with the digits that carry information.
+    pub(super) fn format(self, value: f64) -> String {
+        match self {
+            Self::Throughput | Self::Envelopes => thousands(value),
+            Self::P50 | Self::P90 | Self::P99 => format!("{value:.2}"),
+            Self::ServerCpu | Self::DatabaseCpu => format!("{value:.4}"),
+            Self::Generator | Self::Others => format!("{value:.0}"),
+            Self::PeakMemory | Self::MemoryPerWaiter => format!("{value:.1}"),
+        }
+    }
+}
+
+/// Formats a number without a fraction, with commas between thousands.
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated_by_commas() {
+        let format = |value| Figure::Throughput.format(value);
+        assert_eq!([0.4, 12.0, 999.0].map(format), ["0", "12", "999"]);
+        assert_eq!([1000.0, 12_345.6, 1_234_567.0].map(format), ["1,000", "12,346", "1,234,567"]);
+    }
+}

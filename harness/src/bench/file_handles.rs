@@ -1,0 +1,33 @@
+use anyhow::ensure;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Raises the limit of open files of this process, and of those that it starts from now on, as far as permitted.
+pub(super) fn raise() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // If that fails, `ensure` tells when it matters.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// Fails if this process can't open so many files.
+pub(super) fn ensure(needed: u64) -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    ensure!(
+        limit >= needed,
+        "needs {needed} open files, but the hard limit RLIMIT_NOFILE is {limit}: raise it (ulimit -Hn), or lower --waiters"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_names_the_limit() {
+        raise();
+        assert!(ensure(1).is_ok());
+        if let Err(error) = ensure(u64::MAX) {
+            assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+        }
+    }
+}

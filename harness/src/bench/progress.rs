@@ -1,0 +1,41 @@
+use std::cell::Cell;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+/// How often the line is written at most.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// A line on standard error that says what is being done, if that is a terminal.
+pub(super) struct Progress {
+    shown: bool,
+    steps: usize,
+    done: Cell<usize>,
+    written: Cell<Option<Instant>>,
+}
+
+impl Progress {
+    pub(super) fn new(steps: usize) -> Self {
+        let shown = std::io::stderr().is_terminal();
+        Self { shown, steps, done: Cell::new(0), written: Cell::new(None) }
+    }
+
+    /// Says what the next step is.
+    pub(super) fn step(&self, what: &str) {
+        self.done.set(self.done.get() + 1);
+        if self.shown && self.written.get().is_none_or(|written| written.elapsed() > INTERVAL) {
+            self.written.set(Some(Instant::now()));
+            let mut stderr = std::io::stderr().lock();
+            // A terminal that is gone changes nothing.
+            let _ = write!(stderr, "\r\x1b[K{} of {}: {what}", self.done.get(), self.steps);
+            let _ = stderr.flush();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

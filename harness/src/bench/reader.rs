@@ -1,0 +1,146 @@
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+
+use super::accounts::Device;
+use super::contents::Contents;
+use super::http::{Connection, Endpoint, Events, excerpt};
+use super::ledger::Ledger;
+
+/// How long a response may take, in addition to the time that the request asks the server to wait.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Reads a mailbox on a connection of its own, checks each message against what was sent, and acknowledges.
+pub(super) struct Reader {
+    endpoint: Rc<Endpoint>,
+    connection: Connection,
+    token: String,
+    /// The index of the mailbox in the ledger.
+    mailbox: usize,
+    /// The last sequence number received.
+    after: i64,
+    contents: Rc<Contents>,
+    ledger: Rc<RefCell<Ledger>>,
+    /// The time from each send to its receipt, in microseconds, since they were last taken.
+    latencies: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    messages: Vec<Message<'a>>,
+    gaps: Vec<serde::de::IgnoredAny>,
+    up_to: i64,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    sequence: i64,
+    #[serde(borrow)]
+    contents: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Acknowledged {
+    acknowledged: i64,
+}
+
+impl Reader {
+    pub(super) async fn connect(
+        endpoint: &Rc<Endpoint>,
+        device: &Device,
+        contents: Rc<Contents>,
+        ledger: Rc<RefCell<Ledger>>,
+    ) -> anyhow::Result<Self> {
+        let (connection, endpoint) = (Connection::open(endpoint).await?, endpoint.clone());
+        let (token, mailbox) = (device.token.clone(), device.mailbox);
+        Ok(Self { endpoint, connection, token, mailbox, after: 0, contents, ledger, latencies: Vec::new() })
+    }
+
+    /// Reads a page of at most `limit` messages. Waits up to `wait` seconds for the first. Returns the number of messages.
+    pub(super) async fn read(&mut self, limit: usize, wait: u64) -> anyhow::Result<usize> {
+        let path = format!("/v1/mailbox?after={}&limit={limit}&wait={wait}", self.after);
+        let request = self.endpoint.get(&path, &self.token);
+        let deadline = LIMIT + Duration::from_secs(wait);
+        let response = self.connection.exchange(request.as_bytes(), deadline).await.context("GET /v1/mailbox")?;
+        let body = response.expect(200, "GET /v1/mailbox")?;
+        let page: Page<'_> = serde_json::from_slice(body)
+            .with_context(|| format!("GET /v1/mailbox returned no page: {}", excerpt(body)))?;
+        ensure!(page.gaps.is_empty(), "the mailbox has gaps: {}", excerpt(body));
+        let mut check = Check { after: &mut self.after, mailbox: self.mailbox, latencies: &mut self.latencies };
+        for message in &page.messages {
+            check.take(message, &self.contents, &self.ledger)?;
+        }
+        ensure!(page.up_to == self.after, "a page ends at {}, but covers up to {}", self.after, page.up_to);
+        Ok(page.messages.len())
+    }
+
+    /// Acknowledges everything received.
+    pub(super) async fn acknowledge(&mut self) -> anyhow::Result<()> {
+        let head = self.endpoint.post("/v1/mailbox/ack", &self.token);
+        let body = format!("{{\"up_to\":{}}}", self.after);
+        let request = format!("{head}{}\r\n\r\n{body}", body.len());
+        let response = self.connection.exchange(request.as_bytes(), LIMIT).await.context("POST /v1/mailbox/ack")?;
+        let body = response.expect(200, "POST /v1/mailbox/ack")?;
+        let reply: Acknowledged = serde_json::from_slice(body)
+            .with_context(|| format!("POST /v1/mailbox/ack returned something else: {}", excerpt(body)))?;
+        ensure!(reply.acknowledged == self.after, "acknowledging {} returned {}", self.after, reply.acknowledged);
+        Ok(())
+    }
+
+    /// Fails if a message that was sent to the mailbox is not received yet.
+    pub(super) fn ensure_complete(&self) -> anyhow::Result<()> {
+        let missing = self.pending();
+        ensure!(missing == 0, "{missing} accepted messages are missing from a mailbox");
+        Ok(())
+    }
+
+    /// Opens a stream of the messages after the last one received.
+    pub(super) async fn open_stream(&mut self) -> anyhow::Result<Events> {
+        let request = self.endpoint.get(&format!("/v1/mailbox/stream?after={}", self.after), &self.token);
+        let connection = Connection::open(&self.endpoint).await?;
+        Events::open(connection, request.as_bytes(), LIMIT).await
+    }
+
+    /// Waits for the next message of the stream.
+    pub(super) async fn next(&mut self, stream: &mut Events) -> anyhow::Result<()> {
+        let data = stream.next(LIMIT).await.context("GET /v1/mailbox/stream")?;
+        let message: Message<'_> = serde_json::from_str(&data)
+            .with_context(|| format!("the stream sent something else: {}", excerpt(data.as_bytes())))?;
+        let mut check = Check { after: &mut self.after, mailbox: self.mailbox, latencies: &mut self.latencies };
+        check.take(&message, &self.contents, &self.ledger)
+    }
+
+    /// The number of messages that were sent to the mailbox and not received yet.
+    pub(super) fn pending(&self) -> usize {
+        self.ledger.borrow().pending(self.mailbox)
+    }
+
+    /// The time from each send to its receipt, in microseconds.
+    pub(super) fn take_latencies(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.latencies)
+    }
+}
+
+/// Takes messages in order.
+struct Check<'a> {
+    after: &'a mut i64,
+    mailbox: usize,
+    latencies: &'a mut Vec<u32>,
+}
+
+impl Check<'_> {
+    fn take(&mut self, message: &Message<'_>, contents: &Contents, ledger: &RefCell<Ledger>) -> anyhow::Result<()> {
+        let expected = *self.after + 1;
+        ensure!(message.sequence == expected, "message {} was received instead of {expected}", message.sequence);
+        let (sender, number) = contents.check(&message.contents)?;
+        let elapsed = ledger.borrow_mut().receive(self.mailbox, sender, number)?;
+        self.latencies.push(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX));
+        *self.after = expected;
+        Ok(())
+    }
+}

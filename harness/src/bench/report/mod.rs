@@ -1,0 +1,109 @@
+//! A page with the figures and plots. It needs no other files and no network.
+
+mod bars;
+mod html;
+mod latencies;
+mod lines;
+mod scale;
+
+use super::outcome::Outcome;
+use super::ratios::Ratios;
+use super::sample::Series;
+use super::table::two_digits;
+
+use self::html::escape;
+
+/// The width of plots, in the units of their coordinates.
+const WIDTH: f64 = 900.0;
+/// The part of the width for names.
+const NAMES: f64 = 300.0;
+
+/// Writes the page.
+pub(super) fn page(outcome: &Outcome) -> String {
+    let series = &outcome.series;
+    let plots = [
+        section(
+            "Operations per second",
+            "The bar is the median, the line the range of all runs. Grey: the limits.",
+            &bars::plot(series),
+        ),
+        section(
+            "Latency",
+            "Medians of p50, p90 and p99, in milliseconds, on a logarithmic scale.",
+            &latencies::plot(series),
+        ),
+        section("Growth", "How operations change with the number of stored messages.", &lines::plots(series)),
+    ];
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Woosh benchmark</title>\n\
+         <style>\n{}</style>\n</head>\n<body>\n<h1>Woosh benchmark</h1>\n{}{}{}</body>\n</html>\n",
+        include_str!("style.css"),
+        facts(outcome),
+        plots.concat(),
+        section(
+            "All figures",
+            "Compare ratios: absolute figures depend on the machine and on what else it does.",
+            &table(series)
+        ),
+    )
+}
+
+/// A section with a title. Nothing if it is empty.
+fn section(title: &str, explanation: &str, content: &str) -> String {
+    if content.is_empty() {
+        return String::new();
+    }
+    format!("<h2>{title}</h2>\n<p>{explanation}</p>\n{content}\n")
+}
+
+/// What was measured, and where.
+fn facts(outcome: &Outcome) -> String {
+    let machine = &outcome.machine;
+    let memory = machine.memory.map_or_else(String::new, |mib| format!(", {:.1} GiB of memory", mib as f64 / 1024.0));
+    let facts = [
+        ("Version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("Command", format!("woosh-harness {}", outcome.arguments.join(" "))),
+        ("Server", outcome.target.clone()),
+        ("Database", outcome.database.clone().unwrap_or_else(|| "unknown".to_owned())),
+        ("Machine", format!("{} cores{memory}, {}", machine.cores, machine.processor)),
+        ("Kernel", machine.kernel.clone()),
+    ];
+    let facts = facts.map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(&value)));
+    format!("<dl>\n{}</dl>\n", facts.concat())
+}
+
+fn table(all: &[Series]) -> String {
+    let ratios = Ratios::new(all);
+    let mut rows = String::new();
+    for series in all {
+        let latency = match series.subject.latency {
+            "" => String::new(),
+            latency => format!(" <span>latency: the time {}</span>", escape(latency)),
+        };
+        rows +=
+            &format!("<tr class=\"title\"><th colspan=\"5\">{}{latency}</th></tr>\n", escape(&series.subject.title()));
+        for figure in series.figures.keys() {
+            let spread = series.spread(*figure);
+            let [median, min, max] = spread.map_or_else(
+                || ["n/a".to_owned(), String::new(), String::new()],
+                |spread| [spread.median, spread.min, spread.max].map(|value| figure.format(value)),
+            );
+            let ratios = ratios.of(series, *figure);
+            let ratios = ratios.iter().map(|ratio| format!("{} × {}", two_digits(ratio.value), ratio.limit));
+            let ratios = ratios.collect::<Vec<_>>().join(", ");
+            let label = escape(&figure.label(series.subject.noun));
+            rows +=
+                &format!("<tr><td>{label}</td><td>{median}</td><td>{min}</td><td>{max}</td><td>{ratios}</td></tr>\n");
+        }
+    }
+    format!(
+        "<div class=\"scroll\"><table>\n<tr><th></th><th>median</th><th>min</th><th>max</th><th>against the limits</th></tr>\n\
+         {rows}</table></div>"
+    )
+}
+
+/// An SVG of that height.
+fn svg(height: f64, label: &str, content: &str) -> String {
+    format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{label}\">\n{content}</svg>")
+}

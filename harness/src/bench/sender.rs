@@ -1,0 +1,93 @@
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+
+use super::accounts::Account;
+use super::contents::Contents;
+use super::http::{Connection, Endpoint, excerpt};
+use super::ledger::Ledger;
+
+/// How long a send may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Sends messages on a connection of its own and checks the responses.
+pub(super) struct Sender {
+    connection: Connection,
+    /// The head of the request, up to the length of the body.
+    head: String,
+    id: u32,
+    /// The number of messages sent.
+    sent: u32,
+    contents: Rc<Contents>,
+    ledger: Rc<RefCell<Ledger>>,
+    body: Vec<u8>,
+    request: Vec<u8>,
+}
+
+/// The response to a send.
+#[derive(Deserialize)]
+struct Receipt {
+    id: i64,
+    undelivered: Vec<serde::de::IgnoredAny>,
+}
+
+impl Sender {
+    /// Connects. The `id` makes its messages distinguishable from those of other senders.
+    pub(super) async fn connect(
+        endpoint: &Rc<Endpoint>,
+        account: &Account,
+        id: u32,
+        contents: Rc<Contents>,
+        ledger: Rc<RefCell<Ledger>>,
+    ) -> anyhow::Result<Self> {
+        let connection = Connection::open(endpoint).await?;
+        let head = endpoint.post("/v1/messages", &account.devices[0].token);
+        Ok(Self { connection, head, id, sent: 0, contents, ledger, body: Vec::new(), request: Vec::new() })
+    }
+
+    /// Sends one message to all devices of these accounts. Fails unless the server stores it for each.
+    pub(super) async fn send(&mut self, recipients: &[Rc<Account>]) -> anyhow::Result<()> {
+        self.sent += 1;
+        self.write(recipients);
+        {
+            let (mut ledger, now) = (self.ledger.borrow_mut(), Instant::now());
+            for device in recipients.iter().flat_map(|account| &account.devices) {
+                ledger.send(device.mailbox, self.id, self.sent, now);
+            }
+        }
+        let response = self.connection.exchange(&self.request, LIMIT).await.context("POST /v1/messages")?;
+        let body = response.expect(201, "POST /v1/messages")?;
+        let receipt: Receipt = serde_json::from_slice(body)
+            .with_context(|| format!("POST /v1/messages returned no receipt: {}", excerpt(body)))?;
+        ensure!(receipt.id > 0, "POST /v1/messages returned an id that is not positive: {}", excerpt(body));
+        ensure!(
+            receipt.undelivered.is_empty(),
+            "a mailbox is full, so a message was not stored: lower --seconds or raise the server's limits: {}",
+            excerpt(body)
+        );
+        Ok(())
+    }
+
+    /// Writes the request.
+    fn write(&mut self, recipients: &[Rc<Account>]) {
+        self.body.clear();
+        self.body.extend_from_slice(b"{\"recipients\":[");
+        for (index, account) in recipients.iter().enumerate() {
+            if index > 0 {
+                self.body.push(b',');
+            }
+            // Neither usernames nor contents have characters that JSON escapes. Writing to a vector can't fail.
+            let _ = write!(self.body, "{{\"username\":\"{}\",\"contents\":\"", account.name);
+            self.contents.write(self.id, self.sent, &mut self.body);
+            self.body.extend_from_slice(b"\"}");
+        }
+        self.body.extend_from_slice(b"]}");
+        self.request.clear();
+        let _ = write!(self.request, "{}{}\r\n\r\n", self.head, self.body.len());
+        self.request.extend_from_slice(&self.body);
+    }
+}

@@ -1,0 +1,91 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use anyhow::Context as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::accounts::{Account, Device};
+use super::args::BenchArgs;
+use super::contents::Contents;
+use super::ledger::Ledger;
+use super::reader::Reader;
+use super::sender::Sender;
+use super::target::Target;
+
+/// The most messages of a page, for reads that are not measured.
+const PAGE: usize = 1000;
+/// The number of mailboxes that are checked at a time, and of connections that are opened at a time.
+const AT_A_TIME: usize = 8;
+
+/// What one run of a workload works with: a server, and what was sent to it.
+pub(super) struct Stage {
+    pub(super) target: Target,
+    pub(super) args: Rc<BenchArgs>,
+    contents: Rc<Contents>,
+    ledger: Rc<RefCell<Ledger>>,
+    senders: Cell<u32>,
+    /// Makes usernames unique.
+    prefix: String,
+    batches: Cell<u32>,
+}
+
+impl Stage {
+    pub(super) fn new(target: Target, args: Rc<BenchArgs>) -> Self {
+        let contents = Rc::new(Contents::new(args.size as usize));
+        let prefix = format!("bench-{:08x}", fastrand::u32(..));
+        Self { target, args, contents, ledger: Rc::default(), senders: Cell::new(0), prefix, batches: Cell::new(0) }
+    }
+
+    /// How long a measurement takes.
+    pub(super) fn seconds(&self) -> f64 {
+        f64::from(self.args.seconds)
+    }
+
+    /// Adds users with as many devices each.
+    pub(super) async fn accounts(&self, users: u32, devices: u32) -> anyhow::Result<Vec<Rc<Account>>> {
+        self.batches.set(self.batches.get() + 1);
+        let prefix = format!("{}-{}-", self.prefix, self.batches.get());
+        let credentials = self.target.add_users(&prefix, users, devices).await?;
+        let mut ledger = self.ledger.borrow_mut();
+        let accounts = credentials.into_iter().map(|(name, tokens)| {
+            let device = |token| Device { token, mailbox: ledger.add_mailbox() };
+            Rc::new(Account { name, devices: tokens.into_iter().map(device).collect() })
+        });
+        Ok(accounts.collect())
+    }
+
+    /// Adds users that send, and connects as each of them.
+    pub(super) async fn senders(&self, count: usize) -> anyhow::Result<Vec<Sender>> {
+        let mut senders = Vec::new();
+        for account in self.accounts(u32::try_from(count)?, 1).await? {
+            let id = self.senders.get();
+            self.senders.set(id + 1);
+            let (contents, ledger) = (self.contents.clone(), self.ledger.clone());
+            senders.push(Sender::connect(&self.target.endpoint, &account, id, contents, ledger).await?);
+        }
+        Ok(senders)
+    }
+
+    /// Connects as a device to read its mailbox.
+    pub(super) async fn reader(&self, device: &Device) -> anyhow::Result<Reader> {
+        Reader::connect(&self.target.endpoint, device, self.contents.clone(), self.ledger.clone()).await
+    }
+
+    /// Connects as every device of these accounts.
+    pub(super) async fn readers(&self, accounts: &[Rc<Account>]) -> anyhow::Result<Vec<Reader>> {
+        let devices = accounts.iter().flat_map(|account| &account.devices);
+        stream::iter(devices.map(|device| self.reader(device))).buffered(AT_A_TIME).try_collect().await
+    }
+
+    /// Reads the mailboxes of these accounts from their start. Fails unless they hold exactly what was sent to them.
+    pub(super) async fn check(&self, accounts: &[Rc<Account>]) -> anyhow::Result<()> {
+        let devices = accounts.iter().flat_map(|account| &account.devices);
+        let checks = devices.map(async |device| {
+            let mut reader = self.reader(device).await?;
+            while reader.read(PAGE, 0).await? > 0 {}
+            reader.ensure_complete()
+        });
+        let checks = stream::iter(checks).buffer_unordered(AT_A_TIME).try_collect();
+        checks.await.context("the messages were sent, but reading them afterwards failed")
+    }
+}

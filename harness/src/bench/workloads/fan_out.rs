@@ -1,0 +1,39 @@
+use super::sending;
+use crate::bench::figure::Figure;
+use crate::bench::sample::{Sample, Subject};
+use crate::bench::stage::Stage;
+
+/// The most recipients that a send may have.
+const RECIPIENTS: usize = 100;
+const DEVICES: u32 = 10;
+
+/// Clients send to 100 recipients at once, then to users with ten devices.
+pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
+    let users = stage.args.users;
+    let at_once = RECIPIENTS.min(users as usize);
+    let few = users.div_ceil(DEVICES);
+    Ok(vec![
+        measure(stage, clients, &format!("{at_once} recipients"), (users, 1), at_once).await?,
+        measure(stage, clients, &format!("{DEVICES} devices"), (few, DEVICES), 1).await?,
+    ])
+}
+
+/// Measures sends to `at_once` of so many users with so many devices each.
+async fn measure(
+    stage: &Stage,
+    clients: usize,
+    variant: &str,
+    (users, devices): (u32, u32),
+    at_once: usize,
+) -> anyhow::Result<Sample> {
+    let recipients = stage.accounts(users, devices).await?;
+    let subject = Subject::new("fan-out", variant, "sends", "from a send to its response");
+    let subject = subject.clients(clients).storing(at_once * devices as usize);
+    let senders = sending::clients(stage, clients, &recipients, at_once).await?;
+    stage.target.reset_peak_memory();
+    let (measured, _) = sending::measure(stage, senders).await?;
+    let sample = Sample::new(subject, measured.operations, &measured.usage, measured.latencies)
+        .with(Figure::PeakMemory, stage.target.peak_memory());
+    stage.check(&recipients).await?;
+    Ok(sample)
+}

@@ -1,0 +1,16 @@
+use super::sending;
+use crate::bench::figure::Figure;
+use crate::bench::sample::{Sample, Subject};
+use crate::bench::stage::Stage;
+
+/// All clients send to one mailbox.
+pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
+    let recipients = stage.accounts(1, 1).await?;
+    let subject = Subject::new("hot", "", "sends", "from a send to its response").clients(clients).storing(1);
+    let senders = sending::clients(stage, clients, &recipients, 1).await?;
+    let (measured, _) = sending::measure(stage, senders).await?;
+    let sample = Sample::new(subject, measured.operations, &measured.usage, measured.latencies)
+        .with(Figure::PeakMemory, stage.target.peak_memory());
+    stage.check(&recipients).await?;
+    Ok(vec![sample])
+}

@@ -1,0 +1,123 @@
+//! A server that keeps messages in memory and makes one kind of mistake.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use poem::http::StatusCode;
+use poem::listener::TcpAcceptor;
+use poem::web::{Data, Json, Query, TypedHeader, headers};
+use poem::{EndpointExt as _, IntoResponse as _, Response, Route, Server, get, handler, post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// A mistake, made with the tenth message of a mailbox, or with each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Garbage,
+    Refuse,
+    Drop,
+    /// Loses every message after the tenth.
+    DropLast,
+    Alter,
+    Swap,
+    Repeat,
+}
+
+pub(crate) struct FakeServer {
+    pub(crate) url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+#[derive(Clone)]
+struct State {
+    fault: Option<Fault>,
+    /// By username, which is the token as well.
+    mailboxes: Arc<Mutex<HashMap<String, Vec<String>>>>,
+}
+
+type Token = TypedHeader<headers::Authorization<headers::authorization::Bearer>>;
+
+impl FakeServer {
+    pub(crate) fn start(fault: Option<Fault>) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        listener.set_nonblocking(true)?;
+        let state = State { fault, mailboxes: Arc::default() };
+        let routes = Route::new()
+            .at("/v1/users", post(register))
+            .at("/v1/messages", post(send))
+            .at("/v1/mailbox", get(read))
+            .at("/v1/mailbox/ack", post(acknowledge))
+            .data(state);
+        runtime.spawn(async move {
+            let acceptor = TcpAcceptor::from_std(listener).unwrap();
+            Server::new_with_acceptor(acceptor).run(routes).await
+        });
+        Ok(Self { url, _runtime: runtime })
+    }
+}
+
+#[handler]
+fn register(Json(user): Json<Value>) -> Response {
+    let name = &user["username"];
+    let body = json!({ "user_id": 1, "token": name, "device": { "id": 1 }, "session": { "id": 1 } });
+    Json(body).with_status(StatusCode::CREATED).into_response()
+}
+
+#[handler]
+fn send(Json(message): Json<Value>, Data(state): Data<&State>) -> Response {
+    match state.fault {
+        Some(Fault::Garbage) => return "stored".with_status(StatusCode::CREATED).into_response(),
+        Some(Fault::Refuse) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        _ => {}
+    }
+    let mut mailboxes = state.mailboxes.lock().unwrap();
+    for recipient in message["recipients"].as_array().unwrap() {
+        let [name, contents] = ["username", "contents"].map(|field| recipient[field].as_str().unwrap().to_owned());
+        let mailbox = mailboxes.entry(name).or_default();
+        match state.fault {
+            Some(Fault::DropLast) if mailbox.len() >= 10 => {}
+            _ => mailbox.push(contents),
+        }
+    }
+    Json(json!({ "id": 1, "undelivered": [] })).with_status(StatusCode::CREATED).into_response()
+}
+
+#[derive(Deserialize)]
+struct Range {
+    after: usize,
+    limit: usize,
+}
+
+#[handler]
+async fn read(Query(range): Query<Range>, TypedHeader(token): Token, Data(state): Data<&State>) -> Json<Value> {
+    let mut mailbox = state.mailboxes.lock().unwrap().get(token.token()).cloned().unwrap_or_default();
+    if mailbox.len() > 12 {
+        match state.fault {
+            Some(Fault::Drop) => drop(mailbox.remove(10)),
+            Some(Fault::Alter) => mailbox[10] = mailbox[10].replace('.', "!"),
+            Some(Fault::Swap) => {
+                // Of the same sender, whose messages have an order.
+                let next = (11..mailbox.len()).find(|next| mailbox[*next][..5] == mailbox[10][..5]);
+                mailbox.swap(10, next.unwrap());
+            }
+            Some(Fault::Repeat) => mailbox.insert(10, mailbox[10].clone()),
+            _ => {}
+        }
+    }
+    if mailbox.len() <= range.after {
+        // As if it had waited.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let messages = mailbox.into_iter().enumerate().skip(range.after).take(range.limit);
+    let messages: Vec<_> =
+        messages.map(|(index, contents)| json!({ "sequence": index + 1, "contents": contents })).collect();
+    let up_to = range.after + messages.len();
+    Json(json!({ "messages": messages, "gaps": [], "acknowledged": 0, "up_to": up_to, "has_more": false }))
+}
+
+#[handler]
+fn acknowledge(Json(body): Json<Value>) -> Json<Value> {
+    Json(json!({ "acknowledged": body["up_to"] }))
+}
