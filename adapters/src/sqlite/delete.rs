@@ -1,5 +1,5 @@
-//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. The thread that calls these functions is the
-//! only one that writes to mailboxes, so what a step reads stays true until it writes.
+//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. Only one connection
+//! at a time writes to the file, so what a step reads stays true until it writes.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};

@@ -1,4 +1,5 @@
-//! Writes to everything but mailboxes: users, devices and sessions. Commits queued jobs in batches.
+//! Runs all writes but sends, acknowledgements and other changes of single mailboxes: those of users, devices and sessions,
+//! for example. Commits queued jobs in batches.
 //!
 //! A commit costs one sync of the disk, regardless of its size. So the writer takes all queued jobs, at most
 //! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers. Each job runs in a savepoint of its
