@@ -9,12 +9,11 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use tokio::process::Command as Process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::bench::{self, BenchArgs};
-use crate::exit_script::ExitScript;
+use crate::guarded_command::GuardedCommand;
 use crate::{Backend, TestDatabase, TestServer, kill, sanity};
 
 /// Fresh, isolated Woosh servers for tests in any language.
@@ -181,21 +180,11 @@ fn describe(servers: &[TestServer]) -> Value {
 async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let server = TestServer::start(args.backend).await?;
-    let [program, arguments @ ..] = args.command.as_slice() else {
-        anyhow::bail!("the command is missing");
-    };
-    let mut child = Process::new(program)
-        .args(arguments)
-        .env("WOOSH_URL", server.url())
-        .spawn()
-        .with_context(|| format!("can't run {program}"))?;
-    let id = child.id().context("the command has no process id")?;
-    let pid = rustix::process::Pid::from_raw(id.cast_signed());
-    // Ends the command if this process is killed.
-    let mut exit_script = ExitScript::new(r#"kill -TERM "$1""#, id.to_string())?;
+    let mut command = GuardedCommand::start(&args.command, ("WOOSH_URL", server.url())).context("can't run /bin/sh")?;
+    let pid = command.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
     let status = loop {
         tokio::select! {
-            status = child.wait() => break status?,
+            status = command.wait() => break status?,
             signal = signals.next() => {
                 // The command decides how to end. If it has ended already, the next iteration returns its status.
                 if let Some(pid) = pid {
@@ -204,7 +193,6 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             }
         }
     };
-    exit_script.cancel();
     Ok(ExitCode::from(exit_code(status)))
 }
 

@@ -20,6 +20,7 @@ mod bench;
 pub mod cli;
 pub mod client;
 mod exit_script;
+mod guarded_command;
 pub mod kill;
 pub mod postgres;
 pub mod sanity;

@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_deleted_without_itsexit_script() {
+    fn the_folder_is_deleted_without_its_exit_script() {
         let mut folder = TempFolder::new().unwrap();
         let path = folder.path().to_owned();
         folder.exit_script.cancel();
