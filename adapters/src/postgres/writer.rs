@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use woosh_domain::planner::PlannedSend;
 use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
-use super::deliver;
+use super::deliver::{self, DeliverError};
 use crate::notify::Notifier;
 use crate::store::{PendingSend, SqlError};
 
@@ -25,6 +25,9 @@ const LANES: usize = 2;
 const MAX_BATCH: usize = 64;
 /// The most sends that wait in a lane. Beyond it, callers wait before they queue theirs.
 const MAX_QUEUED: usize = 1024;
+/// How many batches a lane stores with locks after a conflict. If several replicas send to the same mailboxes all the time,
+/// locks are cheaper than conflicts.
+const LOCKED_BATCHES: usize = 32;
 
 /// The lanes of one server. They end when they are dropped.
 pub(super) struct Writer {
@@ -55,44 +58,78 @@ impl Writer {
 }
 
 async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<PendingSend>) {
+    let mut lane = Lane { pool, ids: VecDeque::new(), locked_batches: 0 };
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    let mut ids = VecDeque::new();
     while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        store(&pool, &mut ids, &mut batch).await;
+        lane.store(&mut batch).await;
         for send in batch.drain(..) {
             send.answer(None);
         }
     }
 }
 
-/// Stores a batch in one transaction. If that fails, stores each send in its own, so that one that can't be stored does not
-/// fail the others.
-async fn store(pool: &PgPool, ids: &mut VecDeque<i64>, batch: &mut [PendingSend]) {
-    let mut waiting: Vec<_> = batch.iter_mut().filter(|send| !send.is_cancelled()).collect();
-    let deliveries: Vec<_> = waiting.iter().map(|send| send.delivery()).collect();
-    match try_to_store(pool, ids, &deliveries).await {
-        Ok(planned) => {
-            for (send, planned) in waiting.iter_mut().zip(planned) {
-                send.set(Ok(planned));
+struct Lane {
+    pool: PgPool,
+    /// Reserved identifiers of messages.
+    ids: VecDeque<i64>,
+    /// How many of the next batches are stored with locks, because there was a conflict.
+    locked_batches: usize,
+}
+
+impl Lane {
+    /// Stores a batch. If the database refuses it, stores each send alone, so that one that can't be stored does not
+    /// fail the others.
+    async fn store(&mut self, batch: &mut [PendingSend]) {
+        let mut waiting: Vec<_> = batch.iter_mut().filter(|send| !send.is_cancelled()).collect();
+        let deliveries: Vec<_> = waiting.iter().map(|send| send.delivery()).collect();
+        match self.store_all(&deliveries).await {
+            Ok(planned) => {
+                for (send, planned) in waiting.iter_mut().zip(planned) {
+                    send.set(Ok(planned));
+                }
             }
-        }
-        Err(error) if waiting.len() == 1 => waiting[0].set(Err(error.into())),
-        Err(_) => {
-            for send in waiting {
-                let planned = try_to_store(pool, ids, &[send.delivery()]).await;
-                let only = planned.and_then(|mut planned| planned.pop().ok_or(sqlx::Error::RowNotFound.into()));
-                send.set(only.map_err(PortError::from));
+            Err(error) if waiting.len() == 1 => waiting[0].set(Err(error.into())),
+            Err(error) if is_refusal(&error) => {
+                for send in waiting {
+                    let planned = self.store_all(&[send.delivery()]).await;
+                    let only = planned.and_then(|mut planned| planned.pop().ok_or(sqlx::Error::RowNotFound.into()));
+                    send.set(only.map_err(PortError::from));
+                }
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                for send in waiting {
+                    send.set(Err(PortError::unavailable(reason.clone())));
+                }
             }
         }
     }
+
+    /// Stores sends together: without locks, unless there was a conflict.
+    async fn store_all(&mut self, sends: &[&NewDelivery]) -> Result<Vec<PlannedSend>, SqlError> {
+        if self.locked_batches == 0 {
+            match catch_panic(deliver::deliver(&self.pool, &mut self.ids, sends)).await {
+                Err(DeliverError::Conflict(_)) => self.locked_batches = LOCKED_BATCHES,
+                other => return other.map_err(DeliverError::into_inner),
+            }
+        }
+        self.locked_batches -= 1;
+        let locked = catch_panic(deliver::deliver_locked(&self.pool, &mut self.ids, sends)).await;
+        let Err(DeliverError::Conflict(_)) = locked else { return locked.map_err(DeliverError::into_inner) };
+        // Another server has used an idempotency key without locks. By now, its receipt can be loaded.
+        let again = deliver::deliver_locked(&self.pool, &mut self.ids, sends);
+        catch_panic(again).await.map_err(DeliverError::into_inner)
+    }
 }
 
-async fn try_to_store(
-    pool: &PgPool,
-    ids: &mut VecDeque<i64>,
-    sends: &[&NewDelivery],
-) -> Result<Vec<PlannedSend>, SqlError> {
-    // A panic must not end the lane.
-    let stored = AssertUnwindSafe(deliver::deliver(pool, ids, sends)).catch_unwind().await;
-    stored.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
+/// Returns whether the batch is certainly not stored. If the connection is lost, it may be stored: to store it again would
+/// duplicate its messages.
+fn is_refusal(error: &SqlError) -> bool {
+    !matches!(error, SqlError::Database(error) if error.as_database_error().is_none())
+}
+
+/// A panic must not end the lane.
+async fn catch_panic<T>(stored: impl Future<Output = Result<T, DeliverError>>) -> Result<T, DeliverError> {
+    let stored = AssertUnwindSafe(stored).catch_unwind().await;
+    stored.unwrap_or_else(|panic| Err(DeliverError::Failed(SqlError::panicked(panic.as_ref()))))
 }
