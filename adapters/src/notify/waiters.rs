@@ -14,7 +14,7 @@ use woosh_domain::ports::{Subscription, WaitOutcome};
 
 use super::recent::Recent;
 
-/// The waiting readers of this process, for each mailbox.
+/// The readers that wait in this process, by mailbox.
 #[derive(Clone, Default)]
 pub(super) struct Waiters(Arc<Mutex<State>>);
 
@@ -28,7 +28,7 @@ struct State {
 struct WaitingReaders {
     notify: Arc<Notify>,
     count: usize,
-    /// The lowest cursor of the waiting readers.
+    /// The lowest cursor of the waiting readers: all of them have seen everything up to this number.
     seen: SequenceNumber,
     recent: Recent,
 }
@@ -85,14 +85,14 @@ impl Waiters {
         });
         readers.count += 1;
         let notify = readers.notify.clone();
-        // Receives notifications from now on, even before it is first polled.
+        // The future receives notifications from its creation on, even before it is first polled.
         let notified = Box::pin(notify.clone().notified_owned());
         let deadline = Box::pin(sleep_until(Instant::now() + timeout));
         MailboxSubscription { waiters: self.clone(), mailbox, notify, notified, deadline }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each step under the lock leaves the state consistent.
+        // Ignores poisoning, because a panic under this lock can't leave the state inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -134,7 +134,8 @@ impl Subscription for MailboxSubscription {
             () = &mut self.notified => {}
             () = &mut self.deadline => return WaitOutcome::TimedOut,
         }
-        // Renewed before the caller reads, so that it is notified of messages that are stored while it reads.
+        // Subscribes again before the caller reads the mailbox, so that the caller is notified of messages that are
+        // stored while it reads.
         self.notified.set(self.notify.clone().notified_owned());
         let state = self.waiters.state();
         if state.closed {

@@ -1,5 +1,5 @@
-//! Sends. Other replicas write too, so the mailboxes are locked while a batch is planned. Each statement is a round trip to the
-//! server, so there are few of them.
+//! Stores batches of sends. Other replicas write too, so the mailboxes stay locked from reading their state to the
+//! commit. Each statement is a round trip to the database, so a batch runs as few statements as possible.
 
 use std::collections::VecDeque;
 
@@ -12,10 +12,11 @@ use woosh_domain::ports::NewDelivery;
 
 use crate::store::{KeyRow, MailboxRow, SqlError, format_undelivered, recipient_keys};
 
-/// How many identifiers of messages are reserved at once.
+/// Minimum number of message identifiers to reserve at once.
 const RESERVED_IDS: i64 = 1000;
 
-/// Stores sends in one transaction. `ids` are reserved identifiers of messages; it is refilled as needed.
+/// Stores a batch of sends in one transaction. `ids` contains reserved message identifiers, and is refilled if it holds
+/// too few.
 pub(super) async fn deliver(
     pool: &PgPool,
     ids: &mut VecDeque<i64>,
@@ -45,11 +46,12 @@ pub(super) async fn deliver(
     Ok(plan.sends)
 }
 
-/// Reserves identifiers. A sequence is not rolled back, so they are never given out again.
+/// Reserves message identifiers from the sequence. A rollback does not return them to the sequence, so no identifier is
+/// reserved twice.
 async fn reserve_ids(connection: &mut PgConnection, ids: &mut VecDeque<i64>, needed: usize) -> Result<(), SqlError> {
     let count = i64::try_from(needed).unwrap_or(i64::MAX).max(RESERVED_IDS);
     let reserved: Vec<i64> =
-        // OFFSET keeps the name from being looked up for each row.
+        // `OFFSET 0` keeps Postgres from looking up the name of the sequence again for each row.
         sqlx::query_scalar(
             "SELECT nextval(name) FROM generate_series(1, $1),
                  (SELECT pg_get_serial_sequence('messages', 'id')::regclass AS name OFFSET 0) sequence",
@@ -61,8 +63,8 @@ async fn reserve_ids(connection: &mut PgConnection, ids: &mut VecDeque<i64>, nee
     Ok(())
 }
 
-/// Locks the keys of these sends, in a fixed order, and loads the receipts that are stored under them. Keys are locked before
-/// mailboxes in every transaction, so that no two wait for each other.
+/// Locks the idempotency keys of these sends in a fixed order, and loads the receipts that are stored under these keys.
+/// Every transaction locks keys before mailboxes, so that no two transactions deadlock.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],
@@ -79,7 +81,8 @@ async fn load_receipts(
     .bind(&keys)
     .execute(&mut *connection)
     .await?;
-    // A statement of its own, so that it sees what the transactions that held the locks have committed.
+    // This statement is separate from the locking statement, so that its snapshot includes the commits of transactions
+    // that held the locks before.
     let rows: Vec<KeyRow> = sqlx::query_as(
         "SELECT k.device_id, k.key, k.fingerprint, k.send_id, k.sent_at, k.undelivered
          FROM unnest($1::bigint[], $2::text[]) AS sent (device_id, key)
@@ -201,7 +204,7 @@ async fn write_receipts(connection: &mut PgConnection, receipts: &[PlannedReceip
     Ok(())
 }
 
-/// One column of rows.
+/// Collects one column of some rows, to bind it as an array.
 fn column<'a, Row, Value>(rows: &'a [Row], value: impl FnMut(&'a Row) -> Value) -> Vec<Value> {
     rows.iter().map(value).collect()
 }

@@ -1,8 +1,8 @@
 //! Stores sends in batches.
 //!
-//! A commit costs a sync of the disk, whatever its size. So sends wait in a few lanes, and each lane stores all that wait in
-//! it, at most [`MAX_BATCH`], in one transaction. Sends to the same user wait in the same lane, so that a mailbox with many
-//! senders, or a slow commit, holds up its own lane only.
+//! A commit costs one sync of the disk, regardless of its size. So sends are queued in a few lanes. A lane is a queue
+//! with a task that takes all queued sends, at most [`MAX_BATCH`], and stores them in one transaction. Sends to the
+//! same user use the same lane, so that lanes rarely wait for each other's locks.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -18,21 +18,21 @@ use super::deliver;
 use crate::notify::Notifier;
 use crate::store::{PendingSend, SqlError};
 
-/// How many lanes there are. Two keep a database busy: while one waits for its commit, the other one works. With more lanes,
-/// each batch would hold fewer sends, and each send would cost more.
+/// Number of lanes. Two lanes keep a database busy: while one lane waits for its commit, the second lane runs its
+/// statements. With more lanes, each batch would contain fewer sends, and each send would cost more.
 const LANES: usize = 2;
-/// The most sends of one transaction.
+/// Maximum number of sends in one transaction.
 const MAX_BATCH: usize = 64;
-/// The most sends that wait in a lane. Beyond it, callers wait before they queue theirs.
+/// Maximum number of sends queued in a lane. If the queue is full, callers wait until there is room for their send.
 const MAX_QUEUED: usize = 1024;
 
-/// The lanes of one server. They end when they are dropped.
+/// The lanes of one server. The tasks of the lanes end when this value is dropped.
 pub(super) struct Writer {
     lanes: Vec<mpsc::Sender<PendingSend>>,
 }
 
 impl Writer {
-    /// Starts the lanes. They take their connections from `pool`.
+    /// Starts the lanes, which take connections from `pool`.
     pub(super) fn start(pool: &PgPool) -> Self {
         let start = |_| {
             let (lane, queued) = mpsc::channel(MAX_QUEUED);
@@ -42,7 +42,7 @@ impl Writer {
         Self { lanes: (0..LANES).map(start).collect() }
     }
 
-    /// Stores a send together with others, and notifies the recipients, even if the caller was cancelled.
+    /// Stores a send in a batch with other sends, and notifies the recipients, even if the caller was cancelled.
     pub(super) async fn deliver(&self, delivery: NewDelivery, notifier: Notifier) -> Result<DeliverOutcome, PortError> {
         let mut hash = DefaultHasher::new();
         delivery.recipients.first().map(|addressed| addressed.recipient.key()).hash(&mut hash);
@@ -65,8 +65,8 @@ async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<PendingSend>) {
     }
 }
 
-/// Stores a batch in one transaction. If that fails, stores each send in its own, so that one that can't be stored does not
-/// fail the others.
+/// Stores a batch in one transaction. If the transaction fails, stores each send in a separate transaction, so that a
+/// send that can't be stored does not make the other sends fail.
 async fn store(pool: &PgPool, ids: &mut VecDeque<i64>, batch: &mut [PendingSend]) {
     let mut waiting: Vec<_> = batch.iter_mut().filter(|send| !send.is_cancelled()).collect();
     let deliveries: Vec<_> = waiting.iter().map(|send| send.delivery()).collect();
@@ -92,7 +92,7 @@ async fn try_to_store(
     ids: &mut VecDeque<i64>,
     sends: &[&NewDelivery],
 ) -> Result<Vec<PlannedSend>, SqlError> {
-    // A panic must not end the lane.
+    // A panic must not end the task of the lane.
     let stored = AssertUnwindSafe(deliver::deliver(pool, ids, sends)).catch_unwind().await;
     stored.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }
