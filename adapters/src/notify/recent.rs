@@ -82,7 +82,7 @@ mod tests {
         Some(delivered.envelopes.iter().map(|envelope| envelope.sequence.get()).collect())
     }
 
-    /// Verifies promise D3.
+    /// Verifies promise D3 (order).
     #[test]
     fn a_reader_gets_the_envelopes_after_its_cursor_only_if_all_of_them_are_known() {
         let recent = recent([(5, 1), (6, 1), (7, 1)]);
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(after(&Recent::EMPTY, 0), None);
     }
 
-    /// Verifies promise D3: sends of other replicas and full mailboxes take numbers as well.
+    /// Verifies promise D3 (order): sends of other replicas and full mailboxes take numbers as well.
     #[test]
     fn an_unknown_number_between_envelopes_drops_those_before_it() {
         for second in [7, 5, 4] {

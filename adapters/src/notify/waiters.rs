@@ -165,7 +165,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
     const MAILBOX: DeviceId = DeviceId::new(1);
 
-    /// Verifies promise D8.
+    /// Verifies promise D8 (prompt).
     #[tokio::test]
     async fn a_notification_between_subscribing_and_waiting_is_received_once() {
         let waiters = Waiters::default();
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
     }
 
-    /// Verifies promise D8.
+    /// Verifies promise D8 (prompt).
     #[tokio::test]
     async fn every_reader_of_a_mailbox_is_notified() {
         let waiters = Waiters::default();
@@ -199,7 +199,7 @@ mod tests {
         assert!(waiters.state().mailboxes.is_empty());
     }
 
-    /// Verifies promise D8. The poll for lost notifications uses this list of mailboxes.
+    /// Verifies promise D8 (prompt). The poll for lost notifications uses this list of mailboxes.
     #[tokio::test]
     async fn waiting_mailboxes_are_listed_with_the_lowest_cursor() {
         let waiters = Waiters::default();

@@ -85,7 +85,8 @@ async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<Lookup>) {
     }
 }
 
-/// Returns the owners in the order of the lookups.
+/// Looks up the owners of tokens in one query. Returns the owners in the order of `lookups`, with `None` for a token
+/// without a session.
 async fn find_all(pool: &PgPool, lookups: &[Lookup]) -> sqlx::Result<Vec<Option<OwnerRow>>> {
     let tokens: Vec<_> = lookups.iter().map(|lookup| lookup.token.as_bytes().to_vec()).collect();
     let found: Vec<FoundRow> = sqlx::query_as(

@@ -48,7 +48,7 @@ pub(super) struct OpenFile {
     pub(super) read_pool: SqlitePool,
 }
 
-/// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist.
+/// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
 pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
     let options = options(url)?;
     let path = options.get_filename().display().to_string();

@@ -26,7 +26,7 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist.
+    /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         let OpenFile { connection, options, mailbox_connection, page_connections, read_pool } = open(url).await?;
         let turn = Arc::<Mutex<()>>::default();

@@ -59,7 +59,7 @@ pub struct PlannedCopy {
     pub mailbox: DeviceId,
     /// The sequence number of the envelope.
     pub sequence: SequenceNumber,
-    /// Everything in the mailbox up to this number is acknowledged.
+    /// Everything in the mailbox up to and including this sequence number is acknowledged.
     pub acknowledged: SequenceNumber,
     /// The index of the recipient in the recipients of the send.
     pub recipient: usize,
@@ -76,7 +76,7 @@ pub struct Changes<'a> {
     pub messages: Vec<PlannedMessage<'a>>,
     /// The new envelopes.
     pub envelopes: Vec<PlannedEnvelope>,
-    /// Gaps to store. Each replaces the stored gap of the same mailbox with the same `first`, if there is one.
+    /// Gaps to store. If a gap of the same mailbox with the same `first` is stored already, the new gap replaces it.
     pub gaps: Vec<PlannedGap>,
     /// Receipts to store under their idempotency keys.
     pub receipts: Vec<PlannedReceipt>,
@@ -93,7 +93,7 @@ pub struct PlannedMessage<'a> {
     pub sender: &'a Username,
     /// The sender's device.
     pub sender_device: DeviceId,
-    /// The recipient's username, as registered.
+    /// The recipient's username, with upper and lower case as registered.
     pub recipient: Username,
     /// The contents.
     pub contents: &'a str,

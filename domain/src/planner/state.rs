@@ -24,18 +24,18 @@ impl BatchState {
 /// A recipient and its mailboxes.
 #[derive(Debug, Clone)]
 pub struct RecipientState {
-    /// The username, as registered.
+    /// The username, with upper and lower case as registered.
     pub username: Username,
     /// The mailboxes of the recipient's devices, ordered by device.
     pub mailboxes: Vec<MailboxState>,
 }
 
-/// The state of a mailbox that sends read and change.
+/// The part of a mailbox's state that the planner needs. Planning a send updates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxState {
     /// The device that the mailbox belongs to.
     pub device: DeviceId,
-    /// Everything up to this number is acknowledged.
+    /// Everything up to and including this sequence number is acknowledged.
     pub acknowledged: SequenceNumber,
     /// The last sequence number assigned in the mailbox.
     pub last: SequenceNumber,
