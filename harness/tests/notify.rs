@@ -248,8 +248,7 @@ async fn many_readers() -> anyhow::Result<()> {
     /// The connections of the pool, and two connections for notifications.
     const CONNECTIONS: i64 = 16 + 2;
     /// Maximum number of active connections: a message uses six, a sweep three, and a poll for lost notifications one.
-    /// A pool uses its idle connections in rotation, so if all readers were notified, their reads would use every
-    /// connection.
+    /// A pool uses idle connections in rotation, so if all readers were notified, their reads would use every one.
     const MAX_ACTIVE: i64 = 10;
 
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);

@@ -111,7 +111,7 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     }
     let options: SqliteConnectOptions = url.parse().map_err(|error: sqlx::Error| refuse(error.to_string()))?;
     if options.get_filename().as_os_str().is_empty() {
-        return Err(refuse("it does not name a file".to_owned()));
+        return Err(refuse("it names no file".to_owned()));
     }
     // FULL: each commit is synced to the disk before its jobs are answered (D1).
     Ok(options
