@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use woosh_domain::model::Timestamp;
 use woosh_domain::ports::Clock;
 
-/// The system clock, truncated to microseconds.
+/// The system clock. Truncates times to microseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

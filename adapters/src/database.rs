@@ -1,4 +1,5 @@
-//! The database behind the ports. This module opens SQLite or Postgres, and hides from its users which one it is.
+//! The database that implements the ports. Callers open it by its URL, and need not know whether it is SQLite or
+//! Postgres.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -193,7 +193,7 @@ async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     print(&format!("{url} is up to date\n"))
 }
 
-/// Writes to standard output. Returns no error if standard output is a closed pipe.
+/// Writes text to standard output. Succeeds even if standard output is a closed pipe.
 fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -204,11 +204,12 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// Raises the limit of open file handles to its maximum, because each connection needs a handle.
 fn raise_handle_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // If that is not allowed, the server accepts fewer connections.
+    // If raising the limit fails, the server accepts fewer connections.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Queries `/health/ready` of the server on this machine. Needs no HTTP client, because it sends a single request.
+/// Sends a request to `/health/ready` of the server on this machine, and fails unless the response is 200. Writes the
+/// request by hand, so that the binary needs no HTTP client.
 async fn healthcheck(address: &AddressArgs) -> anyhow::Result<()> {
     const TIMEOUT: Duration = Duration::from_secs(5);
     let host = match address.host.as_str() {

@@ -1,4 +1,4 @@
-//! The OpenAPI document in the repository is up to date.
+//! Tests that the OpenAPI document in the repository is up to date.
 
 use std::path::Path;
 

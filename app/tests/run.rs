@@ -1,4 +1,4 @@
-//! A running server: logging, shutdown and crashes.
+//! Tests of a running server: logging, shutdown and crashes.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// D1 and D2: the server is killed repeatedly while several clients send.
+/// Verifies promises D1 (durable) and D2 (no loss): the server is killed repeatedly while several clients send.
 #[tokio::test]
 async fn sends_answered_with_201_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
@@ -44,7 +44,8 @@ async fn sends_answered_with_201_survive_a_kill() {
             answered
         });
         let kill = async {
-            // In the middle of the sends, however slow the machine is.
+            // Waits for a number of responses, so that the kill happens in the middle of the sends, regardless of the
+            // speed of the machine.
             let mut answers = total.subscribe();
             answers.wait_for(|total| *total >= (round + 1) * 20).await.unwrap();
             server.signal(Signal::KILL);
@@ -111,7 +112,7 @@ async fn stalled_clients_do_not_delay_shutdown() {
         stream.write_all(begun.as_bytes()).await.unwrap();
         stalled.push(stream);
     }
-    // And an idle keep-alive connection.
+    // The server also has an idle keep-alive connection.
     let mut idle = TcpStream::connect(server.address()).await.unwrap();
     idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     idle.read_exact(&mut [0; 12]).await.unwrap();

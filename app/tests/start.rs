@@ -1,4 +1,4 @@
-//! Starting the server, and the errors if it can't start.
+//! Tests of starting the server, and of the errors if it can't start.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

@@ -1,4 +1,5 @@
-//! v1 across operations: error format, waiting readers at shutdown, operator limits, and logging.
+//! Tests of v1 that concern several operations: error format, waiting readers at shutdown, operator limits, and
+//! logging.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

@@ -21,8 +21,9 @@
 //! | session, token | a login of one device, and its bearer token |
 //! | mailbox | the queue of one device |
 //! | message | opaque contents from a user to a user |
-//! | send | a request that delivers a message to each of its recipients |
+//! | send | a request that sends a message to one or more users |
 //! | envelope | one copy of a message in one mailbox |
+//! | receipt | the confirmation of a stored send: identifier, `sent_at`, and the devices whose mailboxes were full |
 //! | sequence number | an envelope's position in its mailbox: 1, 2, 3 … |
 //! | cursor | the last sequence number that a reader has seen (`after`) |
 //! | acknowledge | confirm that everything up to a sequence number is processed; only then is it deleted |

@@ -1,5 +1,5 @@
-//! The planner against the store in memory, which works out each send by itself: a batch has to end as if its sends had come
-//! one after another.
+//! Compares the planner with the in-memory store, which implements sends independently: planning a batch must have the
+//! same result as storing its sends one after another.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
@@ -13,7 +13,8 @@ use woosh_domain::ports::*;
 const QUOTA: Quota = Quota { messages: 4, bytes: 12 };
 const NAMES: [&str; 3] = ["alice", "carol", "erin"];
 
-/// Which recipients, how many bytes, which key, and how far the clock has moved.
+/// A send: its recipients, the size of its contents in bytes, its idempotency key, and its time in seconds, relative to
+/// the start.
 type Step = (Vec<usize>, usize, Option<u8>, i64);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -58,7 +59,7 @@ async fn register(stores: &Stores) -> Vec<(Username, DeviceId)> {
     mailboxes
 }
 
-/// What a sender learns, without the identifier, which the stores choose differently.
+/// Returns the outcome without the identifier of the send, which the two implementations choose differently.
 fn without_id(outcome: DeliverOutcome) -> DeliverOutcome {
     let id = MessageId::new(0);
     match outcome {

@@ -33,8 +33,8 @@ enum Command {
     Run(RunArgs),
     /// Run the sanity suite: black-box checks of a server over HTTP. Print one line for each check, then the totals.
     Sanity(SanityArgs),
-    /// Send and read messages while servers are killed and started again. Check that every accepted message is
-    /// received, in order and once.
+    /// Send and read messages while servers are killed and started again. Check that every accepted message is received
+    /// once and in order.
     ///
     /// By default, the run starts fresh servers. With --url, the run uses a running server, which the command of
     /// --restart kills and starts again.
@@ -44,10 +44,10 @@ enum Command {
     /// Prints a table with the median, the lowest and the highest value of each figure. Every response and every message is
     /// checked: a wrong one, or an error, ends the benchmark with status 1.
     Bench(Box<BenchArgs>),
-    /// Serve like woosh-server until standard input closes.
+    /// Serve like woosh-server until standard input closes. For servers that the harness starts.
     #[command(hide = true)]
     Serve(Box<woosh_server::cli::Cli>),
-    /// Answer sends without storing them until standard input closes.
+    /// Serve as the echo server of `bench`, which answers sends without storing them, until standard input closes.
     #[command(hide = true)]
     Echo,
 }
@@ -138,7 +138,7 @@ impl Cli {
 }
 
 async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
-    // From here on, no signal ends the process before the servers have stopped.
+    // From here on, a signal no longer ends the process by itself, so that the servers can stop first.
     let mut signals = Signals::new()?;
     let StartArgs { backend, port, count, replicas } = args;
     ensure!(
@@ -186,7 +186,8 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         tokio::select! {
             status = command.wait() => break status?,
             signal = signals.next() => {
-                // The command decides how to end. If it has ended already, the next iteration returns its status.
+                // Forwards the signal, so that the command decides how to end. If the command has ended already, the
+                // next iteration returns its status.
                 if let Some(pid) = pid {
                     let _ = rustix::process::kill_process(pid, signal);
                 }
@@ -234,7 +235,8 @@ async fn kill(args: KillArgs) -> anyhow::Result<ExitCode> {
 async fn until_end_of_input(serve: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     tokio::select! {
         served = serve => served.map(|()| ExitCode::SUCCESS),
-        // The process that started the server has ended. Exits at once, as if killed, too.
+        // The process that started this server has ended. Exits immediately, without a shutdown, as if this process had
+        // been killed, too.
         () = end_of_input() => std::process::exit(1),
     }
 }
@@ -242,7 +244,7 @@ async fn until_end_of_input(serve: impl Future<Output = anyhow::Result<()>>) -> 
 /// Waits until standard input closes.
 async fn end_of_input() {
     let (closed, ended) = oneshot::channel();
-    // On a thread of its own that is never joined: a blocking read can't be cancelled.
+    // Reads on a separate thread that is never joined, because a blocking read can't be cancelled.
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
         let mut buffer = [0; 4096];

@@ -5,12 +5,12 @@ use std::process::{Child, Command, Stdio};
 
 /// A shell script that runs when this value is dropped or this process ends, even if this process is killed.
 ///
-/// A shell blocks on a pipe from this process, and runs the script when the pipe closes. The shell has its own process
-/// group, so that signals to the group of this process do not reach the shell.
+/// A shell reads from a pipe whose write end is held by this process, and runs the script when the pipe closes. The
+/// shell has its own process group, so that signals to the process group of this process do not reach the shell.
 pub(crate) struct ExitScript(Child);
 
 impl ExitScript {
-    /// Schedules `script`, with `argument` as `$1`.
+    /// Schedules `script` to run, with `argument` as its parameter `$1`.
     pub(crate) fn new(script: &str, argument: impl AsRef<OsStr>) -> io::Result<Self> {
         let shell = Command::new("/bin/sh")
             .args(["-c", &format!("read -r _; {script}"), "woosh-exit-script"])
@@ -23,7 +23,7 @@ impl ExitScript {
         Ok(Self(shell))
     }
 
-    /// Cancels the script.
+    /// Cancels the script, so that it never runs.
     pub(crate) fn cancel(&mut self) {
         // Fails only if the shell has ended already.
         let _ = self.0.kill();
@@ -33,7 +33,7 @@ impl ExitScript {
 impl Drop for ExitScript {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // The script is best effort: its status changes nothing.
+        // The exit status is ignored, because nothing can be done about a script that fails.
         let _ = self.0.wait();
     }
 }

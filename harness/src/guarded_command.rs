@@ -6,17 +6,19 @@ use tokio::process::{Child, Command};
 use crate::exit_script::ExitScript;
 use crate::temp_folder::TempFolder;
 
-/// Executes the command once its folder holds a file named `start`, and exits if the folder is gone.
+/// The shell script that waits until the folder `$0` contains a file named `start`, then executes the command. It exits
+/// if the folder is deleted first.
 const WAIT_AND_EXECUTE: &str = r#"
 until [ -e "$0/start" ]; do [ -d "$0" ] || exit; sleep 0.01; done
 exec "$@"
 "#;
 
-/// A command that gets SIGTERM when this process ends, even if this process is killed.
+/// A command that receives SIGTERM when this process ends, even if this process is killed.
 ///
-/// A shell executes the command only after the script that terminates it waits, so that there is no moment at which
-/// this process can be killed and the command keeps running. If this process is killed before, the shell exits, because
-/// its folder disappears.
+/// The command starts in two steps, so that it never outlives this process. First, a shell waits for a file in a
+/// temporary folder. Then an [`ExitScript`] is scheduled that terminates the shell's process, and only then the file is
+/// created, so that the shell executes the command in its own process. If this process is killed before it creates the
+/// file, the folder is deleted, and the shell exits.
 pub(crate) struct GuardedCommand {
     child: Child,
     exit_script: ExitScript,
@@ -24,8 +26,9 @@ pub(crate) struct GuardedCommand {
 }
 
 impl GuardedCommand {
-    /// Starts `command`, a program and its arguments, with an environment variable. If the program can't be executed,
-    /// the command ends with status 127 or 126 and a message on standard error, as in a shell.
+    /// Starts `command`, a program and its arguments. `variable` is the name and the value of an environment variable
+    /// for the command. If the program can't be executed, the command ends with status 127 or 126 and a message on
+    /// standard error, as in a shell.
     pub(crate) fn start(command: &[String], variable: (&str, &str)) -> io::Result<Self> {
         let folder = TempFolder::new()?;
         let child = Command::new("/bin/sh")
@@ -40,7 +43,7 @@ impl GuardedCommand {
         Ok(Self { child, exit_script, _folder: folder })
     }
 
-    /// The process id, until the command has ended.
+    /// Returns the process id of the command. Returns `None` after the command has ended.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
     }

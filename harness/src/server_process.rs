@@ -18,13 +18,13 @@ use crate::{TestDatabase, client};
 /// The process ends when this value is dropped or the process of the harness ends, even if the harness is killed.
 pub struct ServerProcess {
     program: PathBuf,
-    /// Arguments for the server besides those that every server process has.
+    /// Additional arguments for the server.
     arguments: Vec<String>,
     running: Option<Running>,
     /// A socket that is bound but not listening. It reserves the port while the server is down.
     _port: TcpSocket,
     address: SocketAddr,
-    // Dropped after the server was killed.
+    // The field order matters: the database is dropped after the server was killed.
     database: Arc<TestDatabase>,
 }
 

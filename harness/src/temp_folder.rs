@@ -8,7 +8,7 @@ use crate::exit_script::ExitScript;
 /// A temporary folder. The folder is deleted when this value is dropped or this process ends, even if this process is
 /// killed.
 pub(crate) struct TempFolder {
-    // Dropped first and deletes the folder. If that fails, `dir` does.
+    // Dropped before `dir`, and deletes the folder. If deleting fails, dropping `dir` deletes the folder.
     #[cfg_attr(not(test), expect(dead_code, reason = "its destructor deletes the folder"))]
     exit_script: ExitScript,
     dir: TempDir,

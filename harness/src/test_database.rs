@@ -49,7 +49,7 @@ impl TestDatabase {
         &self.url
     }
 
-    /// Returns the URL with its password, for another process.
+    /// Returns the URL including the password, to pass it to another process.
     pub(crate) fn secret_url(&self) -> String {
         match &self.storage {
             Storage::Sqlite { .. } => self.url.to_string(),
@@ -65,7 +65,7 @@ impl TestDatabase {
         }
     }
 
-    /// The name of the database on Postgres. `None` for SQLite.
+    /// Returns the name of the Postgres database, or `None` for SQLite.
     pub(crate) fn postgres_name(&self) -> Option<&str> {
         match &self.storage {
             Storage::Sqlite { .. } => None,

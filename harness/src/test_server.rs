@@ -17,7 +17,7 @@ pub struct TestServer {
     url: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    // Dropped after the server has stopped.
+    // The field order matters: the database is dropped after the server has stopped.
     database: Arc<TestDatabase>,
 }
 

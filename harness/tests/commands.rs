@@ -1,4 +1,4 @@
-//! The command line of the harness, as test suites in other languages use it.
+//! Tests of the harness's command line, as test suites in other languages use it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::net::TcpListener;

@@ -1,5 +1,5 @@
-//! The contract suite of the ports, on SQLite and Postgres. `woosh_domain::contract` lists the cases that verify each
-//! promise.
+//! Runs the contract suite of the ports on SQLite and Postgres. `woosh_domain::contract` lists the cases that verify
+//! each promise.
 
 mod support;
 

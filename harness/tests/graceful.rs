@@ -1,4 +1,4 @@
-//! Verifies promise D8 at shutdown: a server that stops ends all waits.
+//! Verifies promise D8 (prompt) at shutdown: a server that stops ends all waits.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -27,7 +27,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Verifies promise D8.
+/// Verifies promise D8 (prompt).
 async fn stop(backend: Backend) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let program = Path::new(env!("CARGO_BIN_EXE_woosh-harness"));

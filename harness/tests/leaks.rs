@@ -1,4 +1,4 @@
-//! Servers leave nothing behind, even if their parent is killed: no process, no file, no open port.
+//! Tests that servers leave nothing behind, even if their parent process is killed: no process, no file, no open port.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::io::{BufRead as _, BufReader};
@@ -95,7 +95,7 @@ fn two_hundred_servers_in_sequence_leave_nothing_behind() {
         children.flat_map(|ids| ids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    // The first server may open files that the process then keeps open, such as those of the runtime.
+    // Starting the first server may open files that the process then keeps open, such as the files of the runtime.
     drop(runtime.block_on(TestServer::start(Backend::Sqlite)).unwrap());
     let files = open_files();
     for _ in 0..200 {
@@ -110,7 +110,8 @@ fn two_hundred_servers_in_sequence_leave_nothing_behind() {
         std::fs::read_to_string(format!("/proc/{id}/cmdline"))
             .is_ok_and(|command| command.contains("woosh-exit-script"))
     });
-    // Tests that run in parallel start harnesses, whose watchers are children of those.
+    // Only children of this process are counted: the watchers of tests that run in parallel are children of the
+    // harnesses that these tests start.
     assert_eq!(watchers.count(), 0);
     // Tests that run in parallel open pipes.
     assert!(open_files() < files + 50, "{files} files were open before, {} afterwards", open_files());

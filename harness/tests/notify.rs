@@ -1,5 +1,5 @@
-//! Verifies promise D8: a waiting reader receives a message promptly on any replica. Also verifies that waiting readers
-//! cost almost nothing.
+//! Verifies promise D8 (prompt): a waiting reader receives a message promptly on any replica. Also verifies that
+//! waiting readers cost almost nothing.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -147,7 +147,7 @@ async fn follow(reader: Device, url: String, messages: mpsc::UnboundedSender<(In
     }
 }
 
-/// Verifies promise D8.
+/// Verifies promise D8 (prompt).
 async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let mut fixture = Fixture::start(backend, replicas).await?;
     fixture.ensure_prompt(300).await?;
@@ -155,7 +155,7 @@ async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()
     Ok(())
 }
 
-/// Verifies promise D8: a lost notification only delays a message.
+/// Verifies promise D8 (prompt): a lost notification only delays a message.
 async fn lost_notifications() -> anyhow::Result<()> {
     let mut fixture = Fixture::start(Backend::Postgres, 2).await?;
     let options = fixture.database.postgres_options().unwrap();
@@ -173,7 +173,7 @@ async fn lost_notifications() -> anyhow::Result<()> {
     wait_for_listeners(&mut connection).await?;
     fixture.ensure_prompt(50).await?;
 
-    // Now the servers can't reconnect immediately.
+    // Without permission to connect, the servers can't reconnect immediately.
     allow_connections(&mut admin, &name, false).await?;
     disconnect(&mut connection).await?;
     let delay = fixture.send(0).await?.after_response;
@@ -241,14 +241,14 @@ async fn now(connection: &mut PgConnection) -> sqlx::Result<f64> {
     sqlx::query_scalar("SELECT extract(epoch FROM clock_timestamp())::float8").fetch_one(connection).await
 }
 
-/// Verifies promise D8 with many readers at a bounded cost.
+/// Verifies promise D8 (prompt) with many readers at a bounded cost.
 async fn many_readers() -> anyhow::Result<()> {
     const READERS: usize = 500;
     const USERS: usize = 20;
     /// The connections of the pool, and two connections for notifications.
     const CONNECTIONS: i64 = 16 + 2;
-    /// The most connections that one message, a sweep and a poll for lost notifications use together: six, three and one. A
-    /// pool uses its idle connections in turn, so if all readers were notified, their reads would use every connection.
+    /// Maximum number of active connections: a message uses six, a sweep three, and a poll for lost notifications one.
+    /// A pool uses idle connections in rotation, so if all readers were notified, their reads would use every one.
     const MAX_ACTIVE: i64 = 10;
 
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);
@@ -289,7 +289,7 @@ async fn many_readers() -> anyhow::Result<()> {
     bob.send(&["alice"], "for alice alone").await?;
     let page = timeout(Duration::from_secs(1), reading).await???;
     assert_eq!(page.messages.len(), 1);
-    // Time for notifications that should not happen.
+    // Gives unwanted notifications time to arrive.
     sleep(Duration::from_millis(300)).await;
     assert!(waiting.try_join_next().is_none(), "another reader was notified");
     let (total, busy) = activity(&mut connection, since).await?;

@@ -1,4 +1,4 @@
-//! Verifies promises D1 and D2 on a server whose Postgres becomes unreachable and recovers.
+//! Verifies promises D1 (durable) and D2 (no loss) on a server whose Postgres becomes unreachable and recovers.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -90,7 +90,7 @@ impl Fixture {
     }
 }
 
-/// Verifies promises D1 and D2.
+/// Verifies promises D1 (durable) and D2 (no loss).
 fn outage() -> Result<(), Failed> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let database = TestDatabase::create(Backend::Postgres).await.map_err(|error| format!("{error:#}"))?;

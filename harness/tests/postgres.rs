@@ -55,7 +55,7 @@ async fn databases(connection: &mut PgConnection) -> Vec<String> {
 
 fn on_configured_server() -> Result<(), Failed> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        // Any server will do, so it uses the one that this process uses.
+        // Any Postgres server will do, so the test uses the server of this process.
         let database = TestDatabase::create(Backend::Postgres).await.map_err(|error| format!("{error:#}"))?;
         let admin: PgConnectOptions = database.postgres_options().unwrap().database("postgres");
         let url = admin.to_url_lossy().to_string();
@@ -125,7 +125,7 @@ fn on_unreachable_server() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The child processes of a process.
+/// Returns the child processes of a process.
 fn children(id: u32) -> Vec<String> {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task")).unwrap().filter_map(Result::ok);
     let ids = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());

@@ -1,5 +1,5 @@
-//! Verifies promise D7 and the limits that the operator sets, on servers with small quotas, a short maximum time until
-//! a message expires, or without search.
+//! Verifies promise D7 (visible loss) and the limits that the operator sets, on servers with small quotas, a short
+//! maximum time until a message expires, or without search.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -15,7 +15,7 @@ use woosh_server::server::{Limits, Quota};
 
 type Test = fn(Backend) -> BoxFuture<'static, ()>;
 
-/// Names each test after its function.
+/// Lists test functions for each backend. Each test is named after its function.
 macro_rules! tests {
     ($($test:ident),+ $(,)?) => {
         [$((stringify!($test), (|backend| Box::pin($test(backend))) as Test)),+]
@@ -47,12 +47,12 @@ fn run(test: BoxFuture<'static, ()>) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Limits mailboxes to a number of messages.
+/// Returns limits with a maximum number of messages for each mailbox.
 fn max_messages(messages: u64) -> Limits {
     Limits { mailbox: Quota { messages, ..Limits::default().mailbox }, ..Limits::default() }
 }
 
-/// Limits mailboxes to a number of bytes.
+/// Returns limits with a maximum number of bytes for each mailbox.
 fn max_bytes(bytes: u64) -> Limits {
     Limits { mailbox: Quota { bytes, ..Limits::default().mailbox }, ..Limits::default() }
 }
@@ -140,7 +140,7 @@ fn full_gap(first: i64, last: i64) -> Value {
     json!([{ "first": first, "last": last, "reason": "mailbox_full" }])
 }
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 async fn a_full_mailbox_is_an_error_for_the_sender_and_a_gap_for_the_reader(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(2)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -155,7 +155,7 @@ async fn a_full_mailbox_is_an_error_for_the_sender_and_a_gap_for_the_reader(back
     assert_eq!(fixture.send_text(&bob, &alice, "back").await, 201);
 }
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 async fn acknowledging_frees_quota_and_clears_gaps(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(2)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -174,7 +174,7 @@ async fn acknowledging_frees_quota_and_clears_gaps(backend: Backend) {
     assert_eq!(fixture.mailbox(&bob).await, (vec![], json!([])));
 }
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 async fn a_full_device_does_not_affect_other_devices(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -192,7 +192,7 @@ async fn a_full_device_does_not_affect_other_devices(backend: Backend) {
     assert_eq!(fixture.mailbox(&laptop).await, (texts(&[(2, "two")]), full_gap(3, 3)));
 }
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 async fn a_full_recipient_does_not_affect_other_recipients(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -205,7 +205,7 @@ async fn a_full_recipient_does_not_affect_other_recipients(backend: Backend) {
     assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "one")]), full_gap(2, 2)));
 }
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 async fn a_mailbox_is_full_at_its_byte_limit(backend: Backend) {
     let fixture = Fixture::start(backend, max_bytes(100)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -220,7 +220,7 @@ async fn a_mailbox_is_full_at_its_byte_limit(backend: Backend) {
     assert_eq!(messages, texts(&[(3, &forty), (6, &sixty)]));
 }
 
-/// Verifies promises D4 and D7.
+/// Verifies promises D4 (idempotent send) and D7 (visible loss).
 async fn a_send_that_no_mailbox_accepts_does_not_use_its_idempotency_key(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -236,7 +236,7 @@ async fn a_send_that_no_mailbox_accepts_does_not_use_its_idempotency_key(backend
     assert_eq!(fixture.mailbox(&bob).await, (texts(&[(4, "again")]), full_gap(2, 3)));
 }
 
-/// Verifies promises D4 and D7.
+/// Verifies promises D4 (idempotent send) and D7 (visible loss).
 async fn a_retry_of_a_partly_undelivered_send_returns_the_first_response(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -244,14 +244,14 @@ async fn a_retry_of_a_partly_undelivered_send_returns_the_first_response(backend
     let body = message(&[&bob, &alice], "two");
     let sent = fixture.send(&alice, Some("key"), &body).await;
     assert_eq!((sent.0, sent.1["undelivered"].as_array().map(Vec::len)), (201, Some(1)));
-    // Even though the mailbox has space again.
+    // The retry returns the first response, even though the mailbox has space again.
     fixture.acknowledge(&bob, 1).await;
     assert_eq!(fixture.send(&alice, Some("key"), &body).await, sent);
     assert_eq!(fixture.mailbox(&bob).await, (vec![], full_gap(2, 2)));
     assert_eq!(fixture.mailbox(&alice).await, (texts(&[(1, "two")]), json!([])));
 }
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 async fn a_full_mailbox_is_an_error_for_a_classic_sender(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (_, bob) = fixture.register_users().await;

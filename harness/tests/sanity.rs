@@ -1,4 +1,4 @@
-//! The sanity suite, on fresh servers with each backend.
+//! Runs the sanity suite on fresh servers, with each backend.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! Server processes: they can be killed and restarted, and stop if the process that started them is killed.
+//! Tests that server processes can be killed and restarted, and that they stop if the process that started them is
+//! killed.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::path::Path;
@@ -11,7 +12,7 @@ use woosh_harness::{Backend, ServerProcess, TestDatabase};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_woosh-harness");
 
-/// Verifies promise D1.
+/// Verifies promise D1 (durable).
 #[tokio::test]
 async fn a_killed_server_restarts_on_the_same_port_with_its_data() {
     let database = Arc::new(TestDatabase::create(Backend::Sqlite).await.unwrap());

@@ -1,4 +1,4 @@
-//! Verifies promise D2: a database of an older version is migrated without losing messages.
+//! Verifies promise D2 (no loss): a database of an older version is migrated without losing messages.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -15,7 +15,8 @@ use woosh_harness::{Backend, TestDatabase};
 
 const NAME: &str = "messages_stored_by_the_first_version_can_be_read_and_acknowledged_after_migration";
 
-/// Rows as the first version wrote them. Alice has three messages: one is acknowledged, and one is empty.
+/// Statements that insert rows as the first version of the server wrote them. Alice has three messages: one is
+/// acknowledged, and one is empty.
 const OLD_ROWS: &str = "
 INSERT INTO users (username, username_key, password_hash, public_key, private_key, info, created_at)
 VALUES ('Alice', 'alice', 'hash', 'key', NULL, 'tea', 5);
@@ -70,7 +71,7 @@ async fn insert_as_the_first_version(test_database: &TestDatabase) -> sqlx::Resu
     Ok(())
 }
 
-/// Verifies promise D2.
+/// Verifies promise D2 (no loss).
 fn upgrade(backend: Backend) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;

@@ -1,11 +1,12 @@
 //! Notifies readers that wait on a mailbox (D8).
 //!
-//! A notification is only a hint: the notified reader reads the messages from the database. If the message was stored by the
-//! same process, and the reader has seen everything before it, the notification hands the message over instead.
+//! A notification is only a hint: the notified reader reads its mailbox from the database. As a shortcut, a
+//! notification from the same process includes the new envelopes if the reader has seen all earlier ones. Then the
+//! reader need not read the database.
 //!
 //! - `notifier`: the entry point of this module, which implements the `Notifier` port.
 //! - `waiters`: the readers that wait in this process.
-//! - `recent`: the envelopes that are handed over.
+//! - `recent`: the envelopes that notifications include.
 //! - `replicas`: LISTEN and NOTIFY between the replicas on one Postgres.
 
 mod notifier;

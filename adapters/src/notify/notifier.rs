@@ -18,8 +18,8 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Creates a notifier that also exchanges notifications with other replicas. The notifier uses `read_pool` to poll
-    /// for messages whose notification was lost.
+    /// Creates a notifier that also exchanges notifications with other replicas, on connections with these `options`.
+    /// Uses `read_pool` to poll for messages whose notification was lost.
     pub(crate) async fn connect(options: PgConnectOptions, read_pool: PgPool) -> sqlx::Result<Self> {
         let waiters = Waiters::default();
         let replicas = Replicas::start(options, read_pool, waiters.clone()).await?;
@@ -36,7 +36,8 @@ impl Notifier {
         }
     }
 
-    /// Notifies the readers that wait on the mailboxes of a committed send, and hands its envelopes over to them.
+    /// Notifies the readers that wait on the mailboxes of a committed send. Hands the envelopes of the send over to the
+    /// readers in this process.
     pub(crate) fn deliver(&self, send: &NewDelivery, planned: &PlannedSend) {
         for copy in &planned.copies {
             self.waiters.deliver(copy, || planned.envelope(send, copy));

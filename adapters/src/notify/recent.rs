@@ -3,15 +3,15 @@ use std::collections::VecDeque;
 use woosh_domain::model::{Envelope, SequenceNumber};
 use woosh_domain::ports::Delivered;
 
-/// The most envelopes that are kept for the waiting readers of a mailbox.
+/// Maximum number of envelopes kept for the waiting readers of a mailbox.
 const MAX_ENVELOPES: usize = 16;
-/// The most bytes of contents that are kept for the waiting readers of a mailbox.
+/// Maximum total size of contents kept for the waiting readers of a mailbox, in bytes.
 const MAX_BYTES: usize = 128 * 1024;
 
-/// Envelopes that were committed while readers waited, with consecutive sequence numbers.
+/// The newest envelopes that were committed to a mailbox while readers waited. Their sequence numbers are consecutive.
 pub(super) struct Recent {
     envelopes: VecDeque<Envelope>,
-    /// Everything up to this number was acknowledged when the newest envelope was committed.
+    /// The last acknowledged sequence number at the time when the newest envelope was committed.
     acknowledged: SequenceNumber,
     bytes: usize,
 }
@@ -20,8 +20,8 @@ impl Recent {
     /// No envelopes.
     pub(super) const EMPTY: Self = Self { envelopes: VecDeque::new(), acknowledged: SequenceNumber::ZERO, bytes: 0 };
 
-    /// Adds a committed envelope. Envelopes that it does not follow directly are dropped: between them are numbers that this
-    /// process does not know.
+    /// Adds a committed envelope. If its sequence number does not directly follow the newest kept one, drops the kept
+    /// envelopes first: the envelopes in between were stored by another process.
     pub(super) fn add(&mut self, envelope: Envelope, acknowledged: SequenceNumber) {
         if self.envelopes.back().is_some_and(|last| last.sequence.next() != envelope.sequence) {
             self.clear();
@@ -40,7 +40,8 @@ impl Recent {
         *self = Self::EMPTY;
     }
 
-    /// Returns the envelopes after `seen`, if all of them are known.
+    /// Returns all envelopes after the cursor `seen`. Returns `None` if there are none, or if some of them are not kept
+    /// here.
     pub(super) fn after(&self, seen: SequenceNumber) -> Option<Delivered> {
         if self.envelopes.front()?.sequence > seen.next() {
             return None;
@@ -81,7 +82,7 @@ mod tests {
         Some(delivered.envelopes.iter().map(|envelope| envelope.sequence.get()).collect())
     }
 
-    /// Verifies promise D3.
+    /// Verifies promise D3 (order).
     #[test]
     fn a_reader_gets_the_envelopes_after_its_cursor_only_if_all_of_them_are_known() {
         let recent = recent([(5, 1), (6, 1), (7, 1)]);
@@ -93,7 +94,7 @@ mod tests {
         assert_eq!(after(&Recent::EMPTY, 0), None);
     }
 
-    /// Verifies promise D3: sends of other replicas and full mailboxes take numbers as well.
+    /// Verifies promise D3 (order): sends of other replicas and full mailboxes take numbers as well.
     #[test]
     fn an_unknown_number_between_envelopes_drops_those_before_it() {
         for second in [7, 5, 4] {

@@ -1,10 +1,10 @@
-//! Exchanges notifications between the replicas on one Postgres, with LISTEN and NOTIFY
+//! Exchanges notifications between the replicas on one Postgres, using LISTEN and NOTIFY
 //! (<https://www.postgresql.org/docs/current/sql-notify.html>).
 //!
 //! Postgres serializes the commits of transactions that call NOTIFY, and each of these commits includes a sync to disk.
-//! Therefore the transactions that store messages don't call NOTIFY. Instead, mailboxes are queued, and a separate
-//! connection publishes many mailboxes in one notification. If publishing fails, or a lost connection loses a
-//! notification, the next poll finds the messages.
+//! Therefore the transactions that store messages don't call NOTIFY. Instead, the identifiers of changed mailboxes are
+//! queued, and a separate connection publishes many identifiers in one notification. If a notification is lost, because
+//! publishing fails or a connection breaks, the next poll finds the messages.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ const MAX_MAILBOXES: usize = 350;
 const MAX_QUEUED: usize = 10_000;
 /// Interval between polls for messages whose notification was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// The least time between two notifications. Each one is a transaction and wakes every replica, so under load one notification
-/// serves many messages.
+/// Minimum time between two notifications. Each notification costs a transaction and wakes every replica, so under load
+/// it should cover many messages.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(3);
 /// Delay before receiving again after an error.
 const BACK_OFF: Duration = Duration::from_millis(500);
@@ -57,8 +57,8 @@ impl Replicas {
         Ok(Self { queue, _tasks: tasks })
     }
 
-    /// Queues a mailbox for publishing. If the queue is full, the mailbox is dropped, and other replicas find the
-    /// message at their next poll.
+    /// Queues a mailbox for publishing. If the queue is full, does nothing, and other replicas find the message at
+    /// their next poll.
     pub(super) fn publish(&self, mailbox: DeviceId) {
         let _ = self.queue.try_send(mailbox);
     }
@@ -75,7 +75,7 @@ async fn listen(mut listener: PgListener, waiters: Waiters, replica: String) {
                     mailboxes.for_each(|id| waiters.notify(DeviceId::new(id)));
                 }
             }
-            // The listener has reconnected; notifications may have been lost meanwhile.
+            // The listener has reconnected. Notifications may have been lost while it was disconnected.
             Ok(None) => waiters.notify_all(),
             Err(error) => {
                 tracing::warn!(%error, "can't receive notifications from other replicas");
@@ -92,8 +92,8 @@ async fn publish(pool: PgPool, mut queued: mpsc::Receiver<DeviceId>, replica: St
         mailboxes.sort_unstable();
         mailboxes.dedup();
         let list: Vec<_> = mailboxes.drain(..).map(|mailbox| mailbox.get().to_string()).collect();
-        // One round trip, without a sync: the messages are on the disk already. The payload needs no escaping: it
-        // contains only digits, letters, commas and a space.
+        // All statements take one round trip. The commit needs no sync to disk, because a notification is only a hint.
+        // The payload needs no escaping, because it contains only digits, letters, commas and a space.
         let notify = format!(
             "BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {CHANNEL}, '{replica} {}'; COMMIT",
             list.join(",")

@@ -14,7 +14,7 @@ use woosh_domain::ports::{Subscription, WaitOutcome};
 
 use super::recent::Recent;
 
-/// The waiting readers of this process, for each mailbox.
+/// The readers that wait in this process, by mailbox.
 #[derive(Clone, Default)]
 pub(super) struct Waiters(Arc<Mutex<State>>);
 
@@ -28,7 +28,7 @@ struct State {
 struct WaitingReaders {
     notify: Arc<Notify>,
     count: usize,
-    /// The lowest cursor of the waiting readers.
+    /// The lowest cursor of the waiting readers: all of them have seen everything up to this number.
     seen: SequenceNumber,
     recent: Recent,
 }
@@ -85,14 +85,14 @@ impl Waiters {
         });
         readers.count += 1;
         let notify = readers.notify.clone();
-        // Receives notifications from now on, even before it is first polled.
+        // The future receives notifications from its creation on, even before it is first polled.
         let notified = Box::pin(notify.clone().notified_owned());
         let deadline = Box::pin(sleep_until(Instant::now() + timeout));
         MailboxSubscription { waiters: self.clone(), mailbox, notify, notified, deadline }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each step under the lock leaves the state consistent.
+        // Ignores poisoning, because a panic under this lock can't leave the state inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -134,7 +134,8 @@ impl Subscription for MailboxSubscription {
             () = &mut self.notified => {}
             () = &mut self.deadline => return WaitOutcome::TimedOut,
         }
-        // Renewed before the caller reads, so that it is notified of messages that are stored while it reads.
+        // Subscribes again before the caller reads the mailbox, so that the caller is notified of messages that are
+        // stored while it reads.
         self.notified.set(self.notify.clone().notified_owned());
         let state = self.waiters.state();
         if state.closed {
@@ -164,7 +165,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
     const MAILBOX: DeviceId = DeviceId::new(1);
 
-    /// Verifies promise D8.
+    /// Verifies promise D8 (prompt).
     #[tokio::test]
     async fn a_notification_between_subscribing_and_waiting_is_received_once() {
         let waiters = Waiters::default();
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(subscription.wait(SequenceNumber::ZERO).await, WaitOutcome::TimedOut);
     }
 
-    /// Verifies promise D8.
+    /// Verifies promise D8 (prompt).
     #[tokio::test]
     async fn every_reader_of_a_mailbox_is_notified() {
         let waiters = Waiters::default();
@@ -198,7 +199,7 @@ mod tests {
         assert!(waiters.state().mailboxes.is_empty());
     }
 
-    /// Verifies promise D8. The poll for lost notifications uses this list of mailboxes.
+    /// Verifies promise D8 (prompt). The poll for lost notifications uses this list of mailboxes.
     #[tokio::test]
     async fn waiting_mailboxes_are_listed_with_the_lowest_cursor() {
         let waiters = Waiters::default();

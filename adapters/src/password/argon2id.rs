@@ -18,9 +18,9 @@ use crate::randomness::SystemRandomness;
 /// at most.
 #[derive(Debug, Clone)]
 pub struct Argon2idHasher {
-    /// One permit for each call that hashes.
+    /// Permits for calls that hash: one for each processor.
     hashing: Arc<Semaphore>,
-    /// One permit for each call that hashes or is queued.
+    /// Permits for calls that hash or are queued.
     admission: Arc<Semaphore>,
 }
 
@@ -28,7 +28,7 @@ pub struct Argon2idHasher {
 const MAX_ADMITTED: usize = 256;
 
 /// A hash that no password matches, with the default parameters. If a user does not exist, the password is verified
-/// against this hash, so that the answer takes as long as for an existing user (D9).
+/// against this hash, so that the response takes as long as for an existing user (D9).
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUu$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 impl Argon2idHasher {
@@ -45,7 +45,8 @@ impl Argon2idHasher {
         let password = password.clone();
         let output = tokio::task::spawn_blocking(move || {
             let output = compute(&password, &like);
-            // Moved here, so that a cancelled call holds its permit until the thread is free.
+            // The permit is moved into this closure, so that a cancelled call holds its permit until its thread is
+            // free.
             drop(permit);
             output
         });
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(parameters(DECOY), parameters(one.reveal()));
     }
 
-    /// Verifies promise D9.
+    /// Verifies promise D9 (isolation).
     #[tokio::test]
     async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         let hasher = Argon2idHasher::new();

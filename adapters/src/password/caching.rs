@@ -10,16 +10,16 @@ use woosh_domain::ports::{Clock, PasswordHasher, PortError, Randomness as _};
 
 use crate::randomness::SystemRandomness;
 
-/// Caches successful verifications of another hasher. A client that sends its password with each request would
-/// otherwise cost a password hash each time.
+/// Wraps a password hasher, and caches its successful verifications. Without the cache, a classic client, which sends
+/// its password with each request, would cost a password hash for each request.
 ///
-/// A cache key is an HMAC of the password and the stored hash that matched it. The key of the HMAC never leaves the
-/// process, so neither the password nor the hash can be recovered from a cache key. Changing a password changes its
-/// stored hash and salt, so that cached verifications of the old password stop matching immediately, on every replica.
+/// A cache key is an HMAC of the password and of the stored hash that matched it. The secret of the HMAC never leaves
+/// the process, so neither the password nor the hash can be recovered from a cache key. Changing a password changes its
+/// stored hash and salt, so cached verifications of the old password stop matching immediately, on every replica.
 pub struct CachingHasher<H> {
     inner: H,
     clock: Arc<dyn Clock>,
-    /// The HMAC key. The key has the block size of SHA-256, so that HMAC neither pads nor hashes it.
+    /// The secret of the HMAC. It has the block size of SHA-256, so that HMAC neither pads nor hashes it.
     key: [u8; 64],
     /// The time of each successful verification, by cache key.
     cache: Mutex<LruCache<[u8; 32], Timestamp>>,
@@ -46,13 +46,14 @@ impl<H> CachingHasher<H> {
     }
 
     fn cache(&self) -> MutexGuard<'_, LruCache<[u8; 32], Timestamp>> {
-        // A panic elsewhere leaves the cache consistent.
+        // Ignores poisoning, because a panic under this lock can't leave the cache inconsistent.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cache_key(&self, password: &Password, hash: &PasswordHash) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new(&self.key.into());
-        // A PHC string contains no NUL, so no two pairs have the same encoding.
+        // A NUL separates the hash from the password. The hash, a PHC string, contains no NUL, so no two pairs have the
+        // same encoding.
         mac.update(hash.reveal().as_bytes());
         mac.update(&[0]);
         mac.update(password.reveal().as_bytes());

@@ -5,7 +5,7 @@ use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 use crate::store::{SqlError, SqlStore};
 
-/// Kinds of violations that the tables must never contain, each with a query that counts the violations.
+/// Kinds of inconsistencies that the tables must never contain, each with a query that counts the inconsistent rows.
 const VIOLATIONS: [(&str, &str); 3] = [
     (
         "mailboxes whose totals differ from their envelopes",

@@ -64,7 +64,7 @@ impl Devices for Store {
                         .bind(device.get())
                         .execute(&mut *connection)
                         .await?;
-                    // The foreign keys delete its mailbox and sessions.
+                    // The foreign keys delete the device's mailbox and sessions.
                     sqlx::query("DELETE FROM devices WHERE id = $1").bind(device.get()).execute(connection).await?;
                     Ok(DeleteDeviceOutcome::Deleted)
                 })

@@ -45,7 +45,8 @@ impl Mailboxes for Store {
     }
 
     async fn acknowledge_before(&self, mailbox: DeviceId, moment: Timestamp, limit: usize) -> Result<u64, PortError> {
-        // Outside of the transaction, because envelopes that are delivered meanwhile have higher sequence numbers.
+        // Reading outside of the transaction is safe, because envelopes that are delivered in the meantime have higher
+        // sequence numbers.
         let oldest: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT e.sequence, m.sent_at FROM envelopes e JOIN messages m ON m.id = e.message_id
              WHERE e.device_id = $1
@@ -57,7 +58,7 @@ impl Mailboxes for Store {
         .fetch_all(self.read_pool())
         .await
         .map_err(SqlError::from)?;
-        // In a mailbox, `sent_at` never decreases.
+        // `take_while` finds all older envelopes, because `sent_at` never decreases within a mailbox.
         let older = oldest.iter().take_while(|(_, sent_at)| *sent_at < moment.micros());
         let Some((last, _)) = older.last() else {
             return Ok(0);
@@ -71,7 +72,7 @@ impl Mailboxes for Store {
             .fetch_one(self.read_pool())
             .await
             .map_err(SqlError::from)?;
-        // Avoids a write if nothing has expired.
+        // If no key has expired, avoids a write transaction.
         match first {
             Some(first) if first <= now.micros() => self.delete_expired(now, limit).await,
             _ => Ok(0),
@@ -116,7 +117,7 @@ impl Mailboxes for Store {
 
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Store {
-    /// Adds the gaps to a page (D7).
+    /// Adds the gaps to a page that was read without its gaps (D7).
     async fn add_gaps(&self, mailbox: DeviceId, after: SequenceNumber, page: &mut MailboxPage) -> Result<(), SqlError> {
         let (after, up_to) = (after.max(page.acknowledged), page.up_to());
         if up_to.get().saturating_sub(after.get()) <= count(page.envelopes.len()) {

@@ -13,9 +13,9 @@ pub(crate) use self::audit::Audit;
 
 use crate::store::SqlStore;
 
-/// Returns the step that follows the commit of a transaction that ended sessions. The step removes the user's sessions
-/// from the cache, and notifies the readers of their devices. `ended` returns these devices, or `None` if no session
-/// ended.
+/// Returns the function to call after the commit of a transaction that may have ended sessions of a user. The function
+/// removes the user's sessions from the cache, and notifies the readers that wait on the devices of the ended sessions.
+/// `ended` extracts these devices from the outcome of the transaction, or returns `None` if no session ended.
 fn end_sessions<T>(
     store: &impl SqlStore,
     user: UserId,

@@ -248,7 +248,7 @@ impl Users for Store {
                         .bind(digest(&key))
                         .execute(&mut *connection)
                         .await?;
-                    // The foreign keys delete its devices, and their mailboxes and sessions.
+                    // The foreign keys delete the user's devices, and the mailboxes and sessions of these devices.
                     sqlx::query("DELETE FROM users WHERE id = $1").bind(id.get()).execute(connection).await?;
                     Ok(Some(device_ids(devices)))
                 })

@@ -1,14 +1,14 @@
-//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. One statement per step: it is one
-//! round trip, and atomic beside the writes of other replicas. Each locks mailboxes first and messages next, both in a
-//! fixed order, so that no two deadlock.
+//! Deletes envelopes: acknowledged envelopes, expired envelopes, and the envelopes of deleted devices. Each function
+//! runs one statement, which takes one round trip, and which is atomic even while other replicas write. Each statement
+//! locks mailboxes first and messages next, both in a fixed order, so that no two statements deadlock.
 
 use sqlx::PgPool;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
 
 use crate::store::{Acknowledged, SqlError, count};
 
-/// Common table expressions that follow `deleted`, the deleted envelopes: decrement the copies of their messages, and
-/// delete messages that have none left.
+/// Common table expressions that use the expression `deleted`, the deleted envelopes. They decrement the `copies` of
+/// the messages of these envelopes, and delete the messages that have no copies left.
 macro_rules! release_messages {
     () => {
         "deleted_copies AS (
@@ -25,17 +25,17 @@ macro_rules! release_messages {
     };
 }
 
-/// Acknowledges envelopes up to the sequence number `up_to`, oldest first, and at most `limit` of them.
+/// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
 pub(super) async fn acknowledge(
     pool: &PgPool,
     mailbox: DeviceId,
     up_to: SequenceNumber,
     limit: usize,
 ) -> Result<Acknowledged, SqlError> {
-    // A send that commits while this statement waits for the mailbox's lock is not visible to it. So `up_to` is
-    // compared with the last sequence number of the statement's snapshot, not with the current one of the locked row:
-    // otherwise it would acknowledge an envelope that it can't delete. A concurrent acknowledgement may have gone
-    // further, hence `greatest`.
+    // A send that commits while this statement waits for the lock on the mailbox is not visible to the statement. So
+    // `up_to` is compared with the last sequence number in the statement's snapshot, not with the value in the locked
+    // row: otherwise the statement would acknowledge an envelope that it can't see and so can't delete. `greatest`
+    // keeps the result of a concurrent acknowledgement of a higher number.
     let acknowledged: Option<Acknowledged> = sqlx::query_as(concat!(
         "WITH mailbox AS (
             SELECT device_id, acknowledged FROM mailboxes WHERE device_id = $1 FOR UPDATE
@@ -76,7 +76,7 @@ pub(super) async fn acknowledge(
     Ok(acknowledged.unwrap_or_default())
 }
 
-/// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
+/// Deletes at most `limit` expired envelopes, of all mailboxes. Returns the number of deleted envelopes.
 pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Result<u64, SqlError> {
     let deleted: i64 = sqlx::query_scalar(concat!(
         "WITH expired AS (
@@ -103,9 +103,11 @@ pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Resul
     Ok(deleted.unsigned_abs())
 }
 
-/// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes its keys and its row in `purges`.
+/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes left, deletes the device's
+/// idempotency keys and its row in `purges`.
 pub(super) async fn purge(pool: &PgPool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
-    // Counts what was due, not what was deleted: a concurrent purge may delete it first, and more may follow.
+    // Counts the selected envelopes, not the deleted ones: a concurrent purge may delete the selected envelopes first,
+    // while the device has more envelopes left.
     let due: i64 = sqlx::query_scalar(concat!(
         "WITH due AS (
             SELECT sequence FROM envelopes WHERE device_id = $1 ORDER BY sequence LIMIT $2

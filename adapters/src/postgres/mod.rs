@@ -2,9 +2,9 @@
 //!
 //! - `open`: connects, checks and migrates the database.
 //! - `store`: `PostgresStore`, an implementation of `SqlStore`.
-//! - `deliver`, `delete`: add envelopes to mailboxes and delete them. `read`: reads pages.
-//! - `session_reader`: looks up tokens, many in one query.
-//! - `writer`: the lanes in which sends wait, and their batches.
+//! - `deliver`: adds envelopes to mailboxes. `delete`: deletes envelopes. `read`: reads pages of mailboxes.
+//! - `session_reader`: looks up the owners of tokens, many in one query.
+//! - `writer`: queues sends in lanes, and stores them in batches.
 
 mod delete;
 mod deliver;

@@ -9,26 +9,27 @@ use crate::store::{OpenError, SCHEMA_VERSION, is_transient, refuse_newer};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// The most pooled connections of one replica, in addition to two for notifications: enough to keep a database with a
-/// few processors busy, and few enough that five replicas stay below the 100 that Postgres allows by default.
+/// Maximum number of pooled connections of one replica, in addition to two connections for notifications. Enough to
+/// keep a database with a few processors busy, and few enough that five replicas stay below the 100 connections that
+/// Postgres allows by default.
 const CONNECTIONS: u32 = 16;
-/// How long a request waits for a connection before it fails with 503.
+/// Maximum time that a request waits for a connection, before it fails with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer than this is tested before use, so that no request gets one that was closed by
-/// a restart of the database.
+/// Maximum idle time of a connection that is used without a test. A connection that was idle for longer is tested
+/// first, so that no request gets a connection that a restart of the database has closed.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long an unused connection is kept.
+/// Idle time after which a connection is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// How long to wait between two attempts to connect.
+/// Delay between two attempts to connect.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
-/// The migrations of the schema.
+/// Returns the migrations of the Postgres schema.
 pub(crate) fn migrations() -> &'static Migrator {
     &MIGRATIONS
 }
 
-/// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable. Returns the options
-/// of each connection, and the pool.
+/// Connects to the database and migrates it. If the database is unreachable, retries until `timeout` has elapsed.
+/// Returns the options with which to open further connections, and a pool.
 pub(super) async fn open(
     options: &PgConnectOptions,
     location: &str,
@@ -40,8 +41,8 @@ pub(super) async fn open(
         // Limits how long a replica that stalls or dies in a transaction holds its locks.
         ("statement_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "30s"),
-        // Every statement is a few index lookups. Without statistics, or with old ones, Postgres would read whole tables, or
-        // plan each statement anew.
+        // The best plan of every statement is a few index lookups. If table statistics were missing or outdated,
+        // Postgres could choose to read whole tables, or plan a statement again for each execution.
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),
@@ -50,7 +51,7 @@ pub(super) async fn open(
     ]);
     let mut connection = connect(&options, location, timeout).await?;
     check(location, &mut connection).await?;
-    // Takes an advisory lock: if several replicas start at once, one migrates and the others wait.
+    // Migrating takes an advisory lock: if several replicas start at once, one replica migrates and the others wait.
     MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => failed(location, cause),
         other => OpenError::Other { location: location.to_owned(), cause: other.into() },
@@ -70,7 +71,7 @@ pub(super) async fn open(
                 Ok(true)
             })
         })
-        // Prepared statements are cached per connection. There are fewer of them than the default capacity of 100.
+        // Each connection caches its prepared statements. Their number is below the default capacity of the cache, 100.
         .connect_lazy_with(options.clone());
     Ok((options, pool))
 }

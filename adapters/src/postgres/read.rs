@@ -4,8 +4,8 @@ use woosh_domain::ports::{MailboxPage, PageLimit};
 
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
-/// Reads a page. One statement, so that it sees the mailbox and its envelopes as of the same commit. It selects one envelope
-/// more than the page holds, to find out whether there are more.
+/// Reads a page of a mailbox. Runs one statement, so that it sees the mailbox and its envelopes as of the same commit.
+/// Selects one envelope more than fits on the page, to find out whether more envelopes follow.
 pub(super) async fn page(
     pool: &PgPool,
     mailbox: DeviceId,
@@ -47,7 +47,7 @@ pub(super) async fn page(
         page.last = SequenceNumber::new(row.try_get("last_sequence")?);
         page.not_before = Timestamp::from_micros(row.try_get("not_before")?);
         page.closed_at = Timestamp::from_micros(row.try_get("closed_at")?);
-        // An empty mailbox is one row without an envelope.
+        // A mailbox without pending envelopes results in one row, in which the columns of the envelope are null.
         let is_empty = row.try_get::<Option<i64>, _>("sequence")?.is_none();
         if is_empty || !builder.add(EnvelopeRow::from_row(&row)?)? {
             break;

@@ -1,8 +1,8 @@
-//! Looks up the owners of sessions, many in one query.
+//! Looks up the owners of tokens, many in one query.
 //!
-//! Other replicas end sessions as well, so each request looks its token up in the database (D9). Lookups that arrive while a
-//! query runs wait for the next one, which answers all of them. Each query starts after the requests that it serves, so it
-//! sees every session that ended before them.
+//! Other replicas end sessions too, so each request has to look its token up in the database (D9). A lookup that
+//! arrives while a query runs waits for the next query, which answers all waiting lookups. A query starts after the
+//! lookups that it answers, so it does not find a session that ended before the lookup.
 
 use std::sync::Arc;
 
@@ -13,14 +13,15 @@ use woosh_domain::ports::PortError;
 
 use crate::store::{OwnerRow, is_transient};
 
-/// How many queries run at once.
+/// Number of lanes. Each lane runs one query at a time.
 const LANES: usize = 2;
-/// The most lookups in one query.
+/// Maximum number of lookups in one query.
 const MAX_BATCH: usize = 64;
-/// The most lookups that wait in a lane. Beyond it, callers wait before they queue theirs.
+/// Maximum number of lookups queued in a lane. If the queue is full, callers wait until there is room for their lookup.
 const MAX_QUEUED: usize = 1024;
 
-/// The lanes in which lookups wait. They end when they are dropped.
+/// The lanes that look up tokens. A lane is a queue of lookups, and a task that answers them. The tasks end when this
+/// value is dropped.
 pub(super) struct SessionReader {
     lanes: Vec<mpsc::Sender<Lookup>>,
 }
@@ -32,14 +33,14 @@ struct Lookup {
 
 #[derive(FromRow)]
 struct FoundRow {
-    /// The position of the lookup in the query, from 1.
+    /// The position of the lookup in the query, starting at 1.
     position: i64,
     #[sqlx(flatten)]
     owner: OwnerRow,
 }
 
 impl SessionReader {
-    /// Starts the lanes. They take their connections from `pool`.
+    /// Starts the lanes, which take connections from `pool`.
     pub(super) fn start(pool: &PgPool) -> Self {
         let start = |_| {
             let (lane, queued) = mpsc::channel(MAX_QUEUED);
@@ -71,7 +72,7 @@ async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<Lookup>) {
         match find_all(&pool, &batch).await.map_err(Arc::new) {
             Ok(mut owners) => {
                 for (index, lookup) in batch.drain(..).enumerate() {
-                    // A caller that was cancelled needs no answer.
+                    // Fails only if the caller was cancelled and no longer needs the outcome.
                     let _ = lookup.reply.send(Ok(owners[index].take()));
                 }
             }
@@ -84,7 +85,8 @@ async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<Lookup>) {
     }
 }
 
-/// Returns the owners in the order of the lookups.
+/// Looks up the owners of tokens in one query. Returns the owners in the order of `lookups`, with `None` for a token
+/// without a session.
 async fn find_all(pool: &PgPool, lookups: &[Lookup]) -> sqlx::Result<Vec<Option<OwnerRow>>> {
     let tokens: Vec<_> = lookups.iter().map(|lookup| lookup.token.as_bytes().to_vec()).collect();
     let found: Vec<FoundRow> = sqlx::query_as(

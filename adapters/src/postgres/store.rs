@@ -18,13 +18,13 @@ pub(crate) struct PostgresStore {
     pool: PgPool,
     writer: Writer,
     session_reader: SessionReader,
-    /// Disabled, because other replicas end sessions as well.
+    /// Disabled, because other replicas end sessions too, without invalidating this cache.
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
 }
 
 impl PostgresStore {
-    /// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable.
+    /// Connects to the database and migrates it. If the database is unreachable, retries until `timeout` has elapsed.
     pub(crate) async fn open(options: &PgConnectOptions, location: &str, timeout: Duration) -> Result<Self, OpenError> {
         let (options, pool) = open::open(options, location, timeout).await?;
         let notifier = Notifier::connect(options, pool.clone()).await;
@@ -63,7 +63,7 @@ impl SqlStore for PostgresStore {
         let pool = self.pool.clone();
         let task = tokio::spawn(async move {
             let mut transaction = pool.begin().await?;
-            // If it fails, dropping the transaction rolls it back.
+            // If `work` fails, dropping the transaction rolls it back.
             let outcome = work(&mut transaction).await?;
             transaction.commit().await?;
             then(&outcome);

@@ -18,18 +18,18 @@ use super::deliver::{self, DeliverError};
 use crate::notify::Notifier;
 use crate::store::{PendingSend, SqlError};
 
-/// How many lanes there are. Two keep a database busy: while one waits for its commit, the other one works. With more lanes,
-/// each batch would hold fewer sends, and each send would cost more.
+/// Number of lanes. Two lanes keep a database busy: while one lane waits for its commit, the second lane runs its
+/// statements. With more lanes, each batch would contain fewer sends, and each send would cost more.
 const LANES: usize = 2;
-/// The most sends of one transaction.
+/// Maximum number of sends in one transaction.
 const MAX_BATCH: usize = 64;
-/// The most sends that wait in a lane. Beyond it, callers wait before they queue theirs.
+/// Maximum number of sends queued in a lane. If the queue is full, callers wait until there is room for their send.
 const MAX_QUEUED: usize = 1024;
 /// How many batches a lane stores with locks after a conflict. If several replicas send to the same mailboxes all the time,
 /// locks are cheaper than conflicts.
 const LOCKED_BATCHES: usize = 32;
 
-/// The lanes of one server. They end when they are dropped.
+/// The lanes of one server. The tasks of the lanes end when this value is dropped.
 pub(super) struct Writer {
     lanes: Vec<mpsc::Sender<PendingSend>>,
 }

@@ -1,22 +1,23 @@
-//! Deletes envelopes: acknowledged and expired ones, and those of deleted devices. Only one connection
-//! at a time writes to the file, so what a step reads stays true until it writes.
+//! Deletes envelopes: acknowledged envelopes, expired envelopes, and the envelopes of deleted devices. Only one
+//! connection writes to the file at a time, so the rows that a function reads do not change before it writes.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
 
 use crate::store::{Acknowledged, SqlError};
 
-/// What an acknowledgement would delete.
+/// The state of a mailbox before an acknowledgement, and the envelopes that the acknowledgement would delete.
 struct Due {
     acknowledged: i64,
     last_sequence: i64,
-    /// The sequence number of the last envelope that is due, within the limit.
+    /// The greatest sequence number among the envelopes to delete. `None` if there are none.
     last_due: Option<i64>,
     due: i64,
     bytes: i64,
 }
 
-/// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes its keys and its row in `purges`.
+/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes, deletes the device's
+/// idempotency keys and its row in `purges`.
 pub(super) fn purge(connection: &Connection, device: DeviceId, limit: i64) -> Result<(), SqlError> {
     let device = device.get();
     let last: Option<i64> = connection
@@ -34,7 +35,8 @@ pub(super) fn purge(connection: &Connection, device: DeviceId, limit: i64) -> Re
     Ok(())
 }
 
-/// The oldest expired envelopes, the same in each statement of a transaction.
+/// A subquery that selects the envelopes that expired first. Statements of one transaction all select the same
+/// envelopes, until one of the statements deletes them.
 macro_rules! expired {
     () => {
         "(SELECT device_id, sequence, message_id, size FROM envelopes
@@ -42,7 +44,7 @@ macro_rules! expired {
     };
 }
 
-/// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
+/// Deletes at most `limit` expired envelopes, of all mailboxes. Returns the number of deleted envelopes.
 pub(super) fn expire(connection: &Connection, now: Timestamp, limit: i64) -> Result<u64, SqlError> {
     let run = |sql| connection.prepare_cached(sql)?.execute([now.micros(), limit]);
     run(concat!(
@@ -68,7 +70,7 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: i64) -> Res
     Ok(deleted as u64)
 }
 
-/// Acknowledges envelopes up to the sequence number `up_to`, oldest first, and at most `limit` of them.
+/// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
 pub(super) fn acknowledge(
     connection: &Connection,
     mailbox: DeviceId,
@@ -118,10 +120,11 @@ pub(super) fn acknowledge(
     Ok(Acknowledged { acknowledged: reached, last_sequence, deleted: due.due })
 }
 
-/// Deletes a mailbox's envelopes up to a sequence number, and each message with its last envelope.
+/// Deletes the envelopes of a mailbox up to the sequence number `up_to`, and each message whose last envelope is
+/// deleted.
 fn delete_envelopes(connection: &Connection, mailbox: i64, up_to: i64) -> rusqlite::Result<()> {
     let run = |sql| connection.prepare_cached(sql)?.execute(params![mailbox, up_to]);
-    // Most messages have a single envelope.
+    // Messages whose only envelope is deleted need no update, and most messages have a single envelope.
     run("DELETE FROM messages
          WHERE copies = 1 AND id IN (SELECT message_id FROM envelopes WHERE device_id = ?1 AND sequence <= ?2)")?;
     run("UPDATE messages SET copies = copies - 1
@@ -130,7 +133,7 @@ fn delete_envelopes(connection: &Connection, mailbox: i64, up_to: i64) -> rusqli
     Ok(())
 }
 
-/// Raises the watermark of a mailbox to `moment`.
+/// Raises the watermark (`not_before`) of a mailbox to `moment`, unless the watermark is already that high.
 pub(super) fn raise_not_before(
     connection: &Connection,
     mailbox: DeviceId,

@@ -1,4 +1,4 @@
-//! Sends. Those of a batch are planned together, on mailboxes that are read once.
+//! Stores batches of sends. All sends of a batch are planned together, so each mailbox is read once per batch.
 
 use rusqlite::{Connection, Row, params};
 use woosh_domain::model::SequenceNumber;
@@ -7,7 +7,7 @@ use woosh_domain::ports::NewDelivery;
 
 use crate::store::{KeyRow, MailboxRow, PendingSend, SqlError, format_undelivered, recipient_keys};
 
-/// Stores sends and keeps what becomes of each.
+/// Stores a batch of sends, and sets the outcome of each send.
 pub(super) fn store(connection: &Connection, sends: &mut [&mut PendingSend]) -> Result<(), SqlError> {
     if sends.is_empty() {
         return Ok(());
@@ -23,7 +23,8 @@ pub(super) fn store(connection: &Connection, sends: &mut [&mut PendingSend]) -> 
     Ok(())
 }
 
-/// The identifier of the next message. Identifiers are never given out again.
+/// Returns the identifier of the next message: one more than the largest identifier ever stored, so that no identifier
+/// is reused.
 fn next_id(connection: &Connection) -> rusqlite::Result<i64> {
     let mut select = connection
         .prepare_cached("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) + 1")?;
@@ -65,7 +66,7 @@ fn mailbox_row(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
     })
 }
 
-/// Loads the receipts of earlier sends under the keys of these sends.
+/// Loads the receipts that are already stored under the idempotency keys of these sends.
 fn load_receipts(connection: &Connection, sends: &[&NewDelivery], state: &mut BatchState) -> Result<(), SqlError> {
     for send in sends {
         let Some((key, _)) = &send.idempotency else { continue };

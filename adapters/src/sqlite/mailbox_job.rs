@@ -6,7 +6,7 @@ use super::deliver;
 use super::mailbox_writer::Job;
 use crate::store::{PendingSend, SqlError};
 
-/// A job of the thread that writes to mailboxes.
+/// A job for the [`MailboxWriter`](super::mailbox_writer::MailboxWriter).
 #[expect(clippy::large_enum_variant, reason = "most jobs are sends")]
 pub(super) enum MailboxJob {
     /// A send, which is stored together with the other sends of its batch.
@@ -16,7 +16,7 @@ pub(super) enum MailboxJob {
 }
 
 impl MailboxJob {
-    /// A job that does `work`. The receiver gets its outcome after the commit.
+    /// Creates a job that runs `work`. The receiver gets the outcome of `work` after the commit.
     pub(super) fn step<T: Send + 'static>(
         work: impl Fn(&Connection) -> Result<T, SqlError> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Result<T, PortError>>) {
@@ -48,10 +48,10 @@ impl Job for MailboxJob {
 
 /// A write that is not a send.
 pub(super) trait Step: Send {
-    /// Runs and keeps the outcome.
+    /// Runs the write and keeps its outcome.
     fn run(&mut self, connection: &Connection) -> Result<(), SqlError>;
 
-    /// Answers with the outcome, or with the reason why it was not committed.
+    /// Sends the outcome to the caller. If the write was not committed, sends the error `failed` instead.
     fn answer(self: Box<Self>, failed: Option<PortError>);
 }
 
@@ -63,7 +63,8 @@ struct Task<T, Work> {
 
 impl<T: Send, Work: Fn(&Connection) -> Result<T, SqlError> + Send> Step for Task<T, Work> {
     fn run(&mut self, connection: &Connection) -> Result<(), SqlError> {
-        // The caller of a closed reply was cancelled before it got an answer, so its job can be dropped.
+        // A closed reply means that the caller was cancelled. It was never told that the write succeeded, so skipping
+        // the write is allowed.
         if !self.reply.is_closed() {
             self.outcome = Some((self.work)(connection)?);
         }
@@ -76,7 +77,7 @@ impl<T: Send, Work: Fn(&Connection) -> Result<T, SqlError> + Send> Step for Task
             (None, Some(outcome)) => Ok(outcome),
             (None, None) => return,
         };
-        // Fails if the caller was cancelled, which needs no answer then.
+        // Fails only if the caller was cancelled and no longer needs the outcome.
         let _ = self.reply.send(outcome);
     }
 }

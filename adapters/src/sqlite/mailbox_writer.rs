@@ -1,8 +1,8 @@
-//! Writes to mailboxes, on a thread and a connection of their own. Commits queued jobs in batches.
+//! Runs the writes to mailboxes on a dedicated thread and connection, and commits them in batches.
 //!
-//! A commit costs one sync of the disk, regardless of its size. So the thread takes all queued jobs, at most [`MAX_BATCH`],
-//! runs them in one transaction, commits, and only then answers. If a job fails, the transaction is rolled back and each job
-//! of the batch runs again in a transaction of its own.
+//! A commit costs one sync of the disk, regardless of its size. So the thread takes all queued jobs, at most
+//! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers the jobs. If one job fails, the thread
+//! rolls the transaction back, and runs each job of the batch again in a separate transaction.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,30 +16,31 @@ use woosh_domain::ports::PortError;
 use super::writer::closed;
 use crate::store::SqlError;
 
-/// The most jobs in one transaction.
+/// Maximum number of jobs in one transaction.
 const MAX_BATCH: usize = 256;
-/// The most jobs that are queued. Beyond it, callers wait before they queue theirs.
+/// Maximum number of queued jobs. If the queue is full, callers wait until there is room for their job.
 const MAX_QUEUED: usize = 1024;
 
 /// A write to mailboxes.
 pub(super) trait Job: Send + Sized + 'static {
-    /// Runs jobs in a transaction, and keeps their outcomes. An error fails all of them. Jobs that failed together MUST be able
-    /// to run again.
+    /// Runs jobs in a transaction, and keeps their outcomes. An error means that all of these jobs failed. After an
+    /// error, each job MUST be able to run again.
     fn run_all(connection: &Connection, jobs: &mut [Self]) -> Result<(), SqlError>;
 
-    /// Answers with the outcome, or with the reason why the job was not committed.
+    /// Sends the outcome to the caller. If the job was not committed, sends the error `failed` instead.
     fn answer(self, failed: Option<PortError>);
 }
 
-/// The thread that writes to mailboxes.
+/// The handle of the thread that writes to mailboxes.
 pub(super) struct MailboxWriter<J> {
-    /// Empty after [`Self::close`].
+    /// `None` after [`Self::close`].
     queue: Mutex<Option<mpsc::Sender<J>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl<J: Job> MailboxWriter<J> {
-    /// Starts the thread. It writes while it holds `turn`, since SQLite lets only one connection write at a time.
+    /// Starts the thread. It holds the lock `turn` during each transaction, because SQLite lets only one connection
+    /// write at a time.
     pub(super) fn start(connection: Connection, turn: Arc<AsyncMutex<()>>) -> io::Result<Self> {
         let (queue, queued) = mpsc::channel(MAX_QUEUED);
         let thread = thread::Builder::new().name("mailbox-writer".to_owned());
@@ -47,7 +48,7 @@ impl<J: Job> MailboxWriter<J> {
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Queues a job. Returns once it is queued; [`Job::answer`] gets the outcome.
+    /// Queues a job. Returns when the job is queued, before it runs: [`Job::answer`] receives the outcome.
     pub(super) async fn run(&self, job: J) -> Result<(), PortError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         queue.ok_or_else(closed)?.send(job).await.map_err(|_| closed())
@@ -60,7 +61,7 @@ impl<J: Job> MailboxWriter<J> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let joined = tokio::task::spawn_blocking(|| thread.map(JoinHandle::join));
         if !matches!(joined.await, Ok(None | Some(Ok(())))) {
-            tracing::error!("the thread that writes to mailboxes failed");
+            tracing::error!("the mailbox writer thread panicked");
         }
     }
 }
@@ -75,7 +76,7 @@ fn serve<J: Job>(mut connection: Connection, mut queued: mpsc::Receiver<J>, turn
     }
 }
 
-/// Commits and answers a batch.
+/// Commits a batch and answers its jobs. If the batch fails, retries each job in a separate transaction.
 fn run<J: Job>(connection: &mut Connection, batch: &mut Vec<J>, turn: &AsyncMutex<()>) {
     match commit(connection, batch, turn) {
         Ok(()) => batch.drain(..).for_each(|job| job.answer(None)),
@@ -88,7 +89,7 @@ fn run<J: Job>(connection: &mut Connection, batch: &mut Vec<J>, turn: &AsyncMute
 
 fn commit<J: Job>(connection: &mut Connection, jobs: &mut [J], turn: &AsyncMutex<()>) -> Result<(), SqlError> {
     let _turn = turn.blocking_lock();
-    // Rolled back when it is dropped.
+    // Dropping the transaction without a commit rolls it back.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // A panic must not end the thread.
     let ran = catch_unwind(AssertUnwindSafe(|| J::run_all(&transaction, jobs)));

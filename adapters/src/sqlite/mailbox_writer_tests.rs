@@ -11,7 +11,7 @@ enum Then {
     FillDisk,
 }
 
-/// Inserts a bird.
+/// A job that inserts a row into the table `birds`.
 struct AddBird {
     id: i64,
     then: Then,
@@ -64,9 +64,9 @@ impl Fixture {
         outcome.await.unwrap()
     }
 
-    /// Adds birds in one batch.
+    /// Adds birds, all in one batch.
     async fn add_all(&self, birds: impl IntoIterator<Item = (i64, Then)>) -> Vec<Result<(), PortError>> {
-        // The first job waits for its turn until all others are queued.
+        // Holding the lock stops the first job, so that all other jobs are queued before any job runs.
         let turn = self.turn.lock().await;
         let (outcomes, ()) = join(join_all(birds.into_iter().map(|(id, then)| self.add(id, then))), async {
             tokio::task::yield_now().await;

@@ -1,11 +1,13 @@
-//! The store on a SQLite file in WAL mode, for one server: two connections that write in turn and a few that read.
+//! The store on a SQLite file in WAL mode, for one server. Two connections write, one at a time; all other connections
+//! only read.
 //!
 //! - `open`: opens, checks and migrates the file.
 //! - `store`: `SqliteStore`, an implementation of `SqlStore`.
-//! - `deliver`, `delete`: add envelopes to mailboxes and delete them.
-//! - `read`: reads pages of mailboxes. `reader`: the connections for that.
-//! - `mailbox_writer`: a thread that writes to mailboxes; commits jobs in batches. `mailbox_job`: its jobs.
-//! - `writer`: writes everything else; commits jobs in batches too.
+//! - `deliver`: adds envelopes to mailboxes. `delete`: deletes envelopes.
+//! - `read`: reads pages of mailboxes. `reader`: the connections that read pages.
+//! - `mailbox_writer`: the thread that writes to mailboxes, and commits jobs in batches. `mailbox_job`: the jobs of
+//!   that thread.
+//! - `writer`: runs all other writes, such as those of users and sessions, and commits them in batches.
 
 mod delete;
 mod deliver;

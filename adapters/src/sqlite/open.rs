@@ -16,28 +16,29 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The application id in the header of Woosh's files: "woos" in ASCII. The first migration writes it.
 const APPLICATION_ID: i64 = 0x776f_6f73;
-/// How long to wait for a lock that another process holds on the file.
+/// Maximum time to wait for a lock that another connection or process holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait before retrying a statement that ignores the busy timeout.
+/// Delay before retrying a statement that ignores the busy timeout.
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
-/// `SQLITE_BUSY`.
+/// SQLite's result code `SQLITE_BUSY`.
 const BUSY: i32 = 5;
-/// The connections that read pages, and those that read everything else. Reads are short and mostly served from memory, so more would only compete for processors.
+/// Number of connections that read pages, and also the number of connections that read everything else. Reads are short
+/// and mostly served from memory, so more connections would only compete for processors.
 const READERS: u32 = 4;
 
-/// The page cache of the connection that writes to mailboxes, in KiB. It fills as needed.
+/// Maximum size of the page cache of the connection that writes to mailboxes, in KiB.
 const CACHE_KIB: i64 = 8192;
-/// The pages in the WAL, of 4 KiB each, from which on a commit copies them to the file. The more, the more often a page has
-/// changed until it is copied.
+/// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint: it copies the pages to the database file.
+/// A page that changed several times is copied only once, so a larger WAL saves copies.
 const WAL_PAGES: i64 = 2000;
-/// The statements that a connection keeps prepared: all of them.
+/// Number of prepared statements that a connection caches: more than the number of different statements that it runs.
 const CACHED_STATEMENTS: usize = 32;
 
-/// An open file.
+/// The connections to an open database file.
 pub(super) struct OpenFile {
-    /// The connection that writes everything but mailboxes.
+    /// The connection that writes everything except mailboxes.
     pub(super) connection: SqliteConnection,
-    /// The options for opening another connection like it.
+    /// The options with which `connection` was opened, to open it again.
     pub(super) options: SqliteConnectOptions,
     /// The connection that writes to mailboxes.
     pub(super) mailbox_connection: Connection,
@@ -47,13 +48,13 @@ pub(super) struct OpenFile {
     pub(super) read_pool: SqlitePool,
 }
 
-/// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist.
+/// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
 pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
     let options = options(url)?;
     let path = options.get_filename().display().to_string();
     create(options.get_filename())
         .map_err(|error| OpenError::Inaccessible { location: path.clone(), reason: error.to_string() })?;
-    // Checked first, so that a file that does not belong to Woosh stays unchanged.
+    // Checked before migrating, so that a file that does not belong to Woosh stays unchanged.
     let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
     check(&path, &mut connection).await?;
     migrate(&mut connection).await.map_err(|error| match error {
@@ -67,7 +68,7 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        // Opened now, because later there may be no file handles left.
+        // All connections are opened now, because later the process may have no file handles left.
         .min_connections(READERS)
         .connect_with(options.clone().read_only(true))
         .await
@@ -79,7 +80,7 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
     Ok(OpenFile { connection, options, mailbox_connection, page_connections, read_pool })
 }
 
-/// Opens a connection that writes to mailboxes, with the settings of [`options`].
+/// Opens a connection that writes to mailboxes, with the same durability settings as [`options`].
 fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open_directly(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -94,7 +95,8 @@ fn open_for_pages(path: &Path) -> rusqlite::Result<Connection> {
     open_directly(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens a connection without the thread of sqlx's driver, so that a statement costs no hop between threads.
+/// Opens a connection with `rusqlite`. Its statements run on the calling thread; sqlx would run them on another thread
+/// and switch threads for each statement.
 fn open_directly(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -111,7 +113,7 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     if options.get_filename().as_os_str().is_empty() {
         return Err(refuse("it names no file".to_owned()));
     }
-    // FULL: a commit is on the disk before it is answered (D1). One sync serves the whole batch.
+    // FULL: each commit is synced to the disk before its jobs are answered (D1).
     Ok(options
         .create_if_missing(false)
         .synchronous(SqliteSynchronous::Full)
@@ -132,7 +134,7 @@ fn create(path: &Path) -> io::Result<()> {
 /// others wait.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let start = Instant::now();
-    // Changing the journal mode ignores the busy timeout.
+    // SQLite ignores the busy timeout when it changes the journal mode.
     while let Err(error) = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
         let busy = sqlite_code(&error) == Some(BUSY);
         if !busy || start.elapsed() > BUSY_TIMEOUT {
@@ -163,7 +165,7 @@ async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), Open
     refuse_newer(path, found, &MIGRATIONS)
 }
 
-/// Maps an error of SQLite to the reason why the file can't be opened.
+/// Converts an error of SQLite to the reason why the file can't be opened.
 fn describe(path: &str, error: sqlx::Error) -> OpenError {
     /// `SQLITE_PERM`, `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
     const INACCESSIBLE: [i32; 3] = [3, 8, 14];

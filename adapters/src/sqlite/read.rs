@@ -4,7 +4,8 @@ use woosh_domain::ports::{MailboxPage, PageLimit};
 
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
-/// Reads a page. Its statements run in one transaction, so that they see the mailbox and its envelopes as of the same commit.
+/// Reads a page of a mailbox. Runs both statements in one transaction, so that they see the mailbox and its envelopes
+/// as of the same commit.
 pub(super) fn page(
     connection: &mut Connection,
     mailbox: DeviceId,
@@ -38,7 +39,7 @@ pub(super) fn page(
          ORDER BY e.sequence
          LIMIT ?4",
     )?;
-    // One envelope more than the page holds, to find out whether there are more.
+    // Selects one envelope more than fits on the page, to find out whether more envelopes follow.
     let most = count(limit.count).saturating_add(1);
     let mut rows = select.query([mailbox.get(), after.get(), now.micros(), most])?;
     while let Some(row) = rows.next()? {

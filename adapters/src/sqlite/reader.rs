@@ -1,4 +1,4 @@
-//! Connections that read pages, on threads for blocking work.
+//! The connections that read pages of mailboxes. Reads run on tokio's threads for blocking work.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,23 +9,23 @@ use woosh_domain::ports::PortError;
 use super::writer::closed;
 use crate::store::SqlError;
 
-/// A few connections, each used by one reader at a time.
+/// A pool of read connections. Each connection runs one read at a time.
 pub(super) struct Reader {
     idle: Arc<Mutex<Vec<Connection>>>,
-    /// One permit for each connection.
+    /// One permit for each connection in the pool.
     permits: Arc<Semaphore>,
     count: u32,
 }
 
 impl Reader {
-    /// Reads on these connections.
+    /// Creates a pool of these connections.
     pub(super) fn new(connections: Vec<Connection>) -> Self {
         let count = connections.len();
         let permits = Arc::new(Semaphore::new(count));
         Self { idle: Arc::new(Mutex::new(connections)), permits, count: u32::try_from(count).unwrap_or(u32::MAX) }
     }
 
-    /// Runs `work` on a connection as soon as one is idle.
+    /// Runs `work` on an idle connection. Waits until a connection is idle.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, SqlError> + Send + 'static,
@@ -44,7 +44,7 @@ impl Reader {
         Ok(outcome.ok_or_else(closed)??)
     }
 
-    /// Waits until no reader uses a connection, then closes them all. Later reads fail.
+    /// Waits until all connections are idle, then closes them. Later reads fail.
     pub(super) async fn close(&self) {
         let _all = self.permits.acquire_many(self.count).await;
         self.permits.close();
@@ -52,7 +52,7 @@ impl Reader {
     }
 }
 
-/// A connection that goes back to the idle ones, even if the reader panics.
+/// A connection in use. Dropping this value returns the connection to the pool, even during a panic.
 struct Borrowed<'a> {
     connection: Option<Connection>,
     idle: &'a Mutex<Vec<Connection>>,
@@ -65,6 +65,6 @@ impl Drop for Borrowed<'_> {
 }
 
 fn lock(idle: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
-    // Each step under the lock leaves the list consistent.
+    // Ignores poisoning, because a panic under this lock can't leave the list inconsistent.
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -26,7 +26,7 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist.
+    /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         let OpenFile { connection, options, mailbox_connection, page_connections, read_pool } = open(url).await?;
         let turn = Arc::<Mutex<()>>::default();
@@ -76,7 +76,7 @@ impl SqlStore for SqliteStore {
     }
 
     async fn lock_mailboxes(_: &mut SqliteConnection, _: UserId) -> Result<(), SqlError> {
-        // While a transaction writes, no other one does.
+        // Nothing to lock: SQLite runs one write transaction at a time.
         Ok(())
     }
 
@@ -137,7 +137,8 @@ impl SqlStore for SqliteStore {
 
     async fn close(&self) {
         self.notifier.close();
-        // The writers close last: only a connection that writes can checkpoint the WAL and delete it.
+        // The writers close last, because closing the last connection copies the WAL to the database file and deletes
+        // it, and a read-only connection can't do that.
         self.reader.close().await;
         self.read_pool.close().await;
         self.writer.close().await;
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
     use futures_util::future::join_all;
 
-    /// D1 depends on these settings.
+    /// Promise D1 (durable) depends on these settings.
     #[tokio::test]
     async fn both_writers_sync_each_commit_to_the_wal_and_enforce_foreign_keys() {
         let folder = tempfile::tempdir().unwrap();
@@ -164,7 +165,7 @@ mod tests {
                 Ok((journal, synchronous, foreign_keys))
             })
         });
-        // 2 is FULL.
+        // `synchronous = 2` is FULL.
         let expected = ("wal".to_owned(), 2, 1);
         assert_eq!(settings.await.unwrap(), expected);
         let of_mailboxes = store.write_mailbox(|connection| {

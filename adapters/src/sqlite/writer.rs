@@ -1,9 +1,9 @@
-//! Runs all writes but sends, acknowledgements and other changes of single mailboxes: those of users, devices and sessions,
-//! for example. Commits queued jobs in batches.
+//! Runs the writes that `mailbox_writer` does not run, such as those of users, devices and sessions, and commits them
+//! in batches.
 //!
 //! A commit costs one sync of the disk, regardless of its size. So the writer takes all queued jobs, at most
-//! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers. Each job runs in a savepoint of its
-//! own, which is rolled back if the job fails.
+//! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers the jobs. Each job runs in a separate
+//! savepoint, which is rolled back if the job fails.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,9 +19,9 @@ use woosh_domain::ports::PortError;
 
 use crate::store::SqlError;
 
-/// The most jobs in one transaction.
+/// Maximum number of jobs in one transaction.
 const MAX_BATCH: usize = 256;
-/// The most jobs that are queued. Beyond it, callers wait before they queue theirs.
+/// Maximum number of queued jobs. If the queue is full, callers wait until there is room for their job.
 const MAX_QUEUED: usize = 1024;
 
 pub(super) struct Writer {
@@ -31,8 +31,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer on a connection. If the connection fails, the writer opens another one with `options`. It writes
-    /// while it holds `turn`, since SQLite lets only one connection write at a time.
+    /// Starts the writer on a connection. If the connection fails, the writer opens a new connection with `options`.
+    /// The writer holds the lock `turn` during each transaction, because SQLite lets only one connection write at a
+    /// time.
     pub(super) fn start(
         connection: SqliteConnection,
         options: SqliteConnectOptions,
@@ -44,7 +45,8 @@ impl Writer {
         Self { jobs, stop, task: Mutex::new(Some(task)) }
     }
 
-    /// Runs a job. Returns its outcome after the commit and after `then`, which runs even if the caller was cancelled.
+    /// Runs `work` as a job, then runs `then` after the commit, even if the caller was cancelled. Returns the outcome
+    /// of `work`.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
@@ -63,7 +65,7 @@ impl Writer {
         if let Some(task) = task
             && let Err(error) = task.await
         {
-            tracing::error!(%error, "the writer failed");
+            tracing::error!(%error, "the writer task panicked");
         }
     }
 }
@@ -72,13 +74,13 @@ pub(super) fn closed() -> PortError {
     PortError::unavailable("the database is closed")
 }
 
-/// A queued job, which runs in a savepoint of its own.
+/// A queued job, which runs in a separate savepoint.
 #[async_trait]
 trait Job: Send {
     /// Runs the job and keeps its outcome. Returns whether to commit its changes.
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool;
 
-    /// Answers with the outcome, or with `failed` if the commit failed.
+    /// Sends the outcome to the caller. If the commit failed, sends the error `failed` instead.
     fn answer(self: Box<Self>, failed: Option<PortError>);
 }
 
@@ -94,7 +96,8 @@ struct Task<T> {
 #[async_trait]
 impl<T: Send> Job for Task<T> {
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool {
-        // The caller of a closed reply was cancelled before it got an answer, so its job can be dropped.
+        // A closed reply means that the caller was cancelled. It was never told that the write succeeded, so skipping
+        // the write is allowed.
         let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
             return false;
         };
@@ -114,7 +117,7 @@ impl<T: Send> Job for Task<T> {
             }
             (None, None) => return,
         };
-        // Fails if the caller was cancelled, which needs no answer then.
+        // Fails only if the caller was cancelled and no longer needs the outcome.
         let _ = self.reply.send(outcome);
     }
 }
@@ -155,8 +158,9 @@ async fn serve(
     }
 }
 
-/// Commits a batch, on a new connection if there is none. Drops a connection that fails: if the disk is full, for
-/// example, SQLite rolls the transaction back by itself, which sqlx does not notice.
+/// Commits a batch on the connection in `slot`, or on a new connection if `slot` is empty. Drops the connection after
+/// an error, because the connection may be in an unknown state: if the disk is full, for example, SQLite rolls the
+/// transaction back by itself, and sqlx does not notice.
 async fn commit_on(
     slot: &mut Option<SqliteConnection>,
     options: &SqliteConnectOptions,

@@ -1,7 +1,7 @@
 use super::*;
 use futures_util::future::join_all;
 
-/// Starts a writer on a new file with one table. Returns it with the file's folder.
+/// Starts a writer on a new file with one table. Returns the writer, and the folder of the file.
 async fn writer() -> (Writer, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteConnectOptions::new().filename(folder.path().join("test.db")).create_if_missing(true);
@@ -65,7 +65,7 @@ async fn then_runs_after_a_commit_even_if_the_caller_was_cancelled_and_not_after
         |connection| {
             Box::pin(async move {
                 sqlx::query("INSERT INTO birds (id) VALUES (1)").execute(&mut *connection).await?;
-                // Takes longer than the caller waits.
+                // A query that takes longer than the caller waits.
                 sqlx::query_scalar::<_, i64>(
                     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000)
                      SELECT count(*) FROM n",
@@ -89,7 +89,7 @@ async fn then_runs_after_a_commit_even_if_the_caller_was_cancelled_and_not_after
 #[tokio::test]
 async fn the_writer_recovers_from_a_full_disk() {
     let (writer, _folder) = writer().await;
-    // The limit applies to this connection only, so a new connection has space.
+    // The page limit applies to this connection only, so a new connection can write again.
     let full = run(&writer, |connection| {
         Box::pin(async move {
             sqlx::raw_sql(
@@ -102,7 +102,7 @@ async fn the_writer_recovers_from_a_full_disk() {
         })
     });
     assert!(matches!(full.await, Err(PortError::Unavailable(_))));
-    // The next job may still fail, if it was queued before the connection was dropped.
+    // The next job may still fail, if it was queued before the writer dropped the connection.
     add(&writer, 1, || Ok(())).await;
     assert!(add(&writer, 2, || Ok(())).await);
     assert!(ids(&writer).await.contains(&2));

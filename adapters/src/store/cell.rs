@@ -4,21 +4,22 @@ use woosh_domain::model::Username;
 
 use super::SqlError;
 
-/// A column of one row. It parses its value into a model type. An error names the table, column and row.
+/// The position of a value in the database, for error messages. Parses the value into a model type; an error names the
+/// table, column and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell {
-    /// The table.
+    /// The name of the table.
     pub(crate) table: &'static str,
-    /// The column.
+    /// The name of the column.
     pub(crate) column: &'static str,
-    /// The column that identifies the row.
+    /// The name of the column that identifies the row.
     pub(crate) key: &'static str,
-    /// The value of the row in the `key` column.
+    /// The value in the `key` column of the row.
     pub(crate) row: i64,
 }
 
 impl Cell {
-    /// Returns the column of the row with this `id`.
+    /// Returns the position of a column in the row with this `id`.
     pub(crate) const fn by_id(table: &'static str, column: &'static str, id: i64) -> Self {
         Self { table, column, key: "id", row: id }
     }

@@ -4,7 +4,7 @@ use woosh_domain::ports::{MailboxPage, PageLimit};
 
 use super::{Cell, SqlError};
 
-/// An envelope with its message.
+/// A row of `envelopes`, joined with the row of its message.
 #[derive(FromRow)]
 pub(crate) struct EnvelopeRow {
     pub(crate) sequence: i64,
@@ -35,7 +35,7 @@ impl TryFrom<EnvelopeRow> for Envelope {
     }
 }
 
-/// A page that is filled up to its limit.
+/// Builds a page of envelopes, up to a limit.
 pub(crate) struct PageBuilder {
     pub(crate) page: MailboxPage,
     limit: PageLimit,
@@ -43,12 +43,13 @@ pub(crate) struct PageBuilder {
 }
 
 impl PageBuilder {
-    /// A page without envelopes.
+    /// Starts with `page`, which has no envelopes yet.
     pub(crate) fn new(page: MailboxPage, limit: PageLimit) -> Self {
         Self { page, limit, bytes: 0 }
     }
 
-    /// Adds the next envelope of the mailbox if the limit allows it. Returns whether it was added.
+    /// Adds the next envelope of the mailbox if the limit allows it, and returns `true`. Otherwise marks the page as
+    /// having more envelopes, and returns `false`.
     pub(crate) fn add(&mut self, row: EnvelopeRow) -> Result<bool, SqlError> {
         self.bytes += row.contents.len();
         let full = self.page.envelopes.len() == self.limit.count || self.bytes > self.limit.bytes;

@@ -6,13 +6,13 @@ use woosh_domain::ports::PortError;
 
 use super::Cell;
 
-/// Why a statement failed.
+/// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SqlError {
-    /// The database or the connection to it failed.
+    /// An error of `sqlx`: the database or the connection to it failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-    /// The SQLite connection that writes mailboxes failed.
+    /// An error of `rusqlite`, which writes to mailboxes and reads pages of mailboxes on SQLite.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// The code that ran the statement panicked.
@@ -38,7 +38,7 @@ impl From<SqlError> for PortError {
 }
 
 impl SqlError {
-    /// The error for a panic, with its message.
+    /// Converts the payload of a panic to an error with the panic's message.
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
         let message = panic.downcast_ref::<&str>().copied();
         let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -46,7 +46,7 @@ impl SqlError {
     }
 }
 
-/// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
+/// SQLite's result codes `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_IOERR` and `SQLITE_FULL`.
 const TRANSIENT_IN_SQLITE: [i32; 4] = [5, 6, 10, 13];
 
 /// Returns whether the same statement may succeed on a later retry.
@@ -72,7 +72,7 @@ pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
     Some(primary_code(error.as_database_error()?.code()?.parse().ok()?))
 }
 
-/// The primary result code, which is the low byte of an extended one.
+/// Returns the primary result code: the low byte of an extended result code.
 const fn primary_code(extended: i32) -> i32 {
     extended & 0xff
 }

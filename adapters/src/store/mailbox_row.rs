@@ -5,7 +5,7 @@ use woosh_domain::ports::NewDelivery;
 
 use super::{Cell, SqlError};
 
-/// A mailbox of a recipient, as a store loads it to plan a batch of sends.
+/// A mailbox of a recipient, as loaded to plan a batch of sends.
 #[derive(FromRow)]
 pub(crate) struct MailboxRow {
     pub(crate) user_id: i64,
@@ -38,7 +38,8 @@ impl MailboxRow {
     }
 }
 
-/// Returns the keys of all recipients of these sends, without duplicates.
+/// Returns the [`Username::key`](woosh_domain::model::Username::key) of each recipient of these sends, sorted and
+/// without duplicates.
 pub(crate) fn recipient_keys(sends: &[&NewDelivery]) -> Vec<String> {
     let recipients = sends.iter().flat_map(|send| &send.recipients);
     let mut keys: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();

@@ -27,9 +27,9 @@ pub enum OpenError {
     Newer {
         /// The database.
         location: String,
-        /// The version of its schema.
+        /// The version of the database's schema.
         found: i64,
-        /// The newest version that this server knows.
+        /// The newest schema version that this server knows.
         known: i64,
     },
     /// The file can't be read, written or created.
@@ -37,7 +37,7 @@ pub enum OpenError {
     Inaccessible {
         /// The file.
         location: String,
-        /// The system's error.
+        /// The error message of the operating system or of SQLite.
         reason: String,
     },
     /// The database did not answer in time.
@@ -47,7 +47,7 @@ pub enum OpenError {
         location: String,
         /// The time for which the server tried to connect, in seconds.
         seconds: u64,
-        /// The last error.
+        /// The error of the last attempt.
         reason: String,
     },
     /// Any other error.

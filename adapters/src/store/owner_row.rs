@@ -1,6 +1,6 @@
 use sqlx::FromRow;
 
-/// A session with the user and device that it belongs to.
+/// A session, with its user and its device.
 #[derive(FromRow)]
 pub(crate) struct OwnerRow {
     pub(crate) id: i64,

@@ -22,12 +22,12 @@ impl PendingSend {
         (Self { delivery, notifier, planned: None, reply }, outcome)
     }
 
-    /// Returns the requested send.
+    /// Returns the send that the caller requested.
     pub(crate) fn delivery(&self) -> &NewDelivery {
         &self.delivery
     }
 
-    /// Returns whether the caller was cancelled. A cancelled caller has not been told that its send is stored, so the
+    /// Returns whether the caller was cancelled. A cancelled caller was never told that its send is stored, so the
     /// store may drop the send.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.reply.is_closed()

@@ -1,4 +1,4 @@
-//! The stored form of a receipt under its idempotency key.
+//! The stored form of receipts: rows of the table `idempotency_keys`.
 
 use sqlx::FromRow;
 use woosh_domain::model::{DeviceId, MessageId, Timestamp, Username};
@@ -7,7 +7,7 @@ use woosh_domain::ports::{Receipt, Undelivered};
 
 use super::{Cell, SqlError};
 
-/// A row of the table of idempotency keys.
+/// A row of the table `idempotency_keys`.
 #[derive(FromRow)]
 pub(crate) struct KeyRow {
     pub(crate) device_id: i64,
@@ -19,7 +19,7 @@ pub(crate) struct KeyRow {
 }
 
 impl KeyRow {
-    /// Parses the row into the key and its receipt.
+    /// Parses the row into an idempotency key and its receipt.
     pub(crate) fn parse(self) -> Result<(ScopedKey, StoredReceipt), SqlError> {
         let cell = Cell { table: "idempotency_keys", column: "undelivered", key: "send_id", row: self.send_id };
         let undelivered = self.undelivered.split(',').filter(|part| !part.is_empty()).map(parse_undelivered);
@@ -40,8 +40,8 @@ fn parse_undelivered(part: &str) -> Option<Undelivered> {
     Some(Undelivered { recipient: Username::new(name).ok()?, device: DeviceId::new(device.parse().ok()?) })
 }
 
-/// Formats the devices whose mailboxes were full. The format is unambiguous, because no username contains a colon or a
-/// comma.
+/// Formats a list of devices whose mailboxes were full, such as `12:alice,15:bob`. The format is unambiguous, because
+/// no username contains a colon or a comma.
 pub(crate) fn format_undelivered(undelivered: &[Undelivered]) -> String {
     let parts = undelivered.iter().map(|missed| format!("{}:{}", missed.device.get(), missed.recipient));
     parts.collect::<Vec<_>>().join(",")

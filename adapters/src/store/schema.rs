@@ -2,8 +2,8 @@ use sqlx::migrate::Migrator;
 
 use super::OpenError;
 
-/// Selects the version of the newest migration that was applied. The table exists in every database that was migrated
-/// before.
+/// A query that selects the version of the newest applied migration. The table exists in every database that was ever
+/// migrated.
 pub(crate) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
 
 /// Returns an error if the schema is newer than `migrations`.

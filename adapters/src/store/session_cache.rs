@@ -7,18 +7,20 @@ use lru::LruCache;
 use woosh_domain::model::{TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
-/// Caches session owners, so that checking a token again costs no query. Code that ends a session must invalidate the
-/// session's user in this cache. Therefore the cache only works if no other process writes to the database.
+/// Caches session owners, so that checking a token again costs no query. Code that ends a session must call
+/// [`Self::invalidate`] with the session's user. Another process that ends sessions can't do that, so the cache works
+/// only if no other process writes to the database.
 pub(crate) struct SessionCache(Option<Mutex<State>>);
 
 struct State {
     owners: LruCache<TokenHash, SessionOwner>,
-    /// The number of invalidations. It prevents that an owner that was read before an invalidation is inserted after
-    /// it.
+    /// The number of invalidations so far. [`SessionCache::insert`] compares it, to refuse an owner that was read from
+    /// the database before an invalidation.
     generation: u64,
 }
 
-/// Maximum number of cached sessions: about four megabytes. The cache evicts the least recently used ones.
+/// Maximum number of cached sessions, which take about four megabytes. The cache evicts the least recently used
+/// sessions.
 const CAPACITY: NonZero<usize> = NonZero::new(20_000).unwrap();
 
 impl SessionCache {
@@ -37,12 +39,13 @@ impl SessionCache {
         self.state()?.owners.get(token).cloned()
     }
 
-    /// Returns the current generation. Get the generation before you read the owner to [insert](Self::insert).
+    /// Returns the current generation, for [`Self::insert`]. Call this method before you read the owner from the
+    /// database.
     pub(crate) fn generation(&self) -> u64 {
         self.state().map_or(0, |state| state.generation)
     }
 
-    /// Caches the owner of a token, unless [`Self::invalidate`] was called since `generation`.
+    /// Caches the owner of a token, unless [`Self::invalidate`] was called after `generation` was returned.
     pub(crate) fn insert(&self, token: TokenHash, owner: SessionOwner, generation: u64) {
         if let Some(mut state) = self.state()
             && state.generation == generation
@@ -51,7 +54,7 @@ impl SessionCache {
         }
     }
 
-    /// Removes the sessions of a user.
+    /// Removes all sessions of a user from the cache.
     pub(crate) fn invalidate(&self, user: UserId) {
         let Some(mut state) = self.state() else {
             return;
@@ -65,7 +68,7 @@ impl SessionCache {
     }
 
     fn state(&self) -> Option<MutexGuard<'_, State>> {
-        // A panic elsewhere leaves the cache consistent.
+        // Ignores poisoning, because a panic under this lock can't leave the cache inconsistent.
         self.0.as_ref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

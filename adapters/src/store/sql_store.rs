@@ -12,8 +12,8 @@ use crate::notify::Notifier;
 /// A connection to the database of a store.
 pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-/// The interface of a backend for the ports: pools, transactions, and the operations whose SQL differs between
-/// backends.
+/// The interface that the ports use to reach a backend: pools, transactions, and the operations whose SQL differs
+/// between backends.
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;
@@ -24,7 +24,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Returns the cache of sessions.
     fn session_cache(&self) -> &Arc<SessionCache>;
 
-    /// Returns the notifier of waiting readers.
+    /// Returns the notifier, which notifies waiting readers.
     fn notifier(&self) -> &Notifier;
 
     /// Runs `work` in a transaction, then `then` after the commit, even if the caller was cancelled. If `work` fails,
@@ -50,10 +50,12 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         user: UserId,
     ) -> impl Future<Output = Result<(), SqlError>> + Send;
 
-    /// Returns the session with a token and its owner. MUST see every session that ended before the call.
+    /// Returns the session that a token belongs to, with its user and device. `None` if the token belongs to no
+    /// session. MUST NOT return a session that ended before the call.
     fn find_session(&self, token: &TokenHash) -> impl Future<Output = Result<Option<OwnerRow>, PortError>> + Send;
 
-    /// Reads a page, as [`Mailboxes::read`](woosh_domain::ports::Mailboxes::read) specifies, without its gaps.
+    /// Reads a page as [`Mailboxes::read`](woosh_domain::ports::Mailboxes::read) specifies, except that `gaps` is
+    /// empty.
     fn read_page(
         &self,
         mailbox: DeviceId,
@@ -98,9 +100,9 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
 /// The result of [`SqlStore::delete_up_to`].
 #[derive(Debug, Default, FromRow)]
 pub(crate) struct Acknowledged {
-    /// Everything up to this sequence number is acknowledged.
+    /// The last acknowledged sequence number.
     pub(crate) acknowledged: i64,
-    /// The newest sequence number of the mailbox.
+    /// The last sequence number assigned in the mailbox.
     pub(crate) last_sequence: i64,
     /// The number of deleted envelopes.
     pub(crate) deleted: i64,

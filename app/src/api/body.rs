@@ -67,7 +67,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     if bytes.is_empty() {
         return Err(BodyError::Missing);
     }
-    // Parsed to a value first: there the last of several fields of one name counts, as in the original.
+    // Parsed to a `Value` first, so that the last value of a repeated field counts, as in the original server.
     let value: Value = serde_json::from_slice(bytes).map_err(BodyError::NotJson)?;
     if !value.is_object() {
         return Err(BodyError::NotAnObject);

@@ -8,12 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::{classic, service, v1};
 
-/// The OpenAPI document in all its formats.
+/// The OpenAPI document as JSON and as YAML.
 pub struct Document {
     yaml: String,
     json: String,
-    /// The document as generated, before this module completes it. [`Document::page`] replaces it in poem-openapi's
-    /// Swagger UI page.
+    /// The JSON text as poem-openapi generates it, before this module completes the document. poem-openapi's Swagger UI
+    /// page contains this text, and [`Document::page`] replaces it there.
     raw: String,
     methods: BTreeMap<String, Vec<Method>>,
 }
@@ -92,7 +92,8 @@ fn methods(document: &Value) -> BTreeMap<String, Vec<Method>> {
 const V1_ERROR: (&str, &str) = (v1::MEDIA_TYPE, "Problem");
 const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
 
-/// Adds what poem-openapi can't express, and fixes what client generators can't handle.
+/// Completes the generated document: adds what poem-openapi can't express, and changes what client generators can't
+/// handle.
 fn complete(document: &mut Value) {
     document["info"]["description"] = json!(
         "Woosh is a delivery server for end-to-end encrypted messaging. It stores users and their public keys, \
@@ -120,7 +121,7 @@ fn complete(document: &mut Value) {
         }
     }
     if let Some(groups) = document["tags"].as_array_mut() {
-        // In the order of the paths instead of alphabetical.
+        // Groups in the order of the paths, instead of in alphabetical order.
         groups.sort_by_key(|group| tags.iter().position(|tag| group["name"] == **tag));
     }
     let schemas = &mut document["components"]["schemas"];
@@ -130,7 +131,7 @@ fn complete(document: &mut Value) {
     // `null` is the same as absent.
     schemas["ClassicRegisterUserRequest"]["properties"]["info"]["nullable"] = json!(true);
     for (path, media_type) in [("/openapi.yaml", "application/yaml"), ("/openapi.json", "application/json")] {
-        // Declared as text in poem-openapi, but a client that parses it gets an object.
+        // The response is declared as text in poem-openapi, but a client that parses the text gets an object.
         let response = &mut document["paths"][path]["get"]["responses"]["200"];
         response["content"][media_type]["schema"] = json!({ "type": "object" });
     }
@@ -181,7 +182,7 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
     responses.sort_keys();
 }
 
-/// Normalizes media types, header names and numbers.
+/// Normalizes media types, header names and numbers in the generated document.
 fn normalize(value: &mut Value) {
     match value {
         Value::Object(map) => {

@@ -1,5 +1,5 @@
-//! Errors that no operation returns: errors of the framework, failures of ports, and panics. Each API has its own error
-//! format.
+//! Handles errors that no operation declares: errors of the web framework, failures of ports, and panics. Formats each
+//! error as its API does.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -48,8 +48,7 @@ impl ErrorFormat {
         }
     }
 
-    /// Returns the response to a server error. The response only says whether a retry can help. The cause is in the
-    /// log.
+    /// Returns the response to a server error. The response says only whether a retry can help; the cause is logged.
     fn server_error(self, status: StatusCode) -> Response {
         let transient = status == StatusCode::SERVICE_UNAVAILABLE;
         let message = if transient { "unavailable for now; try again" } else { "internal error" };
@@ -96,7 +95,8 @@ where
     Ok(response)
 }
 
-/// Returns whether the error is an invalid path parameter. No resource exists at such a path.
+/// Returns whether the error is an invalid path parameter. The response is then 404, because no resource exists at such
+/// a path.
 fn is_bad_path_parameter(error: &poem::Error) -> bool {
     error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>()
 }

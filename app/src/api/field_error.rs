@@ -1,5 +1,5 @@
-//! Refused fields of a request body and refused parameters: the location of the value, and a typed reason. The client
-//! receives both as text.
+//! Errors about a refused field of a request body or a refused parameter: the location of the value, and a typed
+//! reason. The client receives both as one text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -66,7 +66,7 @@ impl de::Error for Reason {
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let expected = match expected.to_string() {
-            // JSON's word for it.
+            // serde calls an array a sequence; clients know the JSON term.
             sequence if sequence == "a sequence" => Cow::Borrowed("an array"),
             other => Cow::Owned(other),
         };

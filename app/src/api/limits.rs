@@ -13,7 +13,8 @@ use poem::{Endpoint, Request, Response};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Maximum size of a body, in bytes. A body with the largest fields fits even if every character is escaped.
+/// Maximum size of a body, in bytes. A body whose fields all have their maximum length fits, even if JSON escapes every
+/// character.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 /// Maximum time for a body to arrive.
 const MAX_BODY_TIME: Duration = Duration::from_secs(20);
@@ -90,7 +91,7 @@ impl IncomingBody {
                 }
             }
         });
-        // A client that keeps sending after that loses its connection.
+        // A client that is still sending after the drain sees its connection reset.
         let _ = drained.await;
     }
 }
@@ -125,7 +126,7 @@ pub(super) async fn limit<E>(next: Arc<E>, mut request: Request) -> poem::Result
 where
     E: Endpoint<Output = Response>,
 {
-    // A client that sent `Expect: 100-continue` holds its body back until it is asked for it.
+    // A client that sends `Expect: 100-continue` does not send its body before the server asks for the body.
     let expects_continue = request.headers().contains_key(header::EXPECT);
     let body = IncomingBody(Arc::new(Mutex::new(request.take_body().into_bytes_stream().boxed())));
     let deadline = Deadline::new();

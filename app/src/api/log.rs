@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use poem::{Endpoint, Request, Response};
 
-/// Logs a request and its response, without the query string: it may hold usernames.
+/// Logs a request and its response. The query string is left out, because it may contain usernames.
 pub(super) async fn log_request<E>(next: Arc<E>, request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,

@@ -27,7 +27,7 @@ enum Group {
     /// Accounts: username, public key, password and vault.
     #[oai(rename = "Users")]
     Users,
-    /// Logins of devices. Each session has a bearer token, which authenticates all other operations.
+    /// Logins of devices. Each session has a bearer token, which authenticates the requests of its device.
     #[oai(rename = "Sessions")]
     Sessions,
     /// Installations of a client. Each device has its own mailbox.
@@ -51,8 +51,8 @@ type V1 = (v1::UsersApi, v1::SessionsApi, v1::DevicesApi, v1::MessagesApi, v1::M
 type Classic = (classic::ClassicUsersApi, classic::ClassicMessagesApi);
 type Operations = (operations::HealthApi, operations::DocumentApi);
 
-/// Returns the service with all operations. The operations hold no state, so that the document can be built without a
-/// database.
+/// Returns the poem-openapi service with all operations. The operations hold no state, so that the OpenAPI document can
+/// be built without a database.
 fn service() -> OpenApiService<(V1, Classic, Operations), ()> {
     let v1 = (v1::UsersApi, v1::SessionsApi, v1::DevicesApi, v1::MessagesApi, v1::MailboxApi);
     let classic = (classic::ClassicUsersApi, classic::ClassicMessagesApi);

@@ -62,7 +62,7 @@ impl<'a, T: FromParameter> ApiExtractor<'a> for Query<T> {
         options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
         let parameters: Vec<(String, String)> = request.params().unwrap_or_default();
-        // The first of several parameters of one name counts.
+        // If a parameter is repeated, the first value counts.
         let text = parameters.iter().find(|(name, _)| name == options.name).map(|(_, text)| text.as_str());
         if let (None, Some(default)) = (text, options.default_value) {
             return Ok(Self(default()));

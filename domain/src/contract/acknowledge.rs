@@ -14,7 +14,7 @@ fn beyond(number: i64) -> AcknowledgeOutcome {
     AcknowledgeOutcome::Beyond(SequenceNumber::new(number))
 }
 
-/// Verifies promise D2.
+/// Verifies promise D2 (no loss).
 pub(super) async fn exactly_the_acknowledged_envelopes_are_deleted(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..4 {
@@ -30,7 +30,7 @@ pub(super) async fn exactly_the_acknowledged_envelopes_are_deleted(stores: Store
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [5]);
 }
 
-/// Verifies promise D5.
+/// Verifies promise D5 (idempotent acknowledge).
 pub(super) async fn acknowledging_the_same_or_less_changes_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..3 {
@@ -44,7 +44,7 @@ pub(super) async fn acknowledging_the_same_or_less_changes_nothing(stores: Store
     assert_eq!(read_all(&stores, alice.mailbox).await, page);
 }
 
-/// Verifies promise D5.
+/// Verifies promise D5 (idempotent acknowledge).
 pub(super) async fn acknowledging_beyond_the_last_number_is_refused(stores: Stores) {
     let alice = add(&stores, "alice").await;
     assert_eq!(acknowledge(&stores, alice.mailbox, 1, 1000).await, beyond(0));
@@ -67,7 +67,7 @@ pub(super) async fn the_limit_applies_to_the_oldest_envelopes(stores: Stores) {
     assert_eq!(acknowledge(&stores, alice.mailbox, 5, 2).await, up_to(5));
 }
 
-/// Verifies promise D9.
+/// Verifies promise D9 (isolation).
 pub(super) async fn acknowledging_leaves_other_mailboxes_unchanged(stores: Stores) {
     let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
     deliver(&stores, "alice", "for alice", 0).await;
@@ -76,7 +76,7 @@ pub(super) async fn acknowledging_leaves_other_mailboxes_unchanged(stores: Store
     assert_eq!(numbers(&read_all(&stores, carol.mailbox).await), [1]);
 }
 
-/// Verifies promise D5.
+/// Verifies promise D5 (idempotent acknowledge).
 pub(super) async fn concurrent_acknowledgements_never_move_backwards(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..200 {

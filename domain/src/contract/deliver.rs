@@ -44,7 +44,7 @@ pub(super) async fn a_recipient_is_found_by_any_spelling(stores: Stores) {
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2]);
 }
 
-/// Verifies promise D10.
+/// Verifies promise D10 (agnostic).
 pub(super) async fn contents_are_returned_byte_for_byte(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let texts = ["", "\0", "\u{1F54A}\u{FFFF}\r\n\t\"\\", &"x".repeat(Contents::MAX_BYTES)];
@@ -56,7 +56,7 @@ pub(super) async fn contents_are_returned_byte_for_byte(stores: Stores) {
     assert_eq!(read, texts);
 }
 
-/// Verifies promise D3.
+/// Verifies promise D3 (order).
 pub(super) async fn sequence_numbers_are_gapless(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let deliveries: Vec<_> = (0..100).map(|count| format!("message {count}")).collect();
@@ -70,7 +70,7 @@ pub(super) async fn sequence_numbers_are_gapless(stores: Stores) {
     assert_eq!(read, sent);
 }
 
-/// Verifies promise D3.
+/// Verifies promise D3 (order).
 pub(super) async fn no_envelope_appears_below_one_already_read(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let senders = join_all((0..16).map(async |sender: i64| {
@@ -111,7 +111,7 @@ pub(super) async fn sent_at_is_never_before_the_watermark(stores: Stores) {
     assert_eq!((early.sent_at, late.sent_at), (moment(70), moment(80)));
 }
 
-/// Verifies promise D3, and that no deadlock occurs.
+/// Verifies promise D3 (order), and that no deadlock occurs.
 pub(super) async fn concurrent_deliveries_to_many_mailboxes_all_arrive(stores: Stores) {
     let names = ["alice", "carol", "dave", "erin", "frank", "grace"];
     let mut accounts = Vec::new();
@@ -125,7 +125,7 @@ pub(super) async fn concurrent_deliveries_to_many_mailboxes_all_arrive(stores: S
     }
 }
 
-/// Verifies promise D9.
+/// Verifies promise D9 (isolation).
 pub(super) async fn a_mailbox_has_only_its_own_messages(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let carol = add(&stores, "carol").await;

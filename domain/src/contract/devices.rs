@@ -52,7 +52,7 @@ pub(super) async fn concurrent_deletions_leave_one_device(stores: Stores) {
     assert_eq!(must(stores.devices.list(alice.user.id).await).len(), 1);
 }
 
-/// Verifies promise D6, and that no deadlock occurs.
+/// Verifies promise D6 (atomic fan-out), and that no deadlock occurs.
 pub(super) async fn concurrent_deliveries_and_deletions_complete(stores: Stores) {
     let names = ["alice", "carol", "dave"];
     let mut accounts = Vec::new();

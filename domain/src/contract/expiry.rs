@@ -16,7 +16,7 @@ fn seconds(seconds: u64) -> Timestamp {
     moment(0).plus_seconds(seconds)
 }
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 pub(super) async fn an_expired_envelope_is_a_gap_before_and_after_its_deletion(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for ttl in [5, 50, 5, 5, 50, 5] {

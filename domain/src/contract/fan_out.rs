@@ -62,7 +62,8 @@ pub(super) async fn a_message_is_kept_until_its_last_device_acknowledges_it(stor
     assert_eq!(numbers(&read_all(&stores, second).await), [0; 0]);
 }
 
-/// Verifies promises D2 and D3: each device reads every envelope once, no envelope remains, and no deadlock occurs.
+/// Verifies promises D2 (no loss) and D3 (order): each device reads every envelope once, no envelope remains, and no
+/// deadlock occurs.
 pub(super) async fn concurrent_acknowledgements_lose_no_delivery(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let devices = [alice.mailbox, add_device(&stores, &alice).await, add_device(&stores, &alice).await];
@@ -88,7 +89,7 @@ pub(super) async fn concurrent_acknowledgements_lose_no_delivery(stores: Stores)
     }
 }
 
-/// Verifies promise D6 for recipients in different orders, and that no deadlock occurs.
+/// Verifies promise D6 (atomic fan-out) for recipients in different orders, and that no deadlock occurs.
 pub(super) async fn concurrent_fan_outs_in_any_order_arrive_completely(stores: Stores) {
     let names = ["alice", "carol", "dave", "erin"];
     let mut accounts = Vec::new();

@@ -4,7 +4,7 @@ use super::fixtures::*;
 use crate::model::{DeviceId, SequenceNumber};
 use crate::ports::{MailboxPage, PageLimit, Stores};
 
-/// Verifies promise D2.
+/// Verifies promise D2 (no loss).
 pub(super) async fn reading_changes_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     deliver(&stores, "alice", "one", 1).await;
@@ -112,7 +112,7 @@ pub(super) async fn acknowledging_before_a_time_deletes_exactly_the_older_envelo
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3, 4]);
 }
 
-/// Verifies promise D5.
+/// Verifies promise D5 (idempotent acknowledge).
 pub(super) async fn acknowledging_before_a_time_again_deletes_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for micros in [10, 20, 30] {
@@ -146,7 +146,7 @@ pub(super) async fn acknowledging_before_a_future_time_deletes_everything(stores
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
 }
 
-/// Verifies promise D3.
+/// Verifies promise D3 (order).
 pub(super) async fn numbering_continues_after_everything_is_acknowledged(stores: Stores) {
     let alice = add(&stores, "alice").await;
     deliver(&stores, "alice", "one", 10).await;
@@ -156,7 +156,7 @@ pub(super) async fn numbering_continues_after_everything_is_acknowledged(stores:
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [3]);
 }
 
-/// Verifies promise D9.
+/// Verifies promise D9 (isolation).
 pub(super) async fn acknowledging_before_a_time_leaves_other_mailboxes_unchanged(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let carol = add(&stores, "carol").await;

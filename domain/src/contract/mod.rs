@@ -165,7 +165,7 @@ use crate::ports::Stores;
 /// A test case of the contract.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// The statement that the case tests, as `module::statement_in_snake_case`.
+    /// The name of the case. It states the tested behaviour, as `module::statement_in_snake_case`.
     pub name: &'static str,
     check: fn(Stores) -> BoxFuture<'static, ()>,
 }

@@ -8,7 +8,7 @@ use crate::ports::{Delivered, Stores, WaitOutcome};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// Verifies promise D8.
+/// Verifies promise D8 (prompt).
 pub(super) async fn a_delivery_notifies_waiting_readers(stores: Stores) {
     let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
     let second = add_device(&stores, &alice).await;
@@ -32,7 +32,7 @@ pub(super) async fn a_delivery_between_subscribing_and_waiting_notifies(stores: 
     }
 }
 
-/// Verifies promise D3: a notifier that hands over envelopes hands over what a read of the mailbox returns.
+/// Verifies promise D3 (order): a notifier that hands over envelopes hands over what a read of the mailbox returns.
 pub(super) async fn envelopes_handed_over_are_those_that_a_read_returns(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let mut subscription = stores.notifier.subscribe(alice.mailbox, LONG);

@@ -6,7 +6,7 @@ fn within(messages: u64, bytes: u64, recipients: &[(&str, &str)]) -> NewDelivery
     NewDelivery { quota: Quota { messages, bytes }, ..delivery(recipients, 0) }
 }
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 pub(super) async fn a_full_mailbox_stores_gaps_instead_of_envelopes(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..2 {

@@ -19,7 +19,7 @@ pub struct Quota {
 pub struct Limits {
     /// The capacity of each mailbox.
     pub mailbox: Quota,
-    /// Maximum time until a message expires, in seconds. The default for a message whose sender sets no time.
+    /// Maximum time until a message expires, in seconds. Also the default for a message whose sender sets no time.
     pub ttl_seconds: u64,
     /// Whether clients may search for users by username prefix.
     pub search: bool,

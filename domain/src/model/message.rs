@@ -5,11 +5,11 @@ use super::{Contents, DeviceId, MessageId, SequenceNumber, Timestamp, Username};
 pub struct Message {
     /// Permanent identifier of the send that created the message.
     pub id: MessageId,
-    /// The sender's username, as registered.
+    /// The sender's username, with upper and lower case as registered.
     pub sender: Username,
     /// The device that sent the message. `None` for a message from a server version that did not record the device.
     pub sender_device: Option<DeviceId>,
-    /// The recipient's username, as registered.
+    /// The recipient's username, with upper and lower case as registered.
     pub recipient: Username,
     /// The contents, which the server never reads.
     pub contents: Contents,
@@ -25,6 +25,6 @@ pub struct Message {
 pub struct Envelope {
     /// The position of the envelope in the mailbox.
     pub sequence: SequenceNumber,
-    /// The message. All envelopes of a message, one for each device of the recipient, hold the same value.
+    /// The message. The recipient's devices each have an envelope with the same message.
     pub message: Message,
 }

@@ -1,11 +1,11 @@
 use super::{Info, PrivateKey, PublicKey, UserId, Username};
 
-/// An account: its public fields, and the vault, which only the user itself can read.
+/// An account: its public fields, and the vault, which only the user's own clients can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Permanent unique identifier.
     pub id: UserId,
-    /// The username, as registered.
+    /// The username, with upper and lower case as registered.
     pub username: Username,
     /// The key with which others encrypt messages to this user.
     pub public_key: PublicKey,
@@ -17,7 +17,7 @@ pub struct User {
     pub version: Version,
 }
 
-/// A counter of changes to a user. It prevents that a client overwrites a change that the client has not read.
+/// A counter of changes to a user. A client that names the version it has read can't overwrite a later change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(i64);
 

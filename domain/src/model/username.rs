@@ -2,8 +2,8 @@ use std::fmt;
 
 /// A username: 3 to 32 characters of `a-z`, `A-Z`, `0-9`, `_` and `-`.
 ///
-/// The spelling is preserved, but names that differ only in ASCII case refer to the same user, so that `Alice` cannot
-/// impersonate `alice`. Compare users with [`Self::is_same_as`]; `==` is case-sensitive.
+/// Upper and lower case are kept as registered, but spellings that differ only in ASCII case refer to the same user, so
+/// that `Alice` cannot impersonate `alice`. Compare users with [`Self::is_same_as`]; `==` is case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
@@ -57,12 +57,13 @@ impl Username {
         character.is_ascii_alphanumeric() || character == b'_' || character == b'-'
     }
 
-    /// Returns the name with its original spelling.
+    /// Returns the name with its original upper and lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the lookup key: the name in lower case. All spellings of a name have the same key.
+    /// Returns the key under which stores look up the user: the name in lower case. Names that differ only in case have
+    /// the same key.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }

@@ -1,10 +1,11 @@
-//! Works out what a batch of sends changes, once for every store.
+//! Works out what a batch of sends changes: pure code, shared by all stores.
 //!
 //! A store locks the mailboxes of all recipients of a batch, reads their [`BatchState`], and calls [`plan`]. It then writes the
 //! [`Changes`] in the same transaction, commits, and answers each send with its [`PlannedSend`]. The planner does no I/O.
 //!
-//! It holds the parts of the delivery contract that are arithmetic: sequence numbers without gaps (D3), one message per
-//! idempotency key (D4), all or nothing (D6), and gaps for full mailboxes (D7).
+//! The planner implements the parts of the delivery contract that need no I/O: consecutive sequence numbers (D3), one
+//! message per idempotency key (D4), sends that are stored for all recipients or for none (D6), and gaps for full
+//! mailboxes (D7).
 
 mod state;
 #[cfg(test)]
@@ -15,26 +16,27 @@ pub use self::state::{BatchState, MailboxState, RecipientState, ScopedKey, Store
 use crate::model::{DeviceId, Envelope, Message, MessageId, SequenceNumber, Timestamp, Username};
 use crate::ports::{DeliverOutcome, NewDelivery, Receipt, Undelivered};
 
-/// What a batch of sends does.
+/// The result of planning a batch of sends.
 #[derive(Debug, Default)]
 pub struct Plan<'a> {
-    /// One per send, in their order.
+    /// The outcome of each send, in the order of the batch.
     pub sends: Vec<PlannedSend>,
-    /// What to write.
+    /// The changes that the store has to write.
     pub changes: Changes<'a>,
 }
 
-/// What becomes of a send.
+/// The outcome of one send of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedSend {
-    /// The answer to its sender, once the changes are committed.
+    /// The outcome to report to the sender after the changes are committed.
     pub outcome: DeliverOutcome,
-    /// The envelopes of the send, whose readers the store notifies after the commit.
+    /// The envelopes of the send. After the commit, the store notifies the readers that wait on their mailboxes.
     pub copies: Vec<PlannedCopy>,
 }
 
 impl PlannedSend {
-    /// Returns the envelope of a copy, for readers that wait. `send` MUST be the send that was planned.
+    /// Returns the envelope of a copy, to hand over to waiting readers. Returns `None` if the send stored nothing.
+    /// `send` MUST be the send that this outcome belongs to.
     pub fn envelope(&self, send: &NewDelivery, copy: &PlannedCopy) -> Option<Envelope> {
         let DeliverOutcome::Stored { receipt, recipients } = &self.outcome else { return None };
         let message = Message {
@@ -50,54 +52,54 @@ impl PlannedSend {
     }
 }
 
-/// An envelope of a send.
+/// An envelope of a send, without its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlannedCopy {
     /// The mailbox.
     pub mailbox: DeviceId,
     /// The sequence number of the envelope.
     pub sequence: SequenceNumber,
-    /// Everything in the mailbox up to this number is acknowledged.
+    /// Everything in the mailbox up to and including this sequence number is acknowledged.
     pub acknowledged: SequenceNumber,
-    /// The index of the recipient in the send.
+    /// The index of the recipient in the recipients of the send.
     pub recipient: usize,
     /// When the envelope expires.
     pub expires_at: Timestamp,
 }
 
-/// What a store has to write for a batch, in one transaction.
+/// The changes that a store has to write for a batch, in one transaction.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes<'a> {
-    /// The new state of each mailbox that changes, in the order of their devices.
+    /// The new state of each changed mailbox, ordered by device.
     pub mailboxes: Vec<MailboxState>,
     /// The new messages.
     pub messages: Vec<PlannedMessage<'a>>,
     /// The new envelopes.
     pub envelopes: Vec<PlannedEnvelope>,
-    /// Gaps to insert. A stored gap of the same mailbox with the same first number is replaced.
+    /// Gaps to store. If a gap of the same mailbox with the same `first` is stored already, the new gap replaces it.
     pub gaps: Vec<PlannedGap>,
     /// Receipts to store under their idempotency keys.
     pub receipts: Vec<PlannedReceipt>,
 }
 
-/// Contents to store once, for all devices of a recipient.
+/// A message to store. Its contents are stored once, for all devices of the recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedMessage<'a> {
-    /// Identifies the row.
+    /// The unique identifier of the row in the `messages` table.
     pub id: i64,
-    /// Identifies the send.
+    /// The identifier of the send, which all messages of the send share.
     pub send: MessageId,
     /// The sender's username.
     pub sender: &'a Username,
     /// The sender's device.
     pub sender_device: DeviceId,
-    /// The recipient's username, as registered.
+    /// The recipient's username, with upper and lower case as registered.
     pub recipient: Username,
     /// The contents.
     pub contents: &'a str,
-    /// The time of the send.
+    /// The time at which the message is stored.
     pub sent_at: Timestamp,
-    /// How many envelopes refer to it.
+    /// The number of envelopes that refer to this message.
     pub copies: u32,
 }
 
@@ -106,44 +108,45 @@ pub struct PlannedMessage<'a> {
 pub struct PlannedEnvelope {
     /// The mailbox.
     pub mailbox: DeviceId,
-    /// Its sequence number.
+    /// The sequence number of the envelope.
     pub sequence: SequenceNumber,
-    /// The [`id`](PlannedMessage::id) of its message.
+    /// The [`PlannedMessage::id`] of the message.
     pub message: i64,
-    /// The bytes of its contents.
+    /// The size of the contents in bytes.
     pub size: u64,
-    /// When it expires.
+    /// When the envelope expires.
     pub expires_at: Timestamp,
 }
 
-/// Sequence numbers that met a full mailbox.
+/// A range of sequence numbers whose envelopes are not stored because the mailbox is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlannedGap {
     /// The mailbox.
     pub mailbox: DeviceId,
-    /// The first number.
+    /// The first sequence number of the range.
     pub first: SequenceNumber,
-    /// The last number.
+    /// The last sequence number of the range, inclusive.
     pub last: SequenceNumber,
 }
 
 /// A receipt to store under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedReceipt {
-    /// The key.
+    /// The idempotency key and its device.
     pub key: ScopedKey,
-    /// The receipt.
+    /// The receipt and the fingerprint of the send.
     pub receipt: StoredReceipt,
 }
 
-/// Plans a batch: each send in turn, on the state that those before it leave.
+/// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
-/// `state` MUST hold every recipient of the batch that exists, with all of its mailboxes, and every receipt under one of its
-/// keys. `ids` MUST yield as many unused identifiers of messages as the sends have recipients together.
+/// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, and all receipts stored
+/// under the idempotency keys of the batch. `ids` MUST yield unused message identifiers, at least one for each
+/// recipient of each send.
 ///
 /// # Panics
 ///
-/// If `ids` yields fewer.
+/// If `ids` yields too few identifiers.
 pub fn plan<'a>(
     sends: impl IntoIterator<Item = &'a NewDelivery>,
     state: BatchState,
@@ -198,14 +201,15 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
         PlannedSend { outcome, copies: stored.copies }
     }
 
-    /// The time of a send: `now`, or the latest watermark of its mailboxes if that is later.
+    /// Returns the `sent_at` of a send: the latest of `now` and the watermarks of the recipients' mailboxes.
     fn sent_at(&self, send: &NewDelivery) -> Timestamp {
         let recipients = send.recipients.iter().filter_map(|to| self.state.recipients.get(&to.recipient.key()));
         let mailboxes = recipients.flat_map(|recipient| &recipient.mailboxes);
         mailboxes.map(|mailbox| mailbox.not_before).fold(send.now, Timestamp::max)
     }
 
-    /// Stores contents for one recipient: an envelope in each mailbox with room, a gap in the others.
+    /// Plans the message to one recipient: an envelope in each mailbox that has room, and a gap in each mailbox that is
+    /// full.
     fn store(&mut self, send: &'a NewDelivery, name: &Username, contents: &'a str, stored: &mut Storing) {
         let Some(recipient) = self.state.recipients.get_mut(&name.key()) else { return };
         let size = contents.len() as u64;
@@ -217,7 +221,7 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
             if mailbox.has_room(size, send.quota) {
                 #[expect(
                     clippy::expect_used,
-                    reason = "the caller's contract, and a message without a row would be lost"
+                    reason = "the caller's contract; without an identifier, the message would be lost"
                 )]
                 let message = *row.get_or_insert_with(|| self.ids.next().expect("an identifier for each message"));
                 copies += 1;
@@ -258,7 +262,7 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     }
 }
 
-/// What a send has stored so far.
+/// The part of a send that is planned so far.
 struct Storing {
     sent_at: Timestamp,
     id: Option<MessageId>,

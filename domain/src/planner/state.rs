@@ -3,17 +3,17 @@ use std::collections::HashMap;
 use crate::model::{DeviceId, IdempotencyKey, Quota, SequenceNumber, Timestamp, Username};
 use crate::ports::{DeliverOutcome, Receipt};
 
-/// What a store has read and locked for a batch of sends.
+/// The state that a store reads and locks before it plans a batch of sends.
 #[derive(Debug, Default)]
 pub struct BatchState {
-    /// The recipients that exist, by the [key](Username::key) of their names.
+    /// The recipients that exist, by [`Username::key`].
     pub recipients: HashMap<String, RecipientState>,
-    /// The receipts that are stored under keys of the batch.
+    /// The receipts that are already stored under the idempotency keys of the batch.
     pub receipts: HashMap<ScopedKey, StoredReceipt>,
 }
 
 impl BatchState {
-    /// Adds a mailbox of a recipient.
+    /// Adds a mailbox to a recipient. Adds the recipient if this is its first mailbox.
     pub fn add_mailbox(&mut self, recipient: &Username, mailbox: MailboxState) {
         let state = self.recipients.entry(recipient.key());
         let state = state.or_insert_with(|| RecipientState { username: recipient.clone(), mailboxes: Vec::new() });
@@ -24,35 +24,36 @@ impl BatchState {
 /// A recipient and its mailboxes.
 #[derive(Debug, Clone)]
 pub struct RecipientState {
-    /// The username, as registered.
+    /// The username, with upper and lower case as registered.
     pub username: Username,
-    /// The mailboxes of its devices, in the order of the devices.
+    /// The mailboxes of the recipient's devices, ordered by device.
     pub mailboxes: Vec<MailboxState>,
 }
 
-/// The counters of a mailbox.
+/// The part of a mailbox's state that the planner needs. Planning a send updates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxState {
-    /// Its device.
+    /// The device that the mailbox belongs to.
     pub device: DeviceId,
-    /// Everything up to this number is acknowledged.
+    /// Everything up to and including this sequence number is acknowledged.
     pub acknowledged: SequenceNumber,
-    /// Its newest sequence number.
+    /// The last sequence number assigned in the mailbox.
     pub last: SequenceNumber,
-    /// Its watermark: every later message has `sent_at >= not_before`.
+    /// The watermark: every message added from now on has `sent_at >= not_before`.
     pub not_before: Timestamp,
-    /// How many envelopes are pending.
+    /// The number of pending envelopes.
     pub pending: u64,
-    /// The bytes of their contents.
+    /// The total size of the contents of all pending envelopes, in bytes.
     pub bytes: u64,
-    /// The first of the newest numbers that all met a full mailbox; `None` if the newest number did not.
+    /// The first sequence number of the gap at the end of the mailbox, if its newest envelopes were not stored because
+    /// the mailbox was full. `None` if the newest envelope was stored.
     pub refused_from: Option<SequenceNumber>,
-    /// Whether the batch changes it.
+    /// Whether a send of the batch has changed the mailbox.
     pub changed: bool,
 }
 
 impl MailboxState {
-    /// Takes the next sequence number for a message of that time.
+    /// Assigns the next sequence number, to a message with this `sent_at`.
     pub(super) fn take_number(&mut self, sent_at: Timestamp) -> SequenceNumber {
         self.last = self.last.next();
         self.not_before = sent_at;
@@ -64,30 +65,31 @@ impl MailboxState {
         self.pending < quota.messages && self.bytes.saturating_add(size) <= quota.bytes
     }
 
-    /// Counts an envelope that has just taken its number.
+    /// Counts an envelope of `size` bytes as pending, and ends the gap at the end of the mailbox.
     pub(super) fn add(&mut self, size: u64) {
         self.pending += 1;
         self.bytes += size;
         self.refused_from = None;
     }
 
-    /// Keeps a gap for a number. Returns the first number of that gap.
+    /// Adds a sequence number to the gap at the end of the mailbox, and starts the gap if there is none. Returns the
+    /// first number of the gap.
     pub(super) fn refuse(&mut self, sequence: SequenceNumber) -> SequenceNumber {
         *self.refused_from.get_or_insert(sequence)
     }
 }
 
-/// An idempotency key and the device that it belongs to.
+/// An idempotency key, scoped to the device that sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScopedKey {
-    /// The sender's device.
+    /// The device that sent the key.
     pub device: DeviceId,
     /// The key.
     pub key: String,
 }
 
 impl ScopedKey {
-    /// The key of a device.
+    /// Scopes a key to a device.
     pub fn new(device: DeviceId, key: &IdempotencyKey) -> Self {
         Self { device, key: key.as_str().to_owned() }
     }
@@ -98,12 +100,13 @@ impl ScopedKey {
 pub struct StoredReceipt {
     /// The [fingerprint](crate::model::Fingerprint) of the send.
     pub fingerprint: Vec<u8>,
-    /// The receipt of the send.
+    /// The receipt.
     pub receipt: Receipt,
 }
 
 impl StoredReceipt {
-    /// The outcome of another send under the same key.
+    /// Returns the outcome of another send under the same key: a repetition if the fingerprints are equal, otherwise a
+    /// refusal.
     pub(super) fn outcome(&self, fingerprint: &[u8]) -> DeliverOutcome {
         if self.fingerprint == fingerprint {
             DeliverOutcome::Repeated(self.receipt.clone())

@@ -45,7 +45,7 @@ fn mailbox(device: i64) -> MailboxState {
     }
 }
 
-/// Alice has the mailboxes 1 and 2, Carol has 3.
+/// Returns a state in which Alice has the mailboxes 1 and 2, and Carol has the mailbox 3.
 fn state() -> BatchState {
     let mut state = BatchState::default();
     for (recipient, device) in [("alice", 1), ("alice", 2), ("carol", 3)] {
@@ -69,7 +69,7 @@ fn receipt(outcome: &DeliverOutcome) -> &Receipt {
     }
 }
 
-/// D3.
+/// Verifies promise D3 (order).
 #[test]
 fn each_send_of_a_batch_takes_the_next_number_of_each_mailbox() {
     let sends = [send(&[("alice", "a")], None), send(&[("carol", "b"), ("ALICE", "c")], None)];
@@ -83,7 +83,7 @@ fn each_send_of_a_batch_takes_the_next_number_of_each_mailbox() {
     assert_eq!(copies, [(1, 1, 2), (2, 2, 1), (3, 2, 2)]);
 }
 
-/// D4.
+/// Verifies promise D4 (idempotent send).
 #[test]
 fn a_key_stores_one_message_also_within_a_batch() {
     let mut sends = vec![send(&[("alice", "a")], Some("k")), send(&[("alice", "a")], Some("k"))];
@@ -109,7 +109,7 @@ fn a_key_belongs_to_one_device() {
     assert!(matches!(sends[1].outcome, DeliverOutcome::Stored { .. }));
 }
 
-/// D6.
+/// Verifies promise D6 (atomic fan-out).
 #[test]
 fn a_send_with_an_unknown_recipient_changes_nothing() {
     let sends = [send(&[("alice", "a"), ("dave", "b"), ("erin", "c")], Some("k"))];
@@ -118,7 +118,7 @@ fn a_send_with_an_unknown_recipient_changes_nothing() {
     assert_eq!(changes, Changes::default());
 }
 
-/// D7.
+/// Verifies promise D7 (visible loss).
 #[test]
 fn a_full_mailbox_keeps_one_gap_for_numbers_in_a_row_and_holds_up_no_other() {
     let mut state = state();
@@ -133,7 +133,7 @@ fn a_full_mailbox_keeps_one_gap_for_numbers_in_a_row_and_holds_up_no_other() {
     assert_eq!(changes.mailboxes[1].refused_from, None);
 }
 
-/// D7.
+/// Verifies promise D7 (visible loss).
 #[test]
 fn a_gap_goes_on_where_the_last_batch_left_it_until_something_is_stored() {
     let full = |bytes| {

@@ -9,7 +9,7 @@ use crate::model::{
 /// A send to one or more recipients.
 #[derive(Debug, Clone)]
 pub struct NewDelivery {
-    /// The sender's username, as registered.
+    /// The sender's username, with upper and lower case as registered.
     pub sender: Username,
     /// The device of the sender.
     pub sender_device: DeviceId,
@@ -28,7 +28,7 @@ pub struct NewDelivery {
 /// Contents for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressedContents {
-    /// The recipient's username, in any spelling.
+    /// The recipient's username, in any combination of upper and lower case.
     pub recipient: Username,
     /// The contents.
     pub contents: Contents,
@@ -41,10 +41,10 @@ pub enum DeliverOutcome {
     Stored {
         /// The receipt for the sender.
         receipt: Receipt,
-        /// The usernames of the recipients as registered, in the order of the request.
+        /// The usernames of the recipients, with upper and lower case as registered, in the order of the request.
         recipients: Vec<Username>,
     },
-    /// The same send was already stored under the same key. The value is the receipt of the stored send.
+    /// The same send was already stored under the same idempotency key. The value is the receipt of the stored send.
     Repeated(Receipt),
     /// The idempotency key was already used for a different send. Nothing was stored.
     KeyReused,
@@ -54,21 +54,21 @@ pub enum DeliverOutcome {
     AllMailboxesFull,
 }
 
-/// Confirms a stored send to its sender.
+/// Confirmation of a stored send, for its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// Permanent unique identifier of the send.
     pub id: MessageId,
-    /// The `sent_at` of all messages of the send.
+    /// The `sent_at` that all messages of the send have.
     pub sent_at: Timestamp,
     /// The devices whose mailboxes were full, ordered by identifier.
     pub undelivered: Vec<Undelivered>,
 }
 
-/// A device whose mailbox was full.
+/// A device that did not receive a message, because its mailbox was full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// The username of the device's user, as registered.
+    /// The username of the device's user, with upper and lower case as registered.
     pub recipient: Username,
     /// The device.
     pub device: DeviceId,
@@ -86,7 +86,7 @@ pub struct PageLimit {
 /// A page of a mailbox: the next envelopes, and the state of the mailbox at the time of reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxPage {
-    /// Everything up to this number is acknowledged.
+    /// Everything up to and including this sequence number is acknowledged.
     pub acknowledged: SequenceNumber,
     /// The last sequence number assigned in this mailbox.
     pub last: SequenceNumber,
@@ -128,9 +128,10 @@ impl MailboxPage {
 /// The outcome of an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcknowledgeOutcome {
-    /// Everything up to this number is acknowledged.
+    /// Everything up to and including this sequence number is acknowledged.
     UpTo(SequenceNumber),
-    /// The request exceeds this number, which is the last sequence number assigned so far. Nothing was acknowledged.
+    /// The request is for a number above this one, the last sequence number assigned in the mailbox. Nothing was
+    /// acknowledged.
     Beyond(SequenceNumber),
 }
 

@@ -26,13 +26,13 @@ pub enum WaitOutcome {
     Stopping,
 }
 
-/// The envelopes that a waiting reader missed, so that the reader need not read them from the store.
+/// New envelopes for a waiting reader, handed over so that the reader need not read them from the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
     /// The envelopes, at least one. They MUST have all the sequence numbers that follow the reader's cursor, up to the last
     /// one, and they MUST be committed.
     pub envelopes: Vec<Envelope>,
-    /// Everything up to this number was acknowledged when the last envelope was committed.
+    /// Everything up to and including this sequence number was acknowledged when the last envelope was committed.
     pub acknowledged: SequenceNumber,
 }
 

@@ -27,7 +27,7 @@ pub struct NewSession {
 pub enum OpenSessionOutcome {
     /// The session was opened on this device.
     Opened(Session, Device),
-    /// The password was changed or the user deleted after the password was verified.
+    /// No session was opened, because the password was changed or the user was deleted after the password was verified.
     Superseded,
     /// The user has [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices already.
     TooManyDevices,
@@ -40,7 +40,7 @@ pub struct SessionOwner {
     pub session: SessionId,
     /// The user.
     pub user_id: UserId,
-    /// The username, as registered.
+    /// The username, with upper and lower case as registered.
     pub username: Username,
     /// The device that logged in.
     pub device: DeviceId,

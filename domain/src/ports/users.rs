@@ -43,7 +43,7 @@ pub struct RegisteredUser {
 pub struct Credential {
     /// The user.
     pub user_id: UserId,
-    /// The username, as registered.
+    /// The username, with upper and lower case as registered.
     pub username: Username,
     /// The hash of the password.
     pub password_hash: PasswordHash,
@@ -69,11 +69,11 @@ pub enum UpdateUserOutcome {
     Updated(User),
     /// The user has another version than expected and was not changed.
     VersionMismatch,
-    /// There is no such user.
+    /// The user does not exist.
     NotFound,
 }
 
-/// The accounts.
+/// The accounts. The spellings of a username are the names that differ from it only in ASCII case.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Users: Send + Sync {

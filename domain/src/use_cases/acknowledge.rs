@@ -13,7 +13,7 @@ pub struct Acknowledge {
 /// Why nothing was acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum AcknowledgeError {
-    /// The request exceeds this number, the last one assigned in the mailbox.
+    /// The request is for a number above this one, the last sequence number assigned in the mailbox.
     #[error("up_to is beyond the newest sequence number of the mailbox, {}", .0.get())]
     Beyond(SequenceNumber),
     /// The port failed.
@@ -22,7 +22,7 @@ pub enum AcknowledgeError {
 }
 
 impl Acknowledge {
-    /// Creates the use case on this port.
+    /// Creates the use case, which calls this port.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
     }

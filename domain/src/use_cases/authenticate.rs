@@ -22,7 +22,7 @@ pub enum AuthenticateError {
 }
 
 impl Authenticate {
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>) -> Self {
         Self { users, hasher }
     }

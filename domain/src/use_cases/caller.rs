@@ -5,7 +5,7 @@ use crate::model::{DeviceId, SessionId, TokenHash, UserId, Username};
 pub struct Caller {
     /// The user.
     pub user_id: UserId,
-    /// The username, as registered.
+    /// The username, with upper and lower case as registered.
     pub username: Username,
     /// The device whose mailbox the caller reads.
     pub device: DeviceId,

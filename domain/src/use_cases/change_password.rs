@@ -23,7 +23,7 @@ pub enum ChangePasswordError {
 }
 
 impl ChangePassword {
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>) -> Self {
         Self { users, hasher }
     }

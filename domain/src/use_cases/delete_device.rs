@@ -11,7 +11,7 @@ pub struct DeleteDevice {
 }
 
 impl DeleteDevice {
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(devices: Arc<dyn Devices>, mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { devices, mailboxes }
     }

@@ -11,7 +11,7 @@ pub struct DeleteMessages {
 }
 
 impl DeleteMessages {
-    /// Creates the use case on this port.
+    /// Creates the use case, which calls this port.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
     }

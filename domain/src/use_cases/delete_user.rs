@@ -10,7 +10,7 @@ pub struct DeleteUser {
 }
 
 impl DeleteUser {
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(users: Arc<dyn Users>, mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { users, mailboxes }
     }

@@ -9,7 +9,7 @@ pub struct FindUser {
 }
 
 impl FindUser {
-    /// Creates the use case on this port.
+    /// Creates the use case, which calls this port.
     pub fn new(users: Arc<dyn Users>) -> Self {
         Self { users }
     }

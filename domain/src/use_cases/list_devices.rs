@@ -10,7 +10,7 @@ pub struct ListDevices {
 }
 
 impl ListDevices {
-    /// Creates the use case on this port.
+    /// Creates the use case, which calls this port.
     pub fn new(devices: Arc<dyn Devices>) -> Self {
         Self { devices }
     }

@@ -10,7 +10,7 @@ pub struct ListSessions {
 }
 
 impl ListSessions {
-    /// Creates the use case on this port.
+    /// Creates the use case, which calls this port.
     pub fn new(sessions: Arc<dyn Sessions>) -> Self {
         Self { sessions }
     }

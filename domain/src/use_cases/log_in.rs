@@ -31,7 +31,7 @@ pub struct Login {
 pub struct LoggedIn {
     /// The user.
     pub user_id: UserId,
-    /// The username, as registered.
+    /// The username, with upper and lower case as registered.
     pub username: Username,
     /// The session.
     pub session: Session,
@@ -56,7 +56,7 @@ pub enum LogInError {
 }
 
 impl LogIn {
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(
         users: Arc<dyn Users>,
         sessions: Arc<dyn Sessions>,

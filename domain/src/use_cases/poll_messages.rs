@@ -32,7 +32,7 @@ impl PollMessages {
     /// Maximum total size of contents in a result in bytes, unless a single second has more.
     pub const MAX_BYTES: usize = 1024 * 1024;
 
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
         Self { mailboxes, clock }
     }
@@ -55,7 +55,7 @@ impl PollMessages {
         self.end_at_second(mailbox, page).await
     }
 
-    /// Reads one envelope more than a result holds, to find the second at which the result can end.
+    /// Reads one envelope more than fits into a result, to find the second at which the result can end.
     async fn read(&self, mailbox: DeviceId) -> Result<MailboxPage, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }
@@ -115,8 +115,9 @@ fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     if undeletable.clone().any(|sent_at| sent_at < second) {
         return Some(second);
     }
-    // The clock was ahead when these were sent, and so is `not_before`. They must be deletable before the clock catches
-    // up, so the watermark is raised past them, but at most once per second, so that it does not run further ahead.
+    // These messages were sent while the clock was ahead of the current time, so `not_before` is ahead, too. The client
+    // must be able to delete them before the clock catches up, so the watermark is raised past them. It is raised at
+    // most once per second, so that it does not run further ahead.
     let ahead = undeletable.clone().any(|sent_at| sent_at > now);
     let just_raised = page.closed_at.floor_to_second() == second;
     let last = undeletable.next_back()?;

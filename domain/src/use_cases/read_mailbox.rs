@@ -33,7 +33,7 @@ impl ReadMailbox {
     /// Maximum time that a reader may wait.
     pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(
         mailboxes: Arc<dyn Mailboxes>,
         sessions: Arc<dyn Sessions>,
@@ -94,7 +94,8 @@ impl ReadMailbox {
     }
 }
 
-/// Whether the envelopes complete an empty page, so that a read would return the same: nothing else has changed, and they fit.
+/// Returns whether the delivered envelopes can be added to the empty `page` without another read of the mailbox:
+/// nothing else has changed since the page was read, and the envelopes fit within the limit.
 fn follows(delivered: &Delivered, page: &MailboxPage, after: SequenceNumber, limit: PageLimit) -> bool {
     let bytes: usize = delivered.envelopes.iter().map(|envelope| envelope.message.contents.as_str().len()).sum();
     after <= page.last

@@ -44,7 +44,7 @@ pub struct Registered {
 /// Why the registration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterUserError {
-    /// The username is taken, in this or another spelling.
+    /// The username is taken, ignoring case.
     #[error("username is taken")]
     UsernameTaken,
     /// A port failed.
@@ -53,7 +53,7 @@ pub enum RegisterUserError {
 }
 
 impl RegisterUser {
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(
         users: Arc<dyn Users>,
         hasher: Arc<dyn PasswordHasher>,
@@ -69,7 +69,7 @@ impl RegisterUser {
     ///
     /// If the username is taken, or a port fails.
     pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
-        // Checked before hashing as well, because hashing is expensive.
+        // Storing the user checks the name again. This check comes before hashing, because hashing is expensive.
         if self.users.find(&registration.username).await?.is_some() {
             return Err(RegisterUserError::UsernameTaken);
         }

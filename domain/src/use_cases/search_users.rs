@@ -41,7 +41,7 @@ impl SearchUsers {
     /// Maximum number of users on a page.
     pub const MAX_LIMIT: usize = 100;
 
-    /// Creates the use case on this port. `allowed` states whether the operator allows searches.
+    /// Creates the use case, which calls this port. `allowed` states whether the operator allows searches.
     pub fn new(users: Arc<dyn Users>, allowed: bool) -> Self {
         Self { users, allowed }
     }

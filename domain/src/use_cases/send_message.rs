@@ -29,17 +29,18 @@ pub struct SendRequest {
 pub struct SentMessage {
     /// The receipt for the sender. Every repetition under the same key returns the same receipt.
     pub receipt: Receipt,
-    /// The usernames of the recipients, as registered. Empty if the send was already stored under the same key.
+    /// The usernames of the recipients, with upper and lower case as registered. Empty if the send was already stored
+    /// under the same idempotency key.
     pub recipients: Vec<Username>,
 }
 
 /// Why a send was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SendMessageError {
-    /// There are no recipients, or more than [`SendMessage::MAX_RECIPIENTS`].
+    /// The request has no recipients, or more than [`SendMessage::MAX_RECIPIENTS`].
     #[error("recipients have to be 1 to {}", SendMessage::MAX_RECIPIENTS)]
     RecipientCount,
-    /// The list contains this recipient more than once.
+    /// The request lists this recipient more than once.
     #[error("recipients name {0} twice")]
     NamedTwice(Username),
     /// `ttl_seconds` is zero or above the server's maximum.
@@ -66,7 +67,7 @@ impl SendMessage {
     /// Maximum number of recipients of a send.
     pub const MAX_RECIPIENTS: usize = 100;
 
-    /// Creates the use case on these ports, with these limits.
+    /// Creates the use case, which calls these ports and applies these limits.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         Self { mailboxes, clock, limits }
     }

@@ -15,7 +15,7 @@ impl Sweep {
     /// How long an idempotency key is stored, in seconds: one day.
     pub const IDEMPOTENCY_KEY_SECONDS: u64 = 24 * 60 * 60;
 
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
         Self { mailboxes, clock }
     }

@@ -24,7 +24,7 @@ pub enum UpdateUserError {
 }
 
 impl UpdateUser {
-    /// Creates the use case on this port.
+    /// Creates the use case, which calls this port.
     pub fn new(users: Arc<dyn Users>) -> Self {
         Self { users }
     }

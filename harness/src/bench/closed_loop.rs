@@ -1,4 +1,4 @@
-//! Clients that repeat an operation, each without a pause, for a time.
+//! Runs concurrent clients, each of which repeats an operation without a pause, for some seconds.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,20 +10,20 @@ use tokio::time::{sleep, timeout};
 
 use super::measure::{Meter, Processes, Usage};
 
-/// How long clients may take to finish their last operation.
+/// Maximum time for the clients to finish their last operation after the measurement.
 const LAST: Duration = Duration::from_secs(90);
 
-/// What a client repeats.
+/// An operation that a client repeats.
 pub(super) trait Operation: 'static {
-    /// Runs once. Returns how many operations that counts as, which share one latency.
+    /// Runs the operation once. Returns the number of operations that this run counts as; the run has one latency.
     async fn run(&mut self) -> anyhow::Result<u64>;
 }
 
-/// What clients did while they were measured.
+/// The operations that the clients completed during the measurement.
 pub(super) struct Measured {
     pub(super) usage: Usage,
     pub(super) operations: u64,
-    /// In microseconds.
+    /// The latency of each completed operation, in microseconds.
     pub(super) latencies: Vec<u32>,
 }
 
@@ -34,7 +34,8 @@ enum Phase {
     Stop,
 }
 
-/// Runs the clients for some seconds after a warm-up. Each finishes its last operation. Fails at the first error.
+/// Runs the clients for a warm-up of at most one second, then measures them for `seconds`. Returns the measurement and
+/// the clients, after each client has finished its last operation. Fails at the first error.
 pub(super) async fn run<O: Operation>(
     processes: Processes,
     clients: Vec<O>,
@@ -70,11 +71,13 @@ pub(super) async fn run<O: Operation>(
         usage = measure => usage,
         Some(ended) = tasks.join_next() => {
             ended??;
-            anyhow::bail!("a client ended before its time");
+            anyhow::bail!("a client ended before the end of the measurement");
         }
     };
     let mut clients = Vec::new();
-    while let Some(ended) = timeout(LAST, tasks.join_next()).await.context("a client does not end")? {
+    while let Some(ended) =
+        timeout(LAST, tasks.join_next()).await.context("a client did not finish its last operation")?
+    {
         clients.push(ended??);
     }
     let (latencies, operations) = (latencies.take(), operations.get());

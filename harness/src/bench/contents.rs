@@ -1,15 +1,16 @@
-//! The contents of messages: a mark that says which message it is, then text that does not compress well.
+//! The contents of messages: a mark that identifies the message, then text that does not compress well.
 
 use anyhow::{Context as _, ensure};
 
-/// The length of a mark: five digits of the sender, ten of the message, and a separator after each.
+/// The length of a mark in bytes: five digits for the sender, ten digits for the message, and a dot after each of the
+/// two numbers.
 const MARK: usize = 17;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
 
-/// The smallest size of contents, in bytes.
+/// Minimum size of contents, in bytes.
 pub(super) const MIN_SIZE: usize = 32;
 
-/// Writes contents of one size, and checks those received.
+/// Writes the contents of messages, all of the same size, and checks the contents that readers receive.
 #[derive(Debug)]
 pub(super) struct Contents {
     filler: String,
@@ -17,20 +18,21 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(size: usize) -> Self {
-        // Always the same text, so that runs are comparable.
+        // A fixed seed, so that all runs send the same text and are comparable.
         let mut random = fastrand::Rng::with_seed(7);
         let filler = (MARK..size).map(|_| char::from(ALPHABET[random.usize(..ALPHABET.len())])).collect();
         Self { filler }
     }
 
-    /// Appends the contents of a message.
+    /// Appends the contents of a message to `output`.
     pub(super) fn write(&self, sender: u32, number: u32, output: &mut Vec<u8>) {
         use std::io::Write as _;
         // Writing to a vector can't fail.
         let _ = write!(output, "{sender:05}.{number:010}.{}", self.filler);
     }
 
-    /// Returns the sender and the number of a message. Fails if the contents are not what was sent.
+    /// Returns the sender and the number of the message with these contents. Fails if no message with these contents
+    /// was sent.
     pub(super) fn check(&self, contents: &str) -> anyhow::Result<(u32, u32)> {
         let parts = contents.split_at_checked(MARK).filter(|(_, filler)| *filler == self.filler);
         let mark = parts.and_then(|(mark, _)| mark.strip_suffix('.')?.split_once('.'));

@@ -1,32 +1,33 @@
-/// What is measured of a workload, in the order of the table.
+/// A value that is measured for a workload. The variants are in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Figure {
     /// Operations per second.
     Throughput,
-    /// Envelopes stored per second, if an operation stores several.
+    /// Envelopes stored per second, for operations that store more than one envelope.
     Envelopes,
-    /// The latency that half of the operations do not exceed, in milliseconds.
+    /// The median latency, in milliseconds.
     P50,
-    /// The same for 90 %.
+    /// The 90th percentile of the latency, in milliseconds.
     P90,
-    /// The same for 99 %.
+    /// The 99th percentile of the latency, in milliseconds.
     P99,
     /// CPU seconds of the server per 1,000 operations.
     ServerCpu,
     /// CPU seconds of Postgres per 1,000 operations.
     DatabaseCpu,
-    /// The share of the machine's CPU that the load generator used, in percent.
+    /// The share of the machine's CPU time that the load generator used, in percent.
     Generator,
-    /// The share that everything else on the machine used, in percent.
+    /// The share of the machine's CPU time that neither the server nor the database nor the load generator used, but
+    /// other processes, in percent.
     Others,
-    /// The peak of the server's resident memory, in MiB.
+    /// The maximum resident memory of the server, in MiB.
     PeakMemory,
-    /// By how much the server's memory grows for each waiting reader, in KiB.
+    /// The growth of the server's resident memory per waiting reader, in KiB.
     MemoryPerWaiter,
 }
 
 impl Figure {
-    /// The key in the JSON output.
+    /// Returns the key of the figure in the JSON output.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Throughput => "operations_per_second",
@@ -43,7 +44,7 @@ impl Figure {
         }
     }
 
-    /// The label in the table, of a series whose operations are called `noun`.
+    /// Returns the label of the figure in the table. `noun` is the plural noun for the operations, such as `sends`.
     pub(super) fn label(self, noun: &str) -> String {
         match self {
             Self::Throughput => format!("{noun}/s"),
@@ -60,7 +61,7 @@ impl Figure {
         }
     }
 
-    /// Formats a value with the digits that carry information.
+    /// Formats a value of this figure, with as many decimals as are significant for it.
     pub(super) fn format(self, value: f64) -> String {
         match self {
             Self::Throughput | Self::Envelopes => thousands(value),
@@ -72,7 +73,7 @@ impl Figure {
     }
 }
 
-/// Formats a number without a fraction, with commas between thousands.
+/// Formats a number rounded to an integer, with commas between groups of three digits.
 fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();

@@ -1,14 +1,14 @@
 use anyhow::ensure;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit of open files of this process, and of those that it starts from now on, as far as permitted.
+/// Raises the limit on open files to the hard limit, for this process and for the processes that it starts from now on.
 pub(super) fn raise() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // If that fails, `ensure` tells when it matters.
+    // If raising the limit fails, `ensure` reports the error for workloads that need more open files.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// Fails if this process can't open so many files.
+/// Fails if this process can't open `needed` files.
 pub(super) fn ensure(needed: u64) -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     ensure!(

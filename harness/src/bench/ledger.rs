@@ -3,13 +3,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
-/// What was sent to which mailbox and not received yet.
+/// Records the messages that were sent to each mailbox and not yet received, to check that readers receive all messages
+/// in order.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     mailboxes: Vec<Mailbox>,
 }
 
-/// The messages of each sender, in the order in which they were sent.
+/// The messages that were sent to a mailbox and not yet received: for each sender, in the order of sending.
 #[derive(Debug, Default)]
 struct Mailbox {
     senders: HashMap<u32, VecDeque<(u32, Instant)>>,
@@ -17,21 +18,23 @@ struct Mailbox {
 }
 
 impl Ledger {
-    /// Adds an empty mailbox. Returns its index.
+    /// Adds an empty mailbox, and returns its index.
     pub(super) fn add_mailbox(&mut self) -> usize {
         self.mailboxes.push(Mailbox::default());
         self.mailboxes.len() - 1
     }
 
-    /// Records a message. To be called before it is sent, since it may be received before the sender has the response.
+    /// Records a message. Call this method before sending the message, because a reader may receive the message before
+    /// the sender receives the response.
     pub(super) fn send(&mut self, mailbox: usize, sender: u32, number: u32, now: Instant) {
         let mailbox = &mut self.mailboxes[mailbox];
         mailbox.senders.entry(sender).or_default().push_back((number, now));
         mailbox.pending += 1;
     }
 
-    /// Records that a message was received. Returns the time since it was sent. Fails if it was not sent to this mailbox, or
-    /// if an earlier one of its sender is missing. A sender waits for each response, so its messages are in order.
+    /// Records that a message was received, and returns the time since it was sent. Fails if the message was not sent
+    /// to this mailbox, or if an earlier message from the same sender was not received. Messages from the same sender
+    /// have to arrive in order, because a sender waits for each response before it sends the next message.
     pub(super) fn receive(&mut self, mailbox: usize, sender: u32, number: u32) -> anyhow::Result<Duration> {
         let mailbox = &mut self.mailboxes[mailbox];
         let sent = mailbox.senders.get_mut(&sender).and_then(VecDeque::pop_front);
@@ -46,7 +49,7 @@ impl Ledger {
         Ok(sent.elapsed())
     }
 
-    /// The number of messages that a mailbox still has to deliver.
+    /// Returns the number of messages that were sent to a mailbox and not yet received.
     pub(super) fn pending(&self, mailbox: usize) -> usize {
         self.mailboxes[mailbox].pending
     }

@@ -2,11 +2,11 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-/// The facts about this machine that figures depend on.
+/// A description of this machine: the properties that the figures depend on.
 #[derive(Debug, Clone)]
 pub(super) struct Machine {
     pub(super) cores: usize,
-    /// In MiB. `None`: unknown.
+    /// The size of the memory in MiB. `None` if it is unknown.
     pub(super) memory: Option<u64>,
     pub(super) processor: String,
     pub(super) kernel: String,

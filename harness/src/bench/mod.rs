@@ -1,13 +1,16 @@
-//! The benchmark: what a server does per second, how long that takes, and what it costs.
+//! The benchmark: measures the throughput, latency, CPU time and memory of a server.
 //!
-//! Each workload of each run gets a fresh server process. The load generator is this process, on one thread. The runs are
-//! interleaved, so that a slow minute of the machine does not affect one workload only. Every response and every message is
-//! checked; the first that is wrong ends the benchmark.
+//! A run measures each workload once, each on a fresh server process. The runs follow each other, so that a slow minute
+//! of the machine affects one run of a few workloads instead of all runs of one workload. The load generator is one
+//! thread of this process. Every response and every message is checked, and the first wrong one ends the benchmark.
 //!
-//! - `workloads`: what is measured, one file each; `limits`: what it is compared with.
-//! - `stage`, `target`, `accounts`: the server and its users; `sender`, `reader`, `ledger`: what they do, and the checks.
-//! - `closed_loop`, `measure`, `sample`, `stats`: from operations to figures.
-//! - `table`, `json`, `report`: the output.
+//! - `workloads`: the measured workloads, one file each. `limits`: reference measurements, with which the workloads are
+//!   compared.
+//! - `stage`, `target`, `accounts`: the server and its users. `sender`, `reader`, `ledger`: send, read and check
+//!   messages.
+//! - `closed_loop`, `measure`, `sample`, `stats`: run operations and calculate figures. A figure is one measured value,
+//!   such as the throughput. A sample has the figures of one measurement, and a series has the samples of all runs.
+//! - `table`, `json`, `report`: the output formats.
 
 mod accounts;
 mod args;
@@ -52,16 +55,17 @@ use self::stage::Stage;
 use self::target::Target;
 use self::workload::Workload;
 
-/// Measures, prints the table and writes the files.
+/// Runs the benchmark, prints the table, and writes the files that the arguments request.
 pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<()> {
     file_handles::raise();
-    // On one thread of its own: the fewer threads the generator has, the less it takes from the server.
+    // The load generator runs on a single thread, so that it uses little of the CPU time that it shares with the
+    // server.
     let (done, outcome) = oneshot::channel();
     std::thread::Builder::new().name("woosh-bench".to_owned()).spawn(move || {
-        // The receiver waits.
+        // The receiver is awaited below, so sending can't fail.
         let _ = done.send(run_on_this_thread(args));
     })?;
-    outcome.await.context("the thread of the benchmark panicked")?
+    outcome.await.context("the benchmark thread panicked")?
 }
 
 fn run_on_this_thread(args: BenchArgs) -> anyhow::Result<()> {
@@ -112,7 +116,7 @@ async fn measure(args: &Rc<BenchArgs>) -> anyhow::Result<Outcome> {
     Ok(Outcome { series, machine: Machine::read(), arguments, target, database })
 }
 
-/// The workloads with the numbers of clients that each is measured with.
+/// Returns the measurements of a run: each workload with each number of clients.
 fn measurements(args: &BenchArgs) -> Vec<(Workload, usize)> {
     let with_clients = |workload: &Workload| {
         let workload = *workload;

@@ -1,15 +1,15 @@
 use super::machine::Machine;
 use super::sample::Series;
 
-/// What a benchmark measured, and on what.
+/// The result of a benchmark: the measured series, and a description of what was measured.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) series: Vec<Series>,
     pub(super) machine: Machine,
-    /// The command line without the program.
+    /// The command line arguments, without the program name.
     pub(super) arguments: Vec<String>,
-    /// The kind of server.
+    /// A description of the measured server, for people.
     pub(super) target: String,
-    /// The database and its version. `None`: unknown.
+    /// The database and its version. `None` if they are unknown.
     pub(super) database: Option<String>,
 }

@@ -2,10 +2,10 @@ use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// How often the line is written at most.
+/// Minimum interval between two updates of the line.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// A line on standard error that says what is being done, if that is a terminal.
+/// A progress line on standard error. Nothing is written if standard error is not a terminal.
 pub(super) struct Progress {
     shown: bool,
     steps: usize,
@@ -19,13 +19,13 @@ impl Progress {
         Self { shown, steps, done: Cell::new(0), written: Cell::new(None) }
     }
 
-    /// Says what the next step is.
+    /// Shows the description of the next step.
     pub(super) fn step(&self, what: &str) {
         self.done.set(self.done.get() + 1);
         if self.shown && self.written.get().is_none_or(|written| written.elapsed() > INTERVAL) {
             self.written.set(Some(Instant::now()));
             let mut stderr = std::io::stderr().lock();
-            // A terminal that is gone changes nothing.
+            // The benchmark continues even if the terminal is closed.
             let _ = write!(stderr, "\r\x1b[K{} of {}: {what}", self.done.get(), self.steps);
             let _ = stderr.flush();
         }

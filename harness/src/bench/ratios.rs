@@ -2,12 +2,12 @@ use super::figure::Figure;
 use super::limits::{BULK, ECHO};
 use super::sample::Series;
 
-/// Compares medians with those of the limits.
+/// Compares the medians of workloads with the medians of limits.
 pub(super) struct Ratios<'a> {
     all: &'a [Series],
 }
 
-/// A median divided by that of a limit.
+/// The median of a workload, divided by the median of a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ratio {
     pub(super) limit: &'static str,
@@ -19,8 +19,9 @@ impl<'a> Ratios<'a> {
         Self { all }
     }
 
-    /// The ratios that make sense for a figure: what is stored to a bulk insert; throughput, latency and CPU of the server
-    /// to an echo with the same number of clients.
+    /// Returns the ratios that are meaningful for a figure. The number of stored envelopes per second is compared with
+    /// bulk inserts. Throughput, latency and server CPU are compared with the echo server under the same number of
+    /// clients.
     pub(super) fn of(&self, series: &Series, figure: Figure) -> Vec<Ratio> {
         let subject = &series.subject;
         if subject.workload.starts_with("limit:") {
@@ -41,7 +42,7 @@ impl<'a> Ratios<'a> {
             Figure::Envelopes => true,
             _ => false,
         };
-        // A page is no request like an echo.
+        // Only sends of one message to one device are comparable: the echo server answers the same requests.
         let compares = subject.clients.is_some()
             && subject.stores == 1.0
             && matches!(figure, Figure::Throughput | Figure::P50 | Figure::P99 | Figure::ServerCpu);

@@ -11,21 +11,22 @@ use super::contents::Contents;
 use super::http::{Connection, Endpoint, Events, excerpt};
 use super::ledger::Ledger;
 
-/// How long a response may take, in addition to the time that the request asks the server to wait.
+/// Maximum time for a response, in addition to the `wait` of the request.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Reads a mailbox on a connection of its own, checks each message against what was sent, and acknowledges.
+/// A client that reads and acknowledges a mailbox on one connection, and checks that each message is one that was sent.
 pub(super) struct Reader {
     endpoint: Rc<Endpoint>,
     connection: Connection,
     token: String,
-    /// The index of the mailbox in the ledger.
+    /// The index of the mailbox in the [`Ledger`].
     mailbox: usize,
-    /// The last sequence number received.
+    /// The sequence number of the last received message.
     after: i64,
     contents: Rc<Contents>,
     ledger: Rc<RefCell<Ledger>>,
-    /// The time from each send to its receipt, in microseconds, since they were last taken.
+    /// For each message received since the last [`Self::take_latencies`], the time from its sending to its arrival
+    /// here, in microseconds.
     latencies: Vec<u32>,
 }
 
@@ -61,7 +62,8 @@ impl Reader {
         Ok(Self { endpoint, connection, token, mailbox, after: 0, contents, ledger, latencies: Vec::new() })
     }
 
-    /// Reads a page of at most `limit` messages. Waits up to `wait` seconds for the first. Returns the number of messages.
+    /// Reads a page of at most `limit` messages. Waits at most `wait` seconds for the first message. Returns the number
+    /// of messages.
     pub(super) async fn read(&mut self, limit: usize, wait: u64) -> anyhow::Result<usize> {
         let path = format!("/v1/mailbox?after={}&limit={limit}&wait={wait}", self.after);
         let request = self.endpoint.get(&path, &self.token);
@@ -79,7 +81,7 @@ impl Reader {
         Ok(page.messages.len())
     }
 
-    /// Acknowledges everything received.
+    /// Acknowledges all received messages.
     pub(super) async fn acknowledge(&mut self) -> anyhow::Result<()> {
         let head = self.endpoint.post("/v1/mailbox/ack", &self.token);
         let body = format!("{{\"up_to\":{}}}", self.after);
@@ -87,19 +89,19 @@ impl Reader {
         let response = self.connection.exchange(request.as_bytes(), LIMIT).await.context("POST /v1/mailbox/ack")?;
         let body = response.expect(200, "POST /v1/mailbox/ack")?;
         let reply: Acknowledged = serde_json::from_slice(body)
-            .with_context(|| format!("POST /v1/mailbox/ack returned something else: {}", excerpt(body)))?;
+            .with_context(|| format!("POST /v1/mailbox/ack returned an unexpected body: {}", excerpt(body)))?;
         ensure!(reply.acknowledged == self.after, "acknowledging {} returned {}", self.after, reply.acknowledged);
         Ok(())
     }
 
-    /// Fails if a message that was sent to the mailbox is not received yet.
+    /// Fails if a message that was sent to the mailbox has not been received.
     pub(super) fn ensure_complete(&self) -> anyhow::Result<()> {
         let missing = self.pending();
         ensure!(missing == 0, "{missing} accepted messages are missing from a mailbox");
         Ok(())
     }
 
-    /// Opens a stream of the messages after the last one received.
+    /// Opens an event stream that starts after the last received message.
     pub(super) async fn open_stream(&mut self) -> anyhow::Result<Events> {
         let request = self.endpoint.get(&format!("/v1/mailbox/stream?after={}", self.after), &self.token);
         let connection = Connection::open(&self.endpoint).await?;
@@ -110,23 +112,23 @@ impl Reader {
     pub(super) async fn next(&mut self, stream: &mut Events) -> anyhow::Result<()> {
         let data = stream.next(LIMIT).await.context("GET /v1/mailbox/stream")?;
         let message: Message<'_> = serde_json::from_str(&data)
-            .with_context(|| format!("the stream sent something else: {}", excerpt(data.as_bytes())))?;
+            .with_context(|| format!("the stream sent an event that is not a message: {}", excerpt(data.as_bytes())))?;
         let mut check = Check { after: &mut self.after, mailbox: self.mailbox, latencies: &mut self.latencies };
         check.take(&message, &self.contents, &self.ledger)
     }
 
-    /// The number of messages that were sent to the mailbox and not received yet.
+    /// Returns the number of messages that were sent to the mailbox and not yet received.
     pub(super) fn pending(&self) -> usize {
         self.ledger.borrow().pending(self.mailbox)
     }
 
-    /// The time from each send to its receipt, in microseconds.
+    /// Returns the time from sending to arrival of each message received since the last call, in microseconds.
     pub(super) fn take_latencies(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.latencies)
     }
 }
 
-/// Takes messages in order.
+/// Checks that received messages have consecutive sequence numbers and expected contents.
 struct Check<'a> {
     after: &'a mut i64,
     mailbox: usize,

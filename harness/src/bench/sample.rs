@@ -1,4 +1,4 @@
-//! What a run measures, and the series that the runs add up to.
+//! Samples, which have the figures of one run, and series, which have the figures of all runs.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,25 @@ use super::figure::Figure;
 use super::measure::Usage;
 use super::stats::{Spread, percentile};
 
-/// What a row of the table is about.
+/// Describes what a sample or a series measures: a workload or a limit, with its variant and parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Subject {
     /// The name of the workload or limit.
     pub(super) workload: String,
-    /// What distinguishes it from other series of the workload; may be empty.
+    /// Distinguishes several series of the same workload. Empty if the workload has a single series.
     pub(super) variant: String,
-    /// What one operation is, in the plural.
+    /// The plural noun for the operations, such as `sends`.
     pub(super) noun: &'static str,
-    /// What the latency is the time of; empty if no latency is measured.
+    /// The time that the latency measures, such as `from a send to its response`. Empty if no latency is measured.
     pub(super) latency: &'static str,
-    /// The number of clients, if it can be chosen.
+    /// The number of clients. `None` if the workload does not depend on it.
     pub(super) clients: Option<usize>,
-    /// Whether operations follow each other without a pause. Otherwise their throughput says nothing.
+    /// Whether each client starts an operation immediately after the previous one. Otherwise the throughput is not
+    /// reported, because it would depend on the pauses.
     pub(super) without_pause: bool,
-    /// How many envelopes an operation stores.
+    /// The number of envelopes that one operation stores.
     pub(super) stores: f64,
-    /// The number of stored messages that a growth series was measured with.
+    /// The number of messages that were stored during the measurement, for the workload `growth`.
     pub(super) stored: Option<u64>,
 }
 
@@ -42,27 +43,27 @@ impl Subject {
         }
     }
 
-    /// The same, for clients whose operations follow each other without a pause.
+    /// Sets the number of clients, which run their operations without a pause.
     pub(super) fn clients(self, clients: usize) -> Self {
         Self { clients: Some(clients), ..self }.without_pause()
     }
 
-    /// The same, for operations that follow each other without a pause.
+    /// Marks the operations as running without a pause.
     pub(super) fn without_pause(self) -> Self {
         Self { without_pause: true, ..self }
     }
 
-    /// The same, for operations that store envelopes.
+    /// Sets the number of envelopes that one operation stores.
     pub(super) fn storing(self, envelopes: usize) -> Self {
         Self { stores: envelopes as f64, ..self }
     }
 
-    /// The same, with so many messages in the store.
+    /// Sets the number of messages that are stored during the measurement.
     pub(super) fn stored(self, messages: u64) -> Self {
         Self { stored: Some(messages), ..self }
     }
 
-    /// The title in the table and the report.
+    /// Returns the title of the series in the table and in the report.
     pub(super) fn title(&self) -> String {
         let clients = match self.clients {
             Some(1) => ", 1 client".to_owned(),
@@ -74,16 +75,16 @@ impl Subject {
     }
 }
 
-/// What one run measured of a subject.
+/// The figures that one run measured of a subject.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     pub(super) subject: Subject,
-    /// `None`: it can't be known.
+    /// The measured value of each figure. `None` if the value is unknown.
     pub(super) figures: BTreeMap<Figure, Option<f64>>,
 }
 
 impl Sample {
-    /// Works out the figures of latencies, which are in microseconds and need not be sorted.
+    /// Creates a sample with the percentiles of latencies. The latencies are in microseconds, in any order.
     pub(super) fn latencies(subject: Subject, mut latencies: Vec<u32>) -> Self {
         let mut figures = BTreeMap::new();
         latencies.sort_unstable();
@@ -95,7 +96,8 @@ impl Sample {
         Self { subject, figures }
     }
 
-    /// Works out throughput and latencies. The throughput of operations with pauses is left out.
+    /// Creates a sample with the percentiles of latencies, and with the throughput if the operations run without a
+    /// pause.
     pub(super) fn bare(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::latencies(subject, latencies);
         if sample.subject.without_pause {
@@ -108,7 +110,7 @@ impl Sample {
         sample
     }
 
-    /// Works out throughput and latencies, and what the operations cost.
+    /// Creates a sample with throughput, percentiles of latencies, and the CPU time of the operations.
     pub(super) fn new(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::bare(subject, operations, usage, latencies);
         let figures = &mut sample.figures;
@@ -122,18 +124,18 @@ impl Sample {
         sample
     }
 
-    /// The same with another figure.
+    /// Adds a figure to the sample.
     pub(super) fn with(mut self, figure: Figure, value: Option<f64>) -> Self {
         self.figures.insert(figure, value);
         self
     }
 }
 
-/// What all runs measured of a subject.
+/// The figures that all runs measured of a subject.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) subject: Subject,
-    /// The values of each run. Empty: unknown.
+    /// The measured values of each figure, one for each run. Empty if the figure is unknown.
     pub(super) figures: BTreeMap<Figure, Vec<f64>>,
 }
 
@@ -147,7 +149,7 @@ impl Series {
     }
 }
 
-/// Adds a sample to its series, which is created if it is the first one.
+/// Adds a sample to the series with the same subject. Creates the series if it does not exist.
 pub(super) fn collect(all: &mut Vec<Series>, sample: Sample) {
     let index = all.iter().position(|series| series.subject == sample.subject).unwrap_or_else(|| {
         all.push(Series { subject: sample.subject.clone(), figures: BTreeMap::new() });

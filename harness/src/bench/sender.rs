@@ -11,16 +11,16 @@ use super::contents::Contents;
 use super::http::{Connection, Endpoint, excerpt};
 use super::ledger::Ledger;
 
-/// How long a send may take.
+/// Maximum time for the response to a send.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Sends messages on a connection of its own and checks the responses.
+/// A client that sends messages on one connection, and checks the responses.
 pub(super) struct Sender {
     connection: Connection,
-    /// The head of the request, up to the length of the body.
+    /// The head of each request, up to and including `content-length:`.
     head: String,
     id: u32,
-    /// The number of messages sent.
+    /// The number of messages that this sender has sent.
     sent: u32,
     contents: Rc<Contents>,
     ledger: Rc<RefCell<Ledger>>,
@@ -36,7 +36,7 @@ struct Receipt {
 }
 
 impl Sender {
-    /// Connects. The `id` makes its messages distinguishable from those of other senders.
+    /// Connects to the server. The `id` distinguishes this sender's messages from the messages of other senders.
     pub(super) async fn connect(
         endpoint: &Rc<Endpoint>,
         account: &Account,
@@ -49,7 +49,7 @@ impl Sender {
         Ok(Self { connection, head, id, sent: 0, contents, ledger, body: Vec::new(), request: Vec::new() })
     }
 
-    /// Sends one message to all devices of these accounts. Fails unless the server stores it for each.
+    /// Sends one message to these users. Fails unless the server stores the message for each of their devices.
     pub(super) async fn send(&mut self, recipients: &[Rc<Account>]) -> anyhow::Result<()> {
         self.sent += 1;
         self.write(recipients);
@@ -72,7 +72,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Writes the request.
+    /// Writes the request that sends the next message to these users.
     fn write(&mut self, recipients: &[Rc<Account>]) {
         self.body.clear();
         self.body.extend_from_slice(b"{\"recipients\":[");

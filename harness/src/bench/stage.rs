@@ -12,19 +12,19 @@ use super::reader::Reader;
 use super::sender::Sender;
 use super::target::Target;
 
-/// The most messages of a page, for reads that are not measured.
+/// Maximum number of messages on a page, for reads that are not measured.
 const PAGE: usize = 1000;
-/// The number of mailboxes that are checked at a time, and of connections that are opened at a time.
+/// Number of mailboxes that are checked concurrently, and of connections that are opened concurrently.
 const AT_A_TIME: usize = 8;
 
-/// What one run of a workload works with: a server, and what was sent to it.
+/// The environment of one run of a workload: the server, its users, and a record of the sent messages.
 pub(super) struct Stage {
     pub(super) target: Target,
     pub(super) args: Rc<BenchArgs>,
     contents: Rc<Contents>,
     ledger: Rc<RefCell<Ledger>>,
     senders: Cell<u32>,
-    /// Makes usernames unique.
+    /// The start of all usernames, which makes them unique.
     prefix: String,
     batches: Cell<u32>,
 }
@@ -36,12 +36,12 @@ impl Stage {
         Self { target, args, contents, ledger: Rc::default(), senders: Cell::new(0), prefix, batches: Cell::new(0) }
     }
 
-    /// How long a measurement takes.
+    /// Returns the duration of a measurement, in seconds.
     pub(super) fn seconds(&self) -> f64 {
         f64::from(self.args.seconds)
     }
 
-    /// Adds users with as many devices each.
+    /// Adds users. Each user gets `devices` devices.
     pub(super) async fn accounts(&self, users: u32, devices: u32) -> anyhow::Result<Vec<Rc<Account>>> {
         self.batches.set(self.batches.get() + 1);
         let prefix = format!("{}-{}-", self.prefix, self.batches.get());
@@ -54,7 +54,7 @@ impl Stage {
         Ok(accounts.collect())
     }
 
-    /// Adds users that send, and connects as each of them.
+    /// Adds users, and connects a sender as each user.
     pub(super) async fn senders(&self, count: usize) -> anyhow::Result<Vec<Sender>> {
         let mut senders = Vec::new();
         for account in self.accounts(u32::try_from(count)?, 1).await? {
@@ -66,18 +66,19 @@ impl Stage {
         Ok(senders)
     }
 
-    /// Connects as a device to read its mailbox.
+    /// Connects a reader as a device, to read the mailbox of the device.
     pub(super) async fn reader(&self, device: &Device) -> anyhow::Result<Reader> {
         Reader::connect(&self.target.endpoint, device, self.contents.clone(), self.ledger.clone()).await
     }
 
-    /// Connects as every device of these accounts.
+    /// Connects a reader as each device of these users.
     pub(super) async fn readers(&self, accounts: &[Rc<Account>]) -> anyhow::Result<Vec<Reader>> {
         let devices = accounts.iter().flat_map(|account| &account.devices);
         stream::iter(devices.map(|device| self.reader(device))).buffered(AT_A_TIME).try_collect().await
     }
 
-    /// Reads the mailboxes of these accounts from their start. Fails unless they hold exactly what was sent to them.
+    /// Reads the whole mailboxes of these users. Fails unless each mailbox contains exactly the messages that were sent
+    /// to it.
     pub(super) async fn check(&self, accounts: &[Rc<Account>]) -> anyhow::Result<()> {
         let devices = accounts.iter().flat_map(|account| &account.devices);
         let checks = devices.map(async |device| {

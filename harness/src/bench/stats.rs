@@ -7,7 +7,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Returns `None` if there are no values.
+    /// Calculates the spread of some values. Returns `None` if there are no values.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -22,7 +22,8 @@ impl Spread {
     }
 }
 
-/// The smallest value that is at least as large as `percent` of all values, which are sorted. `None` if there are none.
+/// Returns a percentile by the nearest-rank method: the smallest value such that at least `percent` percent of the
+/// values are not greater. `sorted` must be in ascending order. Returns `None` if there are no values.
 pub(super) fn percentile(sorted: &[u32], percent: usize) -> Option<u32> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()

@@ -1,10 +1,10 @@
 use super::ratios::Ratios;
 use super::sample::Series;
 
-/// The rows of a series in the table.
+/// The width of a column of numbers, in characters.
 const NUMBER: usize = 11;
 
-/// Formats the table for a terminal.
+/// Formats all series as a table for a terminal.
 pub(super) fn format(all: &[Series]) -> String {
     let ratios = Ratios::new(all);
     let label = |series: &Series| series.figures.keys().map(|figure| figure.label(series.subject.noun).len()).max();
@@ -36,7 +36,7 @@ pub(super) fn format(all: &[Series]) -> String {
     text
 }
 
-/// Formats a ratio with at least two digits that are not leading zeros.
+/// Formats a ratio with at least two significant digits.
 pub(super) fn two_digits(value: f64) -> String {
     match value {
         value if value >= 10.0 => format!("{value:.0}"),

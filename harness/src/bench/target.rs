@@ -11,7 +11,7 @@ use super::measure::{self, Processes};
 use crate::postgres::Durability;
 use crate::{Backend, ServerProcess, TestDatabase};
 
-/// The server that is measured.
+/// The measured server: a fresh one, or one that was already running.
 pub(super) struct Target {
     pub(super) endpoint: Rc<Endpoint>,
     url: String,
@@ -19,13 +19,13 @@ pub(super) struct Target {
     processes: Processes,
 }
 
-/// A server and a database of its own.
+/// A fresh server and its database.
 struct Fresh {
     database: Arc<TestDatabase>,
     _server: ServerProcess,
 }
 
-/// Mailboxes have to hold what is sent in a run.
+/// Arguments for the server. They raise the limits of mailboxes, so that no mailbox becomes full during a measurement.
 const LIMITS: [&str; 4] = ["--mailbox-messages", "1000000000", "--mailbox-bytes", "1000000000000"];
 
 impl Target {
@@ -44,7 +44,7 @@ impl Target {
         Ok(Self { endpoint, url, fresh: Some(Fresh { database, _server: server }), processes })
     }
 
-    /// Uses a running server.
+    /// Uses a server that is already running.
     pub(super) async fn running(url: &str) -> anyhow::Result<Self> {
         let endpoint = Rc::new(Endpoint::resolve(url).await?);
         let processes = Processes { has_database: true, ..Processes::default() };
@@ -55,29 +55,29 @@ impl Target {
         self.processes
     }
 
-    /// Whether the server and its database belong to this run.
+    /// Returns whether the server and its database were started for this run.
     pub(super) fn is_fresh(&self) -> bool {
         self.fresh.is_some()
     }
 
-    /// The peak of the server's memory, in MiB. `None` if it can't be known.
+    /// Returns the maximum resident memory of the server, in MiB. Returns `None` if it is unknown.
     pub(super) fn peak_memory(&self) -> Option<f64> {
         measure::peak_mib(self.processes.server?)
     }
 
-    /// Makes the peak of the server's memory count from now on.
+    /// Resets the maximum resident memory of the server.
     pub(super) fn reset_peak_memory(&self) {
         if let Some(server) = self.processes.server {
             measure::reset_peak(server);
         }
     }
 
-    /// The server's memory now, in KiB. `None` if it can't be known.
+    /// Returns the current resident memory of the server, in KiB. Returns `None` if it is unknown.
     pub(super) fn memory_kib(&self) -> Option<f64> {
         measure::resident_kib(self.processes.server?)
     }
 
-    /// Adds users, directly to a database of its own, otherwise through the API.
+    /// Adds users: to a fresh server, directly in its database; to a running server, through its API.
     pub(super) async fn add_users(&self, prefix: &str, users: u32, devices: u32) -> anyhow::Result<Vec<Credentials>> {
         match &self.fresh {
             Some(fresh) => accounts::add(&fresh.database, prefix, users, devices).await,
@@ -86,7 +86,7 @@ impl Target {
     }
 }
 
-/// The first process of the database. `None` if it has none on this machine.
+/// Returns the id of the main process of the database. Returns `None` if the database has no process on this machine.
 async fn database_process(database: &TestDatabase) -> anyhow::Result<Option<u32>> {
     let (Some(options), Some(name)) = (database.postgres_options(), database.postgres_name()) else { return Ok(None) };
     let mut connection = options.connect().await?;
@@ -95,7 +95,8 @@ async fn database_process(database: &TestDatabase) -> anyhow::Result<Option<u32>
     Ok(measure::first_process(backend, name))
 }
 
-/// Describes a database for people: its name and version, and what its durability depends on.
+/// Returns a description of a database for people: its name, its version, and the settings that its durability depends
+/// on.
 pub(super) async fn describe_database(backend: Backend) -> anyhow::Result<String> {
     let database = TestDatabase::create_with(backend, Durability::Durable).await?;
     let Some(options) = database.postgres_options() else {

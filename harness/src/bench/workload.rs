@@ -6,26 +6,27 @@ use super::sample::Sample;
 use super::stage::Stage;
 use super::workloads::{fan_out, growth, hot, mixed, receive, roundtrip, send, users, waiters};
 
-/// What can be measured.
+/// The workloads that `bench` can measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Workload {
-    /// Clients send to recipients in turn, who are offline.
+    /// Clients send messages to users whose devices are offline, one user after another.
     Send,
-    /// Clients read mailboxes with 100 messages each, and acknowledge.
+    /// Clients read and acknowledge mailboxes that have 100 messages each.
     Receive,
-    /// One client sends, another one waits by long poll, then by stream. The server is otherwise idle.
+    /// One client sends to a waiting reader on an otherwise idle server, first to a long poll, then to an event stream.
     Roundtrip,
-    /// Clients send while as many others read by long poll and acknowledge.
+    /// Clients send, while the same number of readers receive the messages by long poll and acknowledge them.
     Mixed,
-    /// Clients send to 100 recipients at once, then to users with ten devices.
+    /// Clients send each message to 100 users, then each message to one user with ten devices.
     FanOut,
-    /// All clients send to one mailbox.
+    /// All clients send to the same mailbox.
     Hot,
-    /// Many readers wait by long poll, and each is sent one message.
+    /// Clients send one message to each of many readers, all of which wait by long poll.
     Waiters,
-    /// Sends, and reads with acknowledgements, while the number of stored messages grows.
+    /// Clients send, then read and acknowledge, with more and more messages stored in other mailboxes.
     Growth,
-    /// Sends before and after many users are added at once, without statistics about them. Only on fresh servers.
+    /// Clients send before and after many users are added in one transaction, before the database updates its
+    /// statistics. Only on fresh servers.
     Users,
 }
 
@@ -34,7 +35,7 @@ impl Workload {
     pub(super) const DEFAULT: [Self; 6] =
         [Self::Send, Self::Receive, Self::Roundtrip, Self::Mixed, Self::FanOut, Self::Hot];
 
-    /// Whether it is measured with each number of clients.
+    /// Returns whether the workload is measured with each number of clients, or only with the largest.
     pub(super) fn depends_on_clients(self) -> bool {
         match self {
             Self::Send | Self::Receive | Self::Mixed | Self::FanOut | Self::Hot => true,
@@ -42,7 +43,7 @@ impl Workload {
         }
     }
 
-    /// Measures it once.
+    /// Measures the workload once.
     pub(super) async fn run(self, stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
         match self {
             Self::Send => send::run(stage, clients).await,

@@ -46,7 +46,7 @@ impl ClassicUser {
         self.post("/messages", &json!({ "recipient": name, "contents": contents })).await?.expect(201)
     }
 
-    /// Polls. Returns the messages and the `query_time` of the response.
+    /// Polls for messages. Returns the messages and the `query_time` of the response.
     pub(crate) async fn poll(&self) -> anyhow::Result<(Vec<Value>, i64)> {
         let page = self.get("/messages").await?.expect(200)?;
         let query_time = page["query_time"].as_i64().context("query_time is not an integer")?;

@@ -74,7 +74,7 @@ impl Device {
         json!({ "username": self.name, "password": self.password })
     }
 
-    /// Returns the user as a client of the classic API.
+    /// Returns a classic API client of the same user.
     pub(crate) fn classic(&self) -> ClassicUser {
         let (client, name, password) = (self.client.clone(), self.name.clone(), self.password.clone());
         ClassicUser { client, id: self.user_id, name, password }
@@ -184,7 +184,8 @@ impl Device {
         Events::open(self.stream_request(query)).await
     }
 
-    /// Fails unless every replica accepts the token. Afterwards, each replica may have the token in its cache.
+    /// Fails unless every replica accepts the token. After this call, replicas with a session cache have cached the
+    /// token.
     pub(crate) async fn ensure_alive(&self) -> anyhow::Result<()> {
         let responses = try_join_all((0..self.client.replicas()).map(|_| self.get("/v1/devices"))).await?;
         responses.iter().try_for_each(|response| response.expect(200).map(drop))

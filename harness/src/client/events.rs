@@ -29,7 +29,7 @@ pub(crate) struct Event {
 }
 
 impl Events {
-    /// Reads the events of a response.
+    /// Creates a stream that reads the events of a response.
     pub(crate) fn new(response: Response) -> Self {
         Self { response, pending: Vec::new() }
     }
@@ -100,7 +100,7 @@ impl Events {
 }
 
 impl Event {
-    /// Parses the lines of an event. Returns `None` for a block of comments.
+    /// Parses a block of lines of an event stream. Returns `None` if the block contains only comments.
     fn parse(block: &str) -> anyhow::Result<Option<Self>> {
         let lines = || block.lines().filter(|line| !line.is_empty() && !line.starts_with(':'));
         if lines().next().is_none() {

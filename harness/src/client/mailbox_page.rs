@@ -35,7 +35,7 @@ impl MailboxPage {
     }
 }
 
-/// A message, as its recipient reads it.
+/// A message on a page of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The sequence number of the envelope.

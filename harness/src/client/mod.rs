@@ -1,7 +1,7 @@
 //! The HTTP client of the sanity suite, of `kill` and of the tests.
 //!
-//! A [`Device`] calls the v1 API, a `ClassicUser` the classic API. One method builds a request, and another sends it,
-//! so that a caller can drop a request or expect it to fail.
+//! A [`Device`] calls the v1 API, and a `ClassicUser` calls the classic API. Separate methods build a request and send
+//! it, so that a caller can drop a request or expect it to fail.
 
 mod classic_user;
 mod device;
@@ -29,7 +29,7 @@ pub(crate) use self::events::Event;
 pub(crate) use self::problem::PROBLEMS;
 pub(crate) use self::response::{ApiResponse, send};
 
-/// Maximum duration of a request. It is longer than the server may wait for messages.
+/// Maximum duration of a request. Longer than the longest long poll.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Builds an HTTP client that ignores the proxy settings of the environment and connects directly. With the feature
@@ -39,13 +39,13 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 ///
 /// If the certificates can't be loaded.
 pub fn http(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    // Fails if another provider is installed already, which does as well.
+    // Fails if another crypto provider is installed already. Any provider will do, so the error is ignored.
     #[cfg(feature = "tls")]
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().timeout(timeout).build()
 }
 
-/// Calls a server, or its replicas in turn.
+/// A client that sends its requests to the replicas of a server in rotation.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,

@@ -8,7 +8,7 @@ use crate::client::Message;
 pub(super) struct Ledger {
     accepted: Vec<SentMessage>,
     mailboxes: BTreeMap<String, BTreeMap<i64, Message>>,
-    /// Attempts to send that received no response, or for which no server was available.
+    /// Number of attempts to send that received no response, or for which no server was available.
     pub(super) unanswered: usize,
     pub(super) kills: usize,
     repeated: usize,
@@ -26,17 +26,17 @@ pub(super) struct SentMessage {
 /// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Sends that were accepted with 201.
+    /// Number of sends that were accepted with 201.
     pub accepted: usize,
-    /// Attempts to send that were retried because no response was received or no server was available.
+    /// Number of attempts to send that were retried, because no response was received or no server was available.
     pub unanswered: usize,
-    /// Kills of a server by the run, or restarts of a server by a command.
+    /// Number of times that the run killed a server, or that the restart command restarted the server.
     pub kills: usize,
-    /// Envelopes that were received.
+    /// Number of envelopes that were received, each counted once.
     pub received: usize,
-    /// Envelopes that were received again, with the same sequence number.
+    /// Number of envelopes that were received again, with the same sequence number.
     pub repeated: usize,
-    /// Envelopes that were accepted and never received.
+    /// Number of envelopes that were accepted and never received.
     pub lost: usize,
     /// Violations of the delivery contract, one line each.
     pub violations: Vec<String>,

@@ -1,4 +1,4 @@
-//! A test of the delivery contract while servers are killed.
+//! Kill runs: a test of the delivery contract while servers are killed.
 //!
 //! Senders send messages. Readers read and acknowledge them. Both drop requests and retry, as clients do. Meanwhile
 //! servers are killed and started again. At the end, the recipients must have received every accepted message, in order
@@ -36,10 +36,10 @@ const RECIPIENTS: [&str; 2] = ["alice", "zoe"];
 /// Maximum time that a client waits for a response before it retries.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The conditions in which a run on its own servers differs from a run on a running server.
+/// The conditions that differ between a run on its own servers and a run on a server that is already running.
 #[derive(Debug)]
 struct Conditions {
-    /// The replicas.
+    /// The URLs of the replicas.
     urls: Vec<String>,
     /// A suffix of all usernames of the run.
     suffix: String,
@@ -77,7 +77,7 @@ impl Run {
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // No panic can interrupt a change of the ledger.
+        // Ignores poisoning, because a panic under this lock can't leave the ledger inconsistent.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

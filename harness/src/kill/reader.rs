@@ -133,8 +133,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Records a message. Its sequence number must follow the previous one. A number may be skipped only if this reader
-    /// may have acknowledged it.
+    /// Records a message. Its sequence number must follow the previous one. A sequence number may be skipped only if
+    /// this reader may have acknowledged the message with that number.
     fn take(&mut self, message: Message) {
         let last = self.cursor.unwrap_or(self.confirmed);
         if message.sequence <= last || message.sequence > last.max(self.requested) + 1 {

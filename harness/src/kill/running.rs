@@ -106,7 +106,8 @@ async fn wait_for_sends(run: &Run) -> anyhow::Result<()> {
 }
 
 async fn run_command(command: &str) -> anyhow::Result<()> {
-    // A file, since a server that the command leaves running may keep a pipe open.
+    // The output goes to a file instead of a pipe, because a server that the command leaves running could keep a pipe
+    // open.
     let mut output = tempfile::tempfile()?;
     let mut child = Command::new("sh")
         .args(["-c", command])

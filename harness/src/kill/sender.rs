@@ -15,7 +15,7 @@ pub(super) async fn send(run: &Run, device: &Device, mut choices: Choices) {
     while run.is_sending() {
         number += 1;
         let contents = format!("{}-{number}", device.name());
-        // To one recipient, or to all in one send.
+        // Sends to one recipient, or to all recipients in one send.
         let recipients = match choices.chance(50) {
             true => run.recipients.clone(),
             false => vec![run.recipients[choices.index(run.recipients.len())].clone()],

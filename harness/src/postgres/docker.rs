@@ -16,8 +16,9 @@ const DEFAULT_IMAGE: &str = "postgres:17";
 /// Maximum time for the engine to pull the image and start a container.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Starts the server. Stops the server after no harness has been connected for 20 seconds, so that the container does
-/// not outlive a killed harness. The engine then removes the container.
+/// The shell script that runs in the container. It starts the server, and stops the server after no harness has been
+/// connected for 20 seconds, so that the container does not outlive a killed harness. When the script ends, the engine
+/// removes the container.
 const SCRIPT: &str = r#"
 docker-entrypoint.sh postgres "$@" & server=$!
 sessions="SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'woosh-harness-%'"
@@ -30,7 +31,7 @@ kill -INT "$server" 2>/dev/null
 wait "$server"
 "#;
 
-/// A server in a container. Dropping this value removes the container.
+/// A Postgres server in a Docker container. Dropping this value removes the container.
 ///
 /// The image is `postgres:17`, unless the environment variable `WOOSH_TEST_POSTGRES_IMAGE` names another one as
 /// `NAME:TAG`. A name without a tag means the tag `latest`.
@@ -63,14 +64,14 @@ impl Container {
         Ok(server)
     }
 
-    /// Returns the options to connect as the owner.
+    /// Returns the options to connect as the superuser.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().host(&self.host).port(self.port).username("woosh").database("postgres")
     }
 }
 
-/// Splits the name of an image into name and tag. A colon before a slash belongs to the port of a registry, not to a
-/// tag.
+/// Splits the name of an image into name and tag. A colon that is followed by a slash precedes the port of a registry,
+/// not a tag.
 fn name_and_tag(image: &str) -> (&str, &str) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),

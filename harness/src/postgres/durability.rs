@@ -1,19 +1,19 @@
-/// Whether a server that the harness starts keeps its data across a crash of the machine.
+/// Whether the data of a Postgres server that the harness starts survives a crash of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// It does not, which is fast: for tests.
+    /// The data does not survive, so commits are fast. For tests.
     Fast,
-    /// It does, as in production: for measurements.
+    /// The data survives, as in production. For the benchmark.
     Durable,
 }
 
 const FAST: [&str; 8] =
     ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB", "-c", "max_connections=500"];
-// What is not set here has its default, such as `fsync=on`.
+// All other settings have their defaults, such as `fsync=on`.
 const DURABLE: [&str; 6] = ["-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "max_connections=500"];
 
 impl Durability {
-    /// The arguments for `postgres`.
+    /// Returns the command line arguments for the program `postgres`.
     pub(super) fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Fast => &FAST,

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::durability::Durability;
 
-/// Creates a data folder and runs a server on it. Stops the server when standard input closes, and deletes the folder
-/// when the server has ended.
+/// The shell script that supervises the server. It creates a data folder, and runs a server on the folder. It stops the
+/// server when standard input closes, and deletes the folder after the server has ended.
 const SCRIPT: &str = r#"
 folder=$PWD programs=$1; shift
 exec 3<&0 </dev/null
@@ -25,8 +25,8 @@ kill "$watcher" 2>/dev/null && exit "$status"
 cd / && rm -rf -- "$folder"
 "#;
 
-/// A server that runs the Postgres programs of this machine, on a socket in a temporary folder. The server ends when
-/// this value is dropped or this process ends, even if this process is killed.
+/// A Postgres server that runs the programs installed on this machine, and listens on a socket in a temporary folder.
+/// The server ends when this value is dropped or this process ends, even if this process is killed.
 pub(super) struct LocalServer {
     supervisor: Child,
     folder: TempDir,
@@ -60,7 +60,7 @@ impl LocalServer {
         Ok(server)
     }
 
-    /// Returns the options to connect as the owner.
+    /// Returns the options to connect as the superuser.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("woosh").database("postgres")
     }
@@ -77,7 +77,7 @@ impl LocalServer {
 impl Drop for LocalServer {
     fn drop(&mut self) {
         drop(self.supervisor.stdin.take());
-        // `TempDir` deletes what the supervisor leaves.
+        // If the supervisor was killed and has not deleted the folder, `TempDir` deletes it.
         let _ = self.supervisor.wait();
     }
 }
@@ -101,8 +101,8 @@ pub(super) async fn wait_until_ready(
     }
 }
 
-/// Returns the folder with `postgres` and `initdb`: the first one in `PATH`, or else the one of the newest version
-/// among Debian's packages.
+/// Returns the folder that contains `postgres` and `initdb`: the first such folder in `PATH`, or else the folder of the
+/// newest version that Debian's packages have installed.
 pub(super) fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
@@ -116,7 +116,8 @@ pub(super) fn programs() -> Option<PathBuf> {
     folders.into_iter().find(|folder| ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file()))
 }
 
-/// Returns a folder in memory if enough memory is free and the data need not survive, or else the folder for temporary files.
+/// Returns the folder for the data. If the data need not be durable and enough memory is free, returns `/dev/shm`,
+/// which is in memory. Otherwise returns the folder for temporary files.
 fn data_folder(durability: Durability) -> PathBuf {
     const ENOUGH: u64 = 1 << 30;
     let memory = Path::new("/dev/shm");
@@ -125,7 +126,7 @@ fn data_folder(durability: Durability) -> PathBuf {
     if durability == Durability::Fast && writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// Returns the user and the group that run Postgres if this process runs as root.
+/// Returns the ids of the user and the group that Postgres runs as if this process runs as root.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {

@@ -9,7 +9,7 @@ use super::durability::Durability;
 use super::provider::Server;
 use super::template;
 
-/// A thread that runs a Postgres server, and creates and drops databases on that server.
+/// The handle of a thread that runs a Postgres server, and that creates and drops databases on the server.
 pub(super) struct Manager {
     commands: mpsc::UnboundedSender<Command>,
     admin: PgConnectOptions,
@@ -54,7 +54,8 @@ impl Manager {
     pub(super) fn drop(&self, name: String) {
         let (done, dropped) = std::sync::mpsc::channel();
         if self.commands.send(Command::Drop { name, done }).is_ok() {
-            // If the thread has ended, so has the server, or the next sweep drops the database.
+            // If the thread has ended, it can't drop the database. Either the server has ended too, or the sweep of
+            // another process drops the database.
             let _ = dropped.recv();
         }
     }
@@ -92,7 +93,7 @@ async fn serve(
         eprintln!("woosh-harness: Postgres from {}", server.origin);
         anyhow::Ok((server, connection, admin))
     };
-    // The connection stays open: it protects the databases of this process from the sweeps of others.
+    // While this connection is open, the sweeps of other processes do not drop the databases of this process.
     let (server, _connection, admin) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => {

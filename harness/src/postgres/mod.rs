@@ -1,8 +1,8 @@
 //! Postgres databases for tests.
 //!
-//! A process starts one server for tests, and another one if it measures. Each is started with the first provider that works
-//! (see `provider`). Each database is a clone of a template, which is migrated once. A thread, the `Manager`, creates and drops
-//! the databases, because `Drop` can't await.
+//! A process starts at most two servers: a fast one for tests, and a durable one for the benchmark. The first provider
+//! that works supplies the server (see `provider`). Each database is a clone of a template database, which is migrated
+//! once. Databases are created and dropped by a thread, the `Manager`, because the method `drop` can't await.
 
 mod docker;
 mod durability;
@@ -22,14 +22,14 @@ use self::manager::Manager;
 static FAST: OnceCell<Manager> = OnceCell::const_new();
 static DURABLE: OnceCell<Manager> = OnceCell::const_new();
 
-/// A database on the server of this process. Dropping this value drops the database.
+/// A database on a server of this process. Dropping this value drops the database.
 pub(crate) struct PostgresDatabase {
     manager: &'static Manager,
     name: String,
     url: String,
 }
 
-/// Creates a database. The first one of each durability starts a server.
+/// Creates a database. The first call for each [`Durability`] starts a server.
 pub(crate) async fn create(durability: Durability) -> anyhow::Result<PostgresDatabase> {
     let manager = match durability {
         Durability::Fast => &FAST,

@@ -14,21 +14,22 @@ use super::local::{self, LocalServer};
 
 /// A Postgres server. Databases can be created on the server until this value is dropped.
 pub(super) struct Server {
-    /// The options to connect as a user that may create databases.
+    /// The options to connect as a Postgres role that may create databases.
     pub(super) admin: PgConnectOptions,
     /// A human-readable description of the provider.
     pub(super) origin: String,
     _guard: Guard,
 }
 
-/// The owner of the running server. Dropping this value stops the server.
+/// Keeps the server running. Dropping this value stops the server, except for an `External` server, which the harness
+/// did not start.
 enum Guard {
     External,
     Container { _container: Box<Container> },
     Local { _server: LocalServer },
 }
 
-/// A way to obtain a server. Starting the server may still fail.
+/// A way to obtain a server, which may still fail.
 enum Provider {
     Url(String),
     Docker,
@@ -40,7 +41,7 @@ const URL: &str = "WOOSH_TEST_POSTGRES_URL";
 /// Returns the providers that may work, in order of preference.
 fn providers() -> Vec<Provider> {
     if let Some(url) = std::env::var(URL).ok().filter(|url| !url.is_empty()) {
-        // An explicit choice has no fallback.
+        // If the URL is set, no other provider is tried.
         return vec![Provider::Url(url)];
     }
     let docker = docker_answers().then_some(Provider::Docker);
@@ -70,7 +71,8 @@ pub fn probe() -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the preferred provider keeps the data in the folder for temporary files of this machine.
+/// Returns whether the preferred provider runs the Postgres programs of this machine, so that the data of a durable
+/// server is in this machine's folder for temporary files.
 pub(crate) fn is_local() -> bool {
     matches!(providers().first(), Some(Provider::Local(_)))
 }

@@ -1,4 +1,5 @@
-//! The template from which test databases are cloned, and the names of databases and sessions.
+//! The template database from which test databases are cloned, and the names of databases and sessions. The owner of a
+//! database is the process that created it, identified by a random text.
 
 use std::time::Duration;
 
@@ -9,35 +10,36 @@ use woosh_server::database::{Database, DatabaseUrl, postgres_schema};
 /// The key of the advisory lock that a process holds while it creates the template.
 const LOCK: i64 = 0x77_6f6f_7368;
 
-/// Returns the URL of another database of the server.
+/// Returns the URL of the database `database` on the server.
 pub(super) fn url(admin: &PgConnectOptions, database: &str) -> String {
     admin.clone().database(database).to_url_lossy().to_string()
 }
 
-/// Returns the application name of an owner's sessions. While one of these sessions is connected, no sweep drops the
+/// Returns the `application_name` of an owner's connections. While one of these connections is open, no sweep drops the
 /// owner's databases.
 pub(super) fn session_name(owner: &str) -> String {
     format!("woosh-harness-{owner}")
 }
 
-/// Returns the name of a database of an owner.
+/// Returns the name of the owner's database with this number.
 pub(super) fn database_name(owner: &str, number: u64) -> String {
     format!("woosh_test_{owner}_{number}")
 }
 
-/// Returns the name of the template. The name depends on the schema.
+/// Returns the name of the template database. The name contains a hash of the migrations, so each version of the schema
+/// has its own template.
 fn template_name() -> String {
     format!("woosh_template_{}", postgres_schema())
 }
 
-/// Runs a statement that contains names of databases, because such names can't be parameters. The names consist of
-/// letters, digits and underscores.
+/// Runs a statement into which the names of databases were formatted, because names can't be parameters. The names need
+/// no quoting, because they consist of letters, digits and underscores.
 async fn run(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }
 
-/// Creates the template if it does not exist.
+/// Creates the template database if it does not exist.
 pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptions) -> anyhow::Result<()> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut *connection).await?;
     let name = template_name();
@@ -46,7 +48,8 @@ pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptio
         .fetch_one(&mut *connection)
         .await?;
     if !exists {
-        // Renamed when complete, so that a killed process leaves no incomplete template.
+        // The template gets its final name when it is complete, so that a killed process leaves no incomplete template
+        // under that name.
         let incomplete = format!("{name}_incomplete");
         run(connection, format!("DROP DATABASE IF EXISTS {incomplete} WITH (FORCE)")).await?;
         run(connection, format!("CREATE DATABASE {incomplete} TEMPLATE template0")).await?;
@@ -59,7 +62,7 @@ pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptio
     Ok(())
 }
 
-/// Drops the databases of owners that are no longer connected.
+/// Drops the databases of owners that have no open connection.
 pub(super) async fn sweep(connection: &mut PgConnection) -> anyhow::Result<()> {
     let orphans: Vec<String> = sqlx::query_scalar(
         r"SELECT datname::text FROM pg_database
@@ -78,13 +81,14 @@ pub(super) async fn sweep(connection: &mut PgConnection) -> anyhow::Result<()> {
 /// Creates a database from the template.
 pub(super) async fn clone(admin: &PgConnectOptions, name: &str) -> anyhow::Result<()> {
     let mut connection = admin.connect().await?;
-    // Copying files is faster than logging their pages. Postgres 14 always copies, and does not accept the option.
+    // Copying the files of the template is faster than writing its pages to the WAL. Postgres 14 always copies the
+    // files, and does not accept the option.
     let strategy = if connection.server_version_num() >= Some(150_000) { "STRATEGY FILE_COPY" } else { "" };
     run(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {} {strategy}", template_name())).await?;
     Ok(connection.close().await?)
 }
 
-/// Drops a database, even if there are connections to it.
+/// Drops a database, even if connections to it are open.
 pub(super) async fn drop(connection: &mut PgConnection, name: &str) -> sqlx::Result<()> {
     run(connection, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
 }

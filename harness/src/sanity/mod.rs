@@ -20,21 +20,21 @@ use crate::{Backend, TestDatabase, TestServer};
 /// The servers to check.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// For each check, fresh servers on a fresh database. The check calls the servers in turn.
+    /// Each check starts fresh servers on a fresh database, and sends its requests to the servers in rotation.
     Fresh {
         /// The kind of database.
         backend: Backend,
         /// The number of servers.
         replicas: usize,
     },
-    /// The URLs of running servers that share a database. The checks call the servers in turn.
+    /// The URLs of running servers that share a database. The checks send their requests to the servers in rotation.
     Running(Vec<String>),
 }
 
 /// One check.
 #[derive(Clone, Copy)]
 pub struct Check {
-    /// API, topic and expected behaviour, as in `v1::stream::events_carry_the_messages_in_order`.
+    /// The API, the topic and the expected behaviour, such as `v1::stream::events_carry_the_messages_in_order`.
     pub name: &'static str,
     check: fn(Client) -> BoxFuture<'static, anyhow::Result<()>>,
 }
@@ -85,7 +85,7 @@ pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
     failed
 }
 
-/// Lists checks. Each check is named after the prefix, its topic and its function.
+/// Expands to a list of checks. The name of a check consists of the prefix, the topic (its module) and its function.
 macro_rules! suite {
     ($prefix:literal; $($topic:ident: $($check:ident),+;)+) => {
         vec![$($($crate::sanity::Check {
@@ -96,7 +96,7 @@ macro_rules! suite {
 }
 use suite;
 
-/// Fails unless both values are equal. The error has both values.
+/// Returns an error that shows both values, unless the values are equal.
 macro_rules! ensure_eq {
     ($left:expr, $right:expr $(,)?) => {
         match (&$left, &$right) {

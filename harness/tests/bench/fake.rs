@@ -1,4 +1,4 @@
-//! A server that keeps messages in memory and makes one kind of mistake.
+//! A server that keeps messages in memory, and that can misbehave in one selected way.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,13 +10,13 @@ use poem::{EndpointExt as _, IntoResponse as _, Response, Route, Server, get, ha
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A mistake, made with the tenth message of a mailbox, or with each.
+/// A way to misbehave: with the tenth message of a mailbox, or with every message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     Garbage,
     Refuse,
     Drop,
-    /// Loses every message after the tenth.
+    /// The server loses every message after the tenth message of a mailbox.
     DropLast,
     Alter,
     Swap,
@@ -31,7 +31,7 @@ pub(crate) struct FakeServer {
 #[derive(Clone)]
 struct State {
     fault: Option<Fault>,
-    /// By username, which is the token as well.
+    /// The messages of each user, by username. The username also serves as the token.
     mailboxes: Arc<Mutex<HashMap<String, Vec<String>>>>,
 }
 
@@ -98,7 +98,7 @@ async fn read(Query(range): Query<Range>, TypedHeader(token): Token, Data(state)
             Some(Fault::Drop) => drop(mailbox.remove(10)),
             Some(Fault::Alter) => mailbox[10] = mailbox[10].replace('.', "!"),
             Some(Fault::Swap) => {
-                // Of the same sender, whose messages have an order.
+                // Swaps two messages of the same sender, because only these have to be in order.
                 let next = (11..mailbox.len()).find(|next| mailbox[*next][..5] == mailbox[10][..5]);
                 mailbox.swap(10, next.unwrap());
             }
@@ -107,7 +107,7 @@ async fn read(Query(range): Query<Range>, TypedHeader(token): Token, Data(state)
         }
     }
     if mailbox.len() <= range.after {
-        // As if it had waited.
+        // A short delay in place of the `wait` of a long poll.
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     let messages = mailbox.into_iter().enumerate().skip(range.after).take(range.limit);

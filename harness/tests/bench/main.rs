@@ -1,4 +1,4 @@
-//! The benchmark measures every workload, and a server that answers wrongly makes it fail.
+//! Tests that the benchmark measures every workload, and that it fails if a server misbehaves.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod fake;
@@ -81,7 +81,7 @@ fn every_series_has_figures(backend: Backend, workloads: &str) -> Result<(), Fai
     Ok(())
 }
 
-/// Checks the figures of a series.
+/// Checks that the figures of a series are present and plausible.
 fn check(series: &Value, backend: Backend) {
     let figures = series["figures"].as_object().unwrap();
     assert!(!figures.is_empty(), "{series}");
@@ -89,7 +89,7 @@ fn check(series: &Value, backend: Backend) {
         let [median, min, max] = ["median", "min", "max"].map(|key| figure[key].as_f64().unwrap());
         assert!((min..=max).contains(&median), "{name} in {series}");
         assert_eq!(figure["runs"].as_array().unwrap().len(), 1, "{name} in {series}");
-        // A short run may use less CPU than one tick of the clock.
+        // CPU time is counted in clock ticks, and a short run may use less than one tick.
         let may_be_zero = name.contains("percent") || name.contains("cpu") || name.contains("waiter");
         assert!(if may_be_zero { median >= 0.0 } else { median > 0.0 }, "{name} in {series}");
     }
@@ -107,7 +107,8 @@ fn check(series: &Value, backend: Backend) {
     }
 }
 
-/// Without a fault, so that the other trials fail because of theirs.
+/// The benchmark succeeds on a fake server without a fault. This shows that the runs with a fault fail because of that
+/// fault.
 fn a_url() -> Result<(), Failed> {
     let server = FakeServer::start(None)?;
     let output = bench("send receive mixed", &["--url", &server.url]);

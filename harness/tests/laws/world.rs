@@ -10,7 +10,7 @@ use woosh_domain::ports::*;
 use crate::Step;
 use crate::model::{EnvelopeState, Model, ModelEnvelope, QUOTA, START};
 
-/// Two new users in the store, Alice with two devices and Carol with one, and the models of their mailboxes.
+/// A store with two new users, and the models of their mailboxes. Alice has two devices, and Carol has one.
 pub(crate) struct World<'a> {
     stores: &'a Stores,
     now: i64,
@@ -75,7 +75,7 @@ impl<'a> World<'a> {
             Step::AcknowledgeBefore { mailbox, seconds } if !self.is_deleted(mailbox) => {
                 let moment = self.now + seconds;
                 let model = &mut self.models[mailbox];
-                // Gaps below the last of these are acknowledged with it.
+                // Gaps before the last of these envelopes are acknowledged together with that envelope.
                 let due = model.pending().take_while(|(_, envelope)| envelope.sent_at < moment);
                 let due: Vec<_> = due.map(|(number, _)| number).collect();
                 model.acknowledged = due.last().copied().unwrap_or(model.acknowledged);
@@ -109,7 +109,7 @@ impl<'a> World<'a> {
         self.deleted && mailbox == 1
     }
 
-    /// Verifies promises D3, D6 and D7.
+    /// Verifies promises D3 (order), D6 (atomic fan-out) and D7 (visible loss).
     async fn send(&mut self, to: u8, size: usize, ttl: u64) -> Result<(), TestCaseError> {
         self.count += 1;
         let text = format!("{:0>size$}", self.count, size = size)[..size].to_owned();
@@ -163,7 +163,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Verifies promises D3, D7 and D10.
+    /// Verifies promises D3 (order), D7 (visible loss) and D10 (agnostic).
     async fn read(&self, mailbox: usize, after: i64, count: usize, bytes: usize) -> Result<(), TestCaseError> {
         let (now, limit) = (Timestamp::from_seconds(self.now), PageLimit { count, bytes });
         let read = self.stores.mailboxes.read(self.devices[mailbox], SequenceNumber::new(after), limit, now);
@@ -195,7 +195,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Verifies promises D2 and D5.
+    /// Verifies promises D2 (no loss) and D5 (idempotent acknowledge).
     async fn acknowledge(&mut self, mailbox: usize, from_newest: i64, limit: usize) -> Result<(), TestCaseError> {
         let model = &mut self.models[mailbox];
         let up_to = (model.newest() + from_newest).max(0);

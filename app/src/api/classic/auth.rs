@@ -13,13 +13,14 @@ use crate::services::Services;
 const NAME_HEADER: &str = "x-user-name";
 /// The header that carries the password.
 const TOKEN_HEADER: &str = "x-user-token";
-/// The names of the security schemes in the document.
+/// The names of the security schemes in the OpenAPI document.
 pub(in crate::api) const SCHEMES: [&str; 2] = ["ClassicName", "ClassicToken"];
 
-/// The caller, authenticated by the two headers.
+/// The caller, authenticated by the headers `x-user-name` and `x-user-token`.
 pub(super) struct ClassicCaller(pub(super) Caller);
 
-/// A header is missing, or the username or the password is wrong. The error message does not say which (D9).
+/// A header is missing, or the username or the password is wrong. The error message does not say which of these is the
+/// case (D9).
 #[derive(Debug, thiserror::Error)]
 #[error("x-user-name and x-user-token are missing or wrong")]
 pub(super) struct Denied;

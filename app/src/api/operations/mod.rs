@@ -1,4 +1,4 @@
-//! Operations for operators: health checks and the document.
+//! Endpoints for operators: health checks and the OpenAPI document.
 
 mod documents;
 mod health;

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// The name of the security scheme in the document.
+/// The name of the security scheme in the OpenAPI document.
 const SCHEME: &str = "Token";
 
 /// The caller, authenticated by a bearer token.

@@ -4,8 +4,8 @@ use poem_openapi::types::Type as _;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 /// An optional header. Repeated headers are joined to one list, and bytes that are not UTF-8 become replacement
-/// characters, so that the operation refuses invalid values instead of ignoring them. Validators of the parameter only
-/// appear in the document, because the operation itself checks the value.
+/// characters, so that the operation refuses invalid values instead of ignoring them. The validators of a header
+/// parameter only add constraints to the OpenAPI document; the operation itself checks the value.
 pub(super) struct HeaderText(pub(super) Option<String>);
 
 impl<'a> ApiExtractor<'a> for HeaderText {

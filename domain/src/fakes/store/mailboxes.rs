@@ -173,7 +173,7 @@ impl Mailboxes for MemoryStore {
 }
 
 impl State {
-    /// Returns the recipients' names as registered, and the message for each mailbox.
+    /// Returns the recipients' usernames, with upper and lower case as registered, and the message for each mailbox.
     fn address(&mut self, new: &NewDelivery) -> (Vec<crate::model::Username>, Vec<(DeviceId, Message)>) {
         self.last_message += 1;
         let id = MessageId::new(self.last_message);

@@ -1,4 +1,4 @@
-//! All ports of a backend, in memory.
+//! In-memory implementations of all ports that a backend implements.
 
 mod devices;
 mod mailboxes;

@@ -4,10 +4,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::Credentials;
 use crate::client::Device;
 
-/// The number of users that are registered at a time.
+/// Number of users that are registered concurrently.
 const AT_A_TIME: usize = 4;
 
-/// Registers users, and logs each in on all its devices.
+/// Registers users through the API, and logs each user in on each of its devices.
 pub(in crate::bench) async fn register(
     url: &str,
     prefix: &str,

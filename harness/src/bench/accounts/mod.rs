@@ -1,4 +1,4 @@
-//! Users to send as and to read as.
+//! The users that send messages, and the users that read them.
 
 mod api;
 mod postgres;
@@ -10,7 +10,7 @@ pub(super) use self::api::register;
 
 use crate::{Backend, TestDatabase};
 
-/// A user with its devices, each logged in.
+/// A user and its devices. Each device is logged in.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) name: String,
@@ -20,25 +20,27 @@ pub(super) struct Account {
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) token: String,
-    /// The index of its mailbox in the ledger.
+    /// The index of the device's mailbox in the [`Ledger`](super::ledger::Ledger).
     pub(super) mailbox: usize,
 }
 
-/// A name and the tokens of the devices.
+/// A username, and a token for each of the user's devices.
 pub(super) type Credentials = (String, Vec<String>);
 
-/// Users to add to a database.
+/// The users to add to a database.
 struct Plan<'a> {
-    /// The usernames are this and a number from 1 on.
+    /// The usernames are this prefix, followed by the numbers 1, 2, 3 and so on.
     prefix: &'a str,
     users: u32,
     devices: u32,
-    /// The SHA-256 hashes of the tokens in hexadecimal, device by device.
+    /// The SHA-256 hashes of the tokens in hexadecimal: all tokens of the first user, then all tokens of the second
+    /// user, and so on.
     token_hashes: Vec<String>,
 }
 
-/// Adds users with devices and sessions to the database of a running server at once, in one transaction. Registering them
-/// would cost a password hash each, and the memory for it would be the peak of the server's memory.
+/// Adds users with devices and sessions directly to the database of a running server, in one transaction. Registering
+/// the users through the API would compute a password hash for each user. Hashing would be slow, and its memory would
+/// exceed the peak memory that the benchmark measures.
 pub(super) async fn add(
     database: &TestDatabase,
     prefix: &str,

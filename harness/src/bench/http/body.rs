@@ -1,9 +1,9 @@
 use anyhow::{Context as _, bail, ensure};
 
-/// The largest body or chunk, in bytes: far above the largest page.
+/// Maximum size of a body or chunk, in bytes: far more than the largest page of a mailbox.
 const MAX_BODY: usize = 64 << 20;
 
-/// Decodes the body of a response as it arrives.
+/// Decodes the body of a response piece by piece, as it arrives.
 #[derive(Debug)]
 pub(super) struct Decoder {
     state: State,
@@ -12,13 +12,13 @@ pub(super) struct Decoder {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The line with the size of a chunk.
+    /// Expects the line with the size of a chunk.
     Size,
-    /// As many bytes of data.
+    /// Expects this number of bytes of data.
     Data(usize),
-    /// The end of line after a chunk.
+    /// Expects the end of line after the data of a chunk.
     EndOfChunk,
-    /// The lines after the last chunk.
+    /// Expects the trailer: the lines after the last chunk.
     Trailer,
     Done,
 }
@@ -37,7 +37,8 @@ impl Decoder {
         self.state == State::Done
     }
 
-    /// Appends what `input` has of the body to `body`. Returns how many bytes of `input` are used up.
+    /// Decodes `input`, the received bytes, and appends the decoded bytes to `body`. Returns the number of bytes of
+    /// `input` that were decoded.
     pub(super) fn decode(&mut self, input: &[u8], body: &mut Vec<u8>) -> anyhow::Result<usize> {
         let mut used = 0;
         loop {
@@ -91,7 +92,8 @@ impl Decoder {
 mod tests {
     use super::*;
 
-    /// Feeds the input in pieces of `size` bytes. Returns the body and what is left of the input.
+    /// Decodes the input in pieces of `size` bytes. Returns the body, the number of bytes that were not decoded, and
+    /// whether the body is complete.
     fn decode(mut decoder: Decoder, input: &[u8], size: usize) -> (Vec<u8>, usize, bool) {
         let (mut pending, mut body) = (Vec::new(), Vec::new());
         for piece in input.chunks(size) {

@@ -10,23 +10,24 @@ use super::body::Decoder;
 use super::endpoint::Endpoint;
 use super::head::Head;
 
-/// How long connecting may take.
+/// Maximum time to connect.
 const CONNECT: Duration = Duration::from_secs(30);
-/// After this time without a request the connection is tested before it is used: the server may have closed it.
+/// Idle time after which a connection is tested before its next request, because the server may have closed it.
 const IDLE: Duration = Duration::from_secs(1);
-/// The bytes that are read at once: few at first, since thousands of connections may wait for one message each.
+/// Number of bytes to read at once from a new connection. Small, because thousands of connections may wait for one
+/// message each, and each has a buffer of this size.
 const FIRST_READ: usize = 4 * 1024;
 const MAX_READ: usize = 64 * 1024;
 
-/// A connection that is kept alive.
+/// A persistent HTTP/1.1 connection, which carries one request at a time.
 #[derive(Debug)]
 pub(in crate::bench) struct Connection {
     endpoint: Rc<Endpoint>,
     stream: TcpStream,
-    /// Bytes received that are not decoded yet.
+    /// Received bytes that are not decoded yet.
     input: Vec<u8>,
     body: Vec<u8>,
-    /// The number of bytes to read at once.
+    /// Number of bytes to read at once.
     read: usize,
     used: Instant,
 }
@@ -39,7 +40,7 @@ pub(in crate::bench) struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// Returns the body. Fails if the status is another one.
+    /// Returns the body. Fails if the status of the response is not `status`; the error names `operation`.
     pub(in crate::bench) fn expect(self, status: u16, operation: &str) -> anyhow::Result<&'a [u8]> {
         ensure!(
             self.status == status,
@@ -51,7 +52,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// The start of a body, for errors.
+/// Returns the start of a body, for error messages.
 pub(in crate::bench) fn excerpt(body: &[u8]) -> String {
     const LENGTH: usize = 300;
     let text = String::from_utf8_lossy(&body[..body.len().min(LENGTH)]).into_owned();
@@ -65,7 +66,7 @@ impl Connection {
         Ok(Self { endpoint, stream, input: Vec::new(), body: Vec::new(), read: FIRST_READ, used })
     }
 
-    /// Sends a request and receives the complete response. Fails if that takes longer than `limit`.
+    /// Sends a request and receives the complete response. Fails if the response takes longer than `limit`.
     pub(in crate::bench) async fn exchange(&mut self, request: &[u8], limit: Duration) -> anyhow::Result<Response<'_>> {
         if self.used.elapsed() > IDLE && self.is_closed() {
             self.stream = connect(&self.endpoint).await?;
@@ -84,7 +85,7 @@ impl Connection {
         Ok(Response { status, body: &self.body })
     }
 
-    /// Sends a request and receives the head of the response.
+    /// Sends a request and receives the head of the response: its status and headers.
     pub(super) async fn request(&mut self, request: &[u8]) -> anyhow::Result<Head> {
         self.body.clear();
         self.stream.write_all(request).await.context("the connection was lost")?;
@@ -97,14 +98,14 @@ impl Connection {
         }
     }
 
-    /// Decodes what was received of the body. Returns whether more is to come.
+    /// Decodes the received part of the body. Returns whether the body has more bytes.
     pub(super) fn decode(&mut self, decoder: &mut Decoder) -> anyhow::Result<bool> {
         let used = decoder.decode(&self.input, &mut self.body)?;
         self.input.drain(..used);
         Ok(!decoder.is_done())
     }
 
-    /// Waits for more bytes.
+    /// Waits until the connection receives more bytes.
     pub(super) async fn read(&mut self) -> anyhow::Result<()> {
         self.input.reserve(self.read);
         let free = self.input.capacity() - self.input.len();
@@ -116,12 +117,12 @@ impl Connection {
         Ok(())
     }
 
-    /// What is decoded of the body.
+    /// Returns the decoded part of the body.
     pub(super) fn body(&mut self) -> &mut Vec<u8> {
         &mut self.body
     }
 
-    /// Whether the server has closed the idle connection.
+    /// Returns whether the server has closed the idle connection.
     fn is_closed(&self) -> bool {
         !matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }

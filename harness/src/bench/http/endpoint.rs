@@ -4,17 +4,17 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::time::timeout;
 
-/// The address of a server, and the start of its requests.
+/// The address of a server. Writes the heads of requests to that server.
 #[derive(Debug)]
 pub(in crate::bench) struct Endpoint {
     pub(super) address: SocketAddr,
     host: String,
-    /// The path before that of the API; empty for a server at the root.
+    /// The path in the server's URL, which precedes the paths of the API. Empty for a URL without a path.
     base: String,
 }
 
 impl Endpoint {
-    /// Resolves the address of a URL.
+    /// Parses a URL and resolves its host name.
     pub(in crate::bench) async fn resolve(url: &str) -> anyhow::Result<Self> {
         let parsed = reqwest::Url::parse(url).with_context(|| format!("{url} is not a URL"))?;
         ensure!(
@@ -32,12 +32,13 @@ impl Endpoint {
         Ok(Self { address, host: format!("{host}:{port}"), base: parsed.path().trim_end_matches('/').to_owned() })
     }
 
-    /// The head of a request without a body.
+    /// Returns the head of a GET request.
     pub(in crate::bench) fn get(&self, path: &str, token: &str) -> String {
         format!("GET {}{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n", self.base, self.host)
     }
 
-    /// The head of a request with a JSON body, up to the length of the body.
+    /// Returns the head of a POST request with a JSON body, up to and including `content-length:`. The caller appends
+    /// the length of the body, and the body.
     pub(in crate::bench) fn post(&self, path: &str, token: &str) -> String {
         format!(
             "POST {}{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\

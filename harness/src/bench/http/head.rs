@@ -2,21 +2,21 @@ use anyhow::{Context as _, ensure};
 
 use super::body::Decoder;
 
-/// The largest head of a response, in bytes.
+/// Maximum size of the head of a response, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 48;
 
-/// The head of a response.
+/// The parsed head of a response: its status line and headers.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) body: Decoder,
-    /// The number of bytes that the head consists of.
+    /// The size of the head in bytes. The body starts at this position.
     pub(super) length: usize,
 }
 
 impl Head {
-    /// Parses the start of `input`. Returns `None` if the head is incomplete.
+    /// Parses a head at the start of `input`. Returns `None` if `input` ends before the end of the head.
     pub(super) fn parse(input: &[u8]) -> anyhow::Result<Option<Self>> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);

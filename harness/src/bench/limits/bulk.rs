@@ -13,15 +13,15 @@ use crate::bench::sample::{Sample, Subject};
 use crate::postgres::Durability;
 use crate::{Backend, TestDatabase};
 
-/// The messages of a transaction.
+/// Number of messages that one transaction inserts.
 const BATCH: i64 = 500;
-/// The mailboxes that the envelopes are for.
+/// Number of mailboxes that the envelopes are inserted into.
 const MAILBOXES: i64 = 200;
-/// How long to insert, in seconds, at most.
+/// Maximum duration of the measurement, in seconds.
 const SECONDS: u32 = 2;
 
-/// Stores messages and envelopes as sends do, with the same driver and durability, but in large transactions on one
-/// connection, and without a server or any rules.
+/// Measures bulk inserts: inserts the same rows as sends do, with the same database driver and the same durability, but
+/// in large transactions on one connection, without a server and without checks.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Sample> {
     let database = TestDatabase::create_with(args.backend, Durability::Durable).await?;
     // Creates the tables.
@@ -54,7 +54,7 @@ enum Connection {
 }
 
 impl Connection {
-    /// Inserts a batch of messages after `stored` others in one transaction.
+    /// Inserts a batch of messages in one transaction. `stored` is the number of messages that were inserted before.
     async fn insert(&mut self, stored: i64, contents: &[u8]) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(connection) => insert_into_sqlite(connection, stored, contents).await,

@@ -1,4 +1,5 @@
-//! A server that parses a send and answers it, but stores nothing: what HTTP and JSON cost.
+//! The echo server: parses each send and returns a response, but stores nothing. Its throughput shows the cost of HTTP
+//! and JSON.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -29,9 +30,9 @@ use crate::bench::measure::{self, Processes};
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::sender::Sender;
 
-/// How long the process may take to listen.
+/// Maximum time for the server process to start listening.
 const START: Duration = Duration::from_secs(30);
-/// The length of a measurement, in seconds.
+/// Duration of the measurement, in seconds.
 const SECONDS: f64 = 2.0;
 
 #[derive(Deserialize)]
@@ -59,7 +60,7 @@ fn echo(Json(send): Json<Send>) -> Response {
     Json(receipt).with_status(StatusCode::CREATED).into_response()
 }
 
-/// Prints the address and serves.
+/// Runs the echo server. Prints its URL, then serves requests.
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     println!("http://{}", listener.local_addr()?);
@@ -68,7 +69,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     Ok(server.run(Route::new().at("/v1/messages", post(echo))).await?)
 }
 
-/// A client of the echo server.
+/// A client that sends requests to the echo server.
 struct Client {
     sender: Sender,
     recipient: [Rc<Account>; 1],
@@ -81,7 +82,7 @@ impl Operation for Client {
     }
 }
 
-/// Runs the server in a process, and clients that send to it.
+/// Measures the echo server: starts it as a process, and runs clients that send requests to it.
 pub(super) async fn run(program: &Path, args: &BenchArgs, clients: usize) -> anyhow::Result<Sample> {
     let mut command = Command::new(program);
     command.arg("echo").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);

@@ -1,4 +1,5 @@
-//! What the machine can do at most, measured in the same run: the bounds that the workloads are compared with.
+//! The limits: reference measurements of what this machine can do at most, such as its syncs per second. Workloads are
+//! compared with the limits of the same run.
 
 mod bulk;
 mod echo;
@@ -11,11 +12,12 @@ pub(crate) use self::echo::serve;
 use super::args::BenchArgs;
 use super::sample::Sample;
 
-/// The names of the limits that others are compared with.
+/// The names of the limits that workloads are compared with.
 pub(super) const BULK: &str = "limit: bulk insert";
 pub(super) const ECHO: &str = "limit: echo";
 
-/// Measures each limit once. Those of the database only if it is a fresh one.
+/// Measures each limit once. Skips the limits of the disk and of the database if a running server is measured, because
+/// its database may be on another machine.
 pub(super) async fn run(program: &Path, args: &BenchArgs) -> anyhow::Result<Vec<Sample>> {
     let mut samples = Vec::new();
     if args.url.is_none() {

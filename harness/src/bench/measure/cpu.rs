@@ -1,18 +1,19 @@
 use std::collections::HashMap;
 use std::fs;
 
-/// The fields of `/proc/PID/stat` that are used here.
+/// The fields of `/proc/PID/stat` that are needed to measure CPU time.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     parent: u32,
-    /// Ticks in user mode and in the kernel.
+    /// CPU time of the process in user and kernel mode, in clock ticks.
     own: u64,
-    /// The same of ended children that were waited for.
+    /// CPU time of ended child processes that the process has waited for, in clock ticks.
     children: u64,
 }
 
 impl Stat {
-    /// The name of the program, in parentheses, may contain spaces and parentheses itself.
+    /// Parses the text of the file. The fields start after the last closing parenthesis, because the program name, in
+    /// parentheses, may contain spaces and parentheses.
     fn parse(text: &str) -> Option<Self> {
         let fields: Vec<_> = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
         let ticks = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -28,7 +29,7 @@ impl Stat {
     }
 }
 
-/// The ticks that all processors spent on processes and the kernel, from the first line of `/proc/stat`.
+/// Parses `/proc/stat`. Returns the time that all processors together were busy, in clock ticks.
 fn parse_machine(text: &str) -> Option<u64> {
     let fields: Vec<u64> =
         text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().map_while(|n| n.parse().ok()).collect();
@@ -42,17 +43,17 @@ fn seconds(ticks: u64) -> f64 {
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
-/// CPU seconds that this process has used.
+/// Returns the CPU time that this process has used, in seconds.
 pub(super) fn own() -> Option<f64> {
     Some(seconds(Stat::read(std::process::id())?.own))
 }
 
-/// CPU seconds that the machine has used.
+/// Returns the CPU time that all processes and the kernel have used, in seconds.
 pub(super) fn machine() -> Option<f64> {
     Some(seconds(parse_machine(&fs::read_to_string("/proc/stat").ok()?)?))
 }
 
-/// CPU seconds that a process and its descendants have used, those that ended included.
+/// Returns the CPU time that a process and its descendants have used, in seconds. Includes descendants that have ended.
 pub(super) fn of_tree(root: u32) -> Option<f64> {
     let names = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let processes: HashMap<u32, Stat> = names.filter_map(|process| Some((process, Stat::read(process)?))).collect();
@@ -66,8 +67,9 @@ pub(super) fn of_tree(root: u32) -> Option<f64> {
     Some(seconds(ticks))
 }
 
-/// The first process of the Postgres that `backend`, the process of a connection to the database `name`, belongs to. `None`
-/// if it does not run on this machine. Postgres writes the name of the database into the command line of the process.
+/// Returns the id of the main process of Postgres (the postmaster). `backend` is the id of the Postgres process that
+/// serves a connection to the database `name`. Returns `None` if that process does not run on this machine: the process
+/// is recognized by its command line, into which Postgres writes the name of the database.
 pub(in crate::bench) fn first_process(backend: u32, name: &str) -> Option<u32> {
     let command = fs::read(format!("/proc/{backend}/cmdline")).ok()?;
     let command = String::from_utf8_lossy(&command);

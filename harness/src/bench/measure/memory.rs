@@ -1,6 +1,6 @@
 use std::fs;
 
-/// Reads a field of `/proc/PID/status`, in KiB.
+/// Returns a field of `/proc/PID/status`, in KiB.
 fn field(process: u32, name: &str) -> Option<f64> {
     parse(&fs::read_to_string(format!("/proc/{process}/status")).ok()?, name)
 }
@@ -10,17 +10,18 @@ fn parse(status: &str, name: &str) -> Option<f64> {
     value.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// The peak of the resident memory of a process, in MiB.
+/// Returns the maximum resident memory of a process since the last [`reset_peak`], in MiB.
 pub(in crate::bench) fn peak_mib(process: u32) -> Option<f64> {
     Some(field(process, "VmHWM")? / 1024.0)
 }
 
-/// The resident memory of a process, in KiB.
+/// Returns the current resident memory of a process, in KiB.
 pub(in crate::bench) fn resident_kib(process: u32) -> Option<f64> {
     field(process, "VmRSS")
 }
 
-/// Makes the peak count from now on. Kernels that do not permit this count from the start of the process.
+/// Resets the maximum resident memory of a process. If the kernel does not permit this, the maximum since the start of
+/// the process remains.
 pub(in crate::bench) fn reset_peak(process: u32) {
     let _ = fs::write(format!("/proc/{process}/clear_refs"), "5");
 }

@@ -1,4 +1,5 @@
-//! What a phase costs: time, and the CPU of the server, the database and the generator, read from `/proc`.
+//! Measures the elapsed time, and the CPU time that the server, the database and the load generator use. CPU times are
+//! read from `/proc`.
 
 mod cpu;
 mod memory;
@@ -10,17 +11,17 @@ use super::target::Target;
 pub(super) use self::cpu::first_process;
 pub(super) use self::memory::{peak_mib, reset_peak, resident_kib};
 
-/// The processes to measure.
+/// The ids of the processes to measure.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Processes {
     pub(super) server: Option<u32>,
-    /// Whether the database has processes of its own.
+    /// Whether the database runs in separate processes, as Postgres does.
     pub(super) has_database: bool,
-    /// The first process of the database, if it is known.
+    /// The main process of the database, if it is known.
     pub(super) database: Option<u32>,
 }
 
-/// What a phase used, in seconds.
+/// The elapsed time and the CPU times of a measured interval, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usage {
     pub(super) wall: f64,
@@ -33,7 +34,7 @@ pub(super) struct Usage {
     machine: Option<f64>,
 }
 
-/// Starts when it is created.
+/// A running measurement, which starts when this value is created.
 pub(super) struct Meter {
     processes: Processes,
     start: Snapshot,
@@ -83,7 +84,7 @@ impl Meter {
 }
 
 impl Usage {
-    /// Adds another phase of the same kind.
+    /// Adds the times of another measured interval.
     pub(super) fn add(&mut self, other: &Self) {
         let sum = |one: Option<f64>, other: Option<f64>| Some(one? + other?);
         self.wall += other.wall;
@@ -93,13 +94,14 @@ impl Usage {
         self.machine = sum(self.machine, other.machine);
     }
 
-    /// The CPU that neither the server nor the database nor the generator used. `None` if one of them is unknown.
+    /// Returns the CPU time that other processes used: neither the server nor the database nor the load generator.
+    /// Returns `None` if one of these times is unknown.
     pub(super) fn others(&self) -> Option<f64> {
         let database = if self.has_database { self.database? } else { 0.0 };
         Some((self.machine? - self.server? - database - self.generator).max(0.0))
     }
 
-    /// CPU seconds as a share of all that the machine has, in percent.
+    /// Converts a CPU time in seconds to a share of the machine's CPU time during the interval, in percent.
     pub(super) fn share(&self, cpu: f64) -> f64 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         100.0 * cpu / (self.wall * cores as f64)

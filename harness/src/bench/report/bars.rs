@@ -5,10 +5,10 @@ use crate::bench::sample::Series;
 
 const ROW: f64 = 26.0;
 const TOP: f64 = 24.0;
-/// The space for the value at the end of a bar.
+/// Width of the value that follows a bar, in the units of the plot.
 const VALUE: f64 = 135.0;
 
-/// Bars of the throughput of each series; empty if none has one.
+/// Returns a bar chart with the throughput of each series. The text is empty if no series has a throughput.
 pub(super) fn plot(all: &[Series]) -> String {
     let bars: Vec<_> = all
         .iter()
@@ -54,7 +54,7 @@ pub(super) fn plot(all: &[Series]) -> String {
     svg(height, "Operations per second", &content)
 }
 
-/// The last word of a noun that does not fit.
+/// Returns the first word of a noun, because the plot has no room for more.
 fn short(noun: &str) -> &str {
     noun.split(' ').next().unwrap_or(noun)
 }

@@ -1,4 +1,4 @@
-/// Escapes text for elements and quoted attributes.
+/// Escapes text for use in HTML elements and in quoted attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -9,10 +9,11 @@ const RIGHT: f64 = 150.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 40.0;
 
-/// A line: its class and name, and its points.
+/// A line of a plot: its CSS class, its name and its points.
 type Line = (&'static str, &'static str, Vec<(f64, f64)>);
 
-/// Throughput and CPU by the number of stored messages; empty if that was not measured.
+/// Returns plots of throughput and CPU time against the number of stored messages. The text is empty if the workload
+/// `growth` was not measured.
 pub(super) fn plots(all: &[Series]) -> String {
     let growth: Vec<_> = all.iter().filter(|series| series.subject.stored.is_some()).collect();
     let lines = |value: &dyn Fn(&Series) -> Option<f64>| -> Vec<Line> {

@@ -1,4 +1,4 @@
-//! A page with the figures and plots. It needs no other files and no network.
+//! The report: a self-contained HTML page with the figures and plots.
 
 mod bars;
 mod html;
@@ -13,12 +13,12 @@ use super::table::two_digits;
 
 use self::html::escape;
 
-/// The width of plots, in the units of their coordinates.
+/// Width of a plot, in its own SVG units.
 const WIDTH: f64 = 900.0;
-/// The part of the width for names.
+/// Width of the column of names at the left of a plot, in SVG units.
 const NAMES: f64 = 300.0;
 
-/// Writes the page.
+/// Returns the page as HTML.
 pub(super) fn page(outcome: &Outcome) -> String {
     let series = &outcome.series;
     let plots = [
@@ -49,7 +49,7 @@ pub(super) fn page(outcome: &Outcome) -> String {
     )
 }
 
-/// A section with a title. Nothing if it is empty.
+/// Returns a section of the page with a title. Returns an empty text if `content` is empty.
 fn section(title: &str, explanation: &str, content: &str) -> String {
     if content.is_empty() {
         return String::new();
@@ -57,7 +57,7 @@ fn section(title: &str, explanation: &str, content: &str) -> String {
     format!("<h2>{title}</h2>\n<p>{explanation}</p>\n{content}\n")
 }
 
-/// What was measured, and where.
+/// Returns a list that describes the measured server, the machine and the command line.
 fn facts(outcome: &Outcome) -> String {
     let machine = &outcome.machine;
     let memory = machine.memory.map_or_else(String::new, |mib| format!(", {:.1} GiB of memory", mib as f64 / 1024.0));
@@ -103,7 +103,7 @@ fn table(all: &[Series]) -> String {
     )
 }
 
-/// An SVG of that height.
+/// Wraps SVG elements in an SVG image of the given height.
 fn svg(height: f64, label: &str, content: &str) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{label}\">\n{content}</svg>")
 }

@@ -1,4 +1,4 @@
-/// Maps values to coordinates.
+/// Maps values to coordinates of a plot, linearly or logarithmically.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
     from: f64,
@@ -9,12 +9,13 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// From zero to `max`.
+    /// Creates a linear scale from zero to `max`.
     pub(super) fn linear(max: f64, start: f64, end: f64) -> Self {
         Self { from: 0.0, to: max.max(f64::MIN_POSITIVE), start, end, logarithmic: false }
     }
 
-    /// From the power of ten below `min` to the one above `max`, which are positive.
+    /// Creates a logarithmic scale that covers `min` to `max`, extended to powers of ten at both ends. `min` and `max`
+    /// must be positive.
     pub(super) fn logarithmic(min: f64, max: f64, start: f64, end: f64) -> Self {
         let from = min.log10().floor();
         let to = max.log10().ceil().max(from + 1.0);
@@ -26,7 +27,7 @@ impl Scale {
         self.start + (value - self.from) / (self.to - self.from) * (self.end - self.start)
     }
 
-    /// Round values for grid lines.
+    /// Returns round values at which the plot draws grid lines.
     pub(super) fn ticks(&self) -> Vec<f64> {
         if self.logarithmic {
             return (self.from as i32..=self.to as i32).map(|exponent| 10_f64.powi(exponent)).collect();
@@ -39,7 +40,7 @@ impl Scale {
     }
 }
 
-/// A short label of a tick.
+/// Returns a short label for a grid line.
 pub(super) fn label(value: f64) -> String {
     match value {
         value if value >= 1e6 => format!("{} M", value / 1e6),

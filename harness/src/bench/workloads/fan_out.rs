@@ -3,11 +3,11 @@ use crate::bench::figure::Figure;
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
-/// The most recipients that a send may have.
+/// Maximum number of recipients of a send.
 const RECIPIENTS: usize = 100;
 const DEVICES: u32 = 10;
 
-/// Clients send to 100 recipients at once, then to users with ten devices.
+/// Measures clients that send each message to 100 users, then each message to one user with ten devices.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let users = stage.args.users;
     let at_once = RECIPIENTS.min(users as usize);
@@ -18,7 +18,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     ])
 }
 
-/// Measures sends to `at_once` of so many users with so many devices each.
+/// Measures sends to `at_once` recipients each. Adds `users` users with `devices` devices each as the recipients.
 async fn measure(
     stage: &Stage,
     clients: usize,

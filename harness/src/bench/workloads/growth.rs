@@ -5,13 +5,14 @@ use crate::bench::measure::Meter;
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
-/// The mailboxes that hold the stored messages.
+/// Number of mailboxes that contain the stored messages.
 const ARCHIVE: usize = 100;
-/// How often the operations are measured while the store grows.
+/// Number of measurements after the first one, which runs on an empty store.
 const STEPS: u64 = 4;
 const FILLERS: usize = 8;
 
-/// Sends, and reads with acknowledgements, while the number of stored messages grows. Each step leaves the store as it was.
+/// Measures sends, then reads with acknowledgements, while other mailboxes contain more and more stored messages. Each
+/// measurement reads all messages that it has sent, so it does not change the number of stored messages.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let archive = stage.accounts(u32::try_from(ARCHIVE)?, 1).await?;
     let recipients = stage.accounts(stage.args.users, 1).await?;

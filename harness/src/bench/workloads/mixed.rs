@@ -12,12 +12,13 @@ use crate::bench::reader::Reader;
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
-/// How long a poll waits, in seconds.
+/// The `wait` of a long poll, in seconds.
 const WAIT: u64 = 1;
-/// How long readers may take to receive what is left at the end.
+/// Maximum time for the readers to receive the remaining messages after the last send.
 const REST: Duration = Duration::from_secs(60);
 
-/// Clients send while as many others read by long poll and acknowledge. Everything sent is received.
+/// Measures clients that send, while the same number of readers receive the messages by long poll and acknowledge them.
+/// Fails unless every message is received.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let recipients = stage.accounts(u32::try_from(clients)?, 1).await?;
     let all_sent = Rc::new(Cell::new(false));
@@ -30,12 +31,12 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
         measured = sending::measure(stage, senders) => measured?,
         Some(ended) = readers.join_next() => {
             ended??;
-            anyhow::bail!("a reader ended before its time");
+            anyhow::bail!("a reader ended before the end of the measurement");
         }
     };
     all_sent.set(true);
     let mut deliveries = Vec::new();
-    while let Some(ended) = timeout(REST, readers.join_next()).await.context("accepted messages do not arrive")? {
+    while let Some(ended) = timeout(REST, readers.join_next()).await.context("accepted messages did not arrive")? {
         deliveries.extend(ended??);
     }
     let (count, usage, peak) = (measured.operations, measured.usage, stage.target.peak_memory());
@@ -43,12 +44,13 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     let subject = Subject::new("mixed", "sends", noun, "from a send to its response");
     let sends = Sample::new(subject.clients(clients).storing(1), count, &usage, measured.latencies);
     let variant = format!("deliveries while {clients} clients send");
-    let subject = Subject::new("mixed", variant, noun, "from a send to its receipt");
+    let subject = Subject::new("mixed", variant, noun, "from a send to the arrival of its message");
     let deliveries = Sample::latencies(subject, deliveries);
     Ok(vec![sends.with(Figure::PeakMemory, peak), deliveries])
 }
 
-/// Receives until everything is sent and received. Returns the time from each send to its receipt, in microseconds.
+/// Receives and acknowledges messages until all messages are sent and received. Returns the time from sending to
+/// arrival of each message, in microseconds.
 async fn receive(mut reader: Reader, all_sent: Rc<Cell<bool>>) -> anyhow::Result<Vec<u32>> {
     while !all_sent.get() || reader.pending() > 0 {
         if reader.read(100, WAIT).await? > 0 {

@@ -12,16 +12,18 @@ use crate::bench::sample::{Sample, Subject};
 use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
-/// The number of messages in each mailbox, and in each page: the default of the API.
+/// Number of messages in each mailbox, and on each page: the API's default for a page.
 pub(super) const BACKLOG: usize = 100;
-/// The most recipients of a send.
+/// Number of recipients of each send that fills the mailboxes: the maximum of the API.
 const AT_ONCE: usize = 100;
-/// Senders that fill the mailboxes.
+/// Number of senders that fill the mailboxes.
 const FILLERS: usize = 4;
-/// Filling takes longer than reading. After this many times the length of the measurement, it ends early.
+/// Maximum duration of the workload, as a multiple of the requested duration of the measurement. Filling mailboxes
+/// takes longer than reading them, and the time for filling is not measured.
 const LIMIT: f64 = 12.0;
 
-/// Clients read mailboxes with 100 messages each, and acknowledge. That is repeated, and only reading is measured.
+/// Measures clients that read and acknowledge mailboxes with 100 messages each. Fills the mailboxes again after each
+/// round, and measures only the reading.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let recipients = stage.accounts(stage.args.users, 1).await?;
     let mut readers = stage.readers(&recipients).await?;
@@ -29,7 +31,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     let (start, limit) = (Instant::now(), Duration::from_secs_f64(stage.seconds() * LIMIT));
     let mut total = None;
     let (mut latencies, mut received) = (Vec::new(), 0);
-    // The first round warms the server up.
+    // The first round is a warm-up and is not measured.
     for round in 0.. {
         let groups = recipients.chunks(AT_ONCE).flat_map(|group| (0..BACKLOG).map(move |_| group));
         fill(&mut fillers, groups).await?;
@@ -56,7 +58,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     Ok(vec![sample.with(Figure::PeakMemory, stage.target.peak_memory())])
 }
 
-/// Sends to each group, with all senders at a time.
+/// Sends one message to each group of users. All senders send concurrently.
 pub(super) async fn fill<'a>(
     fillers: &mut [Sender],
     groups: impl Iterator<Item = &'a [Rc<Account>]>,
@@ -73,7 +75,8 @@ pub(super) async fn fill<'a>(
     Ok(())
 }
 
-/// Reads and acknowledges everything, so many mailboxes at a time. Returns the latencies of pages, in microseconds.
+/// Reads and acknowledges all messages of all mailboxes, `at_a_time` mailboxes concurrently. Returns the time for each
+/// page, in microseconds.
 pub(super) async fn drain(readers: &mut Vec<Reader>, at_a_time: usize) -> anyhow::Result<Vec<u32>> {
     let queue = Rc::new(RefCell::new(std::mem::take(readers)));
     let mut tasks = JoinSet::new();

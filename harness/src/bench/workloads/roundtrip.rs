@@ -11,14 +11,15 @@ use crate::bench::sample::{Sample, Subject};
 use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
-/// The pause before each send, in which the reader starts to wait.
+/// The pause before each send, during which the reader starts to wait.
 const PAUSE: Duration = Duration::from_millis(10);
-/// How long a poll waits, in seconds.
+/// The `wait` of a long poll, in seconds.
 const WAIT: u64 = 20;
-/// Round trips that are not measured.
+/// Number of round trips before the measurement.
 const WARM_UP: usize = 20;
 
-/// One client sends, another one waits by long poll, then by stream. The server is otherwise idle.
+/// Measures the time in which a message reaches a waiting reader on an otherwise idle server, first by long poll, then
+/// by event stream.
 pub(in crate::bench) async fn run(stage: &Stage) -> anyhow::Result<Vec<Sample>> {
     Ok(vec![measure(stage, "long poll", false).await?, measure(stage, "stream", true).await?])
 }
@@ -48,7 +49,7 @@ async fn measure(stage: &Stage, variant: &str, streams: bool) -> anyhow::Result<
         count += 1;
     }
     let (usage, latencies) = (meter.stop(), reader.take_latencies());
-    let subject = Subject::new("roundtrip", variant, "round trips", "from a send to its receipt");
+    let subject = Subject::new("roundtrip", variant, "round trips", "from a send to the arrival of its message");
     let sample = Sample::new(subject, latencies.len() as u64, &usage, latencies);
     let sample = sample.with(Figure::PeakMemory, stage.target.peak_memory());
     reader.ensure_complete()?;

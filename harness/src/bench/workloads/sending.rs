@@ -1,4 +1,4 @@
-//! Clients that send one message after another, as most workloads do.
+//! Clients that send one message after another. Most workloads use these clients.
 
 use std::rc::Rc;
 
@@ -7,11 +7,11 @@ use crate::bench::closed_loop::{self, Measured, Operation};
 use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
-/// A client that sends to recipients in turn.
+/// A client that sends messages to a list of users in rotation.
 pub(super) struct Sending {
     sender: Sender,
     recipients: Rc<[Rc<Account>]>,
-    /// The number of recipients of a message.
+    /// The number of recipients of each message.
     at_once: usize,
     next: usize,
 }
@@ -27,7 +27,8 @@ impl Operation for Sending {
     }
 }
 
-/// Adds clients that send to these recipients, so many at once. Each starts at another recipient.
+/// Creates `count` clients that send to these users. Each message has `at_once` recipients. Each client starts at a
+/// different position in the list of users.
 pub(super) async fn clients(
     stage: &Stage,
     count: usize,
@@ -44,7 +45,7 @@ pub(super) async fn clients(
     Ok(senders.map(client).collect())
 }
 
-/// Measures clients that send.
+/// Measures clients that send without a pause.
 pub(super) async fn measure(stage: &Stage, clients: Vec<Sending>) -> anyhow::Result<(Measured, Vec<Sending>)> {
     closed_loop::run(stage.target.processes(), clients, stage.seconds()).await
 }

@@ -5,7 +5,8 @@ use crate::bench::figure::Figure;
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
-/// Sends before and after many users are added at once. The database had no time to collect statistics about them.
+/// Measures sends before and after many users are added in one transaction. The second measurement starts before the
+/// database has updated its table statistics, so it shows whether the speed of sends depends on these statistics.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     ensure!(stage.target.is_fresh(), "the workload users writes to the database directly: it needs a fresh server");
     let (users, added) = (stage.args.users, stage.args.added_users);

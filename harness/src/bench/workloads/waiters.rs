@@ -17,24 +17,24 @@ use crate::bench::sample::{Sample, Subject};
 use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
-/// How long a poll waits, in seconds: the most that the API permits.
+/// The `wait` of a long poll, in seconds: the maximum of the API.
 const WAIT: u64 = 60;
-/// File handles for everything but waiting connections.
+/// Number of file handles for everything except waiting connections.
 const OTHER_HANDLES: u64 = 512;
-/// How long the server may take until all readers wait, and until a message is received.
+/// Maximum time until all readers wait, and maximum time until a message arrives.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How long to wait for a server whose CPU is unknown.
+/// The time to wait until the server is idle, if its CPU time is unknown.
 const SETTLE: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_millis(250);
 
-/// A waiting reader's mailbox, as its sender sees it.
+/// A waiting reader, from the sender's point of view: the recipient, and a notification that the message was received.
 struct Waiter {
     account: [Rc<Account>; 1],
     received: Notify,
 }
 
-/// Many readers wait by long poll, and each is sent one message, after which it waits again. The senders wait until the
-/// message is received, so that latency does not include a queue that grows.
+/// Measures sends to many readers that wait by long poll. Each reader receives one message, then waits again. A sender
+/// waits until its message has arrived before it sends the next one, so that latencies do not include a growing queue.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let count = stage.args.waiters;
     file_handles::ensure(u64::from(count) + OTHER_HANDLES).context("the workload waiters")?;
@@ -58,12 +58,13 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     ensure_running(&mut waiting, send_to_each(&mut senders, &waiters)).await?;
     let usage = meter.stop();
     let variant = format!("{count} waiting readers");
-    let subject = Subject::new("waiters", variant, "messages sent and received", "from a send to its receipt");
+    let subject =
+        Subject::new("waiters", variant, "messages sent and received", "from a send to the arrival of its message");
     let sample = Sample::new(subject.clients(clients), u64::from(count), &usage, latencies.take());
     Ok(vec![sample.with(Figure::PeakMemory, stage.target.peak_memory()).with(Figure::MemoryPerWaiter, growth)])
 }
 
-/// Sends one message to each waiter, with all senders at a time.
+/// Sends one message to each waiting reader. All senders send concurrently.
 async fn send_to_each(senders: &mut [Sender], waiters: &[Rc<Waiter>]) -> anyhow::Result<()> {
     let queue = RefCell::new(waiters.iter());
     let sending = senders.iter_mut().map(async |sender| {
@@ -79,7 +80,7 @@ async fn send_to_each(senders: &mut [Sender], waiters: &[Rc<Waiter>]) -> anyhow:
     Ok(())
 }
 
-/// Polls again and again.
+/// Polls repeatedly, and reports each received message.
 async fn wait(mut reader: Reader, waiter: Rc<Waiter>, latencies: Rc<RefCell<Vec<u32>>>) -> anyhow::Result<()> {
     loop {
         if reader.read(100, WAIT).await? > 0 {
@@ -89,7 +90,7 @@ async fn wait(mut reader: Reader, waiter: Rc<Waiter>, latencies: Rc<RefCell<Vec<
     }
 }
 
-/// Awaits `work`, and fails if a reader fails meanwhile.
+/// Awaits `work`. Fails if a reader ends before `work` completes.
 async fn ensure_running(
     readers: &mut JoinSet<anyhow::Result<()>>,
     work: impl Future<Output = anyhow::Result<()>>,
@@ -98,12 +99,12 @@ async fn ensure_running(
         done = work => done,
         Some(ended) = readers.join_next() => {
             ended??;
-            bail!("a reader ended before its time");
+            bail!("a reader ended before the end of the measurement");
         }
     }
 }
 
-/// Waits until the server does nothing.
+/// Waits until the server is idle.
 async fn settle(stage: &Stage) -> anyhow::Result<()> {
     let idle = async {
         loop {

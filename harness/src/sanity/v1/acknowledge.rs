@@ -41,7 +41,7 @@ pub(super) async fn a_number_beyond_the_mailbox_is_refused_and_changes_nothing(c
         refused.expect_problem("beyond_mailbox", &["up_to"])?;
         ensure_eq!(bob.page("").await?, page);
     }
-    // An empty mailbox refuses it, too.
+    // An empty mailbox also refuses to acknowledge beyond its last number.
     bob.acknowledge(2).await?;
     bob.post("/v1/mailbox/ack", &json!({ "up_to": 3 })).await?.expect_problem("beyond_mailbox", &["up_to"])
 }

@@ -152,7 +152,7 @@ pub(super) async fn a_send_has_1_to_100_distinct_recipients(client: Client) -> a
         let refused = alice.post(MESSAGES, &json!({ "recipients": recipients })).await?;
         refused.expect_problem("invalid_request", &["recipients", "100"])?;
     }
-    // The maximum number of recipients, all of them unknown.
+    // A send to the maximum number of recipients, all of them unknown.
     let refused = alice.post(MESSAGES, &json!({ "recipients": many(100) })).await?;
     refused.expect_problem("recipient_not_found", &[])?;
     for spelling in [bob.name.clone(), bob.name.to_uppercase()] {

@@ -7,7 +7,7 @@ use crate::api::classic::ClassicError;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// Result of a deletion.
+/// Result of deleting messages.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(super) struct ClassicDeleteMessagesResponse {
@@ -31,12 +31,12 @@ impl Example for ClassicDeleteMessagesResponse {
 
 #[derive(ApiResponse)]
 pub(super) enum ClassicDeleteMessagesReply {
-    /// The messages are deleted.
+    /// The messages sent before `until` are deleted.
     #[oai(status = 200)]
     Ok(Json<ClassicDeleteMessagesResponse>),
-    /// The parameter is missing or not an integer.
+    /// The parameter `until` is missing or not an integer.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "returned by the parameter parser; declared for the document")]
+    #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
     BadRequest(Json<ClassicError>),
 }
 

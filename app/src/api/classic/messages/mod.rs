@@ -38,8 +38,8 @@ impl ClassicMessagesApi {
     /// Poll for messages
     ///
     /// Returns the caller's oldest pending messages in order: up to 100, or more if a single second has more. The page
-    /// has every message sent before `query_time`. After you have processed these messages, delete them with `until`
-    /// set to `query_time`. Polling never deletes messages.
+    /// has every pending message sent before `query_time`. After you have processed these messages, delete them with
+    /// `until` set to `query_time`. Polling never deletes messages.
     #[oai(path = "/messages", method = "get", operation_id = "classicPollMessages", deprecated)]
     async fn poll(
         &self,
@@ -70,7 +70,7 @@ fn example_time() -> i64 {
     1_500_000_000
 }
 
-/// A message.
+/// A message from one user to another.
 #[derive(Debug, Object)]
 #[oai(example)]
 struct ClassicMessage {
@@ -87,7 +87,7 @@ struct ClassicMessage {
 }
 
 impl ClassicMessage {
-    /// A message just sent to a single recipient.
+    /// Describes a message that was just sent to a single recipient.
     fn sent(sent: SentMessage, caller: &Caller, contents: Contents) -> Self {
         Self {
             id: sent.receipt.id.get(),

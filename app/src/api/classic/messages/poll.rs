@@ -11,8 +11,8 @@ use crate::services::Services;
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(super) struct ClassicMessagePage {
-    /// Unix time in seconds. To delete the messages sent before this time after you have processed them, pass it as
-    /// `until`.
+    /// Unix time in seconds. After you have processed the messages sent before this time, pass it as `until` to delete
+    /// them.
     query_time: i64,
     /// Messages, oldest first.
     messages: Vec<ClassicMessage>,

@@ -18,7 +18,7 @@ use crate::services::Services;
 pub(super) struct ClassicSendMessageRequest {
     /// Username of the recipient, case-insensitive.
     recipient: String,
-    /// Encrypted contents, at most 64 KiB.
+    /// Encrypted contents. At most 64 KiB of UTF-8, counted after JSON decoding.
     #[oai(validator(max_length = 65536))]
     contents: String,
 }
@@ -56,7 +56,7 @@ pub(super) async fn send(
     };
     let not_found = || ClassicSendMessageReply::NotFound(ClassicError::not_found("recipient does not exist"));
     let Ok(recipient) = Username::new(&body.recipient) else {
-        // No user can have such a name.
+        // No user can have an invalid name.
         return Ok(not_found());
     };
     if recipient.is_same_as(&caller.username) {
@@ -72,7 +72,7 @@ pub(super) async fn send(
             ClassicSendMessageReply::Full(Json(error))
         }
         Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
-        // Not reachable: this API has one recipient, no TTL and no keys.
+        // Not reachable: a classic send has one recipient, no TTL and no idempotency key.
         Err(
             error @ (SendMessageError::RecipientCount
             | SendMessageError::NamedTwice(_)

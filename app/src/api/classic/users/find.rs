@@ -9,12 +9,12 @@ use crate::services::Services;
 
 #[derive(ApiResponse)]
 pub(super) enum ClassicFindUserReply {
-    /// The user.
+    /// The user's public profile.
     #[oai(status = 200)]
     Ok(Json<ClassicUser>),
-    /// The parameter is missing.
+    /// The parameter `username` is missing.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "returned by the parameter parser; declared for the document")]
+    #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
     BadRequest(Json<ClassicError>),
     /// No user has this username.
     #[oai(status = 404)]
@@ -24,7 +24,7 @@ pub(super) enum ClassicFindUserReply {
 pub(super) async fn find(services: &Services, username: &str) -> poem::Result<ClassicFindUserReply> {
     let found = match Username::new(username) {
         Ok(username) => services.find_user.execute(&username).await.map_err(PortFailed::from)?,
-        // No user can have such a name.
+        // No user can have an invalid name.
         Err(_) => None,
     };
     Ok(match found {

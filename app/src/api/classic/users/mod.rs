@@ -58,7 +58,7 @@ impl ClassicUsersApi {
 
     /// Get a user
     ///
-    /// Returns the public profile of the user with exactly this username, regardless of case.
+    /// Returns the public profile of the user with this username, regardless of upper and lower case.
     #[oai(path = "/users/friends", method = "get", operation_id = "classicFindUser", deprecated)]
     async fn find(
         &self,
@@ -82,13 +82,13 @@ fn example_username() -> String {
 struct ClassicOwnUser {
     /// Permanent unique identifier.
     id: i64,
-    /// Username as registered.
+    /// Username, with upper and lower case as registered.
     username: String,
-    /// Public key with which others encrypt messages to the user, opaque to the server.
+    /// Public key with which others encrypt messages to the user. The server stores the key without interpreting it.
     public_key: String,
     /// Private key, encrypted by the client. Empty if none is stored.
     private_key: String,
-    /// Private data of the user's clients; empty by default.
+    /// Private data that the user's clients store. Empty by default.
     info: String,
 }
 
@@ -122,9 +122,9 @@ impl Example for ClassicOwnUser {
 struct ClassicUser {
     /// Permanent unique identifier.
     id: i64,
-    /// Username as registered.
+    /// Username, with upper and lower case as registered.
     username: String,
-    /// Public key with which others encrypt messages to the user, opaque to the server.
+    /// Public key with which others encrypt messages to the user. The server stores the key without interpreting it.
     public_key: String,
 }
 

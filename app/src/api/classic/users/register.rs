@@ -20,16 +20,18 @@ pub(super) struct ClassicRegisterUserRequest {
     /// Username of the new user.
     #[oai(validator(pattern = "^[a-zA-Z0-9_-]{3,32}$"))]
     username: String,
-    /// Password, at most 4,096 bytes. The client sends it as `x-user-token` in later requests.
+    /// Password, at most 4,096 bytes of UTF-8. The client sends it as `x-user-token` in later requests.
     #[oai(validator(min_length = 1, max_length = 4096))]
     password: String,
-    /// Public key with which others encrypt messages to the user, opaque to the server. At most 16 KiB.
+    /// Public key with which others encrypt messages to the user. The server stores the key without interpreting it. At
+    /// most 16 KiB of UTF-8, counted after JSON decoding.
     #[oai(validator(max_length = 16384))]
     public_key: String,
-    /// Private key, encrypted by the client. At most 64 KiB.
+    /// Private key, encrypted by the client. At most 64 KiB of UTF-8, counted after JSON decoding.
     #[oai(validator(max_length = 65536))]
     private_key: String,
-    /// Private data of the user's clients, opaque to the server. At most 64 KiB.
+    /// Private data that the user's clients store. The server does not interpret it. At most 64 KiB of UTF-8, counted
+    /// after JSON decoding.
     #[oai(validator(max_length = 65536), skip_serializing_if_is_none)]
     #[serde(default)]
     info: Option<String>,

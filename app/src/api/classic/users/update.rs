@@ -16,7 +16,8 @@ use crate::services::Services;
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct ClassicUpdateOwnUserRequest {
-    /// Private data of the user's clients, opaque to the server. At most 64 KiB.
+    /// Private data that the user's clients store. The server does not interpret it. At most 64 KiB of UTF-8, counted
+    /// after JSON decoding.
     #[oai(validator(max_length = 65536), skip_serializing_if_is_none)]
     #[serde(default)]
     info: Option<String>,
@@ -55,7 +56,7 @@ pub(super) async fn update(
     let change = UserChange { info: Some(info), ..UserChange::default() };
     match services.update_user.execute(caller, change, None).await {
         Ok(user) => Ok(ClassicUpdateOwnUserReply::Ok(Json(user.into()))),
-        // A mismatch is not possible without an expected version.
+        // A version mismatch is not possible, because the change expects no version.
         Err(UpdateUserError::NotFound | UpdateUserError::VersionMismatch) => Err(Denied.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }

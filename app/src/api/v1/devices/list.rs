@@ -23,7 +23,7 @@ impl Example for DeviceList {
 
 #[derive(ApiResponse)]
 pub(super) enum ListDevicesReply {
-    /// The devices.
+    /// The caller's devices.
     #[oai(status = 200)]
     Ok(Json<DeviceList>),
 }

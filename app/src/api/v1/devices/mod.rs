@@ -37,7 +37,7 @@ impl DevicesApi {
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// ID of the device.
+        /// Identifier of the device.
         #[oai(example = "example_id")]
         id: Path<Integer<{ i64::MIN }>>,
     ) -> Result<delete::DeleteDeviceReply> {

@@ -10,7 +10,7 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::Integer;
 use crate::services::Services;
 
-/// The messages to acknowledge.
+/// Acknowledges messages up to a sequence number.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct AcknowledgeMailboxRequest {
@@ -24,7 +24,7 @@ impl Example for AcknowledgeMailboxRequest {
     }
 }
 
-/// The acknowledged messages.
+/// The position up to which the mailbox is acknowledged.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct AcknowledgeMailboxResponse {
@@ -45,7 +45,7 @@ pub(super) enum AcknowledgeMailboxReply {
     Ok(Json<AcknowledgeMailboxResponse>),
     /// `invalid_request`: `up_to` is missing or invalid.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "returned by the body parser; declared for the document")]
+    #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
     /// `beyond_mailbox`: `up_to` is higher than the last sequence number of the mailbox. Nothing was acknowledged.
     #[oai(status = 422)]

@@ -37,7 +37,7 @@ impl MailboxApi {
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
         deadline: Data<&Deadline>,
-        /// Return messages after this sequence number. Defaults to the last acknowledged one.
+        /// Return messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
         /// Maximum number of messages to return.
         #[oai(default = "read::default_limit")]
@@ -78,7 +78,7 @@ impl MailboxApi {
         /// Resume after this sequence number, the `id` of the last received event. Takes precedence over `after`.
         #[oai(name = "Last-Event-ID", validator(pattern = "^[0-9]{1,18}$"))]
         last_event_id: HeaderText,
-        /// Stream messages after this sequence number. Defaults to the last acknowledged one.
+        /// Stream messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
     ) -> Result<stream::StreamMailboxReply> {
         stream::stream(services.0.clone(), caller.0, last_event_id.0.as_deref(), after.0).await
@@ -91,11 +91,11 @@ impl MailboxApi {
 struct Message {
     /// Sequence number in the mailbox: 1, 2, 3 and so on. No number is used twice.
     sequence: i64,
-    /// Identifier of the send. All copies of the message, in all mailboxes, have the same identifier.
+    /// Identifier of the send. The copies of the message in all mailboxes have the same identifier.
     id: i64,
     /// Username of the sender.
     sender: String,
-    /// Device that sent the message. Absent if unknown.
+    /// Identifier of the device that sent the message. Absent if the server has not recorded the device.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sender_device_id: Option<i64>,
@@ -103,7 +103,7 @@ struct Message {
     contents: String,
     /// When the message was stored.
     sent_at: Time,
-    /// When the message expires, unless it is acknowledged before.
+    /// When the message expires, unless it is acknowledged before then.
     expires_at: Time,
 }
 
@@ -145,7 +145,8 @@ struct Gap {
     reason: GapReason,
 }
 
-/// Why messages were lost: they `expired` unread, or were refused because the mailbox was full (`mailbox_full`).
+/// Why the messages are lost. `expired`: they expired unread. `mailbox_full`: they were not stored, because the mailbox
+/// was full.
 #[derive(Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]

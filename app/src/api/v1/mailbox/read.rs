@@ -67,9 +67,9 @@ pub(super) enum ReadMailboxReply {
     /// A page of the mailbox. The page is empty if no message arrived before `wait` elapsed.
     #[oai(status = 200)]
     Ok(JsonResponse<MailboxPage>),
-    /// `invalid_request`: a parameter is invalid.
+    /// `invalid_request`: `after`, `limit` or `wait` is invalid.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "returned by the parameter parser; declared for the document")]
+    #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
     BadRequest(Problem),
 }
 

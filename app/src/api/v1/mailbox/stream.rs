@@ -24,7 +24,8 @@ use crate::api::v1::values::Integer;
 use crate::logging::causes;
 use crate::services::Services;
 
-/// Maximum number of messages that the server reads ahead of the client.
+/// Maximum number of messages on a page. The server reads the next page only after the client has taken the previous
+/// one.
 const PAGE_SIZE: usize = 100;
 /// Interval of heartbeats on an idle stream, so that proxies keep the connection open.
 const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -56,7 +57,7 @@ pub(super) enum StreamMailboxReply {
     /// The event stream.
     #[oai(status = 200)]
     Ok(EventStream),
-    /// `invalid_request`: `Last-Event-ID` or a parameter is invalid.
+    /// `invalid_request`: `Last-Event-ID` or `after` is invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
 }
@@ -72,7 +73,8 @@ pub(super) async fn stream(
         Err(detail) => return Ok(StreamMailboxReply::BadRequest(Problem::new(Code::InvalidRequest, detail))),
     };
     let after = resumed.or_else(|| after.map(|after| SequenceNumber::new(after.0)));
-    // Read before the response starts, so that an error gets its own status.
+    // The first page is read before the response starts, so that an error can still determine the status of the
+    // response.
     let first =
         services.read_mailbox.execute(&caller, after, PAGE_SIZE, Duration::ZERO).await.map_err(to_poem_error)?;
     let reader = PageReader { services, caller, after: after.unwrap_or(SequenceNumber::ZERO).max(first.up_to()) };

@@ -40,15 +40,15 @@ impl Example for SendMessageRequest {
     }
 }
 
-/// A stored message.
+/// Confirmation of a stored message.
 #[derive(Object, Serialize)]
 #[oai(example)]
 pub(super) struct SendMessageResponse {
-    /// Permanent unique identifier of the send.
+    /// Permanent unique identifier of the send. Recipients receive it as the `id` of the message.
     id: i64,
     /// When the message was stored.
     sent_at: Time,
-    /// Devices whose mailbox was full, so that they did not receive the message.
+    /// Devices that did not receive the message, because their mailboxes were full.
     undelivered: Vec<UndeliveredDevice>,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct SendMessageResponse {
 struct UndeliveredDevice {
     /// Username of the device's owner.
     username: String,
-    /// ID of the device.
+    /// Identifier of the device.
     device_id: i64,
     reason: UndeliveredReason,
 }
@@ -110,7 +110,7 @@ pub(super) enum SendMessageReply {
     /// `idempotency_key_reused`: the key was used with a different body.
     #[oai(status = 422)]
     Reused(Problem),
-    /// `mailbox_full`: the mailboxes of all recipients' devices are full. Nothing was sent.
+    /// `mailbox_full`: the mailboxes of all devices of all recipients are full. Nothing was sent.
     #[oai(status = 507)]
     Full(Problem),
 }

@@ -31,7 +31,7 @@ pub(super) async fn end(services: &Services, caller: &Caller, session: SessionId
 }
 
 pub(super) async fn end_current(services: &Services, caller: &SessionCaller) -> poem::Result<EndCurrentSessionReply> {
-    // If it is gone, it ended in the meantime.
+    // A session that no longer exists ended in the meantime.
     services.end_session.execute(&caller.caller, caller.session).await.map_err(PortFailed::from)?;
     Ok(EndCurrentSessionReply::Ended)
 }

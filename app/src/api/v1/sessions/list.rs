@@ -23,7 +23,7 @@ impl Example for SessionList {
 
 #[derive(ApiResponse)]
 pub(super) enum ListSessionsReply {
-    /// The sessions.
+    /// The caller's sessions.
     #[oai(status = 200)]
     Ok(Json<SessionList>),
 }

@@ -19,8 +19,8 @@ pub(super) struct LogInRequest {
     /// Username, case-insensitive.
     username: String,
     password: Text<Password>,
-    /// Existing device of the user to log in on. If absent, or not a device of the user, the server creates a new
-    /// device.
+    /// Identifier of an existing device of the user, to log in on that device. If absent, or if the user has no such
+    /// device, the server creates a new device.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_id: Nullable<Integer<{ i64::MIN }>>,
@@ -57,7 +57,7 @@ impl From<LogInRequest> for use_cases::Login {
 pub(super) struct LogInResponse {
     /// Permanent unique identifier of the user.
     user_id: i64,
-    /// Username as registered.
+    /// Username, with upper and lower case as registered.
     username: String,
     device: Device,
     session: Session,
@@ -96,7 +96,7 @@ pub(super) enum LogInReply {
     Created(Json<LogInResponse>),
     /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "returned by the body parser; declared for the document")]
+    #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
     /// `wrong_credentials`: the username or the password is wrong.
     #[oai(status = 401)]

@@ -63,7 +63,7 @@ impl SessionsApi {
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// ID of the session.
+        /// Identifier of the session.
         #[oai(example = "example_id")]
         id: Path<Integer<{ i64::MIN }>>,
     ) -> Result<end::EndSessionReply> {
@@ -86,7 +86,7 @@ pub(super) fn example_token() -> String {
 pub(super) struct Session {
     /// Permanent unique identifier.
     id: i64,
-    /// Device that logged in.
+    /// Identifier of the device that logged in.
     device_id: i64,
     /// When the session was created.
     created_at: Time,

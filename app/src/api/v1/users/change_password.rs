@@ -30,7 +30,7 @@ pub(super) enum ChangePasswordReply {
     Changed,
     /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "returned by the body parser; declared for the document")]
+    #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
     /// `wrong_password`: `old_password` is wrong.
     #[oai(status = 403)]

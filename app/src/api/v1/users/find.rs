@@ -9,7 +9,7 @@ use crate::services::Services;
 
 #[derive(ApiResponse)]
 pub(super) enum FindUserReply {
-    /// The user.
+    /// The user's public profile.
     #[oai(status = 200)]
     Ok(Json<User>),
     /// `user_not_found`: no user has this username.
@@ -20,7 +20,7 @@ pub(super) enum FindUserReply {
 pub(super) async fn find(services: &Services, username: &str) -> poem::Result<FindUserReply> {
     let found = match Username::new(username) {
         Ok(username) => services.find_user.execute(&username).await.map_err(PortFailed::from)?,
-        // No user can have such a name.
+        // No user can have an invalid name.
         Err(_) => None,
     };
     Ok(match found {

@@ -43,14 +43,14 @@ impl UsersApi {
 
     /// Search users
     ///
-    /// Returns the users whose usernames start with a prefix, regardless of case, in order of username. The operator of
-    /// the server can turn search off.
+    /// Returns the users whose usernames start with a prefix, ordered by username. Ignores upper and lower case. The
+    /// operator of the server can turn search off.
     #[oai(path = "/", method = "get", operation_id = "searchUsers")]
     async fn search(
         &self,
         _caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Start of the username, at least 3 characters.
+        /// Start of the usernames to find, at least 3 characters.
         prefix: Query<Text<Username>>,
         /// Maximum number of users to return.
         #[oai(default = "search::default_limit")]
@@ -112,7 +112,7 @@ impl UsersApi {
 
     /// Get a user
     ///
-    /// Returns the public profile of the user with exactly this username, regardless of case.
+    /// Returns the public profile of the user with this username, regardless of upper and lower case.
     #[oai(path = "/:username", method = "get", operation_id = "findUser")]
     async fn find(
         &self,
@@ -136,14 +136,14 @@ fn example_username() -> String {
 struct OwnUser {
     /// Permanent unique identifier.
     id: i64,
-    /// Username as registered.
+    /// Username, with upper and lower case as registered.
     username: String,
-    /// Public key with which others encrypt messages to the user, opaque to the server.
+    /// Public key with which others encrypt messages to the user. The server stores the key without interpreting it.
     public_key: String,
     /// Private key, encrypted by the client. Absent if none is stored.
     #[oai(skip_serializing_if_is_none)]
     private_key: Option<String>,
-    /// Private data of the user's clients; empty by default.
+    /// Private data that the user's clients store. Empty by default.
     info: String,
 }
 
@@ -177,9 +177,9 @@ impl Example for OwnUser {
 struct User {
     /// Permanent unique identifier.
     id: i64,
-    /// Username as registered.
+    /// Username, with upper and lower case as registered.
     username: String,
-    /// Public key with which others encrypt messages to the user, opaque to the server.
+    /// Public key with which others encrypt messages to the user. The server stores the key without interpreting it.
     public_key: String,
 }
 

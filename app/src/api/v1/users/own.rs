@@ -14,7 +14,7 @@ pub(super) enum GetOwnUserReply {
     #[oai(status = 200)]
     Ok(
         Json<OwnUser>,
-        /// Version of the user, to pass as `If-Match`.
+        /// Version of the user, to pass as `If-Match` to `updateOwnUser`.
         #[oai(header = "ETag")]
         String,
     ),

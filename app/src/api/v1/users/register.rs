@@ -87,13 +87,13 @@ pub(super) enum RegisterUserReply {
     #[oai(status = 201)]
     Created(
         Json<RegisterUserResponse>,
-        /// Path of the user.
+        /// Path of the new user's public profile.
         #[oai(header = "Location")]
         String,
     ),
     /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
-    #[expect(dead_code, reason = "returned by the body parser; declared for the document")]
+    #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
     /// `username_taken`: the username is in use, or was used by a deleted user.
     #[oai(status = 409)]

@@ -43,7 +43,7 @@ pub(super) enum SearchUsersReply {
     /// A page of users.
     #[oai(status = 200)]
     Ok(Json<UserPage>),
-    /// `invalid_request`: a parameter is missing or invalid.
+    /// `invalid_request`: `prefix` is missing, or `prefix`, `limit` or `after` is invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
     /// `search_off`: search is turned off on this server.

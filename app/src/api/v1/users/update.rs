@@ -55,14 +55,14 @@ pub(super) enum UpdateOwnUserReply {
     #[oai(status = 200)]
     Ok(
         Json<OwnUser>,
-        /// New version of the user, to pass as `If-Match`.
+        /// New version of the user, to pass as `If-Match` to `updateOwnUser`.
         #[oai(header = "ETag")]
         String,
     ),
     /// `invalid_request`: no field is given, or a field is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `version_mismatch`: the user has another version than `If-Match`. Nothing was changed.
+    /// `version_mismatch`: the current version of the user does not match `If-Match`. Nothing was changed.
     #[oai(status = 412)]
     Mismatch(Problem),
 }
@@ -76,7 +76,7 @@ pub(super) fn etag(version: Version) -> String {
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Any,
-    /// Any of these versions. Entity tags that the server never issues are left out, because they match no version.
+    /// Any of these versions. Entity tags that the server never issues match no version, so they are left out.
     OneOf(Vec<Version>),
 }
 
@@ -88,7 +88,7 @@ impl Expected {
         let version = |tag: &str| {
             let digits = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
             let version = Version::new(digits.parse().ok()?);
-            // Other spellings of the number, such as "03", don't match.
+            // Other notations of the number, such as "03", don't match.
             (etag(version) == tag.trim()).then_some(version)
         };
         Self::OneOf(header.split(',').filter_map(version).collect())

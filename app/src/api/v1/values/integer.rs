@@ -49,7 +49,7 @@ impl<const MIN: i64, const MAX: i64> FromParameter for Integer<MIN, MAX> {
     }
 }
 
-/// Parses path parameters. An invalid path parameter results in 404, whatever the error is.
+/// Parses path parameters. The text of the error is not used, because the response to an invalid path parameter is 404.
 impl<const MIN: i64, const MAX: i64> ParseFromParameter for Integer<MIN, MAX> {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
         Self::new(value.parse().ok()).map_err(ParseError::custom)

@@ -9,7 +9,7 @@ use woosh_domain::model::{Contents, DeviceName, Info, Password, PrivateKey, Publ
 use crate::api::field_error::Reason;
 use crate::api::query::FromParameter;
 
-/// A domain type that is a string in JSON and has its own schema in the document.
+/// A domain type that is a string in JSON and has its own schema in the OpenAPI document.
 pub(in crate::api::v1) trait Scalar: Sized + Send + Sync {
     /// The name of the schema.
     const NAME: &'static str;
@@ -30,7 +30,7 @@ impl<T: Scalar> Text<T> {
         T::parse(text).map(Self)
     }
 
-    /// The example value of the document.
+    /// Returns the example value for the OpenAPI document.
     pub(in crate::api::v1) fn example() -> Self {
         Self::new(T::EXAMPLE.to_owned()).unwrap_or_else(|reason| unreachable!("the example of {} {reason}", T::NAME))
     }
@@ -100,7 +100,7 @@ impl Scalar for Username {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Unique name of a user: 3 to 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`. Case is preserved, but ignored in comparisons.",
+                "Unique name of a user: 3 to 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`. The server keeps upper and lower case as registered, but ignores case when it compares usernames.",
             ),
             pattern: Some("^[a-zA-Z0-9_-]{3,32}$".to_owned()),
             ..MetaSchema::new("string")
@@ -123,7 +123,7 @@ impl Scalar for Password {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Password of a user, at most 4,096 bytes. If the client derives encryption keys from the user's password, send a separately derived value instead of the password itself.",
+                "Password of a user, at most 4,096 bytes of UTF-8. If the client derives encryption keys from the user's password, send a separately derived value instead of the password itself.",
             ),
             min_length: Some(1),
             max_length: Some(Self::MAX_BYTES),
@@ -168,19 +168,23 @@ macro_rules! opaque {
 opaque!(
     PublicKey,
     "alice's public key",
-    "Public key with which others encrypt messages to the user, opaque to the server. At most 16 KiB."
+    "Public key with which others encrypt messages to the user. The server stores the key without interpreting it. At most 16 KiB of UTF-8, counted after JSON decoding."
 );
 opaque!(
     PrivateKey,
     "alice's private key, encrypted",
-    "Private key, encrypted by the client and opaque to the server. At most 64 KiB."
+    "Private key, encrypted by the client. The server can't decrypt it. At most 64 KiB of UTF-8, counted after JSON decoding."
 );
-opaque!(Info, "likes tea", "Private data of the user's clients, opaque to the server. At most 64 KiB.");
-opaque!(DeviceName, "alice's phone", "Display name of a device, at most 128 bytes.");
+opaque!(
+    Info,
+    "likes tea",
+    "Private data that the user's clients store. The server does not interpret it. At most 64 KiB of UTF-8, counted after JSON decoding."
+);
+opaque!(DeviceName, "alice's phone", "Display name of a device, at most 128 bytes of UTF-8.");
 opaque!(
     Contents,
     "ciphertext",
-    "Encrypted contents of a message, opaque to the server and delivered byte for byte. At most 64 KiB."
+    "Encrypted contents of a message. The server does not interpret them, and delivers them byte for byte. At most 64 KiB of UTF-8, counted after JSON decoding."
 );
 
 #[cfg(test)]

@@ -15,14 +15,14 @@ value! {
 }
 
 impl Time {
-    /// The example value of the document.
+    /// Returns the example value for the OpenAPI document.
     pub(in crate::api::v1) fn example() -> Self {
         Self(Timestamp::from_micros(1_795_351_571_123_456))
     }
 
     fn text(self) -> String {
         let micros = self.0.micros();
-        // RFC 3339 ends with the year 9999.
+        // RFC 3339 can't express years after 9999.
         let furthest = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
         let time = jiff::Timestamp::from_microsecond(micros).unwrap_or(furthest);
         format!("{time:.6}")
