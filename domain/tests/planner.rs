@@ -32,6 +32,7 @@ fn delivery((recipients, size, key, moved): &Step) -> NewDelivery {
     NewDelivery {
         sender: Username::new("bob").unwrap(),
         sender_device: DeviceId::new(4711),
+        session: None,
         recipients,
         now: Timestamp::from_seconds(1000 + moved),
         ttl_seconds: 60,
@@ -83,7 +84,7 @@ async fn compare(steps: Vec<Step>, batch: usize) -> Result<(), TestCaseError> {
             pending: 0,
             bytes: 0,
             refused_from: None,
-            changed: false,
+            changed_at: None,
         };
         (*device, (name.clone(), counters))
     };
@@ -94,9 +95,9 @@ async fn compare(steps: Vec<Step>, batch: usize) -> Result<(), TestCaseError> {
         let deliveries: Vec<_> = steps.iter().map(delivery).collect();
         let mut state = BatchState { receipts: receipts.clone(), ..BatchState::default() };
         for (name, counters) in counters.values() {
-            state.add_mailbox(name, MailboxState { changed: false, ..*counters });
+            state.add_mailbox(UserId::new(1), name, MailboxState { changed_at: None, ..*counters });
         }
-        let Plan { sends, changes } = plan(&deliveries, state, next_id..);
+        let Plan { sends, changes, .. } = plan(&deliveries, state, next_id..);
         for (delivery, planned) in deliveries.iter().zip(sends) {
             let expected = stores.mailboxes.deliver(delivery.clone()).await.unwrap();
             prop_assert_eq!(without_id(planned.outcome), without_id(expected));

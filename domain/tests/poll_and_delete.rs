@@ -64,7 +64,7 @@ impl World {
         let contents = Contents::new("hello".to_owned()).unwrap();
         let recipients = vec![AddressedContents { recipient: self.alice.username.clone(), contents }];
         let request = SendRequest { recipients, ttl_seconds: None, key: None };
-        self.send.execute(&self.bob, request).await.unwrap().receipt
+        self.send.execute(&self.bob, None, request).await.unwrap().receipt
     }
 }
 

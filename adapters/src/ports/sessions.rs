@@ -45,7 +45,9 @@ impl Sessions for Store {
 
     async fn find(&self, token: &TokenHash) -> Result<Option<SessionOwner>, PortError> {
         let cache = self.session_cache();
-        if let Some(owner) = cache.get(token) {
+        if Self::IS_ONLY_PROCESS
+            && let Some(owner) = cache.get(token)
+        {
             return Ok(Some(owner));
         }
         let generation = cache.generation();
@@ -61,6 +63,10 @@ impl Sessions for Store {
         };
         cache.insert(*token, owner.clone(), generation);
         Ok(Some(owner))
+    }
+
+    fn recall(&self, token: &TokenHash) -> Option<SessionOwner> {
+        self.session_cache().get(token)
     }
 
     async fn list(&self, user: UserId) -> Result<Vec<Session>, PortError> {

@@ -18,7 +18,6 @@ pub(crate) struct PostgresStore {
     pool: PgPool,
     writer: Writer,
     session_reader: SessionReader,
-    /// Disabled, because other replicas end sessions too, without invalidating this cache.
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
 }
@@ -34,7 +33,7 @@ impl PostgresStore {
             writer: Writer::start(&pool),
             session_reader: SessionReader::start(&pool),
             pool,
-            session_cache: Arc::new(SessionCache::disabled()),
+            session_cache: Arc::new(SessionCache::new()),
             notifier,
         })
     }
@@ -42,6 +41,8 @@ impl PostgresStore {
 
 impl SqlStore for PostgresStore {
     type Database = Postgres;
+
+    const IS_ONLY_PROCESS: bool = false;
 
     fn read_pool(&self) -> &PgPool {
         &self.pool

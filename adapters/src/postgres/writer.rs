@@ -4,17 +4,19 @@
 //! it, at most [`MAX_BATCH`], in one transaction. Sends to the same user wait in the same lane, so that a mailbox with many
 //! senders, or a slow commit, holds up its own lane only.
 
-use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use sqlx::PgPool;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
 use woosh_domain::planner::PlannedSend;
 use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
-use super::deliver::{self, DeliverError};
+use super::deliver::Deliverer;
 use crate::notify::Notifier;
 use crate::store::{PendingSend, SqlError};
 
@@ -25,9 +27,15 @@ const LANES: usize = 2;
 const MAX_BATCH: usize = 64;
 /// Maximum number of sends queued in a lane. If the queue is full, callers wait until there is room for their send.
 const MAX_QUEUED: usize = 1024;
-/// How many batches a lane stores with locks after a conflict. If several replicas send to the same mailboxes all the time,
-/// locks are cheaper than conflicts.
-const LOCKED_BATCHES: usize = 32;
+/// How long a lane waits for its turn. Lanes take turns, because larger batches cost less per send. If a lane is held up for
+/// longer than this, the others go on without their turn.
+const MAX_WAIT: Duration = Duration::from_millis(2);
+/// After this many conflicts in a row, the number of batches that are stored with locks stops to double. If several replicas
+/// send to the same mailboxes all the time, locks are cheaper than conflicts.
+const MAX_CONFLICTS: u32 = 5;
+/// How often a batch is tried with locks. Only the key of a send without locks can conflict with it, and the next attempt finds
+/// that key.
+const LOCKED_ATTEMPTS: usize = 3;
 
 /// The lanes of one server. The tasks of the lanes end when this value is dropped.
 pub(super) struct Writer {
@@ -37,9 +45,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the lanes. They take their connections from `pool`.
     pub(super) fn start(pool: &PgPool) -> Self {
+        let turn = Arc::new(Mutex::new(()));
         let start = |_| {
             let (lane, queued) = mpsc::channel(MAX_QUEUED);
-            tokio::spawn(run_lane(pool.clone(), queued));
+            tokio::spawn(run_lane(pool.clone(), turn.clone(), queued));
             lane
         };
         Self { lanes: (0..LANES).map(start).collect() }
@@ -57,11 +66,20 @@ impl Writer {
     }
 }
 
-async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<PendingSend>) {
-    let mut lane = Lane { pool, ids: VecDeque::new(), locked_batches: 0 };
+/// Takes batches from a lane until the lane is closed.
+async fn run_lane(pool: PgPool, turn: Arc<Mutex<()>>, mut queued: mpsc::Receiver<PendingSend>) {
+    let mut lane = Lane { pool, deliverer: Deliverer::default(), conflicts: 0, locked_batches: 0 };
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let turn = timeout(MAX_WAIT, turn.lock()).await;
+        // More sends may have arrived meanwhile.
+        while batch.len() < MAX_BATCH
+            && let Ok(send) = queued.try_recv()
+        {
+            batch.push(send);
+        }
         lane.store(&mut batch).await;
+        drop(turn);
         for send in batch.drain(..) {
             send.answer(None);
         }
@@ -70,10 +88,11 @@ async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<PendingSend>) {
 
 struct Lane {
     pool: PgPool,
-    /// Reserved identifiers of messages.
-    ids: VecDeque<i64>,
-    /// How many of the next batches are stored with locks, because there was a conflict.
-    locked_batches: usize,
+    deliverer: Deliverer,
+    /// How many batches in a row could not be stored without locks.
+    conflicts: u32,
+    /// How many of the next batches are stored with locks.
+    locked_batches: u32,
 }
 
 impl Lane {
@@ -105,20 +124,24 @@ impl Lane {
         }
     }
 
-    /// Stores sends together: without locks, unless there was a conflict.
+    /// Stores sends together: without locks, unless there were conflicts.
     async fn store_all(&mut self, sends: &[&NewDelivery]) -> Result<Vec<PlannedSend>, SqlError> {
+        let Self { pool, deliverer, .. } = self;
         if self.locked_batches == 0 {
-            match catch_panic(deliver::deliver(&self.pool, &mut self.ids, sends)).await {
-                Err(DeliverError::Conflict(_)) => self.locked_batches = LOCKED_BATCHES,
-                other => return other.map_err(DeliverError::into_inner),
+            if let Some(planned) = catch_panic(deliverer.deliver(pool, sends)).await? {
+                self.conflicts = 0;
+                return Ok(planned);
             }
+            self.conflicts = (self.conflicts + 1).min(MAX_CONFLICTS);
+            self.locked_batches = 1 << self.conflicts;
         }
         self.locked_batches -= 1;
-        let locked = catch_panic(deliver::deliver_locked(&self.pool, &mut self.ids, sends)).await;
-        let Err(DeliverError::Conflict(_)) = locked else { return locked.map_err(DeliverError::into_inner) };
-        // Another server has used an idempotency key without locks. By now, its receipt can be loaded.
-        let again = deliver::deliver_locked(&self.pool, &mut self.ids, sends);
-        catch_panic(again).await.map_err(DeliverError::into_inner)
+        for _ in 0..LOCKED_ATTEMPTS {
+            if let Some(planned) = catch_panic(deliverer.deliver_locked(pool, sends)).await? {
+                return Ok(planned);
+            }
+        }
+        Err(SqlError::Conflict)
     }
 }
 
@@ -129,7 +152,7 @@ fn is_refusal(error: &SqlError) -> bool {
 }
 
 /// A panic must not end the lane.
-async fn catch_panic<T>(stored: impl Future<Output = Result<T, DeliverError>>) -> Result<T, DeliverError> {
+async fn catch_panic<T>(stored: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
     let stored = AssertUnwindSafe(stored).catch_unwind().await;
-    stored.unwrap_or_else(|panic| Err(DeliverError::Failed(SqlError::panicked(panic.as_ref()))))
+    stored.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }

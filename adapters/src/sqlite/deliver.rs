@@ -5,7 +5,7 @@ use woosh_domain::model::SequenceNumber;
 use woosh_domain::planner::{BatchState, Changes, Plan, ScopedKey, plan};
 use woosh_domain::ports::NewDelivery;
 
-use crate::store::{KeyRow, MailboxRow, PendingSend, SqlError, format_undelivered, recipient_keys};
+use crate::store::{KeyRow, MailboxRow, PendingSend, SqlError, format_undelivered, recipient_keys, sessions};
 
 /// Stores a batch of sends, and sets the outcome of each send.
 pub(super) fn store(connection: &Connection, sends: &mut [&mut PendingSend]) -> Result<(), SqlError> {
@@ -15,7 +15,8 @@ pub(super) fn store(connection: &Connection, sends: &mut [&mut PendingSend]) -> 
     let deliveries: Vec<_> = sends.iter().map(|send| send.delivery()).collect();
     let mut state = load_mailboxes(connection, &deliveries)?;
     load_receipts(connection, &deliveries, &mut state)?;
-    let Plan { sends: planned, changes } = plan(deliveries, state, next_id(connection)?..);
+    load_sessions(connection, &deliveries, &mut state)?;
+    let Plan { sends: planned, changes, .. } = plan(deliveries, state, next_id(connection)?..);
     write(connection, &changes)?;
     for (send, planned) in sends.iter_mut().zip(planned) {
         send.set(Ok(planned));
@@ -93,6 +94,16 @@ fn key_row(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
         sent_at: row.get("sent_at")?,
         undelivered: row.get("undelivered")?,
     })
+}
+
+fn load_sessions(connection: &Connection, sends: &[&NewDelivery], state: &mut BatchState) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?;
+    for session in sessions(sends) {
+        if select.exists([session.get()])? {
+            state.sessions.insert(session);
+        }
+    }
+    Ok(())
 }
 
 fn write(connection: &Connection, changes: &Changes<'_>) -> rusqlite::Result<()> {

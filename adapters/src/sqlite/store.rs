@@ -55,6 +55,8 @@ impl SqliteStore {
 impl SqlStore for SqliteStore {
     type Database = Sqlite;
 
+    const IS_ONLY_PROCESS: bool = true;
+
     fn read_pool(&self) -> &SqlitePool {
         &self.read_pool
     }

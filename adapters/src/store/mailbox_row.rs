@@ -1,5 +1,7 @@
+use std::collections::HashSet;
+
 use sqlx::FromRow;
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::model::{DeviceId, SequenceNumber, SessionId, Timestamp, UserId};
 use woosh_domain::planner::{BatchState, MailboxState};
 use woosh_domain::ports::NewDelivery;
 
@@ -31,9 +33,9 @@ impl MailboxRow {
             pending: self.pending.unsigned_abs(),
             bytes: self.bytes.unsigned_abs(),
             refused_from: (self.refused_from > 0).then(|| SequenceNumber::new(self.refused_from)),
-            changed: false,
+            changed_at: None,
         };
-        state.add_mailbox(&username, mailbox);
+        state.add_mailbox(UserId::new(self.user_id), &username, mailbox);
         Ok(())
     }
 }
@@ -46,4 +48,9 @@ pub(crate) fn recipient_keys(sends: &[&NewDelivery]) -> Vec<String> {
     keys.sort_unstable();
     keys.dedup();
     keys
+}
+
+/// Returns the sessions of these sends, without duplicates.
+pub(crate) fn sessions(sends: &[&NewDelivery]) -> HashSet<SessionId> {
+    sends.iter().filter_map(|send| send.session).collect()
 }

@@ -16,7 +16,7 @@ mod sql_store;
 pub(crate) use self::cell::Cell;
 pub(crate) use self::envelope_row::{EnvelopeRow, PageBuilder};
 pub(crate) use self::error::{SqlError, is_transient, sqlite_code};
-pub(crate) use self::mailbox_row::{MailboxRow, recipient_keys};
+pub(crate) use self::mailbox_row::{MailboxRow, recipient_keys, sessions};
 pub(crate) use self::owner_row::OwnerRow;
 pub(crate) use self::pending_send::PendingSend;
 pub(crate) use self::receipts::{KeyRow, format_undelivered};

@@ -7,10 +7,9 @@ use lru::LruCache;
 use woosh_domain::model::{TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
-/// Caches session owners, so that checking a token again costs no query. Code that ends a session must call
-/// [`Self::invalidate`] with the session's user. Another process that ends sessions can't do that, so the cache works
-/// only if no other process writes to the database.
-pub(crate) struct SessionCache(Option<Mutex<State>>);
+/// Caches session owners. Code that ends a session must invalidate the session's user in this cache. If other processes
+/// write to the database as well, they can end a session that stays in this cache.
+pub(crate) struct SessionCache(Mutex<State>);
 
 struct State {
     owners: LruCache<TokenHash, SessionOwner>,
@@ -26,39 +25,31 @@ const CAPACITY: NonZero<usize> = NonZero::new(20_000).unwrap();
 impl SessionCache {
     /// Creates an empty cache.
     pub(crate) fn new() -> Self {
-        Self(Some(Mutex::new(State { owners: LruCache::new(CAPACITY), generation: 0 })))
-    }
-
-    /// Creates a cache that stays empty, for a database in which other processes end sessions too.
-    pub(crate) fn disabled() -> Self {
-        Self(None)
+        Self(Mutex::new(State { owners: LruCache::new(CAPACITY), generation: 0 }))
     }
 
     /// Returns the cached owner of a token.
     pub(crate) fn get(&self, token: &TokenHash) -> Option<SessionOwner> {
-        self.state()?.owners.get(token).cloned()
+        self.state().owners.get(token).cloned()
     }
 
     /// Returns the current generation, for [`Self::insert`]. Call this method before you read the owner from the
     /// database.
     pub(crate) fn generation(&self) -> u64 {
-        self.state().map_or(0, |state| state.generation)
+        self.state().generation
     }
 
     /// Caches the owner of a token, unless [`Self::invalidate`] was called after `generation` was returned.
     pub(crate) fn insert(&self, token: TokenHash, owner: SessionOwner, generation: u64) {
-        if let Some(mut state) = self.state()
-            && state.generation == generation
-        {
+        let mut state = self.state();
+        if state.generation == generation {
             state.owners.put(token, owner);
         }
     }
 
     /// Removes all sessions of a user from the cache.
     pub(crate) fn invalidate(&self, user: UserId) {
-        let Some(mut state) = self.state() else {
-            return;
-        };
+        let mut state = self.state();
         state.generation += 1;
         let of_user = state.owners.iter().filter(|(_, owner)| owner.user_id == user);
         let of_user: Vec<_> = of_user.map(|(token, _)| *token).collect();
@@ -67,9 +58,9 @@ impl SessionCache {
         }
     }
 
-    fn state(&self) -> Option<MutexGuard<'_, State>> {
-        // Ignores poisoning, because a panic under this lock can't leave the cache inconsistent.
-        self.0.as_ref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the cache consistent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

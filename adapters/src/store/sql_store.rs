@@ -18,6 +18,9 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;
 
+    /// Whether only this process writes to the database, so that cached sessions are never outdated.
+    const IS_ONLY_PROCESS: bool;
+
     /// Returns the pool for statements that only read.
     fn read_pool(&self) -> &Pool<Self::Database>;
 

@@ -112,6 +112,7 @@ pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery 
     NewDelivery {
         sender: name("bob"),
         sender_device: DeviceId::new(4711),
+        session: None,
         recipients: recipients.iter().map(addressed).collect(),
         now: moment(micros),
         ttl_seconds: TTL,

@@ -13,6 +13,8 @@ mod tests;
 
 pub use self::state::{BatchState, MailboxState, RecipientState, ScopedKey, StoredReceipt};
 
+use std::collections::HashMap;
+
 use crate::model::{DeviceId, Envelope, Message, MessageId, SequenceNumber, Timestamp, Username};
 use crate::ports::{DeliverOutcome, NewDelivery, Receipt, Undelivered};
 
@@ -23,6 +25,8 @@ pub struct Plan<'a> {
     pub sends: Vec<PlannedSend>,
     /// The changes that the store has to write.
     pub changes: Changes<'a>,
+    /// The recipients after the batch, by [`Username::key`].
+    pub recipients: HashMap<String, RecipientState>,
 }
 
 /// The outcome of one send of a batch.
@@ -141,7 +145,7 @@ pub struct PlannedReceipt {
 /// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
 /// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, and all receipts stored
-/// under the idempotency keys of the batch. `ids` MUST yield unused message identifiers, at least one for each
+/// under the idempotency keys of the batch, and all open sessions of the batch. `ids` MUST yield unused message identifiers, at least one for each
 /// recipient of each send.
 ///
 /// # Panics
@@ -155,10 +159,11 @@ pub fn plan<'a>(
     let mut planner = Planner { state, ids: ids.into_iter(), changes: Changes::default() };
     let sends = sends.into_iter().map(|send| planner.send(send)).collect();
     let Planner { state, mut changes, .. } = planner;
-    let recipients = state.recipients.into_values();
-    changes.mailboxes = recipients.flat_map(|recipient| recipient.mailboxes).filter(|it| it.changed).collect();
+    let recipients = state.recipients;
+    let mailboxes = recipients.values().flat_map(|recipient| &recipient.mailboxes);
+    changes.mailboxes = mailboxes.filter(|mailbox| mailbox.changed_at.is_some()).copied().collect();
     changes.mailboxes.sort_unstable_by_key(|mailbox| mailbox.device);
-    Plan { sends, changes }
+    Plan { sends, changes, recipients }
 }
 
 struct Planner<'a, Ids> {
@@ -170,6 +175,9 @@ struct Planner<'a, Ids> {
 impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     fn send(&mut self, send: &'a NewDelivery) -> PlannedSend {
         let answer = |outcome| PlannedSend { outcome, copies: Vec::new() };
+        if send.session.is_some_and(|session| !self.state.sessions.contains(&session)) {
+            return answer(DeliverOutcome::SessionEnded);
+        }
         let key = send.idempotency.as_ref().map(|(key, _)| ScopedKey::new(send.sender_device, key));
         if let (Some(key), Some((_, fingerprint))) = (&key, &send.idempotency)
             && let Some(stored) = self.state.receipts.get(key)

@@ -1,6 +1,6 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::model::{DeviceId, IdempotencyKey, Quota, SequenceNumber, Timestamp, Username};
+use crate::model::{DeviceId, IdempotencyKey, Quota, SequenceNumber, SessionId, Timestamp, UserId, Username};
 use crate::ports::{DeliverOutcome, Receipt};
 
 /// The state that a store reads and locks before it plans a batch of sends.
@@ -10,13 +10,15 @@ pub struct BatchState {
     pub recipients: HashMap<String, RecipientState>,
     /// The receipts that are already stored under the idempotency keys of the batch.
     pub receipts: HashMap<ScopedKey, StoredReceipt>,
+    /// The sessions of the batch that are open.
+    pub sessions: HashSet<SessionId>,
 }
 
 impl BatchState {
     /// Adds a mailbox to a recipient. Adds the recipient if this is its first mailbox.
-    pub fn add_mailbox(&mut self, recipient: &Username, mailbox: MailboxState) {
+    pub fn add_mailbox(&mut self, user: UserId, recipient: &Username, mailbox: MailboxState) {
         let state = self.recipients.entry(recipient.key());
-        let state = state.or_insert_with(|| RecipientState { username: recipient.clone(), mailboxes: Vec::new() });
+        let state = state.or_insert_with(|| RecipientState { user, username: recipient.clone(), mailboxes: Vec::new() });
         state.mailboxes.push(mailbox);
     }
 }
@@ -24,6 +26,8 @@ impl BatchState {
 /// A recipient and its mailboxes.
 #[derive(Debug, Clone)]
 pub struct RecipientState {
+    /// The user.
+    pub user: UserId,
     /// The username, with upper and lower case as registered.
     pub username: Username,
     /// The mailboxes of the recipient's devices, ordered by device.
@@ -48,8 +52,8 @@ pub struct MailboxState {
     /// The first sequence number of the gap at the end of the mailbox, if its newest envelopes were not stored because
     /// the mailbox was full. `None` if the newest envelope was stored.
     pub refused_from: Option<SequenceNumber>,
-    /// Whether a send of the batch has changed the mailbox.
-    pub changed: bool,
+    /// The time of the first send of the batch that changes the mailbox; `None` if no send does.
+    pub changed_at: Option<Timestamp>,
 }
 
 impl MailboxState {
@@ -57,7 +61,7 @@ impl MailboxState {
     pub(super) fn take_number(&mut self, sent_at: Timestamp) -> SequenceNumber {
         self.last = self.last.next();
         self.not_before = sent_at;
-        self.changed = true;
+        self.changed_at.get_or_insert(sent_at);
         self.last
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Contents, Fingerprint, IdempotencyKey, Quota};
+use crate::model::{Contents, Fingerprint, IdempotencyKey, Quota, UserId};
 use crate::ports::AddressedContents;
 
 const QUOTA: Quota = Quota { messages: 3, bytes: 10 };
@@ -24,6 +24,7 @@ fn send(recipients: &[(&str, &str)], key: Option<&str>) -> NewDelivery {
     NewDelivery {
         sender: name("bob"),
         sender_device: DeviceId::new(99),
+        session: None,
         recipients,
         now: Timestamp::from_seconds(100),
         ttl_seconds: 60,
@@ -41,7 +42,7 @@ fn mailbox(device: i64) -> MailboxState {
         pending: 0,
         bytes: 0,
         refused_from: None,
-        changed: false,
+        changed_at: None,
     }
 }
 
@@ -49,7 +50,7 @@ fn mailbox(device: i64) -> MailboxState {
 fn state() -> BatchState {
     let mut state = BatchState::default();
     for (recipient, device) in [("alice", 1), ("alice", 2), ("carol", 3)] {
-        state.add_mailbox(&name(recipient), mailbox(device));
+        state.add_mailbox(UserId::new(1), &name(recipient), mailbox(device));
     }
     state
 }
@@ -73,7 +74,7 @@ fn receipt(outcome: &DeliverOutcome) -> &Receipt {
 #[test]
 fn each_send_of_a_batch_takes_the_next_number_of_each_mailbox() {
     let sends = [send(&[("alice", "a")], None), send(&[("carol", "b"), ("ALICE", "c")], None)];
-    let Plan { sends, changes } = plan(&sends, state(), 1..);
+    let Plan { sends, changes, .. } = plan(&sends, state(), 1..);
     assert_eq!(numbers(&changes), [(1, 8), (2, 8), (3, 8), (1, 9), (2, 9)]);
     let last: Vec<_> = changes.mailboxes.iter().map(|mailbox| (mailbox.device.get(), mailbox.last.get())).collect();
     assert_eq!(last, [(1, 9), (2, 9), (3, 8)]);
@@ -88,7 +89,7 @@ fn each_send_of_a_batch_takes_the_next_number_of_each_mailbox() {
 fn a_key_stores_one_message_also_within_a_batch() {
     let mut sends = vec![send(&[("alice", "a")], Some("k")), send(&[("alice", "a")], Some("k"))];
     sends.push(send(&[("alice", "b")], Some("k")));
-    let Plan { sends, changes } = plan(&sends, state(), 1..);
+    let Plan { sends, changes, .. } = plan(&sends, state(), 1..);
     assert_eq!(numbers(&changes), [(1, 8), (2, 8)]);
     assert_eq!(sends[1].outcome, DeliverOutcome::Repeated(receipt(&sends[0].outcome).clone()));
     assert_eq!(sends[2].outcome, DeliverOutcome::KeyReused);
@@ -113,7 +114,7 @@ fn a_key_belongs_to_one_device() {
 #[test]
 fn a_send_with_an_unknown_recipient_changes_nothing() {
     let sends = [send(&[("alice", "a"), ("dave", "b"), ("erin", "c")], Some("k"))];
-    let Plan { sends, changes } = plan(&sends, state(), 1..);
+    let Plan { sends, changes, .. } = plan(&sends, state(), 1..);
     assert_eq!(sends[0].outcome, DeliverOutcome::UnknownRecipients(vec![name("dave"), name("erin")]));
     assert_eq!(changes, Changes::default());
 }
@@ -124,7 +125,7 @@ fn a_full_mailbox_keeps_one_gap_for_numbers_in_a_row_and_holds_up_no_other() {
     let mut state = state();
     state.recipients.get_mut("alice").unwrap().mailboxes[0].pending = 2;
     let texts: Vec<_> = (0..3).map(|_| send(&[("alice", "a")], None)).collect();
-    let Plan { sends, changes } = plan(&texts, state, 1..);
+    let Plan { sends, changes, .. } = plan(&texts, state, 1..);
     assert_eq!(numbers(&changes), [(1, 8), (2, 8), (2, 9), (2, 10)]);
     assert_eq!(changes.gaps, [PlannedGap { mailbox: DeviceId::new(1), first: number(9), last: number(10) }]);
     let undelivered = vec![Undelivered { recipient: name("alice"), device: DeviceId::new(1) }];
@@ -139,11 +140,11 @@ fn a_gap_goes_on_where_the_last_batch_left_it_until_something_is_stored() {
     let full = |bytes| {
         let mut state = BatchState::default();
         let counters = MailboxState { bytes, refused_from: Some(number(5)), ..mailbox(1) };
-        state.add_mailbox(&name("alice"), counters);
+        state.add_mailbox(UserId::new(1), &name("alice"), counters);
         state
     };
     let sends = [send(&[("alice", "xx")], None), send(&[("alice", "x")], None), send(&[("alice", "x")], None)];
-    let Plan { sends, changes } = plan(&sends, full(9), 1..);
+    let Plan { sends, changes, .. } = plan(&sends, full(9), 1..);
     assert_eq!(sends[0].outcome, DeliverOutcome::AllMailboxesFull);
     let gap = |first, last| PlannedGap { mailbox: DeviceId::new(1), first: number(first), last: number(last) };
     assert_eq!(changes.gaps, [gap(5, 8), gap(10, 10)]);
@@ -156,7 +157,7 @@ fn a_send_that_meets_only_full_mailboxes_keeps_gaps_and_no_receipt() {
     let mut state = state();
     state.recipients.get_mut("carol").unwrap().mailboxes[0].pending = 3;
     let sends = [send(&[("carol", "a")], Some("k"))];
-    let Plan { sends, changes } = plan(&sends, state, 1..);
+    let Plan { sends, changes, .. } = plan(&sends, state, 1..);
     assert_eq!(sends[0].outcome, DeliverOutcome::AllMailboxesFull);
     assert_eq!((changes.gaps.len(), changes.messages.len(), changes.receipts.len()), (1, 0, 0));
     assert_eq!(changes.mailboxes[0].last, number(8));
@@ -167,7 +168,7 @@ fn the_latest_watermark_of_all_mailboxes_is_the_time_of_a_send_and_their_new_wat
     let mut state = state();
     state.recipients.get_mut("carol").unwrap().mailboxes[0].not_before = Timestamp::from_seconds(500);
     let sends = [send(&[("alice", "a"), ("carol", "b")], None), send(&[("alice", "c")], None)];
-    let Plan { sends, changes } = plan(&sends, state, 1..);
+    let Plan { sends, changes, .. } = plan(&sends, state, 1..);
     for send in &sends {
         assert_eq!(receipt(&send.outcome).sent_at, Timestamp::from_seconds(500));
     }

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::model::{
-    Contents, DeviceId, Envelope, Fingerprint, Gap, IdempotencyKey, MessageId, Quota, SequenceNumber, Timestamp,
-    Username,
+    Contents, DeviceId, Envelope, Fingerprint, Gap, IdempotencyKey, MessageId, Quota, SequenceNumber, SessionId,
+    Timestamp, Username,
 };
 
 /// A send to one or more recipients.
@@ -13,6 +13,8 @@ pub struct NewDelivery {
     pub sender: Username,
     /// The device of the sender.
     pub sender_device: DeviceId,
+    /// The session that the sender calls with; `None` if the sender was authenticated by a password.
+    pub session: Option<SessionId>,
     /// Recipients with their contents; each user at most once.
     pub recipients: Vec<AddressedContents>,
     /// The current time.
@@ -37,6 +39,8 @@ pub struct AddressedContents {
 /// The outcome of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliverOutcome {
+    /// The session of the send has ended. Nothing was stored.
+    SessionEnded,
     /// The send was stored.
     Stored {
         /// The receipt for the sender.
@@ -146,7 +150,7 @@ pub trait Mailboxes: Send + Sync {
     /// Stores a send: a message for each recipient, and an envelope in the mailbox of each of the recipient's devices.
     ///
     /// MUST store the send for all recipients or for none (D6). When this method returns, the send MUST be durable
-    /// (D1). MUST store nothing if one of the recipients does not exist. MUST set `sent_at` to the latest of `now` and
+    /// (D1). MUST store nothing if one of the recipients does not exist, or if the session of the send has ended. MUST set `sent_at` to the latest of `now` and
     /// the `not_before` of all mailboxes that the send addresses, and MUST raise the `not_before` of each of these
     /// mailboxes to `sent_at`.
     ///

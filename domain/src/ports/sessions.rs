@@ -72,6 +72,12 @@ pub trait Sessions: Send + Sync {
     /// If the store fails.
     async fn find(&self, token: &TokenHash) -> Result<Option<SessionOwner>, PortError>;
 
+    /// Returns the owner that an earlier call of [`find`](Self::find) has found for a token, if it is still in memory.
+    ///
+    /// Does not ask the store, so the session may have ended on another replica. Callers MUST pass the session on to a step
+    /// that checks it, such as [`Mailboxes::deliver`](super::Mailboxes::deliver).
+    fn recall(&self, token: &TokenHash) -> Option<SessionOwner>;
+
     /// Returns a user's sessions, oldest first.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{Caller, SessionCaller};
-use crate::model::Token;
-use crate::ports::{PortError, Sessions};
+use crate::model::{Token, TokenHash};
+use crate::ports::{PortError, SessionOwner, Sessions};
 
 /// Finds the owner of a bearer token.
 pub struct CheckToken {
@@ -23,10 +23,28 @@ impl CheckToken {
     pub async fn execute(&self, token: &Token) -> Result<Option<SessionCaller>, PortError> {
         let token = token.hash();
         let owner = self.sessions.find(&token).await?;
-        Ok(owner.map(|owner| SessionCaller {
-            caller: Caller { user_id: owner.user_id, username: owner.username, device: owner.device },
-            session: owner.session,
-            token,
-        }))
+        Ok(owner.map(|owner| caller(owner, token)))
+    }
+
+    /// Does the same, but may return the owner of a session that has ended on another replica. This saves a query for use
+    /// cases that check the session again when they store something.
+    ///
+    /// # Errors
+    ///
+    /// If the port fails.
+    pub async fn recall(&self, token: &Token) -> Result<Option<SessionCaller>, PortError> {
+        let hash = token.hash();
+        match self.sessions.recall(&hash) {
+            Some(owner) => Ok(Some(caller(owner, hash))),
+            None => self.execute(token).await,
+        }
+    }
+}
+
+fn caller(owner: SessionOwner, token: TokenHash) -> SessionCaller {
+    SessionCaller {
+        caller: Caller { user_id: owner.user_id, username: owner.username, device: owner.device },
+        session: owner.session,
+        token,
     }
 }

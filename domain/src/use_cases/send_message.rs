@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Caller;
-use crate::model::{Fingerprint, IdempotencyKey, Limits, Username};
+use crate::model::{Fingerprint, IdempotencyKey, Limits, SessionId, Username};
 use crate::ports::{AddressedContents, Clock, DeliverOutcome, Mailboxes, NewDelivery, PortError, Receipt};
 
 /// Sends a message to one or more users.
@@ -58,6 +58,9 @@ pub enum SendMessageError {
     /// The idempotency key was already used for a different send.
     #[error("Idempotency-Key was used for another send")]
     KeyReused,
+    /// The caller's session has ended.
+    #[error("the session has ended")]
+    SessionEnded,
     /// The port failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -73,13 +76,18 @@ impl SendMessage {
     }
 
     /// Stores the message for all recipients or for none (D6). When this method returns, the message survives a crash
-    /// (D1).
+    /// (D1). If `session` is given, stores nothing if this session has ended.
     ///
     /// # Errors
     ///
     /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the key was
     /// used for another send, or the port fails.
-    pub async fn execute(&self, caller: &Caller, request: SendRequest) -> Result<SentMessage, SendMessageError> {
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        session: Option<SessionId>,
+        request: SendRequest,
+    ) -> Result<SentMessage, SendMessageError> {
         let SendRequest { recipients, ttl_seconds, key } = request;
         if !(1..=Self::MAX_RECIPIENTS).contains(&recipients.len()) {
             return Err(SendMessageError::RecipientCount);
@@ -97,6 +105,7 @@ impl SendMessage {
         let delivery = NewDelivery {
             sender: caller.username.clone(),
             sender_device: caller.device,
+            session,
             recipients,
             now: self.clock.now(),
             ttl_seconds: ttl_seconds.unwrap_or(max),
@@ -106,6 +115,7 @@ impl SendMessage {
         match self.mailboxes.deliver(delivery).await? {
             DeliverOutcome::Stored { receipt, recipients } => Ok(SentMessage { receipt, recipients }),
             DeliverOutcome::Repeated(receipt) => Ok(SentMessage { receipt, recipients: Vec::new() }),
+            DeliverOutcome::SessionEnded => Err(SendMessageError::SessionEnded),
             DeliverOutcome::KeyReused => Err(SendMessageError::KeyReused),
             DeliverOutcome::UnknownRecipients(names) => Err(SendMessageError::UnknownRecipients(names)),
             DeliverOutcome::AllMailboxesFull => Err(SendMessageError::AllMailboxesFull),
@@ -132,7 +142,7 @@ mod tests {
         clock.expect_now().returning(|| Timestamp::from_seconds(1));
         let alice =
             Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
-        SendMessage::new(Arc::new(mailboxes), Arc::new(clock), Limits::default()).execute(&alice, request).await
+        SendMessage::new(Arc::new(mailboxes), Arc::new(clock), Limits::default()).execute(&alice, None, request).await
     }
 
     async fn refused(request: SendRequest) -> SendMessageError {

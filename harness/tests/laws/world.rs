@@ -118,6 +118,7 @@ impl<'a> World<'a> {
         let delivery = NewDelivery {
             sender: Username::new("bob").unwrap(),
             sender_device: DeviceId::new(4711),
+            session: None,
             recipients: names
                 .iter()
                 .map(|(_, name)| AddressedContents {

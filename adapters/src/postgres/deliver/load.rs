@@ -1,24 +1,17 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use sqlx::PgConnection;
-use woosh_domain::model::DeviceId;
-use woosh_domain::planner::{BatchState, MailboxState, ScopedKey};
+use woosh_domain::model::SessionId;
+use woosh_domain::planner::{BatchState, ScopedKey};
 use woosh_domain::ports::NewDelivery;
 
-use crate::store::{KeyRow, MailboxRow, SqlError, recipient_keys};
+use crate::store::{KeyRow, MailboxRow, SqlError, recipient_keys, sessions};
 
-/// How many identifiers of messages are reserved at once.
+/// Minimum number of message identifiers to reserve at once.
 const RESERVED_IDS: i64 = 1000;
 
-/// The state that a batch is planned on.
-pub(super) struct Loaded {
-    pub(super) state: BatchState,
-    /// The mailboxes of `state`.
-    pub(super) mailboxes: HashMap<DeviceId, MailboxState>,
-}
-
-/// Reserves identifiers of messages, so that `ids` has enough for these sends. A sequence is not rolled back, so the database
-/// never returns the same identifier again.
+/// Refills `ids` if it holds too few message identifiers for these sends. A rollback does not return identifiers to the
+/// sequence, so no identifier is reserved twice.
 pub(super) async fn reserve_ids(
     connection: &mut PgConnection,
     ids: &mut VecDeque<i64>,
@@ -30,7 +23,7 @@ pub(super) async fn reserve_ids(
     }
     let count = i64::try_from(needed).unwrap_or(i64::MAX).max(RESERVED_IDS);
     let reserved: Vec<i64> =
-        // OFFSET keeps the name from being looked up for each row.
+        // `OFFSET 0` keeps Postgres from looking up the name of the sequence again for each row.
         sqlx::query_scalar(
             "SELECT nextval(name) FROM generate_series(1, $1),
                  (SELECT pg_get_serial_sequence('messages', 'id')::regclass AS name OFFSET 0) sequence",
@@ -57,33 +50,42 @@ macro_rules! select_mailboxes {
     };
 }
 
-/// Loads the receipts stored under the idempotency keys of these sends, and the mailboxes of their recipients.
-pub(super) async fn load(connection: &mut PgConnection, sends: &[&NewDelivery]) -> Result<Loaded, SqlError> {
-    load_all(connection, sends, select_mailboxes!("")).await
-}
-
-/// Locks and loads the same until the end of the transaction.
-///
-/// Sequence numbers then follow commit order (D3). Keys are locked before mailboxes in every transaction, and both in a fixed
-/// order, so that no two transactions can deadlock.
-pub(super) async fn lock_and_load(connection: &mut PgConnection, sends: &[&NewDelivery]) -> Result<Loaded, SqlError> {
-    lock_keys(connection, &scoped_keys(sends)).await?;
-    load_all(connection, sends, select_mailboxes!(" FOR UPDATE OF mb")).await
-}
-
-async fn load_all(
+/// Loads the mailboxes of users, without locks.
+pub(super) async fn mailboxes(
     connection: &mut PgConnection,
-    sends: &[&NewDelivery],
-    select_mailboxes: &'static str,
-) -> Result<Loaded, SqlError> {
+    user_keys: &[String],
+    state: &mut BatchState,
+) -> Result<(), SqlError> {
+    load_mailboxes(connection, select_mailboxes!(""), user_keys, state).await
+}
+
+/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction, and loads
+/// the state of the batch.
+///
+/// Every transaction locks keys before mailboxes, and both in a fixed order, so that no two transactions deadlock.
+pub(super) async fn lock_all(connection: &mut PgConnection, sends: &[&NewDelivery]) -> Result<BatchState, SqlError> {
     let mut state = BatchState::default();
-    load_receipts(connection, &scoped_keys(sends), &mut state).await?;
-    let rows: Vec<MailboxRow> =
-        sqlx::query_as(select_mailboxes).bind(recipient_keys(sends)).fetch_all(connection).await?;
-    rows.into_iter().try_for_each(|row| row.add_to(&mut state))?;
-    let mailboxes = state.recipients.values().flat_map(|recipient| &recipient.mailboxes);
-    let mailboxes = mailboxes.map(|mailbox| (mailbox.device, *mailbox)).collect();
-    Ok(Loaded { state, mailboxes })
+    let keys = scoped_keys(sends);
+    lock_keys(connection, &keys).await?;
+    load_receipts(connection, &keys, &mut state).await?;
+    load_mailboxes(connection, select_mailboxes!(" FOR UPDATE OF mb"), &recipient_keys(sends), &mut state).await?;
+    let sessions: Vec<_> = sessions(sends).into_iter().map(SessionId::get).collect();
+    let open: Vec<i64> = sqlx::query_scalar("SELECT id FROM sessions WHERE id = ANY($1)")
+        .bind(sessions)
+        .fetch_all(connection)
+        .await?;
+    state.sessions = open.into_iter().map(SessionId::new).collect();
+    Ok(state)
+}
+
+async fn load_mailboxes(
+    connection: &mut PgConnection,
+    select: &'static str,
+    user_keys: &[String],
+    state: &mut BatchState,
+) -> Result<(), SqlError> {
+    let rows: Vec<MailboxRow> = sqlx::query_as(select).bind(user_keys).fetch_all(connection).await?;
+    rows.into_iter().try_for_each(|row| row.add_to(state))
 }
 
 fn scoped_keys(sends: &[&NewDelivery]) -> Vec<ScopedKey> {
@@ -109,8 +111,8 @@ async fn lock_keys(connection: &mut PgConnection, keys: &[ScopedKey]) -> Result<
     Ok(())
 }
 
-/// Loads the stored receipts. If the keys are locked, this has to be a statement of its own, so that it sees what the
-/// transactions that held the locks have committed.
+/// Loads the receipts that are stored under keys. This statement is separate from the locking statement, so that its snapshot
+/// includes the commits of transactions that held the locks before.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],

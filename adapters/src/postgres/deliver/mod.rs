@@ -1,86 +1,100 @@
-//! Sends.
+//! Stores batches of sends.
 //!
-//! Other replicas write as well, so a plan is valid only if the mailboxes are as they were loaded when it is written. There are
-//! two ways to ensure this. [`deliver`] loads without locks, and writes in one statement that fails if anything differs: two
-//! round trips to the database. [`deliver_locked`] locks what it loads until the commit: more round trips, but no
-//! conflicts.
+//! Each statement is a round trip to the database, so the usual batch is one statement. It is planned on the recipients as they
+//! were when this server last sent to them, and it stores nothing if they, or the sessions of the senders, are not what the
+//! plan assumes. If the plan was outdated, or is not a plain one, the batch is stored in a transaction that locks and loads
+//! everything first.
 
+mod known;
 mod load;
 mod write;
 
 use std::collections::VecDeque;
 
-use sqlx::{PgConnection, PgPool};
-use woosh_domain::planner::{Changes, PlannedSend, plan};
-use woosh_domain::ports::NewDelivery;
+use sqlx::PgPool;
+use woosh_domain::planner::{BatchState, Plan, PlannedSend, plan};
+use woosh_domain::ports::{DeliverOutcome, NewDelivery};
 
-use self::load::Loaded;
-use crate::store::SqlError;
+use self::known::KnownRecipients;
+use crate::store::{SqlError, sessions};
 
-/// Why a batch was not stored.
-pub(super) enum DeliverError {
-    /// Another transaction has changed a mailbox or used an idempotency key since they were loaded. Nothing is stored.
-    Conflict(SqlError),
-    /// Any other error.
-    Failed(SqlError),
+/// Stores batches for one lane, and remembers what it needs for the next batch.
+#[derive(Default)]
+pub(super) struct Deliverer {
+    /// Reserved identifiers of messages.
+    ids: VecDeque<i64>,
+    known: KnownRecipients,
 }
 
-impl DeliverError {
-    pub(super) fn into_inner(self) -> SqlError {
-        match self {
-            Self::Conflict(error) | Self::Failed(error) => error,
+impl Deliverer {
+    /// Stores a batch without locks. Returns `None`, and stores nothing, if the batch has to be stored with locks.
+    pub(super) async fn deliver(
+        &mut self,
+        pool: &PgPool,
+        sends: &[&NewDelivery],
+    ) -> Result<Option<Vec<PlannedSend>>, SqlError> {
+        let mut connection = pool.acquire().await?;
+        load::reserve_ids(&mut connection, &mut self.ids, sends).await?;
+        let (mut state, unknown) = self.known.take(sends);
+        if !unknown.is_empty() {
+            load::mailboxes(&mut connection, &unknown, &mut state).await?;
         }
+        // Receipts are not loaded: a key that is stored already fails the statement.
+        state.sessions = sessions(sends);
+        let before = state.recipients.clone();
+        let plan = self.plan(sends, state);
+        if !is_plain(&plan) {
+            return Ok(None);
+        }
+        let written = write::write(&mut connection, sends, &plan, &before).await;
+        self.finish(plan, written)
     }
-}
 
-impl<Error: Into<SqlError>> From<Error> for DeliverError {
-    fn from(error: Error) -> Self {
-        let error = error.into();
-        if write::is_conflict(&error) { Self::Conflict(error) } else { Self::Failed(error) }
+    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Returns `None`, and stores nothing, if a
+    /// statement without locks has stored one of the keys meanwhile.
+    pub(super) async fn deliver_locked(
+        &mut self,
+        pool: &PgPool,
+        sends: &[&NewDelivery],
+    ) -> Result<Option<Vec<PlannedSend>>, SqlError> {
+        self.known.take(sends);
+        let mut transaction = pool.begin().await?;
+        load::reserve_ids(&mut transaction, &mut self.ids, sends).await?;
+        let state = load::lock_all(&mut transaction, sends).await?;
+        let before = state.recipients.clone();
+        let plan = self.plan(sends, state);
+        let mut written = write::write(&mut transaction, sends, &plan, &before).await;
+        if written.is_ok()
+            && let Err(error) = transaction.commit().await
+        {
+            written = Err(error.into());
+        }
+        self.finish(plan, written)
     }
-}
 
-/// Stores sends in one statement. `ids` are reserved identifiers of messages; it is refilled as needed.
-pub(super) async fn deliver(
-    pool: &PgPool,
-    ids: &mut VecDeque<i64>,
-    sends: &[&NewDelivery],
-) -> Result<Vec<PlannedSend>, DeliverError> {
-    let mut connection = pool.acquire().await?;
-    load::reserve_ids(&mut connection, ids, sends).await?;
-    let loaded = load::load(&mut connection, sends).await?;
-    store(&mut connection, ids, sends, loaded).await
-}
+    fn plan<'a>(&mut self, sends: &[&'a NewDelivery], state: BatchState) -> Plan<'a> {
+        plan(sends.iter().copied(), state, std::iter::from_fn(|| self.ids.pop_front()))
+    }
 
-/// Stores sends in one transaction, with the idempotency keys and mailboxes locked.
-pub(super) async fn deliver_locked(
-    pool: &PgPool,
-    ids: &mut VecDeque<i64>,
-    sends: &[&NewDelivery],
-) -> Result<Vec<PlannedSend>, DeliverError> {
-    let mut transaction = pool.begin().await?;
-    load::reserve_ids(&mut transaction, ids, sends).await?;
-    let loaded = load::lock_and_load(&mut transaction, sends).await?;
-    let planned = store(&mut transaction, ids, sends, loaded).await?;
-    transaction.commit().await?;
-    Ok(planned)
-}
-
-async fn store(
-    connection: &mut PgConnection,
-    ids: &mut VecDeque<i64>,
-    sends: &[&NewDelivery],
-    loaded: Loaded,
-) -> Result<Vec<PlannedSend>, DeliverError> {
-    let Loaded { state, mailboxes } = loaded;
-    let mut plan = plan(sends.iter().copied(), state, std::iter::from_fn(|| ids.pop_front()));
-    if plan.changes != Changes::default() {
-        let acknowledged = write::write(connection, &plan.changes, &mailboxes).await?;
+    /// Remembers the recipients of a batch that was written.
+    fn finish(
+        &mut self,
+        mut plan: Plan<'_>,
+        written: Result<Option<write::Counters>, SqlError>,
+    ) -> Result<Option<Vec<PlannedSend>>, SqlError> {
+        let Some(counters) = written? else { return Ok(None) };
         for copy in plan.sends.iter_mut().flat_map(|send| &mut send.copies) {
-            if let Some(acknowledged) = acknowledged.get(&copy.mailbox) {
-                copy.acknowledged = *acknowledged;
+            if let Some(counters) = counters.get(&copy.mailbox) {
+                copy.acknowledged = counters.acknowledged;
             }
         }
+        self.known.put(plan.recipients, &counters);
+        Ok(Some(plan.sends))
     }
-    Ok(plan.sends)
+}
+
+/// Returns whether a plan on remembered state can be relied on: if it would refuse something, the state may be outdated.
+fn is_plain(plan: &Plan<'_>) -> bool {
+    plan.changes.gaps.is_empty()
+        && plan.sends.iter().all(|send| matches!(send.outcome, DeliverOutcome::Stored { .. }))
 }

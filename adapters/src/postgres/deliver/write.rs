@@ -1,26 +1,37 @@
 use std::collections::HashMap;
 
 use sqlx::PgConnection;
-use woosh_domain::model::{DeviceId, SequenceNumber};
-use woosh_domain::planner::{Changes, MailboxState};
+use woosh_domain::model::{DeviceId, SequenceNumber, SessionId, Timestamp};
+use woosh_domain::planner::{Changes, MailboxState, Plan, RecipientState};
+use woosh_domain::ports::{DeliverOutcome, NewDelivery};
 
-use crate::store::{SqlError, format_undelivered};
+use crate::store::{SqlError, count, format_undelivered, sessions};
 
-/// The SQLSTATEs of a conflict: `division_by_zero`, with which the statement below reports a mailbox that has changed, and
-/// `unique_violation`, if another transaction has used an idempotency key.
-const CONFLICTS: [&str; 2] = ["22012", "23505"];
+/// SQLSTATE `division_by_zero`: the state that the batch was planned on is outdated.
+const OUTDATED: &str = "22012";
+/// The constraint that is violated if an idempotency key is stored already.
+const ONE_RECEIPT: &str = "idempotency_keys_pkey";
 
-/// Returns whether [`write`] failed because another transaction was faster.
-pub(super) fn is_conflict(error: &SqlError) -> bool {
-    let SqlError::Database(sqlx::Error::Database(cause)) = error else { return false };
-    cause.code().is_some_and(|code| CONFLICTS.contains(&code.as_ref()))
+/// The counters of the mailboxes that a batch has changed.
+pub(super) type Counters = HashMap<DeviceId, MailboxCounters>;
+
+/// The counters of a mailbox that other transactions change without a lock on its newest number.
+pub(super) struct MailboxCounters {
+    pub(super) acknowledged: SequenceNumber,
+    pub(super) pending: u64,
+    pub(super) bytes: u64,
 }
 
 /// Builds the statement that writes a batch.
 ///
-/// A mailbox is updated only if its numbers, watermark and newest gap are as loaded. If any is not, the statement divides by
-/// zero, and nothing is stored. The row stays locked until the commit, so sequence numbers follow commit order (D3). Pending
-/// envelopes are counted relative to the stored counters, because acknowledgements and the sweep lower them at any time.
+/// It divides by zero, and so stores nothing, unless
+/// - the newest number of each mailbox is the one that the batch was planned on, and its watermark is not above the new
+///   messages. The row stays locked until the commit, so sequence numbers follow commit order (D3);
+/// - the recipients have no other devices;
+/// - the sessions are open (D9).
+///
+/// Counters of pending envelopes change relative to the stored ones, because acknowledgements and expiry lower them at any
+/// time.
 macro_rules! write {
     ($more:literal) => {
         concat!(
@@ -29,23 +40,26 @@ macro_rules! write {
                  SET last_sequence = c.last_sequence, not_before = c.not_before, refused_from = c.refused_from,
                      pending = mb.pending + c.pending, bytes = mb.bytes + c.bytes
                  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                             $7::bigint[], $8::bigint[], $9::bigint[])
-                      AS c (device_id, last_sequence, not_before, refused_from, pending, bytes,
-                            loaded_sequence, loaded_not_before, loaded_refused_from)
-                 WHERE mb.device_id = c.device_id AND mb.last_sequence = c.loaded_sequence
-                   AND mb.not_before = c.loaded_not_before AND mb.refused_from = c.loaded_refused_from
-                 RETURNING mb.device_id, mb.acknowledged
+                             $7::bigint[], $8::bigint[])
+                      AS c (device_id, last_sequence, not_before, refused_from, pending, bytes, planned_on, first_sent_at)
+                 WHERE mb.device_id = c.device_id AND mb.last_sequence = c.planned_on
+                   AND mb.not_before <= c.first_sent_at
+                 RETURNING mb.device_id, mb.acknowledged, mb.pending, mb.bytes
              ), message AS (
                  INSERT INTO messages (id, send_id, sender, sender_device, recipient, contents, sent_at, copies)
                  OVERRIDING SYSTEM VALUE
-                 SELECT * FROM unnest($10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::text[],
-                                      $15::bytea[], $16::bigint[], $17::bigint[])
+                 SELECT * FROM unnest($9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[],
+                                      $14::bytea[], $15::bigint[], $16::bigint[])
              ), envelope AS (
                  INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at)
-                 SELECT * FROM unnest($18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])
+                 SELECT * FROM unnest($17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[])
              )",
             $more,
-            "SELECT array_agg(device_id), array_agg(acknowledged), 1 / (count(*) = cardinality($1))::int FROM mailbox"
+            "SELECT array_agg(device_id), array_agg(acknowledged), array_agg(pending), array_agg(bytes),
+                    1 / (count(*) = cardinality($1)
+                         AND (SELECT count(*) FROM devices WHERE user_id = ANY($22)) = $23
+                         AND (SELECT count(*) FROM sessions WHERE id = ANY($24)) = cardinality($24))::int
+             FROM mailbox"
         )
     };
 }
@@ -55,36 +69,51 @@ const WRITE: &str = write!("");
 const WRITE_ALL: &str = write!(
     ", gap AS (
          INSERT INTO gaps (device_id, first_sequence, last_sequence)
-         SELECT * FROM unnest($23::bigint[], $24::bigint[], $25::bigint[])
+         SELECT * FROM unnest($25::bigint[], $26::bigint[], $27::bigint[])
          ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence
      ), receipt AS (
          INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
-         SELECT * FROM unnest($26::bigint[], $27::text[], $28::bytea[], $29::bigint[], $30::bigint[], $31::text[])
+         SELECT * FROM unnest($28::bigint[], $29::text[], $30::bytea[], $31::bigint[], $32::bigint[], $33::text[])
      )"
 );
 
-/// Writes a batch that was planned on `loaded`, in one statement. Returns up to which number each changed mailbox is
-/// acknowledged.
+type Row = (Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, i32);
+
+/// Writes a batch that was planned on the recipients `before`. Returns `None`, and stores nothing, if the plan is outdated.
 pub(super) async fn write(
     connection: &mut PgConnection,
-    changes: &Changes<'_>,
-    loaded: &HashMap<DeviceId, MailboxState>,
-) -> Result<HashMap<DeviceId, SequenceNumber>, SqlError> {
-    let Changes { mailboxes, messages, envelopes, gaps, receipts } = changes;
-    // Each mailbox of a plan is one of those that were loaded, with other counters.
-    let before = |mailbox: &MailboxState| loaded.get(&mailbox.device).copied().unwrap_or(*mailbox);
-    let refused_from = |mailbox: &MailboxState| mailbox.refused_from.map_or(0, SequenceNumber::get);
+    sends: &[&NewDelivery],
+    plan: &Plan<'_>,
+    before: &HashMap<String, RecipientState>,
+) -> Result<Option<Counters>, SqlError> {
+    let Changes { mailboxes, messages, envelopes, gaps, receipts } = &plan.changes;
+    if mailboxes.is_empty() {
+        return Ok(Some(Counters::new()));
+    }
+    let storing = sends.iter().zip(&plan.sends).filter(|(_, planned)| {
+        matches!(planned.outcome, DeliverOutcome::Stored { .. } | DeliverOutcome::AllMailboxesFull)
+    });
+    let storing: Vec<_> = storing.map(|(send, _)| *send).collect();
+    let changed = |recipient: &&RecipientState| recipient.mailboxes.iter().any(|mailbox| mailbox.changed_at.is_some());
+    let recipients: Vec<_> = plan.recipients.values().filter(changed).collect();
+    let devices: usize = recipients.iter().map(|recipient| recipient.mailboxes.len()).sum();
+    let before: HashMap<_, _> = before
+        .values()
+        .flat_map(|recipient| &recipient.mailboxes)
+        .map(|mailbox| (mailbox.device, *mailbox))
+        .collect();
+    // The mailboxes of a plan are those that it was planned on.
+    let before = |mailbox: &MailboxState| before.get(&mailbox.device).copied().unwrap_or(*mailbox);
     let more = !gaps.is_empty() || !receipts.is_empty();
     let mut query = sqlx::query_as(if more { WRITE_ALL } else { WRITE })
         .bind(column(mailboxes, |mailbox| mailbox.device.get()))
         .bind(column(mailboxes, |mailbox| mailbox.last.get()))
         .bind(column(mailboxes, |mailbox| mailbox.not_before.micros()))
-        .bind(column(mailboxes, refused_from))
+        .bind(column(mailboxes, |mailbox| mailbox.refused_from.map_or(0, SequenceNumber::get)))
         .bind(column(mailboxes, |mailbox| mailbox.pending.cast_signed() - before(mailbox).pending.cast_signed()))
         .bind(column(mailboxes, |mailbox| mailbox.bytes.cast_signed() - before(mailbox).bytes.cast_signed()))
         .bind(column(mailboxes, |mailbox| before(mailbox).last.get()))
-        .bind(column(mailboxes, |mailbox| before(mailbox).not_before.micros()))
-        .bind(column(mailboxes, |mailbox| refused_from(&before(mailbox))))
+        .bind(column(mailboxes, |mailbox| mailbox.changed_at.map_or(0, Timestamp::micros)))
         .bind(column(messages, |message| message.id))
         .bind(column(messages, |message| message.send.get()))
         .bind(column(messages, |message| message.sender.as_str()))
@@ -97,7 +126,10 @@ pub(super) async fn write(
         .bind(column(envelopes, |envelope| envelope.sequence.get()))
         .bind(column(envelopes, |envelope| envelope.message))
         .bind(column(envelopes, |envelope| envelope.size.cast_signed()))
-        .bind(column(envelopes, |envelope| envelope.expires_at.micros()));
+        .bind(column(envelopes, |envelope| envelope.expires_at.micros()))
+        .bind(column(&recipients, |recipient| recipient.user.get()))
+        .bind(count(devices))
+        .bind(sessions(&storing).into_iter().map(SessionId::get).collect::<Vec<_>>());
     if more {
         query = query
             .bind(column(gaps, |gap| gap.mailbox.get()))
@@ -110,12 +142,29 @@ pub(super) async fn write(
             .bind(column(receipts, |planned| planned.receipt.receipt.sent_at.micros()))
             .bind(column(receipts, |planned| format_undelivered(&planned.receipt.receipt.undelivered)));
     }
-    let (devices, acknowledged, _): (Option<Vec<i64>>, Option<Vec<i64>>, i32) = query.fetch_one(connection).await?;
-    let devices = devices.into_iter().flatten().map(DeviceId::new);
-    Ok(devices.zip(acknowledged.into_iter().flatten().map(SequenceNumber::new)).collect())
+    match query.fetch_one(connection).await {
+        Ok(row) => Ok(Some(counters(row))),
+        Err(sqlx::Error::Database(cause))
+            if cause.code().is_some_and(|code| code == OUTDATED) || cause.constraint() == Some(ONE_RECEIPT) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// One column of rows.
+fn counters((devices, acknowledged, pending, bytes, _): Row) -> Counters {
+    let column = |values: Option<Vec<i64>>| values.unwrap_or_default().into_iter();
+    let counters = column(acknowledged).zip(column(pending)).zip(column(bytes));
+    let counters = counters.map(|((acknowledged, pending), bytes)| MailboxCounters {
+        acknowledged: SequenceNumber::new(acknowledged),
+        pending: pending.unsigned_abs(),
+        bytes: bytes.unsigned_abs(),
+    });
+    column(devices).map(DeviceId::new).zip(counters).collect()
+}
+
+/// Collects one column of some rows, to bind it as an array.
 fn column<'a, Row, Value>(rows: &'a [Row], value: impl FnMut(&'a Row) -> Value) -> Vec<Value> {
     rows.iter().map(value).collect()
 }

@@ -12,10 +12,11 @@ use crate::services::Services;
 /// The name of the security scheme in the OpenAPI document.
 const SCHEME: &str = "Token";
 
-/// The caller, authenticated by a bearer token.
-pub(super) struct TokenCaller(pub(super) SessionCaller);
+/// The caller, authenticated by a bearer token. If `RECALL` is true, the session may have ended on another replica, and the
+/// use case checks it again.
+pub(super) struct TokenCaller<const RECALL: bool = false>(pub(super) SessionCaller);
 
-impl<'a> ApiExtractor<'a> for TokenCaller {
+impl<'a, const RECALL: bool> ApiExtractor<'a> for TokenCaller<RECALL> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
 
     type ParamType = ();
@@ -46,7 +47,11 @@ impl<'a> ApiExtractor<'a> for TokenCaller {
     ) -> poem::Result<Self> {
         let services = Services::from_request(request)?;
         let token = request.header(header::AUTHORIZATION).and_then(bearer).ok_or_else(Problem::unauthenticated)?;
-        let caller = services.check_token.execute(&token).await.map_err(PortFailed::from)?;
+        let caller = match RECALL {
+            true => services.check_token.recall(&token).await,
+            false => services.check_token.execute(&token).await,
+        };
+        let caller = caller.map_err(PortFailed::from)?;
         Ok(Self(caller.ok_or_else(Problem::unauthenticated)?))
     }
 }

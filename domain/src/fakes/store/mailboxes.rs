@@ -10,6 +10,10 @@ use crate::ports::{
 impl Mailboxes for MemoryStore {
     async fn deliver(&self, new: NewDelivery) -> Result<DeliverOutcome, PortError> {
         let state = &mut *self.state();
+        let mut sessions = state.accounts.iter().flat_map(|account| &account.sessions);
+        if new.session.is_some_and(|session| !sessions.any(|(open, _)| open.id == session)) {
+            return Ok(DeliverOutcome::SessionEnded);
+        }
         let key = new.idempotency.as_ref().map(|(key, _)| (new.sender_device, key.as_str().to_owned()));
         if let (Some(known), Some((_, fingerprint))) =
             (key.as_ref().and_then(|key| state.keys.get(key)), &new.idempotency)

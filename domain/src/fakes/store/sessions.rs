@@ -48,6 +48,10 @@ impl Sessions for MemoryStore {
         Ok(owners.next())
     }
 
+    fn recall(&self, _: &TokenHash) -> Option<SessionOwner> {
+        None
+    }
+
     async fn list(&self, user: UserId) -> Result<Vec<Session>, PortError> {
         let mut state = self.state();
         let sessions = state.account_of(user).map(|account| account.sessions.as_slice()).unwrap_or_default();

@@ -64,7 +64,7 @@ pub(super) async fn send(
     }
     let addressed = AddressedContents { recipient, contents: contents.clone() };
     let request = SendRequest { recipients: vec![addressed], ttl_seconds: None, key: None };
-    Ok(match services.send_message.execute(caller, request).await {
+    Ok(match services.send_message.execute(caller, None, request).await {
         Ok(sent) => ClassicSendMessageReply::Created(Json(ClassicMessage::sent(sent, caller, contents))),
         Err(SendMessageError::UnknownRecipients(_)) => not_found(),
         Err(SendMessageError::AllMailboxesFull) => {
@@ -72,12 +72,13 @@ pub(super) async fn send(
             ClassicSendMessageReply::Full(Json(error))
         }
         Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
-        // Not reachable: a classic send has one recipient, no TTL and no idempotency key.
+        // Not reachable: a classic send has one recipient, no TTL, no idempotency key and no session.
         Err(
             error @ (SendMessageError::RecipientCount
             | SendMessageError::NamedTwice(_)
             | SendMessageError::Ttl { .. }
-            | SendMessageError::KeyReused),
+            | SendMessageError::KeyReused
+            | SendMessageError::SessionEnded),
         ) => ClassicSendMessageReply::BadRequest(ClassicError::bad_request(error)),
     })
 }

@@ -25,7 +25,7 @@ impl MessagesApi {
     #[oai(path = "/", method = "post", operation_id = "sendMessage")]
     async fn send(
         &self,
-        caller: TokenCaller,
+        caller: TokenCaller<true>,
         services: Data<&Arc<Services>>,
         /// Makes retries safe: requests with the same key and body from the same device store one message, and all
         /// receive the first response. The key has 1 to 255 visible ASCII characters, optionally in double quotes; a
@@ -37,6 +37,6 @@ impl MessagesApi {
         key: HeaderText,
         body: Body<send::SendMessageRequest>,
     ) -> Result<send::SendMessageReply> {
-        send::send(&services, &caller.0.caller, key.0.as_deref(), body.0).await
+        send::send(&services, &caller.0, key.0.as_deref(), body.0).await
     }
 }

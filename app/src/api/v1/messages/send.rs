@@ -3,7 +3,7 @@ use poem_openapi::{ApiResponse, Enum, Object};
 use serde::{Deserialize, Serialize};
 use woosh_domain::model::{Contents, IdempotencyKey, IdempotencyKeyError, Username};
 use woosh_domain::ports::{self, AddressedContents, Receipt};
-use woosh_domain::use_cases::{Caller, SendMessageError, SendRequest};
+use woosh_domain::use_cases::{SendMessageError, SendRequest, SessionCaller};
 
 use crate::api::errors::PortFailed;
 use crate::api::json_response::JsonResponse;
@@ -117,7 +117,7 @@ pub(super) enum SendMessageReply {
 
 pub(super) async fn send(
     services: &Services,
-    caller: &Caller,
+    caller: &SessionCaller,
     key: Option<&str>,
     body: SendMessageRequest,
 ) -> poem::Result<SendMessageReply> {
@@ -137,7 +137,7 @@ pub(super) async fn send(
         return Ok(SendMessageReply::NotFound(Problem::new(Code::RecipientNotFound, detail)));
     }
     let request = SendRequest { recipients, ttl_seconds: body.ttl_seconds.0.map(Integer::unsigned), key };
-    Ok(match services.send_message.execute(caller, request).await {
+    Ok(match services.send_message.execute(&caller.caller, Some(caller.session), request).await {
         Ok(sent) => SendMessageReply::Created(JsonResponse(sent.receipt.into())),
         Err(
             error @ (SendMessageError::RecipientCount | SendMessageError::NamedTwice(_) | SendMessageError::Ttl { .. }),
@@ -151,6 +151,7 @@ pub(super) async fn send(
         Err(error @ SendMessageError::AllMailboxesFull) => {
             SendMessageReply::Full(Problem::new(Code::MailboxFull, error))
         }
+        Err(SendMessageError::SessionEnded) => return Err(Problem::unauthenticated().into()),
         Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
     })
 }

@@ -1,0 +1,53 @@
+use std::collections::HashMap;
+use std::num::NonZero;
+
+use lru::LruCache;
+use woosh_domain::planner::{BatchState, RecipientState};
+use woosh_domain::ports::NewDelivery;
+
+use super::write::Counters;
+use crate::store::recipient_keys;
+
+/// Maximum number of remembered recipients of a lane: a few megabytes.
+const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
+
+/// The recipients of the latest sends, as they were after these sends. Other replicas, and other lanes, may have changed
+/// them since. Acknowledgements and expiry lower the counters of pending envelopes, so these are upper bounds.
+pub(super) struct KnownRecipients(LruCache<String, RecipientState>);
+
+impl Default for KnownRecipients {
+    fn default() -> Self {
+        Self(LruCache::new(CAPACITY))
+    }
+}
+
+impl KnownRecipients {
+    /// Removes the recipients of these sends, so that nothing outdated is left if the sends fail. Returns the recipients that
+    /// were known, and the keys of the others.
+    pub(super) fn take(&mut self, sends: &[&NewDelivery]) -> (BatchState, Vec<String>) {
+        let mut state = BatchState::default();
+        let mut unknown = Vec::new();
+        for key in recipient_keys(sends) {
+            match self.0.pop(&key) {
+                Some(recipient) => _ = state.recipients.insert(key, recipient),
+                None => unknown.push(key),
+            }
+        }
+        (state, unknown)
+    }
+
+    /// Remembers recipients after a batch. `counters` are those of the mailboxes that the batch has changed.
+    pub(super) fn put(&mut self, recipients: HashMap<String, RecipientState>, counters: &Counters) {
+        for (key, mut recipient) in recipients {
+            for mailbox in &mut recipient.mailboxes {
+                mailbox.changed_at = None;
+                if let Some(counters) = counters.get(&mailbox.device) {
+                    mailbox.acknowledged = counters.acknowledged;
+                    mailbox.pending = counters.pending;
+                    mailbox.bytes = counters.bytes;
+                }
+            }
+            self.0.put(key, recipient);
+        }
+    }
+}
