@@ -99,7 +99,12 @@ impl SqlStore for PostgresStore {
     }
 
     async fn deliver(&self, delivery: NewDelivery) -> Result<DeliverOutcome, PortError> {
-        self.writer.deliver(delivery, self.notifier.clone()).await
+        let session = delivery.session;
+        let outcome = self.writer.deliver(delivery, self.notifier.clone()).await?;
+        if let (DeliverOutcome::SessionEnded, Some(session)) = (&outcome, session) {
+            self.session_cache.remove(session);
+        }
+        Ok(outcome)
     }
 
     async fn delete_up_to(

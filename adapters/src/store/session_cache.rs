@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
-use woosh_domain::model::{TokenHash, UserId};
+use woosh_domain::model::{SessionId, TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
 /// Caches session owners. Code that ends a session must invalidate the session's user in this cache. If other processes
@@ -58,6 +58,15 @@ impl SessionCache {
         }
     }
 
+    /// Removes one session.
+    pub(crate) fn remove(&self, session: SessionId) {
+        let mut state = self.state();
+        let token = state.owners.iter().find(|(_, owner)| owner.session == session).map(|(token, _)| *token);
+        if let Some(token) = token {
+            state.owners.pop(&token);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves the cache consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -67,7 +76,7 @@ impl SessionCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use woosh_domain::model::{DeviceId, SessionId, Token, Username};
+    use woosh_domain::model::{DeviceId, Token, Username};
 
     fn token(number: u8) -> TokenHash {
         Token::from_random([number; 32]).hash()

@@ -48,6 +48,8 @@ pub fn cases() -> Vec<Case> {
         deliver:
             a_message_is_read_as_sent,
             a_send_with_an_unknown_recipient_stores_nothing,
+            a_send_of_an_ended_session_stores_nothing,
+            a_send_includes_the_devices_that_its_recipients_have,
             a_recipient_is_found_by_any_spelling,
             contents_are_returned_byte_for_byte,
             sequence_numbers_are_gapless,

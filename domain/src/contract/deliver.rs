@@ -2,7 +2,7 @@ use futures_util::future::{join, join_all};
 
 use super::fixtures::*;
 use crate::model::{Contents, DeviceId, Message};
-use crate::ports::{DeliverOutcome, Stores};
+use crate::ports::{DeliverOutcome, NewDelivery, Stores};
 
 pub(super) async fn a_message_is_read_as_sent(stores: Stores) {
     let alice = add(&stores, "Alice").await;
@@ -31,6 +31,39 @@ pub(super) async fn a_send_with_an_unknown_recipient_stores_nothing(stores: Stor
         assert_eq!(refused, DeliverOutcome::UnknownRecipients(unknown));
     }
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [0; 0]);
+}
+
+pub(super) async fn a_send_of_an_ended_session_stores_nothing(stores: Stores) {
+    let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
+    let (session, _) = open(&stores, &bob, None, 1).await;
+    let of_session = |micros| NewDelivery { session: Some(session.id), ..delivery(&[("alice", "hello")], micros) };
+    // Some stores remember the recipients of earlier sends.
+    for micros in [1, 2] {
+        store(&stores, of_session(micros)).await;
+    }
+    assert!(must(stores.sessions.end(bob.user.id, session.id).await));
+    for micros in [3, 4] {
+        assert_eq!(must(stores.mailboxes.deliver(of_session(micros)).await), DeliverOutcome::SessionEnded);
+    }
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2]);
+    deliver(&stores, "alice", "without a session", 5).await;
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2, 3]);
+}
+
+pub(super) async fn a_send_includes_the_devices_that_its_recipients_have(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    deliver(&stores, "alice", "one", 1).await;
+    deliver(&stores, "alice", "two", 2).await;
+    let second = add_device(&stores, &alice).await;
+    deliver(&stores, "alice", "three", 3).await;
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2, 3]);
+    assert_eq!(numbers(&read_all(&stores, second).await), [1]);
+    must(stores.devices.delete(alice.user.id, alice.mailbox).await);
+    deliver(&stores, "alice", "four", 4).await;
+    assert_eq!(numbers(&read_all(&stores, second).await), [1, 2]);
+    must(stores.users.delete(alice.user.id).await);
+    let unknown = must(stores.mailboxes.deliver(delivery(&[("alice", "five")], 5)).await);
+    assert_eq!(unknown, DeliverOutcome::UnknownRecipients(vec![name("alice")]));
 }
 
 pub(super) async fn a_recipient_is_found_by_any_spelling(stores: Stores) {

@@ -18,7 +18,8 @@ impl BatchState {
     /// Adds a mailbox to a recipient. Adds the recipient if this is its first mailbox.
     pub fn add_mailbox(&mut self, user: UserId, recipient: &Username, mailbox: MailboxState) {
         let state = self.recipients.entry(recipient.key());
-        let state = state.or_insert_with(|| RecipientState { user, username: recipient.clone(), mailboxes: Vec::new() });
+        let state =
+            state.or_insert_with(|| RecipientState { user, username: recipient.clone(), mailboxes: Vec::new() });
         state.mailboxes.push(mailbox);
     }
 }

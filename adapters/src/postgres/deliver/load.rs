@@ -70,10 +70,8 @@ pub(super) async fn lock_all(connection: &mut PgConnection, sends: &[&NewDeliver
     load_receipts(connection, &keys, &mut state).await?;
     load_mailboxes(connection, select_mailboxes!(" FOR UPDATE OF mb"), &recipient_keys(sends), &mut state).await?;
     let sessions: Vec<_> = sessions(sends).into_iter().map(SessionId::get).collect();
-    let open: Vec<i64> = sqlx::query_scalar("SELECT id FROM sessions WHERE id = ANY($1)")
-        .bind(sessions)
-        .fetch_all(connection)
-        .await?;
+    let open: Vec<i64> =
+        sqlx::query_scalar("SELECT id FROM sessions WHERE id = ANY($1)").bind(sessions).fetch_all(connection).await?;
     state.sessions = open.into_iter().map(SessionId::new).collect();
     Ok(state)
 }

@@ -95,6 +95,5 @@ impl Deliverer {
 
 /// Returns whether a plan on remembered state can be relied on: if it would refuse something, the state may be outdated.
 fn is_plain(plan: &Plan<'_>) -> bool {
-    plan.changes.gaps.is_empty()
-        && plan.sends.iter().all(|send| matches!(send.outcome, DeliverOutcome::Stored { .. }))
+    plan.changes.gaps.is_empty() && plan.sends.iter().all(|send| matches!(send.outcome, DeliverOutcome::Stored { .. }))
 }

@@ -97,11 +97,8 @@ pub(super) async fn write(
     let changed = |recipient: &&RecipientState| recipient.mailboxes.iter().any(|mailbox| mailbox.changed_at.is_some());
     let recipients: Vec<_> = plan.recipients.values().filter(changed).collect();
     let devices: usize = recipients.iter().map(|recipient| recipient.mailboxes.len()).sum();
-    let before: HashMap<_, _> = before
-        .values()
-        .flat_map(|recipient| &recipient.mailboxes)
-        .map(|mailbox| (mailbox.device, *mailbox))
-        .collect();
+    let before: HashMap<_, _> =
+        before.values().flat_map(|recipient| &recipient.mailboxes).map(|mailbox| (mailbox.device, *mailbox)).collect();
     // The mailboxes of a plan are those that it was planned on.
     let before = |mailbox: &MailboxState| before.get(&mailbox.device).copied().unwrap_or(*mailbox);
     let more = !gaps.is_empty() || !receipts.is_empty();
