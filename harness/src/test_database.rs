@@ -28,7 +28,8 @@ impl TestDatabase {
         Self::create_with(backend, Durability::Fast).await
     }
 
-    /// Creates a database as [`Self::create`] does. SQLite is always durable.
+    /// Creates a database as [`Self::create`] does, but with this durability. SQLite ignores `durability`, because it is
+    /// always durable.
     pub(crate) async fn create_with(backend: Backend, durability: Durability) -> anyhow::Result<Self> {
         match backend {
             Backend::Sqlite => {

@@ -25,7 +25,7 @@ macro_rules! release_messages {
     };
 }
 
-/// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
 pub(super) async fn acknowledge(
     pool: &PgPool,
     mailbox: DeviceId,

@@ -70,7 +70,7 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: i64) -> Res
     Ok(deleted as u64)
 }
 
-/// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
 pub(super) fn acknowledge(
     connection: &Connection,
     mailbox: DeviceId,

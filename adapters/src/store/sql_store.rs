@@ -70,7 +70,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
-    /// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
+    /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
+    /// Changes nothing if `up_to` is beyond the last sequence number of the mailbox.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,

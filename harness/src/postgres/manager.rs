@@ -61,7 +61,8 @@ impl Manager {
     }
 }
 
-/// Runs the server on this thread until the process ends.
+/// The body of the thread for Postgres: starts or connects to a Postgres server, then executes commands until this process
+/// ends.
 fn run(
     session: &str,
     durability: Durability,

@@ -9,7 +9,7 @@ use crate::services::Services;
 
 #[derive(ApiResponse)]
 pub(super) enum ClassicFindUserReply {
-    /// The user's public profile.
+    /// The public profile of the user with this username.
     #[oai(status = 200)]
     Ok(Json<ClassicUser>),
     /// The parameter `username` is missing.

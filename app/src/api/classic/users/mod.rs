@@ -88,7 +88,7 @@ struct ClassicOwnUser {
     public_key: String,
     /// Private key, encrypted by the client. Empty if none is stored.
     private_key: String,
-    /// Private data that the user's clients store. Empty by default.
+    /// Private data of the user, which the server stores without interpreting it. Empty by default.
     info: String,
 }
 

@@ -16,7 +16,7 @@ use crate::services::Services;
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct ClassicUpdateOwnUserRequest {
-    /// Private data that the user's clients store. The server does not interpret it. At most 64 KiB of UTF-8, counted
+    /// Private data of the user, which the server stores without interpreting it. At most 64 KiB of UTF-8, counted
     /// after JSON decoding.
     #[oai(validator(max_length = 65536), skip_serializing_if_is_none)]
     #[serde(default)]

@@ -143,7 +143,7 @@ struct OwnUser {
     /// Private key, encrypted by the client. Absent if none is stored.
     #[oai(skip_serializing_if_is_none)]
     private_key: Option<String>,
-    /// Private data that the user's clients store. Empty by default.
+    /// Private data of the user, which the server stores without interpreting it. Empty by default.
     info: String,
 }
 

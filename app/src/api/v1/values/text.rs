@@ -178,7 +178,7 @@ opaque!(
 opaque!(
     Info,
     "likes tea",
-    "Private data that the user's clients store. The server does not interpret it. At most 64 KiB of UTF-8, counted after JSON decoding."
+    "Private data of the user, which the server stores without interpreting it. At most 64 KiB of UTF-8, counted after JSON decoding."
 );
 opaque!(DeviceName, "alice's phone", "Display name of a device, at most 128 bytes of UTF-8.");
 opaque!(
