@@ -103,8 +103,8 @@ pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Resul
     Ok(deleted.unsigned_abs())
 }
 
-/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes left, deletes the device's
-/// idempotency keys and its row in `purges`.
+/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes left, deletes its row in
+/// `purges`.
 pub(super) async fn purge(pool: &PgPool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
     // Counts the selected envelopes, not the deleted ones: a concurrent purge may delete the selected envelopes first,
     // while the device has more envelopes left.
@@ -123,12 +123,7 @@ pub(super) async fn purge(pool: &PgPool, device: DeviceId, limit: usize) -> Resu
     .fetch_one(pool)
     .await?;
     if due == 0 {
-        sqlx::query(
-            "WITH keys AS (DELETE FROM idempotency_keys WHERE device_id = $1) DELETE FROM purges WHERE device_id = $1",
-        )
-        .bind(device.get())
-        .execute(pool)
-        .await?;
+        sqlx::query("DELETE FROM purges WHERE device_id = $1").bind(device.get()).execute(pool).await?;
     }
     Ok(())
 }

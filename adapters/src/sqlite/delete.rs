@@ -16,8 +16,8 @@ struct Due {
     bytes: i64,
 }
 
-/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes, deletes the device's
-/// idempotency keys and its row in `purges`.
+/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes, deletes its row in
+/// `purges`.
 pub(super) fn purge(connection: &Connection, device: DeviceId, limit: i64) -> Result<(), SqlError> {
     let device = device.get();
     let last: Option<i64> = connection
@@ -29,7 +29,6 @@ pub(super) fn purge(connection: &Connection, device: DeviceId, limit: i64) -> Re
     if let Some(last) = last {
         delete_envelopes(connection, device, last)?;
     } else {
-        connection.prepare_cached("DELETE FROM idempotency_keys WHERE device_id = ?1")?.execute([device])?;
         connection.prepare_cached("DELETE FROM purges WHERE device_id = ?1")?.execute([device])?;
     }
     Ok(())

@@ -90,8 +90,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Deletes at most `limit` expired envelopes, of all mailboxes. Returns the number of deleted envelopes.
     fn delete_expired(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<u64, PortError>> + Send;
 
-    /// Deletes at most `limit` envelopes of a deleted device. If no envelope of the device remains, deletes the
-    /// device's idempotency keys and its row in `purges`.
+    /// Deletes at most `limit` envelopes of a deleted device. If no envelope of the device remains, deletes its row in
+    /// `purges`.
     fn delete_leftovers(&self, device: DeviceId, limit: usize) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Checks that the database answers.

@@ -72,7 +72,8 @@ pub fn cases() -> Vec<Case> {
             a_key_is_scoped_to_its_device,
             a_send_that_is_not_stored_does_not_use_its_key,
             every_repetition_reports_the_same_undelivered_devices,
-            old_keys_are_deleted_in_batches;
+            old_keys_are_deleted_in_batches,
+            a_key_outlives_its_device;
         mailbox:
             reading_changes_nothing,
             a_page_starts_after_the_cursor_and_ends_at_the_limit,

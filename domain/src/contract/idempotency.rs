@@ -97,3 +97,16 @@ pub(super) async fn old_keys_are_deleted_in_batches(stores: Stores) {
     store(&stores, keyed("one", "hello", 40)).await;
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2, 3, 4]);
 }
+
+/// A send that is in flight when its device is deleted may be repeated.
+pub(super) async fn a_key_outlives_its_device(stores: Stores) {
+    let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
+    let device = add_device(&stores, &bob).await;
+    let send = NewDelivery { sender_device: device, ..keyed("key", "hello", 1) };
+    let receipt = store(&stores, send.clone()).await;
+    must(stores.devices.delete(bob.user.id, device).await);
+    while must(stores.mailboxes.purge(1).await) {}
+    assert_eq!(must(stores.mailboxes.deliver(send).await), DeliverOutcome::Repeated(receipt));
+    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1]);
+    assert_eq!(must(stores.mailboxes.expire_idempotency_keys(moment(2), 5).await), 1);
+}

@@ -158,7 +158,8 @@ pub trait Mailboxes: Send + Sync {
     /// MUST still store the envelopes of the other mailboxes. If no mailbox has room, MUST store only the gaps.
     ///
     /// If the send has an idempotency key, MUST store the send once and return the same receipt for every repetition,
-    /// even if calls run concurrently. MUST store the key in the same step, and only if the send is stored (D4).
+    /// even if calls run concurrently. MUST store the key in the same step, and only if the send is stored (D4). MUST keep the key
+    /// until [`expire_idempotency_keys`](Self::expire_idempotency_keys) deletes it, even if the sender's device is deleted.
     ///
     /// MUST notify readers that wait on the mailboxes, on every replica (D8).
     ///

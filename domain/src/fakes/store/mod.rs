@@ -110,6 +110,5 @@ impl State {
 
     fn delete_device(&mut self, device: DeviceId) {
         self.mailboxes.remove(&device);
-        self.keys.retain(|(owner, _), _| *owner != device);
     }
 }
