@@ -151,6 +151,7 @@ mod expiry;
 mod fan_out;
 mod fixtures;
 mod idempotency;
+mod incarnation;
 mod mailbox;
 mod notifier;
 mod quota;
