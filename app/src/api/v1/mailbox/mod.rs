@@ -32,6 +32,7 @@ impl MailboxApi {
     /// to long-poll. Reading never deletes messages: acknowledge them with `acknowledgeMailbox`. Messages that were
     /// lost unread are reported in `gaps`.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the request")]
     async fn read(
         &self,
         caller: TokenCaller,
