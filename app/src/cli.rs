@@ -11,10 +11,12 @@ use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use woosh_adapters::database::{Database, DatabaseUrl};
 use woosh_domain::model::{Limits, Quota};
+use woosh_domain::use_cases::Restored;
 
 use crate::api;
 use crate::logging::{self, LogFormat};
 use crate::server::{Config, Server};
+use crate::services::Services;
 
 /// Delivery server for end-to-end encrypted messaging.
 #[derive(Debug, Parser)]
@@ -32,6 +34,11 @@ enum Command {
     Serve(ServeArgs),
     /// Create the database if it does not exist, migrate its schema, and exit.
     Migrate(DatabaseArgs),
+    /// Prepare a database that was restored from a backup, and exit. Run it while no server uses the database.
+    ///
+    /// Migrates the schema, and gives every mailbox a new incarnation, so that clients that have seen more messages than
+    /// the backup holds are told, instead of missing the messages that come next. It can be repeated.
+    Restored(DatabaseArgs),
     /// Print the OpenAPI document.
     Openapi {
         /// Output format.
@@ -114,6 +121,7 @@ impl Cli {
             None => serve(self.serve).await,
             Some(Command::Serve(args)) => serve(args).await,
             Some(Command::Migrate(args)) => migrate(&args).await,
+            Some(Command::Restored(args)) => restored(&args).await,
             Some(Command::Openapi { format }) => {
                 let document = api::document();
                 print(if matches!(format, DocumentFormat::Yaml) { document.yaml() } else { document.json() })
@@ -191,6 +199,16 @@ async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let database = Database::open(&url, args.wait()).await?;
     database.close().await;
     print(&format!("{url} is up to date\n"))
+}
+
+async fn restored(args: &DatabaseArgs) -> anyhow::Result<()> {
+    let url = args.url()?;
+    let database = Database::open(&url, args.wait()).await?;
+    let outcome = Services::mark_restored(&database).execute().await;
+    database.close().await;
+    let Restored { mailboxes } = outcome.context("the database is not prepared; run the command again")?;
+    ensure!(mailboxes > 0, "{url} has no mailboxes; is it the database that was restored?");
+    print(&format!("{url} is prepared: {mailboxes} mailboxes have a new incarnation\n"))
 }
 
 /// Writes text to standard output. Succeeds even if standard output is a closed pipe.

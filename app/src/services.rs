@@ -9,8 +9,8 @@ use woosh_domain::model::Limits;
 use woosh_domain::ports::{Clock, PasswordHasher, PortError, Randomness, Stores};
 use woosh_domain::use_cases::{
     Acknowledge, Authenticate, ChangePassword, CheckToken, DeleteDevice, DeleteMessages, DeleteUser, EndSession,
-    FindUser, ListDevices, ListSessions, LogIn, PollMessages, ReadMailbox, RegisterUser, SearchUsers, SendMessage,
-    Sweep, UpdateUser,
+    FindUser, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox, RegisterUser, SearchUsers,
+    SendMessage, Sweep, UpdateUser,
 };
 
 /// The use cases and the database, shared by all operations.
@@ -66,6 +66,11 @@ impl Services {
             update_user: UpdateUser::new(users),
             database,
         })
+    }
+
+    /// Connects the use case of the command `restored`, which needs none of the others.
+    pub(crate) fn mark_restored(database: &Database) -> MarkRestored {
+        MarkRestored::new(database.stores().mailboxes, Arc::new(SystemRandomness))
     }
 
     /// Ends all long polls and streams, so that shutting down does not wait for them.

@@ -158,6 +158,12 @@ fn migrating_an_up_to_date_database_changes_nothing() {
 }
 
 #[test]
+fn a_database_without_mailboxes_is_not_taken_for_a_restored_one() {
+    let folder = tempdir();
+    assert_refused(&output(folder.path(), &["restored"]), &["sqlite:woosh.db", "no mailboxes"]);
+}
+
+#[test]
 fn printing_the_document_needs_no_database() {
     let folder = tempdir();
     let yaml = output(folder.path(), &["openapi"]);

@@ -123,6 +123,45 @@ async fn operators_can_limit_the_ttl_and_turn_search_off() {
     assert_eq!(answer.json::<Value>().await.unwrap()["code"], "search_off");
 }
 
+/// The file is copied while the server is stopped, and copied back after it has served again.
+#[tokio::test]
+async fn after_a_restore_the_cursors_of_clients_that_are_ahead_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, backup) = (folder.path().join("woosh.db"), folder.path().join("backup.db"));
+    let server = Server::start(folder.path(), &[]);
+    let alice = token(&server, "alice").await;
+    let send = async |server: &Server| assert_eq!(post(server, &alice, "/v1/messages", to("alice")).await.0, 201);
+    let read = async |server: &Server, query: &str| {
+        let answer = request(server, &alice, Method::GET, &format!("/v1/mailbox{query}"), String::new()).await;
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    send(&server).await;
+    server.stop();
+    std::fs::copy(&file, &backup).unwrap();
+    let server = Server::start(folder.path(), &[]);
+    send(&server).await;
+    let (_, seen) = read(&server, "").await;
+    assert_eq!(seen["up_to"], 2);
+    server.stop();
+
+    std::fs::copy(&backup, &file).unwrap();
+    let restored = output(folder.path(), &["restored"]);
+    assert!(restored.status.success());
+    let printed = String::from_utf8(restored.stdout).unwrap();
+    assert_eq!(printed, "sqlite:woosh.db is prepared: 1 mailboxes have a new incarnation\n");
+
+    let server = Server::start(folder.path(), &[]);
+    // Another message takes the number that the client has seen.
+    send(&server).await;
+    let cursor = format!("?after=2&incarnation={}", seen["incarnation"].as_str().unwrap());
+    let (status, problem) = read(&server, &cursor).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("mailbox_restored")));
+    assert_eq!((&problem["acknowledged"], &problem["newest"]), (&json!(0), &json!(2)));
+    let cursor = format!("?after=0&incarnation={}", problem["incarnation"].as_str().unwrap());
+    let (status, page) = read(&server, &cursor).await;
+    assert_eq!((status, page["messages"].as_array().unwrap().len()), (200, 2));
+}
+
 #[test]
 fn invalid_limits_are_refused_with_one_line() {
     let folder = tempfile::tempdir().unwrap();

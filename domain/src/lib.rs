@@ -25,7 +25,8 @@
 //! | envelope | one copy of a message in one mailbox |
 //! | receipt | the confirmation of a stored send: identifier, `sent_at`, and the devices whose mailboxes were full |
 //! | sequence number | an envelope's position in its mailbox: 1, 2, 3 … |
-//! | cursor | the last sequence number that a reader has seen (`after`) |
+//! | cursor | the last sequence number that a reader has seen (`after`), and the incarnation in which it has seen it |
+//! | incarnation | one numbering of a mailbox; a restore from a backup starts another |
 //! | acknowledge | confirm that everything up to a sequence number is processed; only then is it deleted |
 //! | gap | sequence numbers whose envelopes are gone unread, with the reason |
 //! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |

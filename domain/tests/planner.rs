@@ -51,6 +51,7 @@ async fn register(stores: &Stores) -> Vec<(Username, DeviceId)> {
             private_key: None,
             info: Info::new(String::new()).unwrap(),
             device_name: DeviceName::new(String::new()).unwrap(),
+            incarnation: Incarnation::new(1),
             token: None,
             created_at: Timestamp::from_seconds(1000),
         };
@@ -116,7 +117,7 @@ async fn compare(steps: Vec<Step>, batch: usize) -> Result<(), TestCaseError> {
     for (_, device) in mailboxes {
         let limit = PageLimit { count: 1000, bytes: 1_000_000 };
         let now = Timestamp::from_seconds(1000);
-        let page = stores.mailboxes.read(device, SequenceNumber::ZERO, limit, now).await.unwrap();
+        let page = stores.mailboxes.read(device, SequenceNumber::ZERO, limit, now).await.unwrap().unwrap();
         let (_, counters) = counters[&device];
         prop_assert_eq!(counters.last, page.last);
         prop_assert_eq!(counters.not_before, page.not_before);

@@ -90,7 +90,7 @@ async fn acknowledge_ahead() -> anyhow::Result<()> {
     let sending = async { zoe.send(&["alice", "zoe"], "foo").await.unwrap() };
     let acknowledging = async {
         wait_for_blocked(&mut watch, 1).await;
-        try_send(alice.acknowledge_request(1)).await.unwrap()
+        try_send(alice.acknowledge_request(1, None)).await.unwrap()
     };
     let releasing = async {
         let mut watch = options.connect().await.unwrap();

@@ -15,13 +15,14 @@ use woosh_harness::{Backend, TestDatabase};
 
 const NAME: &str = "messages_stored_by_the_first_version_can_be_read_and_acknowledged_after_migration";
 
-/// Statements that insert rows as the first version of the server wrote them. Alice has three messages: one is
-/// acknowledged, and one is empty.
+/// Statements that insert rows as the first version of the server wrote them. Alice has three messages on the first of her
+/// two devices: one is acknowledged, and one is empty.
 const OLD_ROWS: &str = "
 INSERT INTO users (username, username_key, password_hash, public_key, private_key, info, created_at)
 VALUES ('Alice', 'alice', 'hash', 'key', NULL, 'tea', 5);
-INSERT INTO devices (user_id, created_at) VALUES (1, 5);
-INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at) VALUES (1, 3, 1, 30, 20);
+INSERT INTO devices (user_id, created_at) VALUES (1, 5), (1, 6);
+INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at) VALUES
+    (1, 3, 1, 30, 20), (2, 0, 0, 30, 20);
 INSERT INTO messages (sender, recipient, contents, sent_at, copies) VALUES
     ('Bob', 'Alice', 'gone', 10, 1), ('Bob', 'Alice', '', 20, 1), ('Bob', 'Alice', 'three', 30, 1);
 DELETE FROM messages WHERE id = 1;
@@ -83,14 +84,20 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
         let stores = database.stores();
         let alice = stores.users.find(&Username::new("alice")?).await?.unwrap();
         assert_eq!((alice.info.as_str(), alice.version.get()), ("tea", 1));
-        assert_eq!(stores.devices.list(alice.id).await?.len(), 1);
+        assert_eq!(stores.devices.list(alice.id).await?.len(), 2);
 
         let mailbox = DeviceId::new(1);
-        let read = async || {
+        let read = async |mailbox| {
             let limit = PageLimit { count: 10, bytes: 1000 };
-            stores.mailboxes.read(mailbox, SequenceNumber::ZERO, limit, Timestamp::from_seconds(1)).await
+            stores
+                .mailboxes
+                .read(mailbox, SequenceNumber::ZERO, limit, Timestamp::from_seconds(1))
+                .await
+                .unwrap()
+                .unwrap()
         };
-        let page = read().await?;
+        let page = read(mailbox).await;
+        assert_ne!(page.incarnation, read(DeviceId::new(2)).await.incarnation);
         let envelopes: Vec<_> = page
             .envelopes
             .iter()
@@ -105,9 +112,9 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
         assert_eq!(message.expires_at, message.sent_at.plus_seconds(30 * 24 * 60 * 60));
         assert_eq!((page.acknowledged.get(), page.gaps.len()), (1, 0));
 
-        stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(3), 10).await?;
+        stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(3), None, 10).await?;
         let empty = MailboxPage { acknowledged: SequenceNumber::new(3), envelopes: Vec::new(), ..page };
-        assert_eq!(read().await?, empty);
+        assert_eq!(read(mailbox).await, empty);
         assert!(insert_as_the_first_version(&test_database).await.is_err());
         database.close().await;
         Ok(())

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
 use sqlx::FromRow;
-use woosh_domain::model::{Device, DeviceId, DeviceName, Timestamp, UserId};
+use woosh_domain::model::{Device, DeviceId, DeviceName, Incarnation, Timestamp, UserId};
 use woosh_domain::ports::{DeleteDeviceOutcome, Devices, PortError};
 
 use super::end_sessions;
@@ -82,6 +82,7 @@ impl Store {
         connection: &mut Connection<Self>,
         user: i64,
         name: DeviceName,
+        incarnation: Incarnation,
         now: Timestamp,
     ) -> Result<Device, SqlError> {
         let row: DeviceRow = sqlx::query_as(
@@ -93,10 +94,11 @@ impl Store {
         .fetch_one(&mut *connection)
         .await?;
         sqlx::query(
-            "INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at)
-             VALUES ($1, 0, 0, $2, $2)",
+            "INSERT INTO mailboxes (device_id, incarnation, last_sequence, acknowledged, not_before, closed_at)
+             VALUES ($1, $2, 0, 0, $3, $3)",
         )
         .bind(row.id)
+        .bind(incarnation.get())
         .bind(now.micros())
         .execute(connection)
         .await?;

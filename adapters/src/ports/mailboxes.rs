@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
-use woosh_domain::model::{DeviceId, Gap, SequenceNumber, Timestamp};
+use woosh_domain::model::{Cursor, DeviceId, Gap, Incarnation, SequenceNumber, Timestamp};
 use woosh_domain::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError,
 };
 
+use super::device_ids;
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 use crate::store::{SqlError, SqlStore, count};
@@ -22,9 +23,11 @@ impl Mailboxes for Store {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<MailboxPage, PortError> {
+    ) -> Result<Option<MailboxPage>, PortError> {
         let mut page = self.read_page(mailbox, after, limit, now).await?;
-        self.add_gaps(mailbox, after, &mut page).await?;
+        if let Some(page) = &mut page {
+            self.add_gaps(mailbox, after, page).await?;
+        }
         Ok(page)
     }
 
@@ -32,12 +35,42 @@ impl Mailboxes for Store {
         &self,
         mailbox: DeviceId,
         up_to: SequenceNumber,
+        incarnation: Option<Incarnation>,
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError> {
-        let result = self.delete_up_to(mailbox, up_to, limit).await?;
-        let (acknowledged, last) =
-            (SequenceNumber::new(result.acknowledged), SequenceNumber::new(result.last_sequence));
-        Ok(if up_to > last { AcknowledgeOutcome::Beyond(last) } else { AcknowledgeOutcome::UpTo(acknowledged) })
+        let Some(result) = self.delete_up_to(mailbox, up_to, incarnation, limit).await? else {
+            return Ok(AcknowledgeOutcome::NotFound);
+        };
+        let position = result.position();
+        Ok(match position.check(Cursor { after: Some(up_to), incarnation }) {
+            Ok(()) => AcknowledgeOutcome::UpTo(position.acknowledged),
+            Err(error) => AcknowledgeOutcome::Refused(error),
+        })
+    }
+
+    async fn renew_incarnations(
+        &self,
+        after: Option<DeviceId>,
+        incarnation: Incarnation,
+        limit: usize,
+    ) -> Result<Vec<DeviceId>, PortError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let mut renewed: Vec<i64> = sqlx::query_scalar(
+                    "UPDATE mailboxes SET incarnation = $1 WHERE device_id IN
+                         (SELECT device_id FROM mailboxes WHERE device_id > $2 ORDER BY device_id LIMIT $3)
+                     RETURNING device_id",
+                )
+                .bind(incarnation.get())
+                .bind(after.map_or(i64::MIN, DeviceId::get))
+                .bind(count(limit))
+                .fetch_all(connection)
+                .await?;
+                renewed.sort_unstable();
+                Ok(device_ids(renewed))
+            })
+        })
+        .await
     }
 
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
@@ -63,8 +96,8 @@ impl Mailboxes for Store {
         let Some((last, _)) = older.last() else {
             return Ok(0);
         };
-        let result = self.delete_up_to(mailbox, SequenceNumber::new(*last), limit).await?;
-        Ok(result.deleted.unsigned_abs())
+        let result = self.delete_up_to(mailbox, SequenceNumber::new(*last), None, limit).await?;
+        Ok(result.map_or(0, |result| result.deleted.unsigned_abs()))
     }
 
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {

@@ -146,7 +146,7 @@ impl Store {
         let device = match devices.into_iter().find(|device| Some(device.id) == new.device) {
             Some(device) => device,
             None if count >= MAX_DEVICES => return Ok((OpenSessionOutcome::TooManyDevices, Vec::new())),
-            None => Self::add_device(connection, new.user_id.get(), new.device_name, new.now).await?,
+            None => Self::add_device(connection, new.user_id.get(), new.device_name, new.incarnation, new.now).await?,
         };
         let session = Self::add_session(connection, device.id, new.token, new.now).await?;
         let ended: Vec<i64> = sqlx::query_scalar(

@@ -89,7 +89,8 @@ impl Users for Store {
                     return Ok(None);
                 }
 
-                let device = Self::add_device(connection, row.id, new.device_name, new.created_at).await?;
+                let device =
+                    Self::add_device(connection, row.id, new.device_name, new.incarnation, new.created_at).await?;
                 let session = match new.token {
                     Some(token) => Some(Self::add_session(connection, device.id, token, new.created_at).await?),
                     None => None,

@@ -3,7 +3,7 @@
 //! locks mailboxes first and messages next, both in a fixed order, so that no two statements deadlock.
 
 use sqlx::PgPool;
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 
 use crate::store::{Acknowledged, SqlError, count};
 
@@ -25,24 +25,27 @@ macro_rules! release_messages {
     };
 }
 
-/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
+/// unless the mailbox has another incarnation than the given one.
 pub(super) async fn acknowledge(
     pool: &PgPool,
     mailbox: DeviceId,
     up_to: SequenceNumber,
+    incarnation: Option<Incarnation>,
     limit: usize,
-) -> Result<Acknowledged, SqlError> {
+) -> Result<Option<Acknowledged>, SqlError> {
     // A send that commits while this statement waits for the lock on the mailbox is not visible to the statement. So
     // `up_to` is compared with the last sequence number in the statement's snapshot, not with the value in the locked
     // row: otherwise the statement would acknowledge an envelope that it can't see and so can't delete. `greatest`
     // keeps the result of a concurrent acknowledgement of a higher number.
-    let acknowledged: Option<Acknowledged> = sqlx::query_as(concat!(
+    let acknowledged = sqlx::query_as(concat!(
         "WITH mailbox AS (
-            SELECT device_id, acknowledged FROM mailboxes WHERE device_id = $1 FOR UPDATE
+            SELECT device_id, incarnation, acknowledged FROM mailboxes WHERE device_id = $1 FOR UPDATE
         ), snapshot AS (
             SELECT last_sequence FROM mailboxes WHERE device_id = $1
         ), valid AS (
-            SELECT device_id FROM mailbox, snapshot WHERE $2 > acknowledged AND $2 <= last_sequence
+            SELECT device_id FROM mailbox, snapshot
+            WHERE $2 > acknowledged AND $2 <= last_sequence AND ($4::bigint IS NULL OR $4 = incarnation)
         ), due AS (
             SELECT e.sequence FROM valid v JOIN envelopes e ON e.device_id = v.device_id
             WHERE e.sequence <= $2 ORDER BY e.sequence LIMIT $3
@@ -64,16 +67,18 @@ pub(super) async fn acknowledge(
             DELETE FROM gaps USING updated WHERE device_id = $1 AND last_sequence <= updated.acknowledged
         ), ",
         release_messages!(),
-        "SELECT coalesce((SELECT acknowledged FROM updated), mailbox.acknowledged) AS acknowledged,
-                snapshot.last_sequence, (SELECT count(*) FROM deleted) AS deleted
+        "SELECT mailbox.incarnation, coalesce((SELECT acknowledged FROM updated), mailbox.acknowledged) AS acknowledged,
+                greatest(snapshot.last_sequence, mailbox.acknowledged) AS last_sequence,
+                (SELECT count(*) FROM deleted) AS deleted
          FROM mailbox, snapshot"
     ))
     .bind(mailbox.get())
     .bind(up_to.get())
     .bind(count(limit))
+    .bind(incarnation.map(Incarnation::get))
     .fetch_optional(pool)
     .await?;
-    Ok(acknowledged.unwrap_or_default())
+    Ok(acknowledged)
 }
 
 /// Deletes at most `limit` expired envelopes, of all mailboxes. Returns the number of deleted envelopes.

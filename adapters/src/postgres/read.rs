@@ -1,20 +1,21 @@
 use sqlx::{FromRow as _, PgPool, Row as _};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 use woosh_domain::ports::{MailboxPage, PageLimit};
 
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
-/// Reads a page of a mailbox. Runs one statement, so that it sees the mailbox and its envelopes as of the same commit.
-/// Selects one envelope more than fits on the page, to find out whether more envelopes follow.
+/// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs one statement, so that it sees the mailbox and its
+/// envelopes as of the same commit. Selects one envelope more than fits on the page, to find out whether more envelopes
+/// follow.
 pub(super) async fn page(
     pool: &PgPool,
     mailbox: DeviceId,
     after: SequenceNumber,
     limit: PageLimit,
     now: Timestamp,
-) -> Result<MailboxPage, SqlError> {
+) -> Result<Option<MailboxPage>, SqlError> {
     let rows = sqlx::query(
-        "SELECT mb.acknowledged, mb.last_sequence, mb.not_before, mb.closed_at, e.sequence, e.expires_at,
+        "SELECT mb.incarnation, mb.acknowledged, mb.last_sequence, mb.not_before, mb.closed_at, e.sequence, e.expires_at,
                 m.id, m.send_id, m.sender, m.sender_device, m.recipient, m.contents, m.sent_at
          FROM mailboxes mb
          LEFT JOIN (
@@ -40,18 +41,27 @@ pub(super) async fn page(
     .fetch_all(pool)
     .await?;
 
-    let mut builder = PageBuilder::new(MailboxPage::EMPTY, limit);
-    for row in rows {
-        let page = &mut builder.page;
-        page.acknowledged = SequenceNumber::new(row.try_get("acknowledged")?);
-        page.last = SequenceNumber::new(row.try_get("last_sequence")?);
-        page.not_before = Timestamp::from_micros(row.try_get("not_before")?);
-        page.closed_at = Timestamp::from_micros(row.try_get("closed_at")?);
+    // Each row repeats the columns of the mailbox.
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let page = MailboxPage {
+        incarnation: Incarnation::new(row.try_get("incarnation")?),
+        acknowledged: SequenceNumber::new(row.try_get("acknowledged")?),
+        last: SequenceNumber::new(row.try_get("last_sequence")?),
+        not_before: Timestamp::from_micros(row.try_get("not_before")?),
+        closed_at: Timestamp::from_micros(row.try_get("closed_at")?),
+        envelopes: Vec::new(),
+        gaps: Vec::new(),
+        has_more: false,
+    };
+    let mut builder = PageBuilder::new(page, limit);
+    for row in &rows {
         // A mailbox without pending envelopes results in one row, in which the columns of the envelope are null.
         let is_empty = row.try_get::<Option<i64>, _>("sequence")?.is_none();
-        if is_empty || !builder.add(EnvelopeRow::from_row(&row)?)? {
+        if is_empty || !builder.add(EnvelopeRow::from_row(row)?)? {
             break;
         }
     }
-    Ok(builder.page)
+    Ok(Some(builder.page))
 }

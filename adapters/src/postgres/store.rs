@@ -4,7 +4,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
+use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::session_reader::SessionReader;
@@ -94,7 +94,7 @@ impl SqlStore for PostgresStore {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<MailboxPage, PortError> {
+    ) -> Result<Option<MailboxPage>, PortError> {
         Ok(read::page(&self.pool, mailbox, after, limit, now).await?)
     }
 
@@ -111,9 +111,10 @@ impl SqlStore for PostgresStore {
         &self,
         mailbox: DeviceId,
         up_to: SequenceNumber,
+        incarnation: Option<Incarnation>,
         limit: usize,
-    ) -> Result<Acknowledged, PortError> {
-        Ok(delete::acknowledge(&self.pool, mailbox, up_to, limit).await?)
+    ) -> Result<Option<Acknowledged>, PortError> {
+        Ok(delete::acknowledge(&self.pool, mailbox, up_to, incarnation, limit).await?)
     }
 
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {

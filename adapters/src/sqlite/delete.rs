@@ -2,12 +2,13 @@
 //! connection writes to the file at a time, so the rows that a function reads do not change before it writes.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 
 use crate::store::{Acknowledged, SqlError};
 
 /// The state of a mailbox before an acknowledgement, and the envelopes that the acknowledgement would delete.
 struct Due {
+    incarnation: i64,
     acknowledged: i64,
     last_sequence: i64,
     /// The greatest sequence number among the envelopes to delete. `None` if there are none.
@@ -69,17 +70,19 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: i64) -> Res
     Ok(deleted as u64)
 }
 
-/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
+/// unless the mailbox has another incarnation than the given one.
 pub(super) fn acknowledge(
     connection: &Connection,
     mailbox: DeviceId,
     up_to: SequenceNumber,
+    expected: Option<Incarnation>,
     limit: i64,
-) -> Result<Acknowledged, SqlError> {
+) -> Result<Option<Acknowledged>, SqlError> {
     let (mailbox, up_to) = (mailbox.get(), up_to.get());
     let due = connection
         .prepare_cached(
-            "SELECT mb.acknowledged, mb.last_sequence, due.last AS last_due, due.envelopes AS due, due.bytes
+            "SELECT mb.incarnation, mb.acknowledged, mb.last_sequence, due.last AS last_due, due.envelopes AS due, due.bytes
              FROM mailboxes mb, (
                  SELECT max(sequence) AS last, count(*) AS envelopes, coalesce(sum(size), 0) AS bytes
                  FROM (SELECT sequence, size FROM envelopes
@@ -89,6 +92,7 @@ pub(super) fn acknowledge(
         )?
         .query_row([mailbox, up_to, limit], |row| {
             Ok(Due {
+                incarnation: row.get("incarnation")?,
                 acknowledged: row.get("acknowledged")?,
                 last_sequence: row.get("last_sequence")?,
                 last_due: row.get("last_due")?,
@@ -98,11 +102,12 @@ pub(super) fn acknowledge(
         })
         .optional()?;
     let Some(due) = due else {
-        return Ok(Acknowledged::default());
+        return Ok(None);
     };
-    let Due { acknowledged, last_sequence, .. } = due;
-    if up_to > last_sequence || up_to <= acknowledged {
-        return Ok(Acknowledged { acknowledged, last_sequence, deleted: 0 });
+    let Due { incarnation, acknowledged, last_sequence, .. } = due;
+    let is_other = expected.is_some_and(|expected| expected.get() != incarnation);
+    if is_other || up_to > last_sequence || up_to <= acknowledged {
+        return Ok(Some(Acknowledged { incarnation, acknowledged, last_sequence, deleted: 0 }));
     }
     let reached = due.last_due.filter(|_| due.due >= limit).unwrap_or(up_to);
     connection
@@ -116,7 +121,7 @@ pub(super) fn acknowledge(
     if due.due > 0 {
         delete_envelopes(connection, mailbox, reached)?;
     }
-    Ok(Acknowledged { acknowledged: reached, last_sequence, deleted: due.due })
+    Ok(Some(Acknowledged { incarnation, acknowledged: reached, last_sequence, deleted: due.due }))
 }
 
 /// Deletes the envelopes of a mailbox up to the sequence number `up_to`, and each message whose last envelope is

@@ -1,35 +1,38 @@
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 use woosh_domain::ports::{MailboxPage, PageLimit};
 
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
-/// Reads a page of a mailbox. Runs both statements in one transaction, so that they see the mailbox and its envelopes
-/// as of the same commit.
+/// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs its statements in one transaction, so that they see
+/// the mailbox and its envelopes as of the same commit.
 pub(super) fn page(
     connection: &mut Connection,
     mailbox: DeviceId,
     after: SequenceNumber,
     limit: PageLimit,
     now: Timestamp,
-) -> Result<MailboxPage, SqlError> {
+) -> Result<Option<MailboxPage>, SqlError> {
     let transaction = connection.transaction()?;
     let page = transaction
         .prepare_cached(
-            "SELECT acknowledged, last_sequence, not_before, closed_at FROM mailboxes WHERE device_id = ?1",
+            "SELECT incarnation, acknowledged, last_sequence, not_before, closed_at FROM mailboxes WHERE device_id = ?1",
         )?
         .query_row([mailbox.get()], |row| {
             Ok(MailboxPage {
+                incarnation: Incarnation::new(row.get("incarnation")?),
                 acknowledged: SequenceNumber::new(row.get("acknowledged")?),
                 last: SequenceNumber::new(row.get("last_sequence")?),
                 not_before: Timestamp::from_micros(row.get("not_before")?),
                 closed_at: Timestamp::from_micros(row.get("closed_at")?),
-                ..MailboxPage::EMPTY
+                envelopes: Vec::new(),
+                gaps: Vec::new(),
+                has_more: false,
             })
         })
         .optional()?;
     let Some(page) = page else {
-        return Ok(MailboxPage::EMPTY);
+        return Ok(None);
     };
     let mut builder = PageBuilder::new(page, limit);
     let mut select = transaction.prepare_cached(
@@ -47,7 +50,7 @@ pub(super) fn page(
             break;
         }
     }
-    Ok(builder.page)
+    Ok(Some(builder.page))
 }
 
 fn envelope_row(row: &Row<'_>) -> rusqlite::Result<EnvelopeRow> {

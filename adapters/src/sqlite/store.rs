@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
+use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::mailbox_job::MailboxJob;
@@ -99,7 +99,7 @@ impl SqlStore for SqliteStore {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<MailboxPage, PortError> {
+    ) -> Result<Option<MailboxPage>, PortError> {
         self.reader.run(move |connection| read::page(connection, mailbox, after, limit, now)).await
     }
 
@@ -113,10 +113,11 @@ impl SqlStore for SqliteStore {
         &self,
         mailbox: DeviceId,
         up_to: SequenceNumber,
+        incarnation: Option<Incarnation>,
         limit: usize,
-    ) -> Result<Acknowledged, PortError> {
+    ) -> Result<Option<Acknowledged>, PortError> {
         let limit = count(limit);
-        self.write_mailbox(move |connection| delete::acknowledge(connection, mailbox, up_to, limit)).await
+        self.write_mailbox(move |connection| delete::acknowledge(connection, mailbox, up_to, incarnation, limit)).await
     }
 
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {

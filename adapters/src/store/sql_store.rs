@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::{FromRow, Pool};
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
+use woosh_domain::model::{DeviceId, Incarnation, MailboxPosition, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::{OwnerRow, SessionCache, SqlError};
@@ -65,19 +65,21 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> impl Future<Output = Result<MailboxPage, PortError>> + Send;
+    ) -> impl Future<Output = Result<Option<MailboxPage>, PortError>> + Send;
 
     /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
     /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
-    /// Changes nothing if `up_to` is beyond the last sequence number of the mailbox.
+    /// Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has another
+    /// incarnation than the given one. Returns `None` if the mailbox does not exist.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,
         up_to: SequenceNumber,
+        incarnation: Option<Incarnation>,
         limit: usize,
-    ) -> impl Future<Output = Result<Acknowledged, PortError>> + Send;
+    ) -> impl Future<Output = Result<Option<Acknowledged>, PortError>> + Send;
 
     /// Raises the watermark, as [`Mailboxes::raise_not_before`](woosh_domain::ports::Mailboxes::raise_not_before) specifies.
     fn raise_not_before(
@@ -102,14 +104,27 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
 }
 
 /// The result of [`SqlStore::delete_up_to`].
-#[derive(Debug, Default, FromRow)]
+#[derive(Debug, FromRow)]
 pub(crate) struct Acknowledged {
+    /// The incarnation of the mailbox.
+    pub(crate) incarnation: i64,
     /// The last acknowledged sequence number.
     pub(crate) acknowledged: i64,
     /// The last sequence number assigned in the mailbox.
     pub(crate) last_sequence: i64,
     /// The number of deleted envelopes.
     pub(crate) deleted: i64,
+}
+
+impl Acknowledged {
+    /// The state of the mailbox.
+    pub(crate) fn position(&self) -> MailboxPosition {
+        MailboxPosition {
+            incarnation: Incarnation::new(self.incarnation),
+            acknowledged: SequenceNumber::new(self.acknowledged),
+            last: SequenceNumber::new(self.last_sequence),
+        }
+    }
 }
 
 /// Converts a count to the integer type of the databases. A count that is too large becomes the largest integer.

@@ -3,15 +3,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures_util::future::join_all;
 
 use super::fixtures::*;
-use crate::model::{DeviceId, SequenceNumber};
+use crate::model::{CursorError, DeviceId, SequenceNumber};
 use crate::ports::{AcknowledgeOutcome, Stores};
 
 fn up_to(number: i64) -> AcknowledgeOutcome {
     AcknowledgeOutcome::UpTo(SequenceNumber::new(number))
-}
-
-fn beyond(number: i64) -> AcknowledgeOutcome {
-    AcknowledgeOutcome::Beyond(SequenceNumber::new(number))
 }
 
 /// Verifies promise D2 (no loss).
@@ -47,13 +43,22 @@ pub(super) async fn acknowledging_the_same_or_less_changes_nothing(stores: Store
 /// Verifies promise D5 (idempotent acknowledge).
 pub(super) async fn acknowledging_beyond_the_last_number_is_refused(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    assert_eq!(acknowledge(&stores, alice.mailbox, 1, 1000).await, beyond(0));
-    deliver(&stores, "alice", "hello", 0).await;
-    for number in [2, 1000, i64::MAX] {
-        assert_eq!(acknowledge(&stores, alice.mailbox, number, 1000).await, beyond(1));
+    for last in 0..3 {
+        let page = read_all(&stores, alice.mailbox).await;
+        let (acknowledged, position) = (SequenceNumber::new(i64::from(last > 0)), page.position());
+        assert_eq!((position.acknowledged, position.last.get()), (acknowledged, last));
+        let beyond = AcknowledgeOutcome::Refused(CursorError::Ahead(position));
+        for number in [last + 1, 1000, i64::MAX] {
+            assert_eq!(acknowledge(&stores, alice.mailbox, number, 1000).await, beyond);
+        }
+        assert_eq!(read_all(&stores, alice.mailbox).await, page);
+        deliver(&stores, "alice", "hello", 0).await;
+        acknowledge(&stores, alice.mailbox, 1, 1000).await;
     }
-    assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1]);
-    assert_eq!(acknowledge(&stores, DeviceId::new(4711), 1, 1000).await, beyond(0));
+    for number in [0, 1] {
+        let outcome = acknowledge(&stores, DeviceId::new(4711), number, 1000).await;
+        assert_eq!(outcome, AcknowledgeOutcome::NotFound);
+    }
 }
 
 pub(super) async fn the_limit_applies_to_the_oldest_envelopes(stores: Stores) {

@@ -78,7 +78,7 @@ pub fn cases() -> Vec<Case> {
             reading_changes_nothing,
             a_page_starts_after_the_cursor_and_ends_at_the_limit,
             a_page_is_limited_by_bytes_but_has_at_least_one_envelope,
-            an_unknown_mailbox_reads_as_an_empty_page,
+            an_unknown_mailbox_has_no_page,
             the_watermark_starts_at_the_creation_of_the_mailbox,
             the_watermark_never_decreases,
             nothing_is_added_before_the_watermark,
@@ -95,6 +95,11 @@ pub fn cases() -> Vec<Case> {
             the_limit_applies_to_the_oldest_envelopes,
             acknowledging_leaves_other_mailboxes_unchanged,
             concurrent_acknowledgements_never_move_backwards;
+        incarnation:
+            a_mailbox_has_the_incarnation_that_it_was_created_with,
+            renewing_in_steps_changes_every_incarnation_and_nothing_else,
+            acknowledging_in_another_incarnation_is_refused_and_changes_nothing,
+            no_page_is_behind_a_number_that_a_reader_has_received;
         expiry:
             an_expired_envelope_is_a_gap_before_and_after_its_deletion,
             expired_envelopes_are_deleted_in_batches,

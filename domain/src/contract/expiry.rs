@@ -1,5 +1,5 @@
 use super::fixtures::*;
-use crate::model::{GapReason, SequenceNumber, Timestamp};
+use crate::model::{GapReason, Timestamp};
 use crate::ports::{MailboxPage, NewDelivery, PageLimit, Stores};
 
 /// Delivers a message to Alice that expires after `ttl_seconds`.
@@ -9,7 +9,7 @@ async fn deliver_for(stores: &Stores, ttl_seconds: u64) {
 
 async fn read_at(stores: &Stores, mailbox: crate::model::DeviceId, after: i64, now: Timestamp) -> MailboxPage {
     let limit = PageLimit { count: 100, bytes: usize::MAX };
-    must(stores.mailboxes.read(mailbox, SequenceNumber::new(after), limit, now).await)
+    read_limited(stores, mailbox, after, limit, now).await
 }
 
 fn seconds(seconds: u64) -> Timestamp {

@@ -1,9 +1,9 @@
 //! Helpers that prepare the stores for a case. A helper panics if one of its steps fails.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::model::{
-    Contents, Device, DeviceId, DeviceName, GapReason, Info, PasswordHash, PrivateKey, PublicKey, Quota,
+    Contents, Device, DeviceId, DeviceName, GapReason, Incarnation, Info, PasswordHash, PrivateKey, PublicKey, Quota,
     SequenceNumber, Session, Timestamp, Token, TokenHash, User, Username,
 };
 use crate::ports::{
@@ -35,6 +35,12 @@ pub(super) fn device_name(text: &str) -> DeviceName {
     must(DeviceName::new(text.to_owned()))
 }
 
+/// Returns another incarnation each time.
+fn incarnation() -> Incarnation {
+    static INCARNATIONS: AtomicI64 = AtomicI64::new(1);
+    Incarnation::new(INCARNATIONS.fetch_add(1, Ordering::Relaxed))
+}
+
 pub(super) fn new_user(username: &str) -> NewUser {
     NewUser {
         username: name(username),
@@ -43,6 +49,7 @@ pub(super) fn new_user(username: &str) -> NewUser {
         private_key: Some(must(PrivateKey::new(format!("private key of {username}")))),
         info: info(""),
         device_name: device_name(&format!("first device of {username}")),
+        incarnation: incarnation(),
         token: None,
         created_at: moment(0),
     }
@@ -71,6 +78,7 @@ pub(super) fn new_session(account: &TestUser, device: Option<DeviceId>, number: 
         password_hash: PasswordHash::new(format!("hash of {}", account.user.username)),
         device,
         device_name: device_name("another device"),
+        incarnation: incarnation(),
         token: token(number),
         now: moment(0),
     }
@@ -136,7 +144,24 @@ pub(super) async fn deliver(stores: &Stores, recipient: &str, text: &str, micros
 
 pub(super) async fn read(stores: &Stores, mailbox: DeviceId, after: i64, count: usize) -> MailboxPage {
     let limit = PageLimit { count, bytes: usize::MAX };
-    must(stores.mailboxes.read(mailbox, SequenceNumber::new(after), limit, moment(0)).await)
+    read_limited(stores, mailbox, after, limit, moment(0)).await
+}
+
+pub(super) async fn read_limited(
+    stores: &Stores,
+    mailbox: DeviceId,
+    after: i64,
+    limit: PageLimit,
+    now: Timestamp,
+) -> MailboxPage {
+    let page = must(stores.mailboxes.read(mailbox, SequenceNumber::new(after), limit, now).await);
+    must(page.ok_or("the mailbox does not exist"))
+}
+
+/// Returns whether the store has this mailbox.
+pub(super) async fn exists(stores: &Stores, mailbox: DeviceId) -> bool {
+    let limit = PageLimit { count: 1, bytes: usize::MAX };
+    must(stores.mailboxes.read(mailbox, SequenceNumber::ZERO, limit, moment(0)).await).is_some()
 }
 
 pub(super) async fn read_all(stores: &Stores, mailbox: DeviceId) -> MailboxPage {
@@ -144,7 +169,7 @@ pub(super) async fn read_all(stores: &Stores, mailbox: DeviceId) -> MailboxPage 
 }
 
 pub(super) async fn acknowledge(stores: &Stores, mailbox: DeviceId, up_to: i64, limit: usize) -> AcknowledgeOutcome {
-    must(stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(up_to), limit).await)
+    must(stores.mailboxes.acknowledge(mailbox, SequenceNumber::new(up_to), None, limit).await)
 }
 
 pub(super) async fn acknowledge_before(stores: &Stores, mailbox: DeviceId, moment: Timestamp, limit: usize) -> u64 {

@@ -42,10 +42,19 @@
 //! unread. Therefore the sending transaction takes a number by updating the row of the mailbox, which stays locked
 //! until the commit. A transaction locks several mailboxes in one fixed order.
 //!
+//! The promise holds within one incarnation of a mailbox. After a restore from a backup, numbers that readers have seen are
+//! assigned again. The mailbox then has another incarnation, and a reader that is ahead of it is told: a cursor that is
+//! beyond the last number, or of another incarnation, is refused, and no message is skipped or deleted because of it.
+//!
 //! - `deliver::sequence_numbers_are_gapless`, `deliver::no_envelope_appears_below_one_already_read`
 //! - `deliver::concurrent_deliveries_to_many_mailboxes_all_arrive`
 //! - `deliver::sent_at_never_decreases_even_if_the_clock_does`, `mailbox::nothing_is_added_before_the_watermark`
 //! - `mailbox::numbering_continues_after_everything_is_acknowledged`
+//! - `incarnation::no_page_is_behind_a_number_that_a_reader_has_received`
+//! - `incarnation::a_mailbox_has_the_incarnation_that_it_was_created_with`
+//! - `incarnation::renewing_in_steps_changes_every_incarnation_and_nothing_else`
+//! - `domain/src/model/cursor.rs`, `domain/src/use_cases/read_mailbox.rs`, `harness/tests/restore.rs`
+//! - `harness/src/sanity/v1/cursor.rs`
 //! - `harness/tests/order.rs`, `harness/tests/kill.rs`, `harness/tests/laws/`
 //! - `harness/src/sanity/v1/mailbox.rs`, `harness/src/sanity/v1/stream.rs`
 //!
@@ -64,10 +73,11 @@
 //! ## D5 Idempotent acknowledge
 //!
 //! Repeating an acknowledgement, or acknowledging less, changes nothing. Acknowledging beyond the last assigned
-//! sequence number is an error.
+//! sequence number, or in another incarnation, is an error.
 //!
 //! - `acknowledge::acknowledging_the_same_or_less_changes_nothing`
 //! - `acknowledge::acknowledging_beyond_the_last_number_is_refused`
+//! - `incarnation::acknowledging_in_another_incarnation_is_refused_and_changes_nothing`
 //! - `acknowledge::concurrent_acknowledgements_never_move_backwards`
 //! - `mailbox::acknowledging_before_a_time_again_deletes_nothing`
 //! - `harness/tests/order.rs`, `harness/tests/kill.rs`, `harness/tests/laws/`, `harness/src/sanity/v1/acknowledge.rs`
@@ -151,6 +161,7 @@ mod expiry;
 mod fan_out;
 mod fixtures;
 mod idempotency;
+mod incarnation;
 mod mailbox;
 mod notifier;
 mod quota;

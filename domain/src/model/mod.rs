@@ -1,9 +1,11 @@
 //! The types of the domain. Constructors validate, so that every value is valid.
 
+mod cursor;
 mod device;
 mod gap;
 mod id;
 mod idempotency;
+mod incarnation;
 mod limits;
 mod message;
 mod opaque;
@@ -14,10 +16,12 @@ mod token;
 mod user;
 mod username;
 
+pub use cursor::{Cursor, CursorError, MailboxPosition};
 pub use device::{Device, Session};
 pub use gap::{Gap, GapReason};
 pub use id::{DeviceId, MessageId, SessionId, UserId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError};
+pub use incarnation::{Incarnation, IncarnationError};
 pub use limits::{Limits, MAX_DEVICES, MAX_SESSIONS, Quota};
 pub use message::{Envelope, Message};
 pub use opaque::{Contents, DeviceName, Info, PrivateKey, PublicKey, TooLong};

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::model::{
-    Contents, DeviceId, Envelope, Fingerprint, Gap, IdempotencyKey, MessageId, Quota, SequenceNumber, SessionId,
-    Timestamp, Username,
+    Contents, CursorError, DeviceId, Envelope, Fingerprint, Gap, IdempotencyKey, Incarnation, MailboxPosition,
+    MessageId, Quota, SequenceNumber, SessionId, Timestamp, Username,
 };
 
 /// A send to one or more recipients.
@@ -90,6 +90,8 @@ pub struct PageLimit {
 /// A page of a mailbox: the next envelopes, and the state of the mailbox at the time of reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxPage {
+    /// The incarnation of the mailbox.
+    pub incarnation: Incarnation,
     /// Everything up to and including this sequence number is acknowledged.
     pub acknowledged: SequenceNumber,
     /// The last sequence number assigned in this mailbox.
@@ -109,23 +111,17 @@ pub struct MailboxPage {
 }
 
 impl MailboxPage {
-    /// The page that a read returns if the mailbox does not exist.
-    pub const EMPTY: Self = Self {
-        acknowledged: SequenceNumber::ZERO,
-        last: SequenceNumber::ZERO,
-        not_before: Timestamp::EPOCH,
-        closed_at: Timestamp::EPOCH,
-        envelopes: Vec::new(),
-        gaps: Vec::new(),
-        has_more: false,
-    };
-
     /// Returns the last sequence number that this page covers. All envelopes after this page have greater numbers.
     pub fn up_to(&self) -> SequenceNumber {
         match self.envelopes.last() {
             Some(last) if self.has_more => last.sequence,
             _ => self.last,
         }
+    }
+
+    /// Returns the state of the mailbox that cursors are checked against.
+    pub fn position(&self) -> MailboxPosition {
+        MailboxPosition { incarnation: self.incarnation, acknowledged: self.acknowledged, last: self.last }
     }
 }
 
@@ -134,9 +130,10 @@ impl MailboxPage {
 pub enum AcknowledgeOutcome {
     /// Everything up to and including this sequence number is acknowledged.
     UpTo(SequenceNumber),
-    /// The request is for a number above this one, the last sequence number assigned in the mailbox. Nothing was
-    /// acknowledged.
-    Beyond(SequenceNumber),
+    /// The number was not assigned yet, or is of another incarnation. Nothing was acknowledged.
+    Refused(CursorError),
+    /// The mailbox does not exist.
+    NotFound,
 }
 
 /// The mailboxes and their envelopes.
@@ -144,6 +141,9 @@ pub enum AcknowledgeOutcome {
 /// A mailbox numbers its envelopes 1, 2, 3 … in commit order, with no number skipped (D3). From one number to the next,
 /// `sent_at` never decreases. The `not_before` of a mailbox is a watermark: every message added from now on has
 /// `sent_at >= not_before`. The watermark starts at the creation time of the mailbox and never decreases.
+///
+/// All this holds within one incarnation of a mailbox. An incarnation ends only if the store was restored from a backup
+/// ([`Self::renew_incarnations`]).
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
@@ -172,8 +172,12 @@ pub trait Mailboxes: Send + Sync {
     ///
     /// MUST change nothing (D2). MUST return every such envelope with `sent_at` before the page's `not_before`, up to
     /// the limit. MUST return at least one envelope if there is any. For each number above `after`, above the last
-    /// acknowledged number and not above [`MailboxPage::up_to`], MUST return an envelope or a gap. MUST return
-    /// [`MailboxPage::EMPTY`] if the mailbox does not exist.
+    /// acknowledged number and not above [`MailboxPage::up_to`], MUST return an envelope or a gap. MUST return `None` if
+    /// the mailbox does not exist.
+    ///
+    /// The incarnation, the numbers and the envelopes of a page MUST be of one commit. A page MUST include every delivery
+    /// that an earlier page, or a notification that was received before the call, has included, on any replica:
+    /// [`MailboxPage::last`] is never below a number that a reader has received.
     ///
     /// # Errors
     ///
@@ -184,13 +188,14 @@ pub trait Mailboxes: Send + Sync {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<MailboxPage, PortError>;
+    ) -> Result<Option<MailboxPage>, PortError>;
 
     /// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
     ///
     /// MUST delete exactly those envelopes, and the gaps up to the number that is acknowledged. MUST delete a message
     /// together with its last envelope. MUST change nothing if everything up to `up_to` is already acknowledged (D5),
-    /// or if `up_to` has not been assigned yet.
+    /// if `up_to` has not been assigned yet, or if the mailbox has another incarnation than `incarnation`, if that is
+    /// given.
     ///
     /// # Errors
     ///
@@ -199,8 +204,24 @@ pub trait Mailboxes: Send + Sync {
         &self,
         mailbox: DeviceId,
         up_to: SequenceNumber,
+        incarnation: Option<Incarnation>,
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError>;
+
+    /// Gives a new incarnation to at most `limit` mailboxes, those that follow the mailbox `after` in the order of their
+    /// devices. Returns these mailboxes in this order.
+    ///
+    /// MUST change nothing else. Mailboxes MAY share an incarnation, because only cursors of one mailbox are compared.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails. In that case, nothing is changed.
+    async fn renew_incarnations(
+        &self,
+        after: Option<DeviceId>,
+        incarnation: Incarnation,
+        limit: usize,
+    ) -> Result<Vec<DeviceId>, PortError>;
 
     /// Raises the watermark `not_before` of a mailbox to `moment`, and sets `closed_at` to `now`.
     ///

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::model::{
-    Device, DeviceId, DeviceName, PasswordHash, Session, SessionId, Timestamp, TokenHash, UserId, Username,
+    Device, DeviceId, DeviceName, Incarnation, PasswordHash, Session, SessionId, Timestamp, TokenHash, UserId, Username,
 };
 
 /// A session to open.
@@ -16,6 +16,8 @@ pub struct NewSession {
     pub device: Option<DeviceId>,
     /// The name of the new device, if one is created.
     pub device_name: DeviceName,
+    /// The incarnation of the mailbox of the new device, if one is created.
+    pub incarnation: Incarnation,
     /// The hash of the session's token.
     pub token: TokenHash,
     /// The current time.
@@ -53,7 +55,7 @@ pub trait Sessions: Send + Sync {
     /// Opens a session on a device of the user.
     ///
     /// MUST use the given device if the device belongs to the user. Otherwise MUST create a device with an empty
-    /// mailbox, whose creation time is `now`. The creation time of the session MUST be `now`. MUST change nothing if
+    /// mailbox, whose creation time is `now` and whose incarnation is the given one. The creation time of the session MUST be `now`. MUST change nothing if
     /// the given password hash is no longer the stored one, or if the user would have more than
     /// [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
     /// [`MAX_SESSIONS`](crate::model::MAX_SESSIONS) sessions, MUST end the device's oldest session.

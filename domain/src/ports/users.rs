@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::model::{
-    Device, DeviceId, DeviceName, Info, PasswordHash, PrivateKey, PublicKey, Session, SessionId, Timestamp, TokenHash,
-    User, UserId, Username, Version,
+    Device, DeviceId, DeviceName, Incarnation, Info, PasswordHash, PrivateKey, PublicKey, Session, SessionId,
+    Timestamp, TokenHash, User, UserId, Username, Version,
 };
 
 /// A user to register.
@@ -21,6 +21,8 @@ pub struct NewUser {
     pub info: Info,
     /// The name of the first device.
     pub device_name: DeviceName,
+    /// The incarnation of the mailbox of the first device.
+    pub incarnation: Incarnation,
     /// The hash of the token of the first session. `None` to open no session.
     pub token: Option<TokenHash>,
     /// The current time.
@@ -77,8 +79,8 @@ pub enum UpdateUserOutcome {
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Adds a user, its first device and the empty mailbox of that device, all created at `created_at`. If a token is
-    /// given, also opens a session on that device.
+    /// Adds a user, its first device and the empty mailbox of that device, with the given incarnation, all created at
+    /// `created_at`. If a token is given, also opens a session on that device.
     ///
     /// MUST return `None` and change nothing if the name is taken in any spelling, or was the name of a deleted user,
     /// even if two calls run concurrently. MUST NOT reuse an identifier.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Caller;
 use super::sweep::BATCH;
-use crate::model::SequenceNumber;
+use crate::model::{CursorError, Incarnation, MailboxPosition, SequenceNumber};
 use crate::ports::{AcknowledgeOutcome, Mailboxes, PortError};
 
 /// Acknowledges messages that a device has processed, and thereby deletes them from the device's mailbox.
@@ -13,9 +13,15 @@ pub struct Acknowledge {
 /// Why nothing was acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum AcknowledgeError {
-    /// The request is for a number above this one, the last sequence number assigned in the mailbox.
-    #[error("up_to is beyond the newest sequence number of the mailbox, {}", .0.get())]
-    Beyond(SequenceNumber),
+    /// The number was not assigned yet.
+    #[error("up_to is beyond the newest sequence number of the mailbox, {}", .0.last.get())]
+    Beyond(MailboxPosition),
+    /// The number is of another incarnation.
+    #[error("{}", CursorError::OtherIncarnation(*.0))]
+    OtherIncarnation(MailboxPosition),
+    /// The session ended after the caller was authenticated.
+    #[error("the session has ended")]
+    SessionEnded,
     /// The port failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -33,14 +39,26 @@ impl Acknowledge {
     ///
     /// # Errors
     ///
-    /// If the number was not assigned yet, or the port fails. If the port fails, the oldest envelopes may have been
-    /// acknowledged already. Retrying is safe.
-    pub async fn execute(&self, caller: &Caller, up_to: SequenceNumber) -> Result<SequenceNumber, AcknowledgeError> {
+    /// If the number was not assigned yet, the mailbox has another incarnation than the given one, the session has ended,
+    /// or the port fails. If the port fails, the oldest envelopes may have been acknowledged already. Retrying is safe.
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        up_to: SequenceNumber,
+        incarnation: Option<Incarnation>,
+    ) -> Result<SequenceNumber, AcknowledgeError> {
         loop {
-            match self.mailboxes.acknowledge(caller.device, up_to, BATCH).await? {
+            match self.mailboxes.acknowledge(caller.device, up_to, incarnation, BATCH).await? {
                 AcknowledgeOutcome::UpTo(reached) if reached >= up_to => return Ok(reached),
                 AcknowledgeOutcome::UpTo(_) => {}
-                AcknowledgeOutcome::Beyond(last) => return Err(AcknowledgeError::Beyond(last)),
+                AcknowledgeOutcome::Refused(CursorError::Ahead(position)) => {
+                    return Err(AcknowledgeError::Beyond(position));
+                }
+                AcknowledgeOutcome::Refused(CursorError::OtherIncarnation(position)) => {
+                    return Err(AcknowledgeError::OtherIncarnation(position));
+                }
+                // A mailbox is deleted together with the sessions of its device.
+                AcknowledgeOutcome::NotFound => return Err(AcknowledgeError::SessionEnded),
             }
         }
     }
@@ -56,14 +74,14 @@ mod tests {
     async fn large_acknowledgements_run_in_batches() {
         let mut mailboxes = MockMailboxes::new();
         let mut reached = 0;
-        mailboxes.expect_acknowledge().times(3).returning(move |_, up_to, limit| {
+        mailboxes.expect_acknowledge().times(3).returning(move |_, up_to, _, limit| {
             reached += limit as i64;
             Ok(AcknowledgeOutcome::UpTo(SequenceNumber::new(reached).min(up_to)))
         });
         let caller =
             Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
         let up_to = SequenceNumber::new(2_500);
-        let reached = Acknowledge::new(Arc::new(mailboxes)).execute(&caller, up_to).await.unwrap();
+        let reached = Acknowledge::new(Arc::new(mailboxes)).execute(&caller, up_to, None).await.unwrap();
         assert_eq!(reached, up_to);
     }
 }

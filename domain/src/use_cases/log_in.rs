@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use super::authenticate::verify;
-use crate::model::{Device, DeviceId, DeviceName, MAX_DEVICES, Password, Session, Token, UserId, Username};
+use crate::model::{
+    Device, DeviceId, DeviceName, Incarnation, MAX_DEVICES, Password, Session, Token, UserId, Username,
+};
 use crate::ports::{Clock, NewSession, OpenSessionOutcome, PasswordHasher, PortError, Randomness, Sessions, Users};
 
 /// Opens a session on a device.
@@ -83,6 +85,7 @@ impl LogIn {
             password_hash: credential.password_hash,
             device: login.device,
             device_name: login.device_name,
+            incarnation: Incarnation::from_random(self.randomness.bits()?),
             token: token.hash(),
             now: self.clock.now(),
         };

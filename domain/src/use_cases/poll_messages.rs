@@ -44,23 +44,26 @@ impl PollMessages {
     /// If a port fails.
     pub async fn execute(&self, caller: &Caller) -> Result<Poll, PortError> {
         let mailbox = caller.device;
-        let mut page = self.read(mailbox).await?;
+        let Some(mut page) = self.read(mailbox).await? else {
+            // The user was deleted after the caller was authenticated.
+            return Ok(Poll { messages: Vec::new(), query_time: 0 });
+        };
         let now = self.clock.now();
         // If the store cannot be written, the poll still works: the client just receives more messages a second time.
         if let Some(watermark) = watermark_to_raise(&page, now)
             && self.mailboxes.raise_not_before(mailbox, watermark, now).await.is_ok()
         {
-            page = self.read(mailbox).await?;
+            page = self.read(mailbox).await?.unwrap_or(page);
         }
         self.end_at_second(mailbox, page).await
     }
 
     /// Reads one envelope more than fits into a result, to find the second at which the result can end.
-    async fn read(&self, mailbox: DeviceId) -> Result<MailboxPage, PortError> {
+    async fn read(&self, mailbox: DeviceId) -> Result<Option<MailboxPage>, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }
 
-    async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<MailboxPage, PortError> {
+    async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<Option<MailboxPage>, PortError> {
         let limit = PageLimit { count: Self::LIMIT + 1, bytes: Self::MAX_BYTES };
         self.mailboxes.read(mailbox, after, limit, self.clock.now()).await
     }
@@ -94,7 +97,7 @@ impl PollMessages {
         end: Timestamp,
     ) -> Result<(), PortError> {
         while let Some(last) = envelopes.last().filter(|last| sent_at(last) < end) {
-            let more = self.read_after(mailbox, last.sequence).await?.envelopes;
+            let more = self.read_after(mailbox, last.sequence).await?.map(|page| page.envelopes).unwrap_or_default();
             if more.is_empty() {
                 break;
             }
@@ -138,7 +141,7 @@ fn poll(envelopes: Vec<Envelope>, complete_before: Timestamp) -> Poll {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Contents, MessageId, UserId, Username};
+    use crate::model::{Contents, Incarnation, MessageId, UserId, Username};
     use crate::ports::{MockClock, MockMailboxes};
 
     const NOW: i64 = 1_700_000_000;
@@ -155,11 +158,14 @@ mod tests {
             expires_at: Timestamp::from_seconds(NOW + 10),
         };
         MailboxPage {
+            incarnation: Incarnation::new(1),
+            acknowledged: SequenceNumber::ZERO,
+            last: SequenceNumber::new(1),
             not_before: Timestamp::from_seconds(NOW - 10),
             closed_at: Timestamp::from_seconds(NOW - 20),
             envelopes: vec![Envelope { sequence: SequenceNumber::new(1), message }],
-            last: SequenceNumber::new(1),
-            ..MailboxPage::EMPTY
+            gaps: Vec::new(),
+            has_more: false,
         }
     }
 
@@ -174,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn if_the_watermark_cannot_be_raised_the_poll_still_succeeds_with_the_old_one() {
         let mut mailboxes = MockMailboxes::new();
-        mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(page()));
+        mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(Some(page())));
         mailboxes.expect_raise_not_before().times(1).returning(|_, _, _| Err(PortError::unavailable("disk full")));
         let poll = poll(mailboxes).await.unwrap();
         assert_eq!(poll.messages.len(), 1);
@@ -191,7 +197,10 @@ mod tests {
     #[tokio::test]
     async fn polling_an_empty_mailbox_writes_nothing() {
         let mut mailboxes = MockMailboxes::new();
-        mailboxes.expect_read().times(1).returning(|_, _, _, _| Ok(MailboxPage { envelopes: Vec::new(), ..page() }));
+        mailboxes
+            .expect_read()
+            .times(1)
+            .returning(|_, _, _, _| Ok(Some(MailboxPage { envelopes: Vec::new(), ..page() })));
         mailboxes.expect_raise_not_before().never();
         assert_eq!(poll(mailboxes).await.unwrap().messages, []);
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SessionCaller;
-use crate::model::SequenceNumber;
+use crate::model::{Cursor, CursorError, SequenceNumber};
 use crate::ports::{Clock, Delivered, MailboxPage, Mailboxes, Notifier, PageLimit, PortError, Sessions, WaitOutcome};
 
 /// Reads a device's mailbox. If no envelope is pending, the read can wait for one (long poll).
@@ -16,9 +16,12 @@ pub struct ReadMailbox {
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadMailboxError {
-    /// The session ended while the reader waited.
+    /// The session ended after the caller was authenticated.
     #[error("the session has ended")]
     SessionEnded,
+    /// The reader can't have seen its sequence number in this mailbox.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -43,26 +46,35 @@ impl ReadMailbox {
         Self { mailboxes, sessions, notifier, clock }
     }
 
-    /// Returns at most `count` of the oldest envelopes after the sequence number `after`, which defaults to the last
-    /// acknowledged number. If there is no such envelope, waits until one arrives or `wait` has elapsed. Deletes
-    /// nothing (D2). A waiting reader holds no thread and no database connection.
+    /// Returns at most `count` of the oldest envelopes after the cursor. If there is no such envelope, waits until one
+    /// arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader holds no thread and no database connection.
+    ///
+    /// The cursor is checked against the page that is returned, and so is each page that is read while the reader waits. A
+    /// cursor at the last number is valid.
     ///
     /// # Errors
     ///
-    /// If the session ends while the reader waits, or a port fails.
+    /// If the cursor is beyond the last number or of another incarnation, the session ends while the reader waits, or a
+    /// port fails.
     pub async fn execute(
         &self,
         caller: &SessionCaller,
-        after: Option<SequenceNumber>,
+        cursor: Cursor,
         count: usize,
         wait: Duration,
     ) -> Result<MailboxPage, ReadMailboxError> {
         let mailbox = caller.caller.device;
-        let after = after.unwrap_or(SequenceNumber::ZERO);
+        let after = cursor.after.unwrap_or(SequenceNumber::ZERO);
         let limit = PageLimit { count: count.min(Self::MAX_COUNT), bytes: Self::MAX_BYTES };
-        let read = || self.mailboxes.read(mailbox, after, limit, self.clock.now());
+        let read = async || {
+            // A mailbox is deleted together with the sessions of its device.
+            let page = self.mailboxes.read(mailbox, after, limit, self.clock.now()).await?;
+            page.ok_or(ReadMailboxError::SessionEnded)
+        };
         if wait.is_zero() {
-            return Ok(read().await?);
+            let page = read().await?;
+            page.position().check(cursor)?;
+            return Ok(page);
         }
         // Subscribe before the first read, so that no delivery between reading and waiting is missed.
         let mut subscription = self.notifier.subscribe(mailbox, wait);
@@ -73,11 +85,12 @@ impl ReadMailbox {
             if self.sessions.find(&caller.token).await?.is_none() {
                 return Err(ReadMailboxError::SessionEnded);
             }
+            page.position().check(cursor)?;
             if !page.envelopes.is_empty() || !may_wait {
                 return Ok(page);
             }
             page = match subscription.wait(page.last).await {
-                WaitOutcome::Delivered(delivered) if follows(&delivered, &page, after, limit) => {
+                WaitOutcome::Delivered(delivered) if follows(&delivered, &page, limit) => {
                     let last = delivered.envelopes.last().map_or(page.last, |envelope| envelope.sequence);
                     MailboxPage { envelopes: delivered.envelopes, last, ..page }
                 }
@@ -96,19 +109,16 @@ impl ReadMailbox {
 
 /// Returns whether the delivered envelopes can be added to the empty `page` without another read of the mailbox:
 /// nothing else has changed since the page was read, and the envelopes fit within the limit.
-fn follows(delivered: &Delivered, page: &MailboxPage, after: SequenceNumber, limit: PageLimit) -> bool {
+fn follows(delivered: &Delivered, page: &MailboxPage, limit: PageLimit) -> bool {
     let bytes: usize = delivered.envelopes.iter().map(|envelope| envelope.message.contents.as_str().len()).sum();
-    after <= page.last
-        && delivered.acknowledged == page.acknowledged
-        && delivered.envelopes.len() <= limit.count
-        && bytes <= limit.bytes
+    delivered.acknowledged == page.acknowledged && delivered.envelopes.len() <= limit.count && bytes <= limit.bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{
-        Contents, DeviceId, Envelope, Message, MessageId, SessionId, Timestamp, Token, UserId, Username,
+        Contents, DeviceId, Envelope, Incarnation, Message, MessageId, SessionId, Timestamp, Token, UserId, Username,
     };
     use crate::ports::{
         MockClock, MockMailboxes, MockNotifier, MockSessions, MockSubscription, SessionOwner, Subscription,
@@ -124,6 +134,19 @@ mod tests {
         }
     }
 
+    fn empty() -> MailboxPage {
+        MailboxPage {
+            incarnation: Incarnation::new(1),
+            acknowledged: SequenceNumber::ZERO,
+            last: SequenceNumber::ZERO,
+            not_before: Timestamp::EPOCH,
+            closed_at: Timestamp::EPOCH,
+            envelopes: Vec::new(),
+            gaps: Vec::new(),
+            has_more: false,
+        }
+    }
+
     fn page() -> MailboxPage {
         let message = Message {
             id: MessageId::new(1),
@@ -135,7 +158,7 @@ mod tests {
             expires_at: Timestamp::EPOCH,
         };
         let envelopes = vec![Envelope { sequence: SequenceNumber::new(1), message }];
-        MailboxPage { last: SequenceNumber::new(1), envelopes, ..MailboxPage::EMPTY }
+        MailboxPage { last: SequenceNumber::new(1), envelopes, ..empty() }
     }
 
     /// Reads from a mailbox whose reads return `pages`, one page for each read. The waits between the reads end with
@@ -145,9 +168,18 @@ mod tests {
         waits: Vec<WaitOutcome>,
         session_is_open: bool,
     ) -> Result<MailboxPage, ReadMailboxError> {
+        read_after(Cursor::default(), pages, waits, session_is_open).await
+    }
+
+    async fn read_after(
+        cursor: Cursor,
+        pages: Vec<MailboxPage>,
+        waits: Vec<WaitOutcome>,
+        session_is_open: bool,
+    ) -> Result<MailboxPage, ReadMailboxError> {
         let mut mailboxes = MockMailboxes::new();
         let mut pages = pages.into_iter();
-        mailboxes.expect_read().returning(move |_, _, _, _| Ok(pages.next().expect("too many reads")));
+        mailboxes.expect_read().returning(move |_, _, _, _| Ok(Some(pages.next().expect("too many reads"))));
         let mut sessions = MockSessions::new();
         let owner = SessionOwner {
             session: caller().session,
@@ -166,7 +198,7 @@ mod tests {
         let mut clock = MockClock::new();
         clock.expect_now().returning(|| Timestamp::EPOCH);
         let read = ReadMailbox::new(Arc::new(mailboxes), Arc::new(sessions), Arc::new(notifier), Arc::new(clock));
-        read.execute(&caller(), None, 10, Duration::from_secs(1)).await
+        read.execute(&caller(), cursor, 10, Duration::from_secs(1)).await
     }
 
     #[tokio::test]
@@ -177,25 +209,18 @@ mod tests {
     #[tokio::test]
     async fn a_reader_waits_for_an_envelope_or_the_timeout() {
         assert_eq!(
-            read(
-                vec![MailboxPage::EMPTY, MailboxPage::EMPTY, page()],
-                vec![WaitOutcome::Notified, WaitOutcome::Notified],
-                true
-            )
-            .await
-            .unwrap(),
+            read(vec![empty(), empty(), page()], vec![WaitOutcome::Notified, WaitOutcome::Notified], true)
+                .await
+                .unwrap(),
             page()
         );
-        let empty = || vec![MailboxPage::EMPTY, MailboxPage::EMPTY, MailboxPage::EMPTY];
-        assert_eq!(
-            read(empty(), vec![WaitOutcome::Notified, WaitOutcome::TimedOut], true).await.unwrap(),
-            MailboxPage::EMPTY
-        );
+        let pages = vec![empty(), empty(), empty()];
+        assert_eq!(read(pages, vec![WaitOutcome::Notified, WaitOutcome::TimedOut], true).await.unwrap(), empty());
     }
 
     #[tokio::test]
     async fn an_envelope_without_a_notification_is_read_after_the_timeout() {
-        assert_eq!(read(vec![MailboxPage::EMPTY, page()], vec![WaitOutcome::TimedOut], true).await.unwrap(), page());
+        assert_eq!(read(vec![empty(), page()], vec![WaitOutcome::TimedOut], true).await.unwrap(), page());
     }
 
     fn delivered(acknowledged: i64) -> WaitOutcome {
@@ -205,33 +230,57 @@ mod tests {
 
     #[tokio::test]
     async fn envelopes_handed_over_by_the_notifier_are_not_read_again() {
-        assert_eq!(read(vec![MailboxPage::EMPTY], vec![delivered(0)], true).await.unwrap(), page());
+        assert_eq!(read(vec![empty()], vec![delivered(0)], true).await.unwrap(), page());
     }
 
     #[tokio::test]
     async fn envelopes_handed_over_after_the_session_ended_are_not_returned() {
-        let read = read(vec![MailboxPage::EMPTY], vec![delivered(0)], false).await;
+        let read = read(vec![empty()], vec![delivered(0)], false).await;
         assert!(matches!(read, Err(ReadMailboxError::SessionEnded)));
     }
 
     #[tokio::test]
     async fn a_page_is_read_again_if_more_than_the_envelopes_changed() {
         let again = MailboxPage { acknowledged: SequenceNumber::new(1), ..page() };
-        let pages = vec![MailboxPage::EMPTY, again.clone()];
+        let pages = vec![empty(), again.clone()];
         assert_eq!(read(pages, vec![delivered(1)], true).await.unwrap(), again);
     }
 
     #[tokio::test]
     async fn a_stopping_server_is_not_read_again() {
-        assert_eq!(
-            read(vec![MailboxPage::EMPTY], vec![WaitOutcome::Stopping], true).await.unwrap(),
-            MailboxPage::EMPTY
-        );
+        assert_eq!(read(vec![empty()], vec![WaitOutcome::Stopping], true).await.unwrap(), empty());
     }
 
     #[tokio::test]
     async fn an_ended_session_reads_nothing_that_arrived_later() {
-        let read = read(vec![MailboxPage::EMPTY, page()], vec![WaitOutcome::Notified], false).await;
+        let read = read(vec![empty(), page()], vec![WaitOutcome::Notified], false).await;
+        assert!(matches!(read, Err(ReadMailboxError::SessionEnded)));
+    }
+
+    #[tokio::test]
+    async fn a_cursor_beyond_the_mailbox_is_refused_instead_of_waiting() {
+        let cursor = Cursor { after: Some(SequenceNumber::new(1)), incarnation: None };
+        let refused = read_after(cursor, vec![empty()], vec![], true).await;
+        assert!(matches!(refused, Err(ReadMailboxError::Cursor(CursorError::Ahead(_)))), "{refused:?}");
+        // A cursor at the last number waits.
+        let seen = MailboxPage { envelopes: Vec::new(), ..page() };
+        let waited = read_after(cursor, vec![seen.clone(), seen.clone()], vec![WaitOutcome::TimedOut], true).await;
+        assert_eq!(waited.unwrap(), seen);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_waits_learns_that_the_mailbox_was_restored() {
+        let cursor = Cursor { after: None, incarnation: Some(Incarnation::new(1)) };
+        let restored = MailboxPage { incarnation: Incarnation::new(2), ..page() };
+        let refused = read_after(cursor, vec![empty(), restored.clone()], vec![WaitOutcome::Notified], true).await;
+        let expected = CursorError::OtherIncarnation(restored.position());
+        assert!(matches!(refused, Err(ReadMailboxError::Cursor(error)) if error == expected));
+    }
+
+    #[tokio::test]
+    async fn the_cursor_of_an_ended_session_is_not_checked() {
+        let cursor = Cursor { after: Some(SequenceNumber::MAX), incarnation: Some(Incarnation::new(2)) };
+        let read = read_after(cursor, vec![empty()], vec![], false).await;
         assert!(matches!(read, Err(ReadMailboxError::SessionEnded)));
     }
 }

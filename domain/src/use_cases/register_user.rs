@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::model::{Device, DeviceName, Info, Password, PrivateKey, PublicKey, Session, Token, User, Username};
+use crate::model::{
+    Device, DeviceName, Incarnation, Info, Password, PrivateKey, PublicKey, Session, Token, User, Username,
+};
 use crate::ports::{Clock, NewUser, PasswordHasher, PortError, Randomness, Users};
 
 /// Registers a user.
@@ -82,6 +84,7 @@ impl RegisterUser {
             private_key: registration.private_key,
             info: registration.info,
             device_name: registration.device_name,
+            incarnation: Incarnation::from_random(self.randomness.bits()?),
             token: token.as_ref().map(Token::hash),
             created_at: self.clock.now(),
         };

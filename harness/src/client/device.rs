@@ -116,9 +116,13 @@ impl Device {
         self.request(Method::GET, &format!("/v1/mailbox{query}"))
     }
 
-    /// Returns a request that acknowledges everything up to a sequence number.
-    pub fn acknowledge_request(&self, up_to: i64) -> RequestBuilder {
-        self.request(Method::POST, "/v1/mailbox/ack").json(&json!({ "up_to": up_to }))
+    /// Returns a request that acknowledges everything up to a sequence number, in an incarnation if one is given.
+    pub fn acknowledge_request(&self, up_to: i64, incarnation: Option<&str>) -> RequestBuilder {
+        let mut body = json!({ "up_to": up_to });
+        if let Some(incarnation) = incarnation {
+            body["incarnation"] = incarnation.into();
+        }
+        self.request(Method::POST, "/v1/mailbox/ack").json(&body)
     }
 
     /// Returns a request for the stream of the mailbox. A non-empty `query` starts with a question mark.
@@ -171,7 +175,7 @@ impl Device {
 
     /// Acknowledges everything up to a sequence number. Returns the last acknowledged sequence number.
     pub(crate) async fn acknowledge(&self, up_to: i64) -> anyhow::Result<i64> {
-        let acknowledged = send(self.acknowledge_request(up_to)).await?.expect(200)?;
+        let acknowledged = send(self.acknowledge_request(up_to, None)).await?.expect(200)?;
         acknowledged["acknowledged"].as_i64().context("acknowledged is not an integer")
     }
 

@@ -23,7 +23,10 @@ pub struct Events {
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
-    pub(crate) id: i64,
+    /// The incarnation in the `id`.
+    pub(crate) incarnation: String,
+    /// The sequence number in the `id`.
+    pub(crate) sequence: i64,
     pub(crate) event: String,
     pub(crate) data: Value,
 }
@@ -58,7 +61,7 @@ impl Events {
         let Some(event) = self.receive().await? else { return Ok(None) };
         ensure!(event.event == "message", "the event is not a message: {event:?}");
         let message = Message::parse(&event.data)?;
-        ensure!(event.id == message.sequence, "the event has the id of another message: {event:?}");
+        ensure!(event.sequence == message.sequence, "the event has the id of another message: {event:?}");
         Ok(Some(message))
     }
 
@@ -112,8 +115,11 @@ impl Event {
             ensure!(values.len() == 1, "the event has {} lines of {name}: {block:?}", values.len());
             Ok(values[0])
         };
+        let (incarnation, sequence) =
+            field("id")?.split_once('-').with_context(|| format!("the id has no incarnation: {block:?}"))?;
         Ok(Some(Self {
-            id: field("id")?.parse().with_context(|| format!("the id is not a number: {block:?}"))?,
+            incarnation: incarnation.to_owned(),
+            sequence: sequence.parse().with_context(|| format!("the id has no number: {block:?}"))?,
             event: field("event")?.to_owned(),
             data: serde_json::from_str(field("data")?).with_context(|| format!("the data is not JSON: {block:?}"))?,
         }))

@@ -8,6 +8,8 @@ pub struct MailboxPage {
     pub messages: Vec<Message>,
     /// The number of gaps that the page reports.
     pub gaps: usize,
+    /// The incarnation of the mailbox.
+    pub incarnation: String,
     /// Everything up to this sequence number is acknowledged.
     pub acknowledged: i64,
     /// The last sequence number that the page covers.
@@ -23,11 +25,13 @@ impl MailboxPage {
     ///
     /// If a field is missing or has another type.
     pub fn parse(page: &Value) -> anyhow::Result<Self> {
+        let incarnation = page["incarnation"].as_str();
         let list = |name: &str| page[name].as_array().with_context(|| format!("{name} is not an array in {page}"));
         let number = |name: &str| page[name].as_i64().with_context(|| format!("{name} is not an integer in {page}"));
         Ok(Self {
             messages: list("messages")?.iter().map(Message::parse).collect::<anyhow::Result<_>>()?,
             gaps: list("gaps")?.len(),
+            incarnation: incarnation.with_context(|| format!("incarnation is not a string in {page}"))?.to_owned(),
             acknowledged: number("acknowledged")?,
             up_to: number("up_to")?,
             has_more: page["has_more"].as_bool().with_context(|| format!("has_more is not a boolean in {page}"))?,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::ApiResponse;
 
 /// All problems of v1: the code, the status, and the header that the response must have.
-pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 22] = [
+pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 24] = [
     ("invalid_request", 400, None),
     ("unauthenticated", 401, Some(WWW_AUTHENTICATE)),
     ("wrong_credentials", 401, Some(WWW_AUTHENTICATE)),
@@ -21,6 +21,8 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 22] = [
     ("username_taken", 409, None),
     ("too_many_devices", 409, None),
     ("last_device", 409, None),
+    ("cursor_ahead", 409, None),
+    ("mailbox_restored", 409, None),
     ("version_mismatch", 412, None),
     ("body_too_large", 413, None),
     ("idempotency_key_reused", 422, None),
@@ -33,17 +35,36 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 22] = [
 impl ApiResponse {
     /// Fails unless the response is a well-formed problem with that code whose detail contains all `parts`.
     pub(crate) fn expect_problem(&self, code: &str, parts: &[&str]) -> anyhow::Result<()> {
+        self.expect_problem_with(code, parts, json!({}))
+    }
+
+    /// Fails unless the response is a well-formed problem with that code that has the incarnation, the last acknowledged
+    /// number and the newest number of the mailbox, as in `page`, its last page.
+    pub(crate) fn expect_mailbox_problem(&self, code: &str, parts: &[&str], page: &Value) -> anyhow::Result<()> {
+        let position = json!({
+            "incarnation": page["incarnation"],
+            "acknowledged": page["acknowledged"],
+            "newest": page["up_to"],
+        });
+        self.expect_problem_with(code, parts, position)
+    }
+
+    /// Fails unless the response is a well-formed problem with that code and exactly these additional members.
+    fn expect_problem_with(&self, code: &str, parts: &[&str], members: Value) -> anyhow::Result<()> {
         let (_, status, header) =
             PROBLEMS.iter().find(|(known, ..)| *known == code).with_context(|| format!("unknown code {code}"))?;
         let problem = self.expect(*status)?;
         let (title, detail) = (self.text_of(&problem, "title")?, self.text_of(&problem, "detail")?);
-        let expected = json!({
+        let mut expected = json!({
             "type": format!("urn:woosh:problem:{code}"),
             "title": title,
             "status": status,
             "detail": detail,
             "code": code,
         });
+        if let (Some(expected), Value::Object(members)) = (expected.as_object_mut(), members) {
+            expected.extend(members);
+        }
         ensure!(problem == expected, "{} returned {problem}, expected {expected}", self.request);
         for part in parts {
             ensure!(detail.contains(part), "{}: the detail does not contain {part:?}: {detail}", self.request);

@@ -16,6 +16,8 @@ pub(super) struct Reader<'a> {
     /// The last sequence number that the reader has read. `None` if the reader relies on the acknowledgements that the
     /// server has stored.
     cursor: Option<i64>,
+    /// The incarnation of the mailbox, once a page has told it. It is sent with each request, and must never change.
+    incarnation: Option<String>,
     /// The highest number that the reader has tried to acknowledge. The server may not have received the request.
     requested: i64,
     /// The highest number that the server has confirmed as acknowledged.
@@ -24,7 +26,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(run: &'a Run, device: &'a Device, choices: Choices) -> Self {
-        Self { run, device, choices, cursor: None, requested: 0, confirmed: 0 }
+        Self { run, device, choices, cursor: None, incarnation: None, requested: 0, confirmed: 0 }
     }
 
     /// Reads until all messages are sent, and then until the mailbox is empty.
@@ -56,9 +58,9 @@ impl<'a> Reader<'a> {
     /// Reads a page. Returns whether the page has messages, or `None` if the reader received no page.
     async fn poll(&mut self, query: &str) -> Option<bool> {
         let limit = self.choices.within(1..60);
-        let after = self.cursor.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
+        let cursor = self.cursor_parameters();
         let request =
-            self.device.at(self.run.url(&mut self.choices)).page_request(&format!("{query}limit={limit}{after}"));
+            self.device.at(self.run.url(&mut self.choices)).page_request(&format!("{query}limit={limit}&{cursor}"));
         match timeout(self.timeout(), try_send(request)).await {
             Ok(Some((200, page))) => match MailboxPage::parse(&page) {
                 Ok(page) => {
@@ -76,7 +78,17 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// Returns the query parameters that the reader continues with.
+    fn cursor_parameters(&self) -> String {
+        let after = self.cursor.map(|cursor| format!("after={cursor}"));
+        let incarnation = self.incarnation.as_ref().map(|incarnation| format!("incarnation={incarnation}"));
+        after.into_iter().chain(incarnation).collect::<Vec<_>>().join("&")
+    }
+
     fn take_page(&mut self, page: MailboxPage) {
+        if self.incarnation.get_or_insert_with(|| page.incarnation.clone()) != &page.incarnation {
+            self.violate(format!("a page has the incarnation {}, after {:?}", page.incarnation, self.incarnation));
+        }
         if page.gaps > 0 || !(self.confirmed..=self.requested).contains(&page.acknowledged) {
             let MailboxPage { gaps, acknowledged, up_to, .. } = page;
             let (confirmed, requested) = (self.confirmed, self.requested);
@@ -92,7 +104,7 @@ impl<'a> Reader<'a> {
 
     /// Opens the stream and reads some messages.
     async fn stream(&mut self) {
-        let query = self.cursor.map(|cursor| format!("?after={cursor}")).unwrap_or_default();
+        let query = format!("?{}", self.cursor_parameters());
         let request = self.device.at(self.run.url(&mut self.choices)).stream_request(&query);
         let response = match timeout(self.timeout(), request.send()).await {
             Ok(Ok(response)) if response.status() == 200 => response,
@@ -118,7 +130,8 @@ impl<'a> Reader<'a> {
         let up_to = if self.choices.chance(80) { cursor } else { cursor - self.choices.within(0..10).cast_signed() };
         let up_to = up_to.max(0);
         self.requested = self.requested.max(up_to);
-        let request = self.device.at(self.run.url(&mut self.choices)).acknowledge_request(up_to);
+        let device = self.device.at(self.run.url(&mut self.choices));
+        let request = device.acknowledge_request(up_to, self.incarnation.as_deref());
         match timeout(self.timeout(), try_send(request)).await {
             Ok(Some((200, response))) => match response["acknowledged"].as_i64() {
                 Some(acknowledged) if (self.confirmed.max(up_to)..=self.requested).contains(&acknowledged) => {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
+use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 use woosh_domain::ports::*;
 
 /// The mailboxes of several replicas, which are called in turn.
@@ -34,7 +34,7 @@ impl Mailboxes for InTurn {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<MailboxPage, PortError> {
+    ) -> Result<Option<MailboxPage>, PortError> {
         self.next().read(mailbox, after, limit, now).await
     }
 
@@ -42,9 +42,10 @@ impl Mailboxes for InTurn {
         &self,
         mailbox: DeviceId,
         up_to: SequenceNumber,
+        incarnation: Option<Incarnation>,
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError> {
-        self.next().acknowledge(mailbox, up_to, limit).await
+        self.next().acknowledge(mailbox, up_to, incarnation, limit).await
     }
 
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
@@ -65,5 +66,14 @@ impl Mailboxes for InTurn {
 
     async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
         self.next().expire_idempotency_keys(before, limit).await
+    }
+
+    async fn renew_incarnations(
+        &self,
+        after: Option<DeviceId>,
+        incarnation: Incarnation,
+        limit: usize,
+    ) -> Result<Vec<DeviceId>, PortError> {
+        self.next().renew_incarnations(after, incarnation, limit).await
     }
 }

@@ -65,6 +65,8 @@ enum Step {
         mailbox: usize,
         /// The number to acknowledge, relative to the newest sequence number.
         from_newest: i64,
+        /// Whether the number is of the current incarnation, if an incarnation is given.
+        in_current: Option<bool>,
         limit: usize,
     },
     /// Acknowledges the messages sent before a moment, as the classic API does.
@@ -74,6 +76,8 @@ enum Step {
         seconds: i64,
     },
     Expire,
+    /// Gives the mailboxes a new incarnation, as after a restore from a backup.
+    Restored,
     /// Deletes Alice's second device.
     Delete,
 }
@@ -84,10 +88,12 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (-3..9_i64).prop_map(Step::Tick),
         6 => (0..3_usize, 0..15_i64, 1..6_usize, 1..30_usize)
             .prop_map(|(mailbox, after, count, bytes)| Step::Read { mailbox, after, count, bytes }),
-        4 => (0..3_usize, -4..3_i64, 1..4_usize)
-            .prop_map(|(mailbox, from_newest, limit)| Step::Acknowledge { mailbox, from_newest, limit }),
+        4 => (0..3_usize, -4..3_i64, prop::option::of(prop::bool::weighted(0.7)), 1..4_usize).prop_map(
+            |(mailbox, from_newest, in_current, limit)| Step::Acknowledge { mailbox, from_newest, in_current, limit },
+        ),
         1 => (0..3_usize, -10..10_i64).prop_map(|(mailbox, seconds)| Step::AcknowledgeBefore { mailbox, seconds }),
         2 => Just(Step::Expire),
+        1 => Just(Step::Restored),
         1 => Just(Step::Delete),
     ]
 }

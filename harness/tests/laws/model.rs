@@ -1,6 +1,6 @@
 //! The model of a mailbox: the simplest code that keeps the delivery contract.
 
-use woosh_domain::model::{MessageId, Quota};
+use woosh_domain::model::{Incarnation, MailboxPosition, MessageId, Quota, SequenceNumber};
 
 /// A quota that is so small that mailboxes are often full.
 pub(crate) const QUOTA: Quota = Quota { messages: 6, bytes: 40 };
@@ -11,6 +11,7 @@ pub(crate) const START: i64 = 1_700_000_000;
 pub(crate) struct Model {
     /// The envelope with sequence number `n` is at index `n - 1`.
     pub(crate) envelopes: Vec<ModelEnvelope>,
+    pub(crate) incarnation: i64,
     pub(crate) acknowledged: i64,
     pub(crate) not_before: i64,
 }
@@ -38,6 +39,14 @@ pub(crate) enum EnvelopeState {
 impl Model {
     pub(crate) fn newest(&self) -> i64 {
         self.envelopes.len() as i64
+    }
+
+    pub(crate) fn position(&self) -> MailboxPosition {
+        MailboxPosition {
+            incarnation: Incarnation::new(self.incarnation),
+            acknowledged: SequenceNumber::new(self.acknowledged),
+            last: SequenceNumber::new(self.newest()),
+        }
     }
 
     /// Returns the envelopes that count towards the quota, with their sequence numbers.

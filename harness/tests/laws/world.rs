@@ -1,6 +1,6 @@
 //! A store and its model: each step runs on both, and their results are compared.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -34,6 +34,7 @@ impl<'a> World<'a> {
                 private_key: None,
                 info: Info::new(String::new()).unwrap(),
                 device_name: DeviceName::new(String::new()).unwrap(),
+                incarnation: Incarnation::new(0),
                 token: None,
                 created_at: Timestamp::from_seconds(START),
             };
@@ -47,6 +48,7 @@ impl<'a> World<'a> {
             password_hash: PasswordHash::new("hash".to_owned()),
             device: None,
             device_name: DeviceName::new(String::new()).unwrap(),
+            incarnation: Incarnation::new(0),
             token: Token::from_random(bits).hash(),
             now: Timestamp::from_seconds(START),
         };
@@ -71,7 +73,9 @@ impl<'a> World<'a> {
             Step::Tick(seconds) => self.now += seconds,
             Step::Send { to, size, ttl } => self.send(to, size, ttl).await?,
             Step::Read { mailbox, after, count, bytes } => self.read(mailbox, after, count, bytes).await?,
-            Step::Acknowledge { mailbox, from_newest, limit } => self.acknowledge(mailbox, from_newest, limit).await?,
+            Step::Acknowledge { mailbox, from_newest, in_current, limit } => {
+                self.acknowledge(mailbox, from_newest, in_current, limit).await?;
+            }
             Step::AcknowledgeBefore { mailbox, seconds } if !self.is_deleted(mailbox) => {
                 let moment = self.now + seconds;
                 let model = &mut self.models[mailbox];
@@ -94,6 +98,7 @@ impl<'a> World<'a> {
                     }
                 }
             }
+            Step::Restored => self.restored().await,
             Step::Delete => {
                 let outcome = self.stores.devices.delete(self.users[0], self.devices[1]).await.unwrap();
                 let expected = if self.deleted { DeleteDeviceOutcome::NotFound } else { DeleteDeviceOutcome::Deleted };
@@ -103,6 +108,22 @@ impl<'a> World<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Gives all mailboxes a new incarnation, in steps.
+    async fn restored(&mut self) {
+        static INCARNATIONS: AtomicI64 = AtomicI64::new(1);
+        let incarnation = INCARNATIONS.fetch_add(1, Ordering::Relaxed);
+        let mut after = None;
+        loop {
+            let renewed =
+                self.stores.mailboxes.renew_incarnations(after, Incarnation::new(incarnation), 2).await.unwrap();
+            let Some(last) = renewed.last() else { break };
+            after = Some(*last);
+        }
+        for model in &mut self.models {
+            model.incarnation = incarnation;
+        }
     }
 
     fn is_deleted(&self, mailbox: usize) -> bool {
@@ -170,9 +191,10 @@ impl<'a> World<'a> {
         let read = self.stores.mailboxes.read(self.devices[mailbox], SequenceNumber::new(after), limit, now);
         let page = read.await.unwrap();
         if self.is_deleted(mailbox) {
-            prop_assert_eq!(page, MailboxPage::EMPTY);
+            prop_assert_eq!(page, None);
             return Ok(());
         }
+        let page = page.unwrap();
         let model = &self.models[mailbox];
         let (envelopes, missing, has_more) = model.page(after, count, bytes, self.now);
         let read: Vec<_> = page
@@ -185,7 +207,7 @@ impl<'a> World<'a> {
             .collect();
         prop_assert_eq!(read, envelopes);
         prop_assert_eq!(page.has_more, has_more);
-        prop_assert_eq!((page.acknowledged.get(), page.last.get()), (model.acknowledged, model.newest()));
+        prop_assert_eq!(page.position(), model.position());
         let gaps =
             page.gaps.iter().flat_map(|gap| (gap.first.get()..=gap.last.get()).map(|number| (number, gap.reason)));
         let expected = missing.into_iter().map(|number| match model.envelopes[number as usize - 1].state {
@@ -197,18 +219,28 @@ impl<'a> World<'a> {
     }
 
     /// Verifies promises D2 (no loss) and D5 (idempotent acknowledge).
-    async fn acknowledge(&mut self, mailbox: usize, from_newest: i64, limit: usize) -> Result<(), TestCaseError> {
+    async fn acknowledge(
+        &mut self,
+        mailbox: usize,
+        from_newest: i64,
+        in_current: Option<bool>,
+        limit: usize,
+    ) -> Result<(), TestCaseError> {
         let model = &mut self.models[mailbox];
         let up_to = (model.newest() + from_newest).max(0);
         let requested = SequenceNumber::new(up_to);
-        let outcome = self.stores.mailboxes.acknowledge(self.devices[mailbox], requested, limit).await.unwrap();
+        let current = model.incarnation;
+        let incarnation = in_current.map(|in_current| Incarnation::new(if in_current { current } else { !current }));
+        let acknowledged = self.stores.mailboxes.acknowledge(self.devices[mailbox], requested, incarnation, limit);
+        let outcome = acknowledged.await.unwrap();
         if self.deleted && mailbox == 1 {
-            let beyond = up_to > 0;
-            prop_assert_eq!(outcome == AcknowledgeOutcome::Beyond(SequenceNumber::ZERO), beyond);
+            prop_assert_eq!(outcome, AcknowledgeOutcome::NotFound);
             return Ok(());
         }
-        let expected = if up_to > model.newest() {
-            AcknowledgeOutcome::Beyond(SequenceNumber::new(model.newest()))
+        let expected = if in_current == Some(false) {
+            AcknowledgeOutcome::Refused(CursorError::OtherIncarnation(model.position()))
+        } else if up_to > model.newest() {
+            AcknowledgeOutcome::Refused(CursorError::Ahead(model.position()))
         } else {
             let due: Vec<_> = model.pending().map(|(number, _)| number).take_while(|number| *number <= up_to).collect();
             // A store that deletes exactly `limit` envelopes may not know that these were all, so it may report either
@@ -229,7 +261,7 @@ impl<'a> World<'a> {
     pub(crate) async fn finish(mut self) -> Result<(), TestCaseError> {
         for mailbox in 0..3 {
             self.read(mailbox, 0, 1000, 1000).await?;
-            self.acknowledge(mailbox, 0, 1000).await?;
+            self.acknowledge(mailbox, 0, Some(true), 1000).await?;
             self.read(mailbox, 0, 1000, 1000).await?;
         }
         for user in self.users {

@@ -4,8 +4,11 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
-use poem_openapi::types::{ToJSON as _, Type};
+use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{Enum, Object};
+use woosh_domain::model::{Incarnation, MailboxPosition};
+
+use super::values::Text;
 
 /// The content type of problem details.
 pub(in crate::api) const MEDIA_TYPE: &str = "application/problem+json";
@@ -55,6 +58,8 @@ codes! {
     UsernameTaken, "username_taken", CONFLICT, "The username is taken";
     TooManyDevices, "too_many_devices", CONFLICT, "The user has too many devices";
     LastDevice, "last_device", CONFLICT, "The last device can't be deleted";
+    CursorAhead, "cursor_ahead", CONFLICT, "The cursor is ahead of the mailbox";
+    MailboxRestored, "mailbox_restored", CONFLICT, "The mailbox has another incarnation";
     VersionMismatch, "version_mismatch", PRECONDITION_FAILED, "It has changed since";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used before";
@@ -117,23 +122,10 @@ impl Problem {
     }
 }
 
-impl Payload for Problem {
-    const CONTENT_TYPE: &'static str = MEDIA_TYPE;
-
-    fn schema_ref() -> MetaSchemaRef {
-        <Self as Type>::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        <Self as Type>::register(registry);
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let response = Response::builder().status(status).content_type(MEDIA_TYPE);
-        let mut response = response.body(self.to_json_string());
+        let mut response = respond(status, &self);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -141,11 +133,65 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<Problem> for poem::Error {
-    fn from(problem: Problem) -> Self {
-        Self::from_response(problem.into_response())
+/// Error response to a request whose sequence number or incarnation does not fit the mailbox. It says where to go on.
+#[derive(Debug, Object)]
+pub(super) struct MailboxProblem {
+    #[oai(flatten)]
+    problem: Problem,
+    /// Current incarnation of the mailbox.
+    incarnation: Text<Incarnation>,
+    /// Last acknowledged sequence number. Resume after this number.
+    acknowledged: i64,
+    /// Newest sequence number of the mailbox. 0 if it never had a message.
+    newest: i64,
+}
+
+impl MailboxProblem {
+    /// Creates a problem with an explanation of this error and the state of the mailbox.
+    pub(super) fn new(code: Code, detail: impl ToString, position: MailboxPosition) -> Self {
+        Self {
+            problem: Problem::new(code, detail),
+            incarnation: Text(position.incarnation),
+            acknowledged: position.acknowledged.get(),
+            newest: position.last.get(),
+        }
     }
 }
+
+impl IntoResponse for MailboxProblem {
+    fn into_response(self) -> Response {
+        respond(self.problem.code.status(), &self)
+    }
+}
+
+fn respond(status: StatusCode, problem: &impl ToJSON) -> Response {
+    Response::builder().status(status).content_type(MEDIA_TYPE).body(problem.to_json_string())
+}
+
+/// Implements what a response body and an error have to be.
+macro_rules! response {
+    ($($problem:ident),+) => {$(
+        impl Payload for $problem {
+            const CONTENT_TYPE: &'static str = MEDIA_TYPE;
+
+            fn schema_ref() -> MetaSchemaRef {
+                <Self as Type>::schema_ref()
+            }
+
+            fn register(registry: &mut Registry) {
+                <Self as Type>::register(registry);
+            }
+        }
+
+        impl From<$problem> for poem::Error {
+            fn from(problem: $problem) -> Self {
+                Self::from_response(problem.into_response())
+            }
+        }
+    )+};
+}
+
+response!(Problem, MailboxProblem);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 
 use super::{KeyedSend, Mailbox, MemoryStore, State};
-use crate::model::{DeviceId, Envelope, Gap, Message, MessageId, Quota, SequenceNumber, Timestamp};
+use crate::model::{
+    Cursor, DeviceId, Envelope, Gap, Incarnation, MailboxPosition, Message, MessageId, Quota, SequenceNumber, Timestamp,
+};
 use crate::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError, Receipt, Undelivered,
 };
@@ -65,10 +67,10 @@ impl Mailboxes for MemoryStore {
         after: SequenceNumber,
         limit: PageLimit,
         now: Timestamp,
-    ) -> Result<MailboxPage, PortError> {
+    ) -> Result<Option<MailboxPage>, PortError> {
         let state = self.state();
         let Some(mailbox) = state.mailboxes.get(&mailbox) else {
-            return Ok(MailboxPage::EMPTY);
+            return Ok(None);
         };
         let live = mailbox.envelopes.range(after.next()..).filter(|(_, message)| message.expires_at > now);
         let mut live = live.peekable();
@@ -82,6 +84,7 @@ impl Mailboxes for MemoryStore {
             live.next();
         }
         let mut page = MailboxPage {
+            incarnation: mailbox.incarnation,
             acknowledged: mailbox.acknowledged,
             last: mailbox.last,
             not_before: mailbox.not_before,
@@ -93,21 +96,28 @@ impl Mailboxes for MemoryStore {
         let refused: Vec<_> = mailbox.refused.iter().map(|number| (*number, *number)).collect();
         let present = page.envelopes.iter().map(|envelope| envelope.sequence);
         page.gaps = Gap::between(after.max(page.acknowledged), page.up_to(), present, &refused);
-        Ok(page)
+        Ok(Some(page))
     }
 
     async fn acknowledge(
         &self,
         mailbox: DeviceId,
         up_to: SequenceNumber,
+        incarnation: Option<Incarnation>,
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError> {
         let mut state = self.state();
-        let mailbox = state.mailboxes.get_mut(&mailbox);
-        let last = mailbox.as_ref().map_or(SequenceNumber::ZERO, |mailbox| mailbox.last);
-        let Some(mailbox) = mailbox.filter(|_| up_to <= last) else {
-            return Ok(if up_to > last { AcknowledgeOutcome::Beyond(last) } else { AcknowledgeOutcome::UpTo(last) });
+        let Some(mailbox) = state.mailboxes.get_mut(&mailbox) else {
+            return Ok(AcknowledgeOutcome::NotFound);
         };
+        let position = MailboxPosition {
+            incarnation: mailbox.incarnation,
+            acknowledged: mailbox.acknowledged,
+            last: mailbox.last,
+        };
+        if let Err(error) = position.check(Cursor { after: Some(up_to), incarnation }) {
+            return Ok(AcknowledgeOutcome::Refused(error));
+        }
         let mut due = mailbox.envelopes.range(..=up_to).map(|(sequence, _)| *sequence);
         let reached = match due.clone().nth(limit) {
             Some(_) => due.nth(limit - 1).unwrap_or(up_to),
@@ -115,6 +125,22 @@ impl Mailboxes for MemoryStore {
         };
         mailbox.acknowledge(reached);
         Ok(AcknowledgeOutcome::UpTo(mailbox.acknowledged))
+    }
+
+    async fn renew_incarnations(
+        &self,
+        after: Option<DeviceId>,
+        incarnation: Incarnation,
+        limit: usize,
+    ) -> Result<Vec<DeviceId>, PortError> {
+        let mut state = self.state();
+        let mut next: Vec<_> = state.mailboxes.iter_mut().filter(|(device, _)| Some(**device) > after).collect();
+        next.sort_unstable_by_key(|(device, _)| **device);
+        let renewed = next.into_iter().take(limit).map(|(device, mailbox)| {
+            mailbox.incarnation = incarnation;
+            *device
+        });
+        Ok(renewed.collect())
     }
 
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::notifier::MemoryNotifier;
 use crate::model::{
-    Device, DeviceId, DeviceName, Fingerprint, Message, PasswordHash, SequenceNumber, Session, SessionId, Timestamp,
-    TokenHash, User, UserId, Username,
+    Device, DeviceId, DeviceName, Fingerprint, Incarnation, Message, PasswordHash, SequenceNumber, Session, SessionId,
+    Timestamp, TokenHash, User, UserId, Username,
 };
 use crate::ports::{Receipt, Stores};
 
@@ -45,6 +45,7 @@ struct Account {
 
 #[derive(Debug)]
 struct Mailbox {
+    incarnation: Incarnation,
     last: SequenceNumber,
     acknowledged: SequenceNumber,
     not_before: Timestamp,
@@ -88,10 +89,11 @@ impl State {
         self.accounts.iter_mut().find(|account| account.user.id == id)
     }
 
-    fn add_device(&mut self, name: DeviceName, now: Timestamp) -> Device {
+    fn add_device(&mut self, name: DeviceName, incarnation: Incarnation, now: Timestamp) -> Device {
         self.last_device += 1;
         let device = Device { id: DeviceId::new(self.last_device), name, created_at: now };
         let mailbox = Mailbox {
+            incarnation,
             last: SequenceNumber::ZERO,
             acknowledged: SequenceNumber::ZERO,
             not_before: now,

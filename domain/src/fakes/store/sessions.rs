@@ -17,7 +17,7 @@ impl Sessions for MemoryStore {
             return Ok(OpenSessionOutcome::TooManyDevices);
         }
         let is_new = own.is_none();
-        let device = own.unwrap_or_else(|| state.add_device(new.device_name, new.now));
+        let device = own.unwrap_or_else(|| state.add_device(new.device_name, new.incarnation, new.now));
         let session = state.add_session(device.id, new.now);
         if let Some(account) = state.account_of(new.user_id) {
             if is_new {

@@ -20,7 +20,7 @@ impl Users for MemoryStore {
             info: new.info,
             version: Version::FIRST,
         };
-        let device = state.add_device(new.device_name, new.created_at);
+        let device = state.add_device(new.device_name, new.incarnation, new.created_at);
         let session = new.token.map(|token| (state.add_session(device.id, new.created_at), token));
         state.accounts.push(Account {
             user: user.clone(),

@@ -11,8 +11,8 @@ const DEVICES: &str = "
     INSERT INTO devices (user_id, created_at)
     SELECT id, 0 FROM users, generate_series(1, $2) i WHERE id > (SELECT max(id) FROM users) - $1 ORDER BY id, i";
 const MAILBOXES: &str = "
-    INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at)
-    SELECT id, 0, 0, 0, 0 FROM devices WHERE id > (SELECT max(id) FROM devices) - $1 ORDER BY id";
+    INSERT INTO mailboxes (device_id, incarnation, last_sequence, acknowledged, not_before, closed_at)
+    SELECT id, 1, 0, 0, 0, 0 FROM devices WHERE id > (SELECT max(id) FROM devices) - $1 ORDER BY id";
 const SESSIONS: &str = "
     INSERT INTO sessions (device_id, token_hash, created_at)
     SELECT (SELECT max(id) FROM devices) - $1 + number, decode(hash, 'hex'), 0

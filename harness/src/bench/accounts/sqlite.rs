@@ -16,8 +16,8 @@ const DEVICES: &str = "
     INSERT INTO devices (user_id, created_at)
     SELECT id, 0 FROM users, n WHERE id > (SELECT max(id) FROM users) - $2 ORDER BY id, i";
 const MAILBOXES: &str = "
-    INSERT INTO mailboxes (device_id, last_sequence, acknowledged, not_before, closed_at)
-    SELECT id, 0, 0, 0, 0 FROM devices WHERE id > (SELECT max(id) FROM devices) - $2 * $3";
+    INSERT INTO mailboxes (device_id, incarnation, last_sequence, acknowledged, not_before, closed_at)
+    SELECT id, 1, 0, 0, 0, 0 FROM devices WHERE id > (SELECT max(id) FROM devices) - $2 * $3";
 const SESSIONS: &str = "
     INSERT INTO sessions (device_id, token_hash, created_at)
     SELECT (SELECT max(id) FROM devices) - $2 * $3 + 1 + key, unhex(value), 0 FROM json_each($4)";

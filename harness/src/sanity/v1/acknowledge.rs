@@ -14,7 +14,14 @@ pub(super) async fn exactly_the_messages_up_to_the_number_are_deleted(client: Cl
     ensure_eq!(page["acknowledged"], 3);
     ensure_eq!(page["messages"][0]["contents"], "message 4");
     ensure_eq!(bob.acknowledge(4).await?, 4);
-    let empty = json!({ "messages": [], "gaps": [], "acknowledged": 4, "up_to": 4, "has_more": false });
+    let empty = json!({
+        "messages": [],
+        "gaps": [],
+        "incarnation": page["incarnation"],
+        "acknowledged": 4,
+        "up_to": 4,
+        "has_more": false,
+    });
     ensure_eq!(bob.page("").await?, empty);
     ensure_eq!(bob.page("?after=0").await?, empty);
     Ok(())
@@ -38,12 +45,14 @@ pub(super) async fn a_number_beyond_the_mailbox_is_refused_and_changes_nothing(c
     let page = bob.page("").await?;
     for beyond in [3, 100, i64::MAX] {
         let refused = bob.post("/v1/mailbox/ack", &json!({ "up_to": beyond })).await?;
-        refused.expect_problem("beyond_mailbox", &["up_to"])?;
+        refused.expect_mailbox_problem("beyond_mailbox", &["up_to"], &page)?;
         ensure_eq!(bob.page("").await?, page);
     }
     // An empty mailbox also refuses to acknowledge beyond its last number.
     bob.acknowledge(2).await?;
-    bob.post("/v1/mailbox/ack", &json!({ "up_to": 3 })).await?.expect_problem("beyond_mailbox", &["up_to"])
+    let page = bob.page("").await?;
+    let refused = bob.post("/v1/mailbox/ack", &json!({ "up_to": 3 })).await?;
+    refused.expect_mailbox_problem("beyond_mailbox", &["up_to"], &page)
 }
 
 pub(super) async fn other_devices_keep_their_messages(client: Client) -> anyhow::Result<()> {

@@ -31,9 +31,10 @@ pub(super) async fn only_its_own_device_acknowledges_a_mailbox(client: Client) -
     }
     // The error does not reveal the size of another mailbox.
     for other in [&alice, &laptop] {
+        let page = other.page("").await?;
         for up_to in [1, 2] {
             let refused = other.post("/v1/mailbox/ack", &json!({ "up_to": up_to, "device_id": bob.id })).await?;
-            refused.expect_problem("beyond_mailbox", &["up_to"])?;
+            refused.expect_mailbox_problem("beyond_mailbox", &["up_to"], &page)?;
         }
     }
     ensure_eq!(sequences(&bob.messages().await?), [1, 2]);

@@ -1,6 +1,7 @@
 //! The checks of the v1 API.
 
 mod acknowledge;
+mod cursor;
 mod deletion;
 mod devices;
 mod expiry;
@@ -93,6 +94,12 @@ pub(super) fn checks() -> Vec<Check> {
             a_reader_without_a_cursor_gets_everything_unacknowledged,
             an_invalid_parameter_is_named_with_its_limit,
             no_message_is_lost_or_reordered_during_concurrent_sends;
+        cursor:
+            every_mailbox_has_an_incarnation_that_does_not_change,
+            a_cursor_up_to_the_newest_number_is_accepted,
+            a_cursor_beyond_the_newest_number_is_refused_with_where_to_go_on,
+            a_cursor_of_another_incarnation_is_refused_and_deletes_nothing,
+            an_invalid_incarnation_is_named;
         acknowledge:
             exactly_the_messages_up_to_the_number_are_deleted,
             acknowledging_the_same_or_less_changes_nothing,

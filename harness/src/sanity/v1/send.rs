@@ -32,6 +32,7 @@ pub(super) async fn a_message_arrives_unchanged(client: Client) -> anyhow::Resul
             "expires_at": expires_at,
         }],
         "gaps": [],
+        "incarnation": page["incarnation"],
         "acknowledged": 0,
         "up_to": 1,
         "has_more": false,

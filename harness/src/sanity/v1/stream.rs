@@ -1,7 +1,7 @@
 use anyhow::{Context as _, ensure};
 use futures_util::future::try_join_all;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{Client, Device, Event, Events, send};
 use crate::sanity::ensure_eq;
@@ -12,7 +12,7 @@ const STREAM: &str = "/v1/mailbox/stream";
 
 pub(super) async fn events_carry_the_messages_in_order(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 3).await?;
-    let expected = events(&bob.messages().await?)?;
+    let expected = events(&bob.page("").await?)?;
     ensure_eq!(bob.stream("").await?.take(3).await?, expected);
     // Reading deletes nothing.
     ensure_eq!(bob.stream("").await?.take(3).await?, expected);
@@ -32,13 +32,13 @@ pub(super) async fn new_messages_arrive_on_an_open_stream(client: Client) -> any
     try_join_all((0..100).map(|_| alice.write(&bob, "at once"))).await?;
     came.extend(stream.take(100).await?);
     let page = bob.page("?limit=1000").await?;
-    ensure_eq!(came, events(page["messages"].as_array().context("messages is not an array")?)?);
+    ensure_eq!(came, events(&page)?);
     Ok(())
 }
 
 pub(super) async fn a_stream_resumes_after_the_given_number(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 6).await?;
-    let all = events(&bob.messages().await?)?;
+    let all = events(&bob.page("").await?)?;
     ensure_eq!(bob.stream("?after=2").await?.take(4).await?, all[2..]);
     ensure_eq!(resumed(&bob, "", "4").await?.take(2).await?, all[4..]);
     ensure_eq!(resumed(&bob, "?after=1", "4").await?.take(2).await?, all[4..]);
@@ -62,7 +62,7 @@ pub(super) async fn a_reader_that_reconnects_repeatedly_gets_each_message_once(c
         while ids.len() < 30 {
             let last = ids.last().copied().unwrap_or_default().to_string();
             let came = resumed(&bob, "", &last).await?.take(1 + ids.len() % 3).await?;
-            ids.extend(came.iter().map(|event| event.id));
+            ids.extend(came.iter().map(|event| event.sequence));
         }
         Ok(ids)
     };
@@ -74,13 +74,19 @@ pub(super) async fn a_reader_that_reconnects_repeatedly_gets_each_message_once(c
 pub(super) async fn several_streams_of_one_mailbox_get_the_same_events(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
     let laptop = bob.another().await?;
-    let mut streams = [bob.stream("").await?, bob.again().await?.stream("").await?, laptop.stream("").await?];
+    let again = bob.again().await?;
+    let mut streams = Vec::new();
+    for reader in [&bob, &again, &laptop] {
+        streams.push((reader, reader.stream("").await?));
+    }
     for number in 0..3 {
         alice.write(&bob, &format!("message {number}")).await?;
     }
-    let expected = events(&bob.messages().await?)?;
-    for stream in &mut streams {
-        ensure_eq!(stream.take(3).await?, expected);
+    let messages = bob.messages().await?;
+    for (reader, stream) in &mut streams {
+        let page = reader.page("").await?;
+        ensure_eq!(page["messages"], json!(messages));
+        ensure_eq!(stream.take(3).await?, events(&page)?);
     }
     Ok(())
 }
@@ -122,6 +128,10 @@ pub(super) async fn a_stream_carries_nothing_sent_after_its_session_ended(client
 
 pub(super) async fn an_invalid_number_to_resume_after_is_refused(client: Client) -> anyhow::Result<()> {
     let bob = client.account("bob").await?;
+    for wrong in ["0123456789abcdef", "0123456789abcdef-", "0123456789ABCDEF-1", "012-1"] {
+        let refused = send(bob.request(Method::GET, STREAM).header("last-event-id", wrong)).await?;
+        refused.expect_problem("invalid_request", &["Last-Event-ID"])?;
+    }
     for wrong in ["x", "-1", "1.5", "9223372036854775808"] {
         let refused = send(bob.request(Method::GET, STREAM).header("last-event-id", wrong)).await?;
         refused.expect_problem("invalid_request", &["Last-Event-ID"])?;
@@ -135,12 +145,19 @@ async fn resumed(reader: &Device, query: &str, last: &str) -> anyhow::Result<Eve
     Events::open(reader.request(Method::GET, &format!("{STREAM}{query}")).header("last-event-id", last)).await
 }
 
-/// Returns the events that carry these messages.
-fn events(messages: &[Value]) -> anyhow::Result<Vec<Event>> {
+/// Returns the events that carry the messages of a page.
+fn events(page: &Value) -> anyhow::Result<Vec<Event>> {
+    let incarnation = page["incarnation"].as_str().context("incarnation is not a string")?;
+    let messages = page["messages"].as_array().context("messages is not an array")?;
     ensure!(!messages.is_empty(), "messages is empty");
     let event = |message: &Value| {
-        let id = message["sequence"].as_i64().with_context(|| format!("sequence is not an integer in {message}"))?;
-        Ok(Event { id, event: "message".to_owned(), data: message.clone() })
+        let sequence = message["sequence"].as_i64();
+        Ok(Event {
+            incarnation: incarnation.to_owned(),
+            sequence: sequence.with_context(|| format!("sequence is not an integer in {message}"))?,
+            event: "message".to_owned(),
+            data: message.clone(),
+        })
     };
     messages.iter().map(event).collect()
 }

@@ -2,12 +2,12 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
-use woosh_domain::model::SequenceNumber;
+use woosh_domain::model::{Incarnation, SequenceNumber};
 use woosh_domain::use_cases::{AcknowledgeError, Caller};
 
 use crate::api::errors::PortFailed;
-use crate::api::v1::problem::{Code, Problem};
-use crate::api::v1::values::Integer;
+use crate::api::v1::problem::{Code, MailboxProblem, Problem};
+use crate::api::v1::values::{Integer, Text};
 use crate::services::Services;
 
 /// Acknowledges messages up to a sequence number.
@@ -16,11 +16,15 @@ use crate::services::Services;
 pub(super) struct AcknowledgeMailboxRequest {
     /// Acknowledge everything up to and including this sequence number.
     up_to: Integer<0>,
+    /// Incarnation of the page or event that had the sequence number. Without it, the server does not notice if the mailbox
+    /// was restored from a backup, and may delete other messages.
+    #[oai(skip_serializing_if_is_none)]
+    incarnation: Option<Text<Incarnation>>,
 }
 
 impl Example for AcknowledgeMailboxRequest {
     fn example() -> Self {
-        Self { up_to: Integer(1) }
+        Self { up_to: Integer(1), incarnation: None }
     }
 }
 
@@ -43,13 +47,16 @@ pub(super) enum AcknowledgeMailboxReply {
     /// The messages are acknowledged and deleted.
     #[oai(status = 200)]
     Ok(Json<AcknowledgeMailboxResponse>),
-    /// `invalid_request`: `up_to` is missing or invalid.
+    /// `invalid_request`: `up_to` is missing or invalid, or `incarnation` is invalid.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
-    /// `beyond_mailbox`: `up_to` is higher than the last sequence number of the mailbox. Nothing was acknowledged.
+    /// `mailbox_restored`: the mailbox has another incarnation. Nothing was acknowledged.
+    #[oai(status = 409)]
+    OtherIncarnation(MailboxProblem),
+    /// `beyond_mailbox`: `up_to` is higher than the newest sequence number of the mailbox. Nothing was acknowledged.
     #[oai(status = 422)]
-    Beyond(Problem),
+    Beyond(MailboxProblem),
 }
 
 pub(super) async fn acknowledge(
@@ -57,13 +64,18 @@ pub(super) async fn acknowledge(
     caller: &Caller,
     body: &AcknowledgeMailboxRequest,
 ) -> poem::Result<AcknowledgeMailboxReply> {
-    match services.acknowledge.execute(caller, SequenceNumber::new(body.up_to.0)).await {
+    let incarnation = body.incarnation.as_ref().map(|incarnation| incarnation.0);
+    match services.acknowledge.execute(caller, SequenceNumber::new(body.up_to.0), incarnation).await {
         Ok(reached) => {
             Ok(AcknowledgeMailboxReply::Ok(Json(AcknowledgeMailboxResponse { acknowledged: reached.get() })))
         }
-        Err(error @ AcknowledgeError::Beyond(_)) => {
-            Ok(AcknowledgeMailboxReply::Beyond(Problem::new(Code::BeyondMailbox, error)))
+        Err(error @ AcknowledgeError::Beyond(position)) => {
+            Ok(AcknowledgeMailboxReply::Beyond(MailboxProblem::new(Code::BeyondMailbox, error, position)))
         }
+        Err(error @ AcknowledgeError::OtherIncarnation(position)) => {
+            Ok(AcknowledgeMailboxReply::OtherIncarnation(MailboxProblem::new(Code::MailboxRestored, error, position)))
+        }
+        Err(AcknowledgeError::SessionEnded) => Err(Problem::unauthenticated().into()),
         Err(AcknowledgeError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

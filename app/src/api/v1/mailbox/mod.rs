@@ -9,11 +9,11 @@ use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object, OpenApi};
 use serde::Serialize;
-use woosh_domain::model::{self, Envelope};
+use woosh_domain::model::{self, Envelope, Incarnation};
 
 use super::auth::TokenCaller;
 use super::header::HeaderText;
-use super::values::{Integer, Time};
+use super::values::{Integer, Text, Time};
 use crate::api::Group;
 use crate::api::body::Body;
 use crate::api::limits::Deadline;
@@ -32,6 +32,7 @@ impl MailboxApi {
     /// to long-poll. Reading never deletes messages: acknowledge them with `acknowledgeMailbox`. Messages that were
     /// lost unread are reported in `gaps`.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the request")]
     async fn read(
         &self,
         caller: TokenCaller,
@@ -39,6 +40,8 @@ impl MailboxApi {
         deadline: Data<&Deadline>,
         /// Return messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
+        /// Incarnation of the page or event that had the sequence number `after`.
+        incarnation: Query<Option<Text<Incarnation>>>,
         /// Maximum number of messages to return.
         #[oai(default = "read::default_limit")]
         limit: Query<read::PageLimit>,
@@ -46,7 +49,7 @@ impl MailboxApi {
         #[oai(default = "read::default_wait")]
         wait: Query<read::WaitSeconds>,
     ) -> Result<read::ReadMailboxReply> {
-        read::read(&services, &caller.0, &deadline, after.0, limit.0, wait.0).await
+        read::read(&services, &caller.0, &deadline, read::cursor(after.0, incarnation.0), limit.0, wait.0).await
     }
 
     /// Acknowledge messages
@@ -66,22 +69,27 @@ impl MailboxApi {
     /// Stream the mailbox
     ///
     /// Streams the mailbox of the calling device as server-sent events in sequence order. A `message` event has a
-    /// `Message` as JSON in `data`, and the sequence number of the message as `id`. A `gap` event has a `Gap` as JSON
-    /// in `data`, and the `last` number of the gap as `id`. Comments serve as heartbeats. The stream ends when the
-    /// session ends or the server stops. To resume, reconnect with `Last-Event-ID`; `EventSource` does this
-    /// automatically. Streaming never deletes messages: acknowledge them with `acknowledgeMailbox`.
+    /// `Message` as JSON in `data`, a `gap` event has a `Gap`. The `id` of an event is the incarnation of the mailbox, a
+    /// hyphen, and the sequence number of the message or the `last` number of the gap, such as `5f0c1d7a93be4826-12`.
+    /// Comments serve as heartbeats. The stream ends when the session ends or the server stops. To resume, reconnect with
+    /// `Last-Event-ID`; `EventSource` does this automatically. Streaming never deletes messages: acknowledge them with
+    /// `acknowledgeMailbox`.
     #[oai(path = "/stream", method = "get", operation_id = "streamMailbox")]
     async fn stream(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Resume after this sequence number, the `id` of the last received event. Takes precedence over `after`.
-        #[oai(name = "Last-Event-ID", validator(pattern = "^[0-9]{1,18}$"))]
+        /// Resume after this event, given by its `id` or only by its sequence number. Takes precedence over `after`, and an
+        /// incarnation in it over `incarnation`.
+        #[oai(name = "Last-Event-ID", validator(pattern = "^([0-9a-f]{16}-)?[0-9]{1,18}$"))]
         last_event_id: HeaderText,
         /// Stream messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
+        /// Incarnation of the page or event that had the sequence number `after`.
+        incarnation: Query<Option<Text<Incarnation>>>,
     ) -> Result<stream::StreamMailboxReply> {
-        stream::stream(services.0.clone(), caller.0, last_event_id.0.as_deref(), after.0).await
+        let cursor = read::cursor(after.0, incarnation.0);
+        stream::stream(services.0.clone(), caller.0, last_event_id.0.as_deref(), cursor).await
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Serialize;
-use woosh_domain::model::SequenceNumber;
+use woosh_domain::model::{Cursor, CursorError, Incarnation, SequenceNumber};
 use woosh_domain::ports;
 use woosh_domain::use_cases::{ReadMailbox, ReadMailboxError, SessionCaller};
 
@@ -11,8 +11,8 @@ use super::{Gap, Message};
 use crate::api::errors::PortFailed;
 use crate::api::json_response::JsonResponse;
 use crate::api::limits::Deadline;
-use crate::api::v1::problem::Problem;
-use crate::api::v1::values::Integer;
+use crate::api::v1::problem::{Code, MailboxProblem, Problem};
+use crate::api::v1::values::{Integer, Text};
 use crate::services::Services;
 
 pub(super) type PageLimit = Integer<1, { ReadMailbox::MAX_COUNT as i64 }>;
@@ -35,6 +35,8 @@ pub(super) struct MailboxPage {
     /// Gaps in the sequence up to `up_to`. A gap stands for messages that were lost unread. Pages report a gap until it
     /// is acknowledged.
     gaps: Vec<Gap>,
+    /// Incarnation of the mailbox. To read on, pass it together with `after`.
+    incarnation: Text<Incarnation>,
     /// Last acknowledged sequence number.
     acknowledged: i64,
     /// Last sequence number that this page covers. After processing the page, acknowledge this number. To read on, pass
@@ -47,6 +49,7 @@ pub(super) struct MailboxPage {
 impl From<ports::MailboxPage> for MailboxPage {
     fn from(page: ports::MailboxPage) -> Self {
         Self {
+            incarnation: Text(page.incarnation),
             acknowledged: page.acknowledged.get(),
             up_to: page.up_to().get(),
             has_more: page.has_more,
@@ -58,7 +61,14 @@ impl From<ports::MailboxPage> for MailboxPage {
 
 impl Example for MailboxPage {
     fn example() -> Self {
-        Self { messages: vec![Message::example()], gaps: Vec::new(), acknowledged: 0, up_to: 1, has_more: false }
+        Self {
+            messages: vec![Message::example()],
+            gaps: Vec::new(),
+            incarnation: Text::example(),
+            acknowledged: 0,
+            up_to: 1,
+            has_more: false,
+        }
     }
 }
 
@@ -71,27 +81,46 @@ pub(super) enum ReadMailboxReply {
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
     BadRequest(Problem),
+    /// `cursor_ahead`: `after` is higher than the newest sequence number of the mailbox. `mailbox_restored`: the mailbox
+    /// has another incarnation. To read on, replace the stored cursor by `acknowledged` and `incarnation` of the problem.
+    #[oai(status = 409)]
+    #[expect(dead_code, reason = "returned as an error; declared for the document")]
+    Conflict(MailboxProblem),
 }
 
 pub(super) async fn read(
     services: &Services,
     caller: &SessionCaller,
     deadline: &Deadline,
-    after: Option<Integer<0>>,
+    cursor: Cursor,
     limit: PageLimit,
     wait: WaitSeconds,
 ) -> poem::Result<ReadMailboxReply> {
-    let after = after.map(|after| SequenceNumber::new(after.0));
     let wait = Duration::from_secs(wait.unsigned());
     deadline.extend(wait);
-    let page = services.read_mailbox.execute(caller, after, limit.unsigned(), wait).await.map_err(to_poem_error)?;
+    let page = services.read_mailbox.execute(caller, cursor, limit.unsigned(), wait).await.map_err(to_poem_error)?;
     Ok(ReadMailboxReply::Ok(JsonResponse(page.into())))
+}
+
+/// Creates a cursor from the parameters of a request.
+pub(super) fn cursor(after: Option<Integer<0>>, incarnation: Option<Text<Incarnation>>) -> Cursor {
+    Cursor {
+        after: after.map(|after| SequenceNumber::new(after.0)),
+        incarnation: incarnation.map(|incarnation| incarnation.0),
+    }
 }
 
 /// Converts a failed read to its error response.
 pub(super) fn to_poem_error(error: ReadMailboxError) -> poem::Error {
     match error {
         ReadMailboxError::SessionEnded => Problem::unauthenticated().into(),
+        ReadMailboxError::Cursor(error) => {
+            let (code, position) = match error {
+                CursorError::Ahead(position) => (Code::CursorAhead, position),
+                CursorError::OtherIncarnation(position) => (Code::MailboxRestored, position),
+            };
+            MailboxProblem::new(code, error, position).into()
+        }
         ReadMailboxError::Port(error) => PortFailed::from(error).into(),
     }
 }

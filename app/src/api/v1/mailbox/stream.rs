@@ -13,14 +13,13 @@ use poem_openapi::payload::Payload;
 use poem_openapi::registry::MetaSchemaRef;
 use poem_openapi::types::Type as _;
 use serde::Serialize;
-use woosh_domain::model::SequenceNumber;
+use woosh_domain::model::{Cursor, SequenceNumber};
 use woosh_domain::ports::MailboxPage;
 use woosh_domain::use_cases::{ReadMailboxError, SessionCaller};
 
 use super::read::to_poem_error;
 use super::{Gap, Message};
-use crate::api::v1::problem::{Code, Problem};
-use crate::api::v1::values::Integer;
+use crate::api::v1::problem::{Code, MailboxProblem, Problem};
 use crate::logging::causes;
 use crate::services::Services;
 
@@ -60,24 +59,33 @@ pub(super) enum StreamMailboxReply {
     /// `invalid_request`: `Last-Event-ID` or `after` is invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
+    /// `cursor_ahead`: the number to resume after is higher than the newest sequence number of the mailbox.
+    /// `mailbox_restored`: the mailbox has another incarnation. To go on, replace the stored cursor by `acknowledged` and
+    /// `incarnation` of the problem.
+    #[oai(status = 409)]
+    #[expect(dead_code, reason = "returned as an error; declared for the document")]
+    Conflict(MailboxProblem),
 }
 
 pub(super) async fn stream(
     services: Arc<Services>,
     caller: SessionCaller,
     last_event_id: Option<&str>,
-    after: Option<Integer<0>>,
+    requested: Cursor,
 ) -> poem::Result<StreamMailboxReply> {
     let resumed = match last_event_id.map(parse_event_id).transpose() {
         Ok(resumed) => resumed,
         Err(detail) => return Ok(StreamMailboxReply::BadRequest(Problem::new(Code::InvalidRequest, detail))),
     };
-    let after = resumed.or_else(|| after.map(|after| SequenceNumber::new(after.0)));
+    let cursor = Cursor {
+        after: resumed.and_then(|resumed| resumed.after).or(requested.after),
+        incarnation: resumed.and_then(|resumed| resumed.incarnation).or(requested.incarnation),
+    };
     // The first page is read before the response starts, so that an error can still determine the status of the
     // response.
     let first =
-        services.read_mailbox.execute(&caller, after, PAGE_SIZE, Duration::ZERO).await.map_err(to_poem_error)?;
-    let reader = PageReader { services, caller, after: after.unwrap_or(SequenceNumber::ZERO).max(first.up_to()) };
+        services.read_mailbox.execute(&caller, cursor, PAGE_SIZE, Duration::ZERO).await.map_err(to_poem_error)?;
+    let reader = PageReader { services, caller, cursor: end(&first) };
     let later = stream::unfold(reader, |mut reader| async {
         let page = reader.next().await?;
         Some((page, reader))
@@ -86,16 +94,29 @@ pub(super) async fn stream(
     Ok(StreamMailboxReply::Ok(EventStream(chunks.boxed())))
 }
 
-fn parse_event_id(header: &str) -> Result<SequenceNumber, &'static str> {
-    let number = header.trim().parse().ok().filter(|number| *number >= 0);
-    number.map(SequenceNumber::new).ok_or("Last-Event-ID has to be a sequence number")
+/// Parses the `id` of an event, or only its sequence number.
+fn parse_event_id(header: &str) -> Result<Cursor, &'static str> {
+    let (incarnation, number) = match header.trim().split_once('-') {
+        Some((incarnation, number)) => (Some(incarnation), number),
+        None => (None, header.trim()),
+    };
+    let number = number.parse().ok().filter(|number| *number >= 0).map(SequenceNumber::new);
+    match (incarnation.map(str::parse).transpose(), number) {
+        (Ok(incarnation), Some(number)) => Ok(Cursor { after: Some(number), incarnation }),
+        _ => Err("Last-Event-ID has to be the id of an event, or a sequence number"),
+    }
+}
+
+/// Returns the cursor of a reader that has received a page.
+fn end(page: &MailboxPage) -> Cursor {
+    Cursor { after: Some(page.up_to()), incarnation: Some(page.incarnation) }
 }
 
 /// Reads the pages of a stream. Reads a page only after the connection has taken the previous page.
 struct PageReader {
     services: Arc<Services>,
     caller: SessionCaller,
-    after: SequenceNumber,
+    cursor: Cursor,
 }
 
 impl PageReader {
@@ -105,9 +126,9 @@ impl PageReader {
         if self.services.is_stopping() {
             return None;
         }
-        let read = self.services.read_mailbox.execute(&self.caller, Some(self.after), PAGE_SIZE, HEARTBEAT).await;
+        let read = self.services.read_mailbox.execute(&self.caller, self.cursor, PAGE_SIZE, HEARTBEAT).await;
         let page = read.inspect_err(log).ok()?;
-        self.after = self.after.max(page.up_to());
+        self.cursor = end(&page);
         Some(page)
     }
 }
@@ -120,6 +141,7 @@ fn log(error: &ReadMailboxError) {
 
 /// Formats a page as events in sequence order. Formats an empty page as a comment, which serves as heartbeat.
 fn events(page: MailboxPage) -> String {
+    let incarnation = page.incarnation;
     let messages = page.envelopes.into_iter().map(|envelope| {
         let last = envelope.sequence;
         (last, "message", json(&Message::from(envelope)))
@@ -130,7 +152,7 @@ fn events(page: MailboxPage) -> String {
     let mut text = String::new();
     for (last, event, data) in &events {
         // Writing to a string can't fail.
-        let _ = write!(text, "id: {}\nevent: {event}\ndata: {data}\n\n", last.get());
+        let _ = write!(text, "id: {incarnation}-{}\nevent: {event}\ndata: {data}\n\n", last.get());
     }
     if events.is_empty() { ": nothing new\n\n".to_owned() } else { text }
 }
@@ -142,7 +164,7 @@ fn json(event: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use woosh_domain::model::{self, Contents, Envelope, GapReason, MessageId, Timestamp, Username};
+    use woosh_domain::model::{self, Contents, Envelope, GapReason, Incarnation, MessageId, Timestamp, Username};
 
     fn envelope(sequence: i64) -> Envelope {
         let message = model::Message {
@@ -162,11 +184,24 @@ mod tests {
         model::Gap { first, last, reason: GapReason::Expired }
     }
 
+    fn page(envelopes: Vec<Envelope>, gaps: Vec<model::Gap>) -> MailboxPage {
+        MailboxPage {
+            incarnation: Incarnation::new(10),
+            acknowledged: SequenceNumber::ZERO,
+            last: SequenceNumber::ZERO,
+            not_before: Timestamp::EPOCH,
+            closed_at: Timestamp::EPOCH,
+            envelopes,
+            gaps,
+            has_more: false,
+        }
+    }
+
     #[test]
     fn messages_and_gaps_are_in_sequence_order() {
         let envelopes = vec![envelope(3), envelope(4), envelope(7)];
-        let text = events(MailboxPage { envelopes, gaps: vec![gap(1, 2), gap(5, 6), gap(8, 8)], ..MailboxPage::EMPTY });
-        let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+        let text = events(page(envelopes, vec![gap(1, 2), gap(5, 6), gap(8, 8)]));
+        let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: 000000000000000a-")).collect();
         assert_eq!(ids, ["2", "3", "4", "6", "7", "8"]);
         let kinds: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
         assert_eq!(kinds, ["gap", "message", "message", "gap", "message", "gap"]);
@@ -174,26 +209,46 @@ mod tests {
 
     #[test]
     fn contents_with_line_breaks_stay_one_data_line() {
-        let text = events(MailboxPage { envelopes: vec![envelope(1)], ..MailboxPage::EMPTY });
+        let text = events(page(vec![envelope(1)], Vec::new()));
         assert_eq!(
             text,
-            "id: 1\nevent: message\ndata: {\"sequence\":1,\"id\":41,\"sender\":\"bob\",\"contents\":\"two\\nlines\",\
+            "id: 000000000000000a-1\nevent: message\ndata: {\"sequence\":1,\"id\":41,\"sender\":\"bob\",\"contents\":\"two\\nlines\",\
              \"sent_at\":\"1970-01-01T00:00:00.000000Z\",\"expires_at\":\"1970-01-01T00:00:01.000000Z\"}\n\n"
         );
-        let text = events(MailboxPage { gaps: vec![gap(1, 2)], ..MailboxPage::EMPTY });
-        assert_eq!(text, "id: 2\nevent: gap\ndata: {\"first\":1,\"last\":2,\"reason\":\"expired\"}\n\n");
+        let text = events(page(Vec::new(), vec![gap(1, 2)]));
+        assert_eq!(
+            text,
+            "id: 000000000000000a-2\nevent: gap\ndata: {\"first\":1,\"last\":2,\"reason\":\"expired\"}\n\n"
+        );
     }
 
     #[test]
     fn an_empty_page_is_a_heartbeat() {
-        assert!(events(MailboxPage::EMPTY).starts_with(": "));
+        assert!(events(page(Vec::new(), Vec::new())).starts_with(": "));
     }
 
     #[test]
-    fn an_event_id_has_to_be_a_sequence_number() {
-        assert_eq!(parse_event_id("0"), Ok(SequenceNumber::ZERO));
-        assert_eq!(parse_event_id(" 12 "), Ok(SequenceNumber::new(12)));
-        for header in ["", "-1", "abc", "1.5", "99999999999999999999", "1, 2", "é"] {
+    fn an_event_id_is_an_incarnation_and_a_sequence_number_or_only_the_number() {
+        let cursor = |number, incarnation| Ok(Cursor { after: Some(SequenceNumber::new(number)), incarnation });
+        assert_eq!(parse_event_id("0"), cursor(0, None));
+        assert_eq!(parse_event_id(" 12 "), cursor(12, None));
+        assert_eq!(parse_event_id("000000000000000a-12"), cursor(12, Some(Incarnation::new(10))));
+        for header in [
+            "",
+            "-",
+            "-1",
+            "abc",
+            "1.5",
+            "99999999999999999999",
+            "1, 2",
+            "é",
+            "1-2",
+            "000000000000000a",
+            "000000000000000a-",
+            "000000000000000a--1",
+            "000000000000000A-1",
+            "000000000000000a-1, 000000000000000a-2",
+        ] {
             assert!(parse_event_id(header).is_err(), "{header}");
         }
     }

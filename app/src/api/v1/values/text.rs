@@ -2,9 +2,11 @@ use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use woosh_domain::model::{Contents, DeviceName, Info, Password, PrivateKey, PublicKey, Username};
+use woosh_domain::model::{
+    Contents, DeviceName, Incarnation, IncarnationError, Info, Password, PrivateKey, PublicKey, Username,
+};
 
 use crate::api::field_error::Reason;
 use crate::api::query::FromParameter;
@@ -18,7 +20,7 @@ pub(in crate::api::v1) trait Scalar: Sized + Send + Sync {
 
     fn schema() -> MetaSchema;
     fn parse(text: String) -> Result<Self, Reason>;
-    fn as_str(&self) -> &str;
+    fn text(&self) -> Cow<'_, str>;
 }
 
 /// A string that is parsed into a domain type.
@@ -89,7 +91,13 @@ impl<T: Scalar> ParseFromJSON for Text<T> {
 
 impl<T: Scalar> ToJSON for Text<T> {
     fn to_json(&self) -> Option<Value> {
-        Some(self.0.as_str().into())
+        Some(self.0.text().into())
+    }
+}
+
+impl<T: Scalar> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.text())
     }
 }
 
@@ -111,8 +119,8 @@ impl Scalar for Username {
         Self::new(&text).map_err(|error| Reason::Invalid(error.reason()))
     }
 
-    fn as_str(&self) -> &str {
-        self.as_str()
+    fn text(&self) -> Cow<'_, str> {
+        self.as_str().into()
     }
 }
 
@@ -135,8 +143,31 @@ impl Scalar for Password {
         Self::new(text).map_err(|error| Reason::Invalid(error.reason()))
     }
 
-    fn as_str(&self) -> &str {
-        self.reveal()
+    fn text(&self) -> Cow<'_, str> {
+        self.reveal().into()
+    }
+}
+
+impl Scalar for Incarnation {
+    const NAME: &'static str = "Incarnation";
+    const EXAMPLE: &'static str = "5f0c1d7a93be4826";
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            description: Some(
+                "Identifies one numbering of a mailbox: 16 hexadecimal digits. It changes only if the server was restored from a backup: the server then assigns some sequence numbers again, to other messages. Store it with the sequence number that you resume after, and send both, so that the server can refuse a number of another incarnation.",
+            ),
+            pattern: Some("^[0-9a-f]{16}$".to_owned()),
+            ..MetaSchema::new("string")
+        }
+    }
+
+    fn parse(text: String) -> Result<Self, Reason> {
+        text.parse().map_err(|error: IncarnationError| Reason::Invalid(error.to_string()))
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        self.to_string().into()
     }
 }
 
@@ -158,8 +189,8 @@ macro_rules! opaque {
                 Self::new(text).map_err(|error| Reason::Invalid(error.reason()))
             }
 
-            fn as_str(&self) -> &str {
-                self.as_str()
+            fn text(&self) -> Cow<'_, str> {
+                self.as_str().into()
             }
         }
     };

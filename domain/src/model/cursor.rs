@@ -1,0 +1,79 @@
+use super::{Incarnation, SequenceNumber};
+
+/// Where a reader wants to go on reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// The last sequence number that the reader has seen. Defaults to the last acknowledged number.
+    pub after: Option<SequenceNumber>,
+    /// The incarnation in which the reader has seen that number. If absent, it is not checked.
+    pub incarnation: Option<Incarnation>,
+}
+
+/// The state of a mailbox that cursors are checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailboxPosition {
+    /// The incarnation of the mailbox.
+    pub incarnation: Incarnation,
+    /// Everything up to this number is acknowledged.
+    pub acknowledged: SequenceNumber,
+    /// The last sequence number assigned in this mailbox.
+    pub last: SequenceNumber,
+}
+
+/// Why a mailbox refuses a cursor. Both variants tell where the reader can go on: after the last acknowledged number of the
+/// current incarnation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CursorError {
+    /// The number was not assigned yet, so the reader can't have seen it in this mailbox.
+    #[error("the cursor is beyond the newest sequence number of the mailbox, {}", .0.last.get())]
+    Ahead(MailboxPosition),
+    /// The reader has seen the number in another incarnation.
+    #[error(
+        "the mailbox has another incarnation: it was restored from a backup, or the cursor belongs to another mailbox"
+    )]
+    OtherIncarnation(MailboxPosition),
+}
+
+impl MailboxPosition {
+    /// Checks that the reader of a cursor can have seen its sequence number in this mailbox. The last number is valid, and
+    /// so is any number that is acknowledged already.
+    ///
+    /// # Errors
+    ///
+    /// If the cursor is of another incarnation, or beyond the last number.
+    pub fn check(self, cursor: Cursor) -> Result<(), CursorError> {
+        if cursor.incarnation.is_some_and(|incarnation| incarnation != self.incarnation) {
+            return Err(CursorError::OtherIncarnation(self));
+        }
+        if cursor.after.is_some_and(|after| after > self.last) {
+            return Err(CursorError::Ahead(self));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_valid_up_to_the_last_number_of_its_incarnation() {
+        let (current, other) = (Incarnation::new(7), Incarnation::new(8));
+        let (acknowledged, last) = (SequenceNumber::new(2), SequenceNumber::new(3));
+        let position = MailboxPosition { incarnation: current, acknowledged, last };
+        let check = |after: Option<i64>, incarnation| {
+            position.check(Cursor { after: after.map(SequenceNumber::new), incarnation })
+        };
+        for after in [None, Some(0), Some(2), Some(3)] {
+            assert_eq!(check(after, None), Ok(()));
+            assert_eq!(check(after, Some(current)), Ok(()));
+            assert_eq!(check(after, Some(other)), Err(CursorError::OtherIncarnation(position)));
+        }
+        for after in [Some(4), Some(i64::MAX)] {
+            assert_eq!(check(after, None), Err(CursorError::Ahead(position)));
+            assert_eq!(check(after, Some(current)), Err(CursorError::Ahead(position)));
+            // What the reader has to know first.
+            assert_eq!(check(after, Some(other)), Err(CursorError::OtherIncarnation(position)));
+        }
+    }
+}
