@@ -54,6 +54,18 @@ fn only_the_owner_can_read_the_database_and_no_other_file_remains() {
 }
 
 #[test]
+fn a_second_server_on_a_file_is_refused_and_told_the_process_of_the_first() {
+    let folder = tempdir();
+    let server = Server::start(folder.path(), &[]);
+    let process = format!("process {};", server.process());
+    for args in [&["serve", "--port", "0"][..], &["migrate"]] {
+        assert_refused(&output(folder.path(), args), &["woosh.db is in use by another server", &process]);
+    }
+    server.stop();
+    migrated(folder.path());
+}
+
+#[test]
 fn environment_variables_configure_the_server() {
     let folder = tempdir();
     let mut command = support::command(folder.path(), &["migrate"]);

@@ -21,6 +21,9 @@ const MAX_BATCH: usize = 256;
 /// Maximum number of queued jobs. If the queue is full, callers wait until there is room for their job.
 const MAX_QUEUED: usize = 1024;
 
+/// A condition for each commit.
+pub(super) type Check = Box<dyn Fn() -> Result<(), SqlError> + Send>;
+
 /// A write to mailboxes.
 pub(super) trait Job: Send + Sized + 'static {
     /// Runs jobs in a transaction, and keeps their outcomes. An error means that all of these jobs failed. After an
@@ -41,10 +44,11 @@ pub(super) struct MailboxWriter<J> {
 impl<J: Job> MailboxWriter<J> {
     /// Starts the thread. It holds the lock `turn` during each transaction, because SQLite lets only one connection
     /// write at a time.
-    pub(super) fn start(connection: Connection, turn: Arc<AsyncMutex<()>>) -> io::Result<Self> {
+    /// Calls `check` before each commit: if it fails, so do the jobs.
+    pub(super) fn start(connection: Connection, turn: Arc<AsyncMutex<()>>, check: Check) -> io::Result<Self> {
         let (queue, queued) = mpsc::channel(MAX_QUEUED);
         let thread = thread::Builder::new().name("mailbox-writer".to_owned());
-        let thread = thread.spawn(move || serve(connection, queued, &turn))?;
+        let thread = thread.spawn(move || serve(connection, queued, &turn, &check))?;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
@@ -66,10 +70,10 @@ impl<J: Job> MailboxWriter<J> {
     }
 }
 
-fn serve<J: Job>(mut connection: Connection, mut queued: mpsc::Receiver<J>, turn: &AsyncMutex<()>) {
+fn serve<J: Job>(mut connection: Connection, mut queued: mpsc::Receiver<J>, turn: &AsyncMutex<()>, check: &Check) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queued.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
-        run(&mut connection, &mut batch, turn);
+        run(&mut connection, &mut batch, turn, check);
     }
     if let Err((_, error)) = connection.close() {
         tracing::error!(%error, "the database was not closed cleanly");
@@ -77,23 +81,29 @@ fn serve<J: Job>(mut connection: Connection, mut queued: mpsc::Receiver<J>, turn
 }
 
 /// Commits a batch and answers its jobs. If the batch fails, retries each job in a separate transaction.
-fn run<J: Job>(connection: &mut Connection, batch: &mut Vec<J>, turn: &AsyncMutex<()>) {
-    match commit(connection, batch, turn) {
+fn run<J: Job>(connection: &mut Connection, batch: &mut Vec<J>, turn: &AsyncMutex<()>, check: &Check) {
+    match commit(connection, batch, turn, check) {
         Ok(()) => batch.drain(..).for_each(|job| job.answer(None)),
         Err(error) => match batch.pop() {
             Some(only) if batch.is_empty() => only.answer(Some(error.into())),
-            last => batch.drain(..).chain(last).for_each(|job| run(connection, &mut vec![job], turn)),
+            last => batch.drain(..).chain(last).for_each(|job| run(connection, &mut vec![job], turn, check)),
         },
     }
 }
 
-fn commit<J: Job>(connection: &mut Connection, jobs: &mut [J], turn: &AsyncMutex<()>) -> Result<(), SqlError> {
+fn commit<J: Job>(
+    connection: &mut Connection,
+    jobs: &mut [J],
+    turn: &AsyncMutex<()>,
+    check: &Check,
+) -> Result<(), SqlError> {
     let _turn = turn.blocking_lock();
     // Dropping the transaction without a commit rolls it back.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // A panic must not end the thread.
     let ran = catch_unwind(AssertUnwindSafe(|| J::run_all(&transaction, jobs)));
     ran.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))?;
+    check()?;
     Ok(transaction.commit()?)
 }
 

@@ -55,7 +55,7 @@ impl Fixture {
         let connection = Connection::open(folder.path().join("test.db")).unwrap();
         connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE birds (id INTEGER PRIMARY KEY)").unwrap();
         let turn = Arc::<AsyncMutex<()>>::default();
-        Self { writer: MailboxWriter::start(connection, turn.clone()).unwrap(), turn, folder }
+        Self { writer: MailboxWriter::start(connection, turn.clone(), Box::new(|| Ok(()))).unwrap(), turn, folder }
     }
 
     async fn add(&self, id: i64, then: Then) -> Result<(), PortError> {

@@ -2,6 +2,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -10,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::time::{Instant, sleep};
 
+use super::file_guard::{FileGuard, FileLock};
 use crate::store::{OpenError, SCHEMA_VERSION, refuse_newer, sqlite_code};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -46,14 +48,17 @@ pub(super) struct OpenFile {
     pub(super) page_connections: Vec<Connection>,
     /// Connections that read everything else.
     pub(super) read_pool: SqlitePool,
+    /// Detects that the file was removed or replaced.
+    pub(super) guard: Arc<FileGuard>,
 }
 
 /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
 pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
     let options = options(url)?;
     let path = options.get_filename().display().to_string();
-    create(options.get_filename())
-        .map_err(|error| OpenError::Inaccessible { location: path.clone(), reason: error.to_string() })?;
+    let inaccessible = |error: io::Error| OpenError::Inaccessible { location: path.clone(), reason: error.to_string() };
+    create(options.get_filename()).map_err(inaccessible)?;
+    let lock = FileLock::acquire(options.get_filename()).await?;
     // Checked before migrating, so that a file that does not belong to Woosh stays unchanged.
     let mut connection = options.connect().await.map_err(|error| describe(&path, error))?;
     check(&path, &mut connection).await?;
@@ -77,7 +82,9 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
     let mailbox_connection = open_for_mailboxes(options.get_filename()).map_err(describe)?;
     let page_connection = |_| open_for_pages(options.get_filename()).map_err(describe);
     let page_connections = (0..READERS).map(page_connection).collect::<Result<_, _>>()?;
-    Ok(OpenFile { connection, options, mailbox_connection, page_connections, read_pool })
+    // The connections above have created the WAL.
+    let guard = Arc::new(FileGuard::new(options.get_filename(), lock).map_err(inaccessible)?);
+    Ok(OpenFile { guard, connection, options, mailbox_connection, page_connections, read_pool })
 }
 
 /// Opens a connection that writes to mailboxes, with the same durability settings as [`options`].

@@ -6,6 +6,7 @@ use tokio::sync::Mutex;
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
+use super::file_guard::FileGuard;
 use super::mailbox_job::MailboxJob;
 use super::mailbox_writer::MailboxWriter;
 use super::open::{OpenFile, open};
@@ -23,17 +24,21 @@ pub(crate) struct SqliteStore {
     read_pool: SqlitePool,
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
+    guard: Arc<FileGuard>,
 }
 
 impl SqliteStore {
     /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let OpenFile { connection, options, mailbox_connection, page_connections, read_pool } = open(url).await?;
+        let OpenFile { guard, connection, options, mailbox_connection, page_connections, read_pool } =
+            open(url).await?;
         let turn = Arc::<Mutex<()>>::default();
-        let mailbox_writer = MailboxWriter::start(mailbox_connection, turn.clone())
+        let check = guard.clone();
+        let mailbox_writer = MailboxWriter::start(mailbox_connection, turn.clone(), Box::new(move || check.check()))
             .map_err(|error| OpenError::Other { location: url.to_owned(), cause: error.into() })?;
         Ok(Self {
             writer: Writer::start(connection, options, turn),
+            guard,
             mailbox_writer,
             reader: Reader::new(page_connections),
             read_pool,
@@ -74,7 +79,19 @@ impl SqlStore for SqliteStore {
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
         then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, PortError> {
-        self.writer.run(work, then).await
+        let guard = self.guard.clone();
+        self.writer
+            .run(
+                move |connection| {
+                    Box::pin(async move {
+                        let outcome = work(connection).await?;
+                        guard.check()?;
+                        Ok(outcome)
+                    })
+                },
+                then,
+            )
+            .await
     }
 
     async fn lock_mailboxes(_: &mut SqliteConnection, _: UserId) -> Result<(), SqlError> {
@@ -146,6 +163,7 @@ impl SqlStore for SqliteStore {
         self.read_pool.close().await;
         self.writer.close().await;
         self.mailbox_writer.close().await;
+        self.guard.release();
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) enum SqlError {
     /// An error of `rusqlite`, which writes to mailboxes and reads pages of mailboxes on SQLite.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// This file of the database is not the one that the server opened.
+    #[error("{0} was removed or replaced while the server runs")]
+    FileLost(String),
     /// Other transactions have changed the same rows, again and again.
     #[error("too many conflicts with other transactions")]
     Conflict,
@@ -29,7 +32,7 @@ pub(crate) enum SqlError {
 impl From<SqlError> for PortError {
     fn from(error: SqlError) -> Self {
         match &error {
-            SqlError::Conflict => Self::unavailable(error),
+            SqlError::Conflict | SqlError::FileLost(_) => Self::unavailable(error),
             SqlError::Database(cause) if is_transient(cause) => Self::unavailable(error),
             SqlError::Sqlite(rusqlite::Error::SqliteFailure(cause, _))
                 if TRANSIENT_IN_SQLITE.contains(&primary_code(cause.extended_code)) =>

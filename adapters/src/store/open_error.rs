@@ -40,6 +40,14 @@ pub enum OpenError {
         /// The error message of the operating system or of SQLite.
         reason: String,
     },
+    /// Another process has opened the file.
+    #[error("{location} is in use by another server, process {process}; only one server can use a SQLite file")]
+    InUse {
+        /// The file.
+        location: String,
+        /// The identifier of the other process.
+        process: String,
+    },
     /// The database did not answer in time.
     #[error("{location} is unreachable after {seconds} seconds: {reason}")]
     Unreachable {

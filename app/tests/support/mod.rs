@@ -71,6 +71,11 @@ impl Server {
         self.url.trim_start_matches("http://")
     }
 
+    /// The identifier of the server's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
     }

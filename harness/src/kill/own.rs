@@ -29,7 +29,7 @@ pub struct Plan {
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts servers on a fresh database, and kills them at random. The servers are processes of `program`, the binary of
-/// the harness. At the end, the run also audits the tables.
+/// the harness. At the end, the run stops the servers and audits the tables.
 ///
 /// # Errors
 ///
@@ -53,6 +53,9 @@ pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
     let killing = kill(&run, &mut servers, choices.fork(), duration);
     run.drive(&mut choices, duration + 3 * LIMIT, killing).await?;
 
+    for server in &mut servers {
+        server.kill().await?;
+    }
     let tables = Database::open(database.url(), Duration::ZERO).await?;
     let violations = tables.audit().await;
     tables.close().await;

@@ -1,0 +1,145 @@
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::store::{OpenError, SqlError};
+
+/// How long to wait for another server to stop, so that a new server can start while the old one shuts down.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Delay between two attempts to lock the file.
+const BACK_OFF: Duration = Duration::from_millis(20);
+
+/// Protects a database file from what would break promises: a second server on the same file, and the removal or
+/// replacement of the file while this server runs.
+///
+/// The lock is held on a file beside the database, whose name ends in `-lock`. It can't be held on the database file:
+/// closing any handle of that file releases the locks of SQLite
+/// (<https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>). The
+/// operating system releases the lock when the process ends, however it ends.
+pub(super) struct FileGuard {
+    /// The database file and its WAL, with their identities.
+    files: [(PathBuf, Identity); 2],
+    /// Whether the loss of a file was logged.
+    reported: AtomicBool,
+    /// `None` after [`Self::release`].
+    lock: Mutex<Option<FileLock>>,
+}
+
+/// The device and the inode of a file.
+type Identity = (u64, u64);
+
+/// The lock on a database file.
+pub(super) struct FileLock {
+    path: PathBuf,
+    file: File,
+}
+
+impl FileLock {
+    /// Locks the database file at `path` for this process.
+    ///
+    /// # Errors
+    ///
+    /// If another process holds the lock and does not release it within [`TIMEOUT`]. The error contains the identifier of
+    /// that process.
+    pub(super) async fn acquire(path: &Path) -> Result<Self, OpenError> {
+        let location = path.display().to_string();
+        let inaccessible =
+            |error: io::Error| OpenError::Inaccessible { location: location.clone(), reason: error.to_string() };
+        let path = beside(path, "-lock");
+        let start = Instant::now();
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)
+                .map_err(inaccessible)?;
+            match file.try_lock() {
+                // A server that stops deletes the file, perhaps after it was opened here.
+                Ok(()) if identity(&path).ok() == Some(identity_of(&file.metadata().map_err(inaccessible)?)) => {
+                    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                    written.map_err(inaccessible)?;
+                    return Ok(Self { path, file });
+                }
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if start.elapsed() < TIMEOUT => sleep(BACK_OFF).await,
+                Err(TryLockError::WouldBlock) => {
+                    let mut process = String::new();
+                    file.read_to_string(&mut process).map_err(inaccessible)?;
+                    return Err(OpenError::InUse { location, process: process.trim().to_owned() });
+                }
+                Err(TryLockError::Error(error)) => return Err(inaccessible(error)),
+            }
+        }
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // The lock is released in any case when the file is closed. A file that remains is locked again by the next server.
+        let _ = fs::remove_file(&self.path);
+        let _ = self.file.unlock();
+    }
+}
+
+impl FileGuard {
+    /// Guards the database file at `path`, whose WAL exists.
+    pub(super) fn new(path: &Path, lock: FileLock) -> io::Result<Self> {
+        let file = |path: PathBuf| identity(&path).map(|identity| (path, identity));
+        let files = [file(path.to_owned())?, file(beside(path, "-wal"))?];
+        Ok(Self { files, reported: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
+    }
+
+    /// Checks that the file and its WAL are still those that this process opened. Costs two system calls, so it is called
+    /// before each commit.
+    ///
+    /// # Errors
+    ///
+    /// If one of them was removed or replaced. The process has to be restarted.
+    pub(super) fn check(&self) -> Result<(), SqlError> {
+        for (path, expected) in &self.files {
+            let changed = match identity(path) {
+                Ok(found) => found != *expected,
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            };
+            if changed {
+                let file = path.display().to_string();
+                if !self.reported.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        "{file} was removed or replaced while the server runs; put it back, or restart the server"
+                    );
+                }
+                return Err(SqlError::FileLost(file));
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases the lock, after all connections were closed.
+    pub(super) fn release(&self) {
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    fs::metadata(path).map(|metadata| identity_of(&metadata))
+}
+
+fn identity_of(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Returns the path of the database file with a suffix.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
