@@ -137,8 +137,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Migrates the schema in one transaction. If several servers start at once on a new file, one migrates it and the
-/// others wait.
+/// Migrates the schema in one transaction. Another program, such as a backup, may hold a lock meanwhile.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let start = Instant::now();
     // SQLite ignores the busy timeout when it changes the journal mode.

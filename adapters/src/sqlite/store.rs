@@ -169,6 +169,8 @@ impl SqlStore for SqliteStore {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use futures_util::future::join_all;
 
@@ -201,13 +203,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn servers_that_open_a_new_file_concurrently_all_succeed() {
+    async fn servers_that_open_a_new_file_concurrently_use_it_one_after_another() {
         for _ in 0..10 {
             let folder = tempfile::tempdir().unwrap();
             let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
-            for store in join_all((0..4).map(|_| SqliteStore::open(&url))).await {
-                store.unwrap().close().await;
-            }
+            let open = AtomicUsize::new(0);
+            let servers = (0..4).map(async |_| {
+                let store = SqliteStore::open(&url).await.unwrap();
+                assert_eq!(open.fetch_add(1, Ordering::SeqCst), 0);
+                tokio::task::yield_now().await;
+                open.fetch_sub(1, Ordering::SeqCst);
+                store.close().await;
+            });
+            join_all(servers).await;
         }
     }
 }
