@@ -2,9 +2,9 @@
 //! round trip, and atomic beside the writes of other replicas. Each locks mailboxes first and messages next, both in a
 //! fixed order, so that no two deadlock.
 
-use sqlx::PgPool;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
 
+use crate::pool::Pool;
 use crate::store::{Acknowledged, SqlError, count};
 
 /// Common table expressions that follow `deleted`, the deleted envelopes: decrement the copies of their messages, and
@@ -27,7 +27,7 @@ macro_rules! release_messages {
 
 /// Acknowledges envelopes up to the sequence number `up_to`, oldest first, and at most `limit` of them.
 pub(super) async fn acknowledge(
-    pool: &PgPool,
+    pool: &Pool,
     mailbox: DeviceId,
     up_to: SequenceNumber,
     limit: usize,
@@ -77,7 +77,7 @@ pub(super) async fn acknowledge(
 }
 
 /// Deletes expired envelopes of all mailboxes, at most `limit`. Returns how many.
-pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Result<u64, SqlError> {
+pub(super) async fn expire(pool: &Pool, now: Timestamp, limit: usize) -> Result<u64, SqlError> {
     let deleted: i64 = sqlx::query_scalar(concat!(
         "WITH expired AS (
             SELECT device_id, sequence FROM envelopes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
@@ -104,7 +104,7 @@ pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Resul
 }
 
 /// Deletes envelopes of a deleted device, at most `limit`. If none is left, deletes its keys and its row in `purges`.
-pub(super) async fn purge(pool: &PgPool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
+pub(super) async fn purge(pool: &Pool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
     // Counts what was due, not what was deleted: a concurrent purge may delete it first, and more may follow.
     let due: i64 = sqlx::query_scalar(concat!(
         "WITH due AS (

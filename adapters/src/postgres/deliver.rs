@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use woosh_domain::model::SequenceNumber;
 use woosh_domain::planner::{
     BatchState, Changes, MailboxState, PlannedGap, PlannedReceipt, PlannedSend, ScopedKey, plan,
 };
 use woosh_domain::ports::NewDelivery;
 
+use crate::pool::Pool;
 use crate::store::{KeyRow, MailboxRow, SqlError, format_undelivered, recipient_keys};
 
 /// How many identifiers of messages are reserved at once.
@@ -17,7 +18,7 @@ const RESERVED_IDS: i64 = 1000;
 
 /// Stores sends in one transaction. `ids` are reserved identifiers of messages; it is refilled as needed.
 pub(super) async fn deliver(
-    pool: &PgPool,
+    pool: &Pool,
     ids: &mut VecDeque<i64>,
     sends: &[&NewDelivery],
 ) -> Result<Vec<PlannedSend>, SqlError> {

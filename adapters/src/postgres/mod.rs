@@ -1,6 +1,6 @@
 //! The store on Postgres, for one or more replicas.
 //!
-//! - `open`: connects, checks and migrates the database.
+//! - `open`: connects, and verifies the database. `migrate`: migrates its schema.
 //! - `store`: `PostgresStore`, an implementation of `SqlStore`.
 //! - `deliver`, `delete`: add envelopes to mailboxes and delete them. `read`: reads pages.
 //! - `session_reader`: looks up tokens, many in one query.
@@ -8,6 +8,7 @@
 
 mod delete;
 mod deliver;
+mod migrate;
 mod open;
 mod read;
 mod session_reader;

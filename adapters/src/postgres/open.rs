@@ -1,117 +1,79 @@
-use std::time::Duration;
+use sqlx::PgConnection;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnectOptions;
 
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
-use tokio::time::{Instant, sleep};
-
-use crate::store::{OpenError, SCHEMA_VERSION, is_transient, refuse_newer};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+use super::migrate::{MIGRATIONS, migrate};
+use crate::pool::{
+    Pool, Requirements, STATEMENT_DEADLINE, SettingError, apply, connect, ensure_sessions, prepare_to_migrate, within,
+};
+use crate::store::{OpenError, OpenFailure, SCHEMA_VERSION, refuse_newer};
+use crate::transient::is_transient;
 
 /// The most pooled connections of one replica, in addition to two for notifications: enough to keep a database with a
 /// few processors busy, and few enough that five replicas stay below the 100 that Postgres allows by default.
 const CONNECTIONS: u32 = 16;
-/// How long a request waits for a connection before it fails with 503.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer than this is tested before use, so that no request gets one that was closed by
-/// a restart of the database.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long an unused connection is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// How long to wait between two attempts to connect.
-const BACK_OFF: Duration = Duration::from_millis(500);
+/// The most connections for notifications: one listens, and one publishes.
+const NOTIFY_CONNECTIONS: u32 = 2;
+
+/// The connections of an open database.
+pub(super) struct OpenDatabase {
+    pub(super) pool: Pool,
+    /// Separate, so that a busy pool does not delay notifications.
+    pub(super) notify_pool: Pool,
+}
 
 /// The migrations of the schema.
 pub(crate) fn migrations() -> &'static Migrator {
     &MIGRATIONS
 }
 
-/// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable. Returns the options
-/// of each connection, and the pool.
+/// Connects once, and verifies and migrates the database.
 pub(super) async fn open(
     options: &PgConnectOptions,
+    requirements: Requirements,
     location: &str,
-    timeout: Duration,
-) -> Result<(PgConnectOptions, PgPool), OpenError> {
-    let options = options.clone().application_name("woosh-server").options([
-        // A commit is on the disk before it is answered (D1), regardless of the database's default.
-        ("synchronous_commit", "on"),
-        // Limits how long a replica that stalls or dies in a transaction holds its locks.
-        ("statement_timeout", "30s"),
-        ("idle_in_transaction_session_timeout", "30s"),
-        // Every statement is a few index lookups. Without statistics, or with old ones, Postgres would read whole tables, or
-        // plan each statement anew.
-        ("plan_cache_mode", "force_generic_plan"),
-        ("enable_seqscan", "off"),
-        ("enable_hashjoin", "off"),
-        ("enable_mergejoin", "off"),
-        ("jit", "off"),
-    ]);
-    let mut connection = connect(&options, location, timeout).await?;
-    check(location, &mut connection).await?;
-    // Takes an advisory lock: if several replicas start at once, one migrates and the others wait.
-    MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
-        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => failed(location, cause),
-        other => OpenError::Other { location: location.to_owned(), cause: other.into() },
-    })?;
-    connection.close().await.map_err(|error| failed(location, error))?;
-
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(IDLE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        // Prepared statements are cached per connection. There are fewer of them than the default capacity of 100.
-        .connect_lazy_with(options.clone());
-    Ok((options, pool))
-}
-
-async fn connect(options: &PgConnectOptions, location: &str, timeout: Duration) -> Result<PgConnection, OpenError> {
-    let start = Instant::now();
-    loop {
-        let error = match options.connect().await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        if !is_transient(&error) {
-            return Err(failed(location, error));
-        }
-        let remaining = timeout.saturating_sub(start.elapsed());
-        if remaining.is_zero() {
-            return Err(OpenError::Unreachable {
-                location: location.to_owned(),
-                seconds: timeout.as_secs(),
-                reason: error.to_string(),
-            });
-        }
-        tracing::warn!(%error, "the database {location} is unreachable; retrying for {} more seconds", remaining.as_secs());
-        sleep(BACK_OFF.min(remaining)).await;
+) -> Result<OpenDatabase, OpenFailure> {
+    // Not a default of every pooler, and not needed: there are no floating-point numbers.
+    let options = options.clone().application_name("woosh-server").extra_float_digits(None);
+    let failed = |error| failed(location, error);
+    let mut connection = connect(&options).await.map_err(failed)?;
+    let mut second = connect(&options).await.map_err(failed)?;
+    ensure_sessions(&mut connection, &mut second).await.map_err(failed)?;
+    apply(&mut connection, requirements).await.map_err(failed)?;
+    if requirements.allow_fsync_off {
+        tracing::debug!("fsync and full_page_writes of {location} may be off");
     }
+    within(STATEMENT_DEADLINE, check(location, &mut connection)).await.map_err(failed)??;
+    prepare_to_migrate(&mut connection).await.map_err(failed)?;
+    migrate(&mut connection, &mut second, location).await?;
+    // Closes the sockets. The server ends the sessions by itself.
+    drop((connection, second));
+
+    let pool = |size| Pool::new(options.clone(), requirements, size);
+    Ok(OpenDatabase { pool: pool(CONNECTIONS), notify_pool: pool(NOTIFY_CONNECTIONS) })
 }
 
 /// Refuses a database that a newer server has migrated.
-async fn check(location: &str, connection: &mut PgConnection) -> Result<(), OpenError> {
-    let ours: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| failed(location, error))?;
+async fn check(location: &str, connection: &mut PgConnection) -> sqlx::Result<Result<(), OpenError>> {
+    let ours: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
     if !ours {
-        return Ok(());
+        return Ok(Ok(()));
     }
-    let found =
-        sqlx::query_scalar(SCHEMA_VERSION).fetch_one(connection).await.map_err(|error| failed(location, error))?;
-    refuse_newer(location, found, &MIGRATIONS)
+    let found = sqlx::query_scalar(SCHEMA_VERSION).fetch_one(connection).await?;
+    Ok(refuse_newer(location, found, &MIGRATIONS))
 }
 
-fn failed(location: &str, error: sqlx::Error) -> OpenError {
-    OpenError::Other { location: location.to_owned(), cause: error.into() }
+/// Describes why an attempt to open the database failed.
+pub(super) fn failed(location: &str, error: sqlx::Error) -> OpenFailure {
+    if is_transient(&error) {
+        return OpenFailure::Transient(error.to_string());
+    }
+    let location = location.to_owned();
+    OpenFailure::Permanent(match error {
+        sqlx::Error::Configuration(cause) if cause.is::<SettingError>() => {
+            OpenError::Setting { location, reason: cause.to_string() }
+        }
+        error => OpenError::Other { location, cause: error.into() },
+    })
 }

@@ -1,13 +1,14 @@
-use sqlx::{FromRow as _, PgPool, Row as _};
+use sqlx::{FromRow as _, Row as _};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp};
 use woosh_domain::ports::{MailboxPage, PageLimit};
 
+use crate::pool::Pool;
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
 /// Reads a page. One statement, so that it sees the mailbox and its envelopes as of the same commit. It selects one envelope
 /// more than the page holds, to find out whether there are more.
 pub(super) async fn page(
-    pool: &PgPool,
+    pool: &Pool,
     mailbox: DeviceId,
     after: SequenceNumber,
     limit: PageLimit,

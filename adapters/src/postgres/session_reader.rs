@@ -4,17 +4,23 @@
 //! query runs wait for the next one, which answers all of them. Each query starts after the requests that it serves, so it
 //! sees every session that ended before them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::{FromRow, PgPool};
+use futures_util::FutureExt as _;
+use sqlx::FromRow;
 use tokio::sync::{mpsc, oneshot};
 use woosh_domain::model::TokenHash;
 use woosh_domain::ports::PortError;
 
-use crate::store::{OwnerRow, is_transient};
+use crate::pool::{Pool, within};
+use crate::store::{OwnerRow, SqlError};
 
 /// How many queries run at once.
 const LANES: usize = 2;
+/// How long a query may take: it is an index lookup.
+const DEADLINE: Duration = Duration::from_secs(3);
 /// The most lookups in one query.
 const MAX_BATCH: usize = 64;
 /// The most lookups that wait in a lane. Beyond it, callers wait before they queue theirs.
@@ -27,7 +33,7 @@ pub(super) struct SessionReader {
 
 struct Lookup {
     token: TokenHash,
-    reply: oneshot::Sender<Result<Option<OwnerRow>, Arc<sqlx::Error>>>,
+    reply: oneshot::Sender<Result<Option<OwnerRow>, Arc<SqlError>>>,
 }
 
 #[derive(FromRow)]
@@ -40,7 +46,7 @@ struct FoundRow {
 
 impl SessionReader {
     /// Starts the lanes. They take their connections from `pool`.
-    pub(super) fn start(pool: &PgPool) -> Self {
+    pub(super) fn start(pool: &Pool) -> Self {
         let start = |_| {
             let (lane, queued) = mpsc::channel(MAX_QUEUED);
             tokio::spawn(run_lane(pool.clone(), queued));
@@ -57,18 +63,17 @@ impl SessionReader {
         self.lanes[lane].send(Lookup { token: *token, reply }).await.map_err(|_| closed())?;
         match outcome.await {
             Ok(Ok(owner)) => Ok(owner),
-            Ok(Err(error)) if is_transient(&error) => Err(PortError::unavailable(error)),
-            Ok(Err(error)) => Err(PortError::fault(error)),
+            Ok(Err(error)) => Err(SqlError::Shared(error).into()),
             Err(_) => Err(closed()),
         }
     }
 }
 
-async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<Lookup>) {
+async fn run_lane(pool: Pool, mut queued: mpsc::Receiver<Lookup>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
         batch.retain(|lookup| !lookup.reply.is_closed());
-        match find_all(&pool, &batch).await.map_err(Arc::new) {
+        match try_to_find(&pool, &batch).await.map_err(Arc::new) {
             Ok(mut owners) => {
                 for (index, lookup) in batch.drain(..).enumerate() {
                     // A caller that was cancelled needs no answer.
@@ -84,8 +89,14 @@ async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<Lookup>) {
     }
 }
 
+async fn try_to_find(pool: &Pool, lookups: &[Lookup]) -> Result<Vec<Option<OwnerRow>>, SqlError> {
+    // Neither a database that does not answer nor a panic must hold up the lane.
+    let found = AssertUnwindSafe(within(DEADLINE, find_all(pool, lookups))).catch_unwind().await;
+    found.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
+}
+
 /// Returns the owners in the order of the lookups.
-async fn find_all(pool: &PgPool, lookups: &[Lookup]) -> sqlx::Result<Vec<Option<OwnerRow>>> {
+async fn find_all(pool: &Pool, lookups: &[Lookup]) -> Result<Vec<Option<OwnerRow>>, SqlError> {
     let tokens: Vec<_> = lookups.iter().map(|lookup| lookup.token.as_bytes().to_vec()).collect();
     let found: Vec<FoundRow> = sqlx::query_as(
         "SELECT lookup.position, s.id, d.user_id, u.username, s.device_id

@@ -3,19 +3,21 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, Postgres};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
+use super::open::OpenDatabase;
 use super::session_reader::SessionReader;
 use super::writer::Writer;
 use super::{delete, open, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, OwnerRow, SessionCache, SqlError, SqlStore};
+use crate::pool::{Pool, Requirements, TRANSACTION_DEADLINE};
+use crate::store::{Acknowledged, OpenError, OwnerRow, SessionCache, SqlError, SqlStore, after_commit, retry};
 
 /// The store on one Postgres database.
 pub(crate) struct PostgresStore {
-    pool: PgPool,
+    pool: Pool,
     writer: Writer,
     session_reader: SessionReader,
     /// Disabled, because other replicas end sessions as well.
@@ -24,12 +26,20 @@ pub(crate) struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, and migrates the database. Retries until `timeout` has elapsed if it is unreachable.
-    pub(crate) async fn open(options: &PgConnectOptions, location: &str, timeout: Duration) -> Result<Self, OpenError> {
-        let (options, pool) = open::open(options, location, timeout).await?;
-        let notifier = Notifier::connect(options, pool.clone()).await;
-        let notifier =
-            notifier.map_err(|error| OpenError::Other { location: location.to_owned(), cause: error.into() })?;
+    /// Connects, verifies the settings of the server, and migrates the database. Retries transient errors until `timeout` has
+    /// elapsed.
+    pub(crate) async fn open(
+        options: &PgConnectOptions,
+        requirements: Requirements,
+        location: &str,
+        timeout: Duration,
+    ) -> Result<Self, OpenError> {
+        let open = || async move {
+            let OpenDatabase { pool, notify_pool } = open::open(options, requirements, location).await?;
+            let notifier = Notifier::connect(notify_pool, pool.clone()).await;
+            Ok((pool, notifier.map_err(|error| open::failed(location, error))?))
+        };
+        let (pool, notifier) = retry(location, timeout, open).await?;
         Ok(Self {
             writer: Writer::start(&pool),
             session_reader: SessionReader::start(&pool),
@@ -42,8 +52,9 @@ impl PostgresStore {
 
 impl SqlStore for PostgresStore {
     type Database = Postgres;
+    type ReadPool = Pool;
 
-    fn read_pool(&self) -> &PgPool {
+    fn read_pool(&self) -> &Pool {
         &self.pool
     }
 
@@ -62,11 +73,15 @@ impl SqlStore for PostgresStore {
     ) -> Result<T, PortError> {
         let pool = self.pool.clone();
         let task = tokio::spawn(async move {
-            let mut transaction = pool.begin().await?;
-            // If it fails, dropping the transaction rolls it back.
-            let outcome = work(&mut transaction).await?;
-            transaction.commit().await?;
-            then(&outcome);
+            let written = async {
+                let mut transaction = pool.begin().await?;
+                // If it fails, dropping the transaction rolls it back.
+                let outcome = work(&mut transaction).await?;
+                transaction.commit().await?;
+                Ok::<_, SqlError>(outcome)
+            };
+            let outcome = pool.run(TRANSACTION_DEADLINE, written).await?;
+            after_commit(|| then(&outcome));
             Ok::<_, SqlError>(outcome)
         });
         Ok(task.await.map_err(PortError::fault)??)
@@ -131,8 +146,7 @@ impl SqlStore for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), PortError> {
-        self.pool.acquire().await.map_err(SqlError::from)?.ping().await.map_err(SqlError::from)?;
-        Ok(())
+        Ok(self.pool.ping().await.map_err(SqlError::from)?)
     }
 
     async fn close(&self) {

@@ -7,15 +7,16 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 use woosh_domain::planner::PlannedSend;
 use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
 use super::deliver;
 use crate::notify::Notifier;
+use crate::pool::{Pool, TRANSACTION_DEADLINE};
 use crate::store::{PendingSend, SqlError};
 
 /// How many lanes there are. Two keep a database busy: while one waits for its commit, the other one works. With more lanes,
@@ -33,7 +34,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the lanes. They take their connections from `pool`.
-    pub(super) fn start(pool: &PgPool) -> Self {
+    pub(super) fn start(pool: &Pool) -> Self {
         let start = |_| {
             let (lane, queued) = mpsc::channel(MAX_QUEUED);
             tokio::spawn(run_lane(pool.clone(), queued));
@@ -54,7 +55,7 @@ impl Writer {
     }
 }
 
-async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<PendingSend>) {
+async fn run_lane(pool: Pool, mut queued: mpsc::Receiver<PendingSend>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     let mut ids = VecDeque::new();
     while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
@@ -67,7 +68,7 @@ async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<PendingSend>) {
 
 /// Stores a batch in one transaction. If that fails, stores each send in its own, so that one that can't be stored does not
 /// fail the others.
-async fn store(pool: &PgPool, ids: &mut VecDeque<i64>, batch: &mut [PendingSend]) {
+async fn store(pool: &Pool, ids: &mut VecDeque<i64>, batch: &mut [PendingSend]) {
     let mut waiting: Vec<_> = batch.iter_mut().filter(|send| !send.is_cancelled()).collect();
     let deliveries: Vec<_> = waiting.iter().map(|send| send.delivery()).collect();
     match try_to_store(pool, ids, &deliveries).await {
@@ -77,6 +78,13 @@ async fn store(pool: &PgPool, ids: &mut VecDeque<i64>, batch: &mut [PendingSend]
             }
         }
         Err(error) if waiting.len() == 1 => waiting[0].set(Err(error.into())),
+        // Perhaps it was committed. Storing the sends again could duplicate them, and would probably fail, too.
+        Err(error) if error.is_unanswered() => {
+            let error = Arc::new(error);
+            for send in waiting {
+                send.set(Err(SqlError::Shared(error.clone()).into()));
+            }
+        }
         Err(_) => {
             for send in waiting {
                 let planned = try_to_store(pool, ids, &[send.delivery()]).await;
@@ -88,11 +96,12 @@ async fn store(pool: &PgPool, ids: &mut VecDeque<i64>, batch: &mut [PendingSend]
 }
 
 async fn try_to_store(
-    pool: &PgPool,
+    pool: &Pool,
     ids: &mut VecDeque<i64>,
     sends: &[&NewDelivery],
 ) -> Result<Vec<PlannedSend>, SqlError> {
     // A panic must not end the lane.
-    let stored = AssertUnwindSafe(deliver::deliver(pool, ids, sends)).catch_unwind().await;
+    let stored = pool.run(TRANSACTION_DEADLINE, deliver::deliver(pool, ids, sends));
+    let stored = AssertUnwindSafe(stored).catch_unwind().await;
     stored.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }

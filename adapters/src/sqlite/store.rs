@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
@@ -13,7 +14,7 @@ use super::reader::Reader;
 use super::writer::{Writer, closed};
 use super::{delete, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count};
+use crate::store::{Acknowledged, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count, retry};
 
 /// The store on one SQLite file.
 pub(crate) struct SqliteStore {
@@ -26,9 +27,12 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist.
-    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let OpenFile { connection, options, mailbox_connection, page_connections, read_pool } = open(url).await?;
+    /// Opens the file of a `sqlite:` URL and migrates it. Creates it if it does not exist. Retries transient errors until
+    /// `timeout` has elapsed.
+    pub(crate) async fn open(url: &str, timeout: Duration) -> Result<Self, OpenError> {
+        let location = url.split('?').next().unwrap_or(url);
+        let OpenFile { connection, options, mailbox_connection, page_connections, read_pool } =
+            retry(location, timeout, || open(url)).await?;
         let turn = Arc::<Mutex<()>>::default();
         let mailbox_writer = MailboxWriter::start(mailbox_connection, turn.clone())
             .map_err(|error| OpenError::Other { location: url.to_owned(), cause: error.into() })?;
@@ -54,6 +58,7 @@ impl SqliteStore {
 
 impl SqlStore for SqliteStore {
     type Database = Sqlite;
+    type ReadPool = SqlitePool;
 
     fn read_pool(&self) -> &SqlitePool {
         &self.read_pool
@@ -155,7 +160,7 @@ mod tests {
     async fn both_writers_sync_each_commit_to_the_wal_and_enforce_foreign_keys() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
-        let store = SqliteStore::open(&url).await.unwrap();
+        let store = SqliteStore::open(&url, Duration::ZERO).await.unwrap();
         let settings = store.write(|connection| {
             Box::pin(async move {
                 let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await?;
@@ -183,7 +188,7 @@ mod tests {
         for _ in 0..10 {
             let folder = tempfile::tempdir().unwrap();
             let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
-            for store in join_all((0..4).map(|_| SqliteStore::open(&url))).await {
+            for store in join_all((0..4).map(|_| SqliteStore::open(&url, Duration::ZERO))).await {
                 store.unwrap().close().await;
             }
         }

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use woosh_domain::ports::PortError;
 
-use crate::store::SqlError;
+use crate::store::{SqlError, after_commit};
 
 /// The most jobs in one transaction.
 const MAX_BATCH: usize = 256;
@@ -106,16 +106,17 @@ impl<T: Send> Job for Task<T> {
     }
 
     fn answer(self: Box<Self>, failed: Option<PortError>) {
-        let outcome = match (self.outcome, failed) {
+        let Self { then, outcome, reply, .. } = *self;
+        let outcome = match (outcome, failed) {
             (Some(Err(error)), _) | (_, Some(error)) => Err(error),
             (Some(Ok(outcome)), None) => {
-                (self.then)(&outcome);
+                after_commit(|| then(&outcome));
                 Ok(outcome)
             }
             (None, None) => return,
         };
         // Fails if the caller was cancelled, which needs no answer then.
-        let _ = self.reply.send(outcome);
+        let _ = reply.send(outcome);
     }
 }
 
@@ -140,12 +141,13 @@ async fn serve(
             break;
         }
         let turn = turn.lock().await;
-        let committed = commit_on(&mut connection, &options, &mut jobs).await.map_err(Arc::new);
+        let committed =
+            commit_on(&mut connection, &options, &mut jobs).await.map_err(|error| Arc::new(SqlError::from(error)));
         drop(turn);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
         }
-        let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
+        let failed = || committed.as_ref().err().map(|error| SqlError::Shared(error.clone()).into());
         jobs.drain(..).for_each(|job| job.answer(failed()));
     }
     if let Some(connection) = connection
