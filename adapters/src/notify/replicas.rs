@@ -19,7 +19,7 @@ use woosh_domain::ports::Randomness as _;
 use super::listener::{Listener, Received};
 use super::outage::Outage;
 use super::waiters::Waiters;
-use crate::pool::{Pool, within};
+use crate::pool::Pool;
 use crate::randomness::SystemRandomness;
 
 const CHANNEL: &str = "woosh_notifications";
@@ -32,8 +32,6 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// The least time between two notifications. Each one is a transaction and wakes every replica, so under load one notification
 /// serves many messages.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(3);
-/// How long publishing may take.
-const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often publishing is tried: a second time for a connection that turns out to be dead.
 const PUBLISH_ATTEMPTS: usize = 2;
 
@@ -99,8 +97,7 @@ async fn publish(pool: Pool, mut queued: mpsc::Receiver<DeviceId>, replica: Stri
             list.join(",")
         );
         for _ in 0..PUBLISH_ATTEMPTS {
-            let notified = sqlx::raw_sql(AssertSqlSafe(notify.clone())).execute(&pool);
-            let notified = within(PUBLISH_TIMEOUT, notified).await;
+            let notified = sqlx::raw_sql(AssertSqlSafe(notify.clone())).execute(&pool).await;
             outage.report(&notified);
             if notified.is_ok() {
                 break;

@@ -3,11 +3,6 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// How long a statement may take that is no part of a transaction, with the wait for a connection.
-pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
-/// How long a transaction may take, with the wait for a connection.
-pub(crate) const TRANSACTION_DEADLINE: Duration = Duration::from_secs(10);
-
 /// An error that may come from a database.
 pub(crate) trait Failure: From<sqlx::Error> {
     /// Returns the error of the database.

@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Execute, Executor, Postgres, SqlStr};
 
-use super::{Pool, STATEMENT_DEADLINE};
+use super::Pool;
 
 impl<'p> Executor<'p> for &'_ Pool {
     type Database = Postgres;
@@ -17,10 +17,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         let pool = self.clone();
         // All rows at once, because the deadline is for the statement, not for a caller that is slow to take them.
         let rows = async move {
-            pool.run(STATEMENT_DEADLINE, async {
-                pool.acquire().await?.fetch_many(query).try_collect::<Vec<_>>().await
-            })
-            .await
+            pool.run(async { pool.acquire().await?.fetch_many(query).try_collect::<Vec<_>>().await }).await
         };
         Box::pin(stream::once(rows).map_ok(|rows| stream::iter(rows).map(Ok)).try_flatten())
     }
@@ -31,9 +28,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        Box::pin(async move {
-            pool.run(STATEMENT_DEADLINE, async { pool.acquire().await?.fetch_optional(query).await }).await
-        })
+        Box::pin(async move { pool.run(async { pool.acquire().await?.fetch_optional(query).await }).await })
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>
@@ -41,9 +36,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
     {
         let pool = self.clone();
-        Box::pin(async move {
-            pool.run(STATEMENT_DEADLINE, async { pool.acquire().await?.prepare_with(sql, parameters).await }).await
-        })
+        Box::pin(async move { pool.run(async { pool.acquire().await?.prepare_with(sql, parameters).await }).await })
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
@@ -51,6 +44,6 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
     {
         let pool = self.clone();
-        Box::pin(async move { pool.run(STATEMENT_DEADLINE, async { pool.acquire().await?.describe(sql).await }).await })
+        Box::pin(async move { pool.run(async { pool.acquire().await?.describe(sql).await }).await })
     }
 }

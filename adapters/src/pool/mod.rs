@@ -16,16 +16,18 @@ mod transaction;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool, Postgres};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-pub(crate) use self::deadline::{Failure, STATEMENT_DEADLINE, TRANSACTION_DEADLINE, within};
-pub(crate) use self::settings::{Requirements, SettingError, apply, connect, ensure_sessions, prepare_to_migrate};
+pub(crate) use self::deadline::{Failure, within};
+pub(crate) use self::settings::{
+    CONNECT_TIMEOUT, Requirements, SettingError, apply, connect, ensure_sessions, prepare_to_migrate,
+};
 
 use crate::transient::is_stale;
 
@@ -46,11 +48,13 @@ pub(crate) struct Pool {
     connections: PgPool,
     /// Connections that are older than this are closed instead of used again.
     oldest: Arc<Mutex<Instant>>,
+    /// The deadline of a use, with the wait for a connection.
+    limit: Duration,
 }
 
 impl Pool {
-    /// Creates a pool of at most `size` connections. Opens connections as needed.
-    pub(crate) fn new(options: PgConnectOptions, requirements: Requirements, size: u32) -> Self {
+    /// Creates a pool of at most `size` connections. Opens connections as needed. A use of a connection ends after `limit`.
+    pub(crate) fn new(options: PgConnectOptions, requirements: Requirements, size: u32, limit: Duration) -> Self {
         let oldest = Arc::new(Mutex::new(Instant::now()));
         let connections = PgPoolOptions::new()
             .max_connections(size)
@@ -72,7 +76,12 @@ impl Pool {
             })
             // Prepared statements are cached per connection. There are fewer of them than the default capacity of 100.
             .connect_lazy_with(options);
-        Self { connections, oldest }
+        Self { connections, oldest, limit }
+    }
+
+    /// Returns the same connections with another limit.
+    pub(crate) fn with_limit(&self, limit: Duration) -> Self {
+        Self { limit, ..self.clone() }
     }
 
     /// Returns the pool without deadlines, for a listener.
@@ -85,13 +94,9 @@ impl Pool {
         self.connections.connect_options()
     }
 
-    /// Runs `work`, which uses connections of this pool, for at most `limit`.
-    pub(crate) async fn run<T, E: Failure>(
-        &self,
-        limit: Duration,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
-        let outcome = within(limit, work).await;
+    /// Runs `work`, which uses connections of this pool, until the limit.
+    pub(crate) async fn run<T, E: Failure>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let outcome = within(self.limit, work).await;
         if let Err(error) = &outcome
             && error.of_database().is_some_and(is_stale)
         {
@@ -112,7 +117,7 @@ impl Pool {
 
     /// Checks that the database answers.
     pub(crate) async fn ping(&self) -> sqlx::Result<()> {
-        self.run(TEST_TIMEOUT + ACQUIRE_TIMEOUT, async { self.acquire().await?.ping().await }).await
+        self.run(async { self.acquire().await?.ping().await }).await
     }
 
     /// Closes all connections, after those that are in use have come back.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection};
 
-use super::within;
+use super::deadline::within;
 use crate::transient::ReadOnly;
 
-/// How long opening a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long opening a connection may take, and each of the steps that prepare it.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often [`ensure_sessions`] looks whether a connection has changed hands.
 const PROBES: usize = 8;
 
@@ -35,8 +35,8 @@ pub(crate) struct SettingError {
 ///
 /// - A commit is on the disk before it is answered (D1). The value `remote_apply` guarantees more than `on`.
 /// - A statement sees what was committed before it (D3, D4).
-/// - A replica that stalls or dies in a transaction does not hold its locks for long. Statements that are too slow end before
-///   the deadline of this side, so that their connection stays usable.
+/// - A replica that stalls or dies in a transaction does not hold its locks for long. A statement that is too slow ends before
+///   the deadline of writes on this side, so that its connection stays usable.
 /// - Every statement is a few index lookups. Without statistics, or with old ones, Postgres would read whole tables, or plan
 ///   each statement anew.
 const SET: &str = "

@@ -4,11 +4,15 @@ use sqlx::PgConnection;
 use sqlx::migrate::{MigrateError, Migrator};
 use tokio::time::{Instant, sleep};
 
-use super::open::failed;
 use crate::pool::within;
 use crate::store::{OpenError, OpenFailure};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The migrations of the schema.
+pub(crate) fn migrations() -> &'static Migrator {
+    &MIGRATIONS
+}
 
 /// The interval between reports of a migration that goes on.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -24,32 +28,33 @@ pub(super) async fn migrate(
     observer: &mut PgConnection,
     location: &str,
 ) -> Result<(), OpenFailure> {
-    let lost = |error| failed(location, error);
+    let lost = |error| OpenFailure::new(location, error);
     let start = Instant::now();
     let process = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *connection);
     let process: i32 = within(REPORT_TIMEOUT, process).await.map_err(lost)?;
     let mut running = Box::pin(MIGRATIONS.run_direct(None, connection, false));
     loop {
         tokio::select! {
-            biased;
-            outcome = &mut running => {
-                outcome.map_err(|error| match error {
-                    MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => failed(location, cause),
-                    other => OpenError::Other { location: location.to_owned(), cause: other.into() }.into(),
-                })?;
-                if start.elapsed() > REPORT_INTERVAL {
-                    tracing::info!("migrated the database {location} in {} seconds", start.elapsed().as_secs());
-                }
-                return Ok(());
-            }
-            () = sleep(REPORT_INTERVAL) => {
-                let state = within(REPORT_TIMEOUT, state(observer, process)).await.map_err(lost)?;
-                let Some(state) = state else {
-                    return Err(OpenFailure::Transient("the connection that migrates was lost".to_owned()));
-                };
-                tracing::info!("migrating the database {location} for {} seconds: {state}", start.elapsed().as_secs());
-            }
-        }
+                   biased;
+                   outcome = &mut running => {
+                       outcome.map_err(|error| match error {
+                           MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
+        OpenFailure::new(location, cause) }
+                           other => OpenError::Other { location: location.to_owned(), cause: other.into() }.into(),
+                       })?;
+                       if start.elapsed() > REPORT_INTERVAL {
+                           tracing::info!("migrated the database {location} in {} seconds", start.elapsed().as_secs());
+                       }
+                       return Ok(());
+                   }
+                   () = sleep(REPORT_INTERVAL) => {
+                       let state = within(REPORT_TIMEOUT, state(observer, process)).await.map_err(lost)?;
+                       let Some(state) = state else {
+                           return Err(OpenFailure::Transient("the connection that migrates was lost".to_owned()));
+                       };
+                       tracing::info!("migrating the database {location} for {} seconds: {state}", start.elapsed().as_secs());
+                   }
+               }
     }
 }
 

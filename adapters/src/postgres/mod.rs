@@ -15,5 +15,5 @@ mod session_reader;
 mod store;
 mod writer;
 
-pub(crate) use self::open::migrations;
+pub(crate) use self::migrate::migrations;
 pub(crate) use self::store::PostgresStore;

@@ -1,13 +1,11 @@
-use sqlx::PgConnection;
-use sqlx::migrate::Migrator;
+use std::time::Duration;
+
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection};
 
 use super::migrate::{MIGRATIONS, migrate};
-use crate::pool::{
-    Pool, Requirements, STATEMENT_DEADLINE, SettingError, apply, connect, ensure_sessions, prepare_to_migrate, within,
-};
+use crate::pool::{CONNECT_TIMEOUT, Pool, Requirements, apply, connect, ensure_sessions, prepare_to_migrate, within};
 use crate::store::{OpenError, OpenFailure, SCHEMA_VERSION, refuse_newer};
-use crate::transient::is_transient;
 
 /// The most pooled connections of one replica, in addition to two for notifications: enough to keep a database with a
 /// few processors busy, and few enough that five replicas stay below the 100 that Postgres allows by default.
@@ -15,16 +13,20 @@ const CONNECTIONS: u32 = 16;
 /// The most connections for notifications: one listens, and one publishes.
 const NOTIFY_CONNECTIONS: u32 = 2;
 
+/// How long a read may take. Every read is a few index lookups.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+/// How long a write may take. It may wait for locks and for the disk.
+pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How long looking up tokens may take. Lookups wait for each other, and each is one index lookup.
+pub(super) const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
+/// How long publishing a notification may take.
+const NOTIFY_LIMIT: Duration = Duration::from_secs(2);
+
 /// The connections of an open database.
 pub(super) struct OpenDatabase {
     pub(super) pool: Pool,
     /// Separate, so that a busy pool does not delay notifications.
     pub(super) notify_pool: Pool,
-}
-
-/// The migrations of the schema.
-pub(crate) fn migrations() -> &'static Migrator {
-    &MIGRATIONS
 }
 
 /// Connects once, and verifies and migrates the database.
@@ -35,22 +37,20 @@ pub(super) async fn open(
 ) -> Result<OpenDatabase, OpenFailure> {
     // Not a default of every pooler, and not needed: there are no floating-point numbers.
     let options = options.clone().application_name("woosh-server").extra_float_digits(None);
-    let failed = |error| failed(location, error);
-    let mut connection = connect(&options).await.map_err(failed)?;
+    let failed = |error| OpenFailure::new(location, error);
+    // Migrations are slow, and their text is long.
+    let mut connection = connect(&options.clone().disable_statement_logging()).await.map_err(failed)?;
     let mut second = connect(&options).await.map_err(failed)?;
     ensure_sessions(&mut connection, &mut second).await.map_err(failed)?;
     apply(&mut connection, requirements).await.map_err(failed)?;
-    if requirements.allow_fsync_off {
-        tracing::debug!("fsync and full_page_writes of {location} may be off");
-    }
-    within(STATEMENT_DEADLINE, check(location, &mut connection)).await.map_err(failed)??;
+    within(CONNECT_TIMEOUT, check(location, &mut connection)).await.map_err(failed)??;
     prepare_to_migrate(&mut connection).await.map_err(failed)?;
     migrate(&mut connection, &mut second, location).await?;
     // Closes the sockets. The server ends the sessions by itself.
     drop((connection, second));
 
-    let pool = |size| Pool::new(options.clone(), requirements, size);
-    Ok(OpenDatabase { pool: pool(CONNECTIONS), notify_pool: pool(NOTIFY_CONNECTIONS) })
+    let pool = |size, limit| Pool::new(options.clone(), requirements, size, limit);
+    Ok(OpenDatabase { pool: pool(CONNECTIONS, READ_LIMIT), notify_pool: pool(NOTIFY_CONNECTIONS, NOTIFY_LIMIT) })
 }
 
 /// Refuses a database that a newer server has migrated.
@@ -62,18 +62,4 @@ async fn check(location: &str, connection: &mut PgConnection) -> sqlx::Result<Re
     }
     let found = sqlx::query_scalar(SCHEMA_VERSION).fetch_one(connection).await?;
     Ok(refuse_newer(location, found, &MIGRATIONS))
-}
-
-/// Describes why an attempt to open the database failed.
-pub(super) fn failed(location: &str, error: sqlx::Error) -> OpenFailure {
-    if is_transient(&error) {
-        return OpenFailure::Transient(error.to_string());
-    }
-    let location = location.to_owned();
-    OpenFailure::Permanent(match error {
-        sqlx::Error::Configuration(cause) if cause.is::<SettingError>() => {
-            OpenError::Setting { location, reason: cause.to_string() }
-        }
-        error => OpenError::Other { location, cause: error.into() },
-    })
 }

@@ -6,7 +6,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use sqlx::FromRow;
@@ -14,13 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use woosh_domain::model::TokenHash;
 use woosh_domain::ports::PortError;
 
-use crate::pool::{Pool, within};
+use crate::pool::Pool;
 use crate::store::{OwnerRow, SqlError};
 
 /// How many queries run at once.
 const LANES: usize = 2;
-/// How long a query may take: it is an index lookup.
-const DEADLINE: Duration = Duration::from_secs(3);
 /// The most lookups in one query.
 const MAX_BATCH: usize = 64;
 /// The most lookups that wait in a lane. Beyond it, callers wait before they queue theirs.
@@ -90,8 +87,8 @@ async fn run_lane(pool: Pool, mut queued: mpsc::Receiver<Lookup>) {
 }
 
 async fn try_to_find(pool: &Pool, lookups: &[Lookup]) -> Result<Vec<Option<OwnerRow>>, SqlError> {
-    // Neither a database that does not answer nor a panic must hold up the lane.
-    let found = AssertUnwindSafe(within(DEADLINE, find_all(pool, lookups))).catch_unwind().await;
+    // A panic must not end the lane.
+    let found = AssertUnwindSafe(find_all(pool, lookups)).catch_unwind().await;
     found.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }
 

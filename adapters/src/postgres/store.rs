@@ -7,17 +7,22 @@ use sqlx::{PgConnection, Postgres};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
-use super::open::OpenDatabase;
+use super::open::{LOOK_UP_LIMIT, OpenDatabase, WRITE_LIMIT};
 use super::session_reader::SessionReader;
 use super::writer::Writer;
 use super::{delete, open, read};
 use crate::notify::Notifier;
-use crate::pool::{Pool, Requirements, TRANSACTION_DEADLINE};
-use crate::store::{Acknowledged, OpenError, OwnerRow, SessionCache, SqlError, SqlStore, after_commit, retry};
+use crate::pool::{Pool, Requirements};
+use crate::store::{
+    Acknowledged, OpenError, OpenFailure, OwnerRow, SessionCache, SqlError, SqlStore, after_commit, retry,
+};
 
 /// The store on one Postgres database.
 pub(crate) struct PostgresStore {
+    /// For reads.
     pool: Pool,
+    /// The same connections, for writes.
+    write_pool: Pool,
     writer: Writer,
     session_reader: SessionReader,
     /// Disabled, because other replicas end sessions as well.
@@ -37,13 +42,15 @@ impl PostgresStore {
         let open = || async move {
             let OpenDatabase { pool, notify_pool } = open::open(options, requirements, location).await?;
             let notifier = Notifier::connect(notify_pool, pool.clone()).await;
-            Ok((pool, notifier.map_err(|error| open::failed(location, error))?))
+            Ok((pool, notifier.map_err(|error| OpenFailure::new(location, error))?))
         };
         let (pool, notifier) = retry(location, timeout, open).await?;
+        let write_pool = pool.with_limit(WRITE_LIMIT);
         Ok(Self {
-            writer: Writer::start(&pool),
-            session_reader: SessionReader::start(&pool),
+            writer: Writer::start(&write_pool),
+            session_reader: SessionReader::start(&pool.with_limit(LOOK_UP_LIMIT)),
             pool,
+            write_pool,
             session_cache: Arc::new(SessionCache::disabled()),
             notifier,
         })
@@ -71,7 +78,7 @@ impl SqlStore for PostgresStore {
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
         then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, PortError> {
-        let pool = self.pool.clone();
+        let pool = self.write_pool.clone();
         let task = tokio::spawn(async move {
             let written = async {
                 let mut transaction = pool.begin().await?;
@@ -80,7 +87,7 @@ impl SqlStore for PostgresStore {
                 transaction.commit().await?;
                 Ok::<_, SqlError>(outcome)
             };
-            let outcome = pool.run(TRANSACTION_DEADLINE, written).await?;
+            let outcome = pool.run(written).await?;
             after_commit(|| then(&outcome));
             Ok::<_, SqlError>(outcome)
         });
@@ -122,7 +129,7 @@ impl SqlStore for PostgresStore {
         up_to: SequenceNumber,
         limit: usize,
     ) -> Result<Acknowledged, PortError> {
-        Ok(delete::acknowledge(&self.pool, mailbox, up_to, limit).await?)
+        Ok(delete::acknowledge(&self.write_pool, mailbox, up_to, limit).await?)
     }
 
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
@@ -132,17 +139,17 @@ impl SqlStore for PostgresStore {
         .bind(mailbox.get())
         .bind(moment.micros())
         .bind(now.micros())
-        .execute(&self.pool);
+        .execute(&self.write_pool);
         raised.await.map_err(SqlError::from)?;
         Ok(())
     }
 
     async fn delete_expired(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
-        Ok(delete::expire(&self.pool, now, limit).await?)
+        Ok(delete::expire(&self.write_pool, now, limit).await?)
     }
 
     async fn delete_leftovers(&self, device: DeviceId, limit: usize) -> Result<(), PortError> {
-        Ok(delete::purge(&self.pool, device, limit).await?)
+        Ok(delete::purge(&self.write_pool, device, limit).await?)
     }
 
     async fn ping(&self) -> Result<(), PortError> {

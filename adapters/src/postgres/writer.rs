@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
 use super::deliver;
 use crate::notify::Notifier;
-use crate::pool::{Pool, TRANSACTION_DEADLINE};
+use crate::pool::Pool;
 use crate::store::{PendingSend, SqlError};
 
 /// How many lanes there are. Two keep a database busy: while one waits for its commit, the other one works. With more lanes,
@@ -26,6 +27,9 @@ const LANES: usize = 2;
 const MAX_BATCH: usize = 64;
 /// The most sends that wait in a lane. Beyond it, callers wait before they queue theirs.
 const MAX_QUEUED: usize = 1024;
+
+/// How long the sends of a failed batch are stored one by one, while others wait.
+const MAX_RETRYING: Duration = Duration::from_secs(10);
 
 /// The lanes of one server. They end when they are dropped.
 pub(super) struct Writer {
@@ -77,16 +81,20 @@ async fn store(pool: &Pool, ids: &mut VecDeque<i64>, batch: &mut [PendingSend]) 
                 send.set(Ok(planned));
             }
         }
-        Err(error) if waiting.len() == 1 => waiting[0].set(Err(error.into())),
-        // Perhaps it was committed. Storing the sends again could duplicate them, and would probably fail, too.
-        Err(error) if error.is_unanswered() => {
+        // If there was no answer, perhaps it was committed. Storing the sends again could duplicate them.
+        Err(error) if waiting.len() == 1 || error.is_unanswered() => {
             let error = Arc::new(error);
             for send in waiting {
                 send.set(Err(SqlError::Shared(error.clone()).into()));
             }
         }
         Err(_) => {
+            let start = Instant::now();
             for send in waiting {
+                if start.elapsed() > MAX_RETRYING {
+                    send.set(Err(PortError::unavailable("the database is too slow")));
+                    continue;
+                }
                 let planned = try_to_store(pool, ids, &[send.delivery()]).await;
                 let only = planned.and_then(|mut planned| planned.pop().ok_or(sqlx::Error::RowNotFound.into()));
                 send.set(only.map_err(PortError::from));
@@ -101,7 +109,7 @@ async fn try_to_store(
     sends: &[&NewDelivery],
 ) -> Result<Vec<PlannedSend>, SqlError> {
     // A panic must not end the lane.
-    let stored = pool.run(TRANSACTION_DEADLINE, deliver::deliver(pool, ids, sends));
+    let stored = pool.run(deliver::deliver(pool, ids, sends));
     let stored = AssertUnwindSafe(stored).catch_unwind().await;
     stored.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }

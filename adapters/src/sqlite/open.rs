@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::time::{Instant, sleep};
 
 use crate::store::{OpenError, OpenFailure, SCHEMA_VERSION, refuse_newer};
-use crate::transient::{is_transient, is_transient_code, sqlite_code};
+use crate::transient::{is_transient_code, sqlite_code};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -177,13 +177,12 @@ fn describe(path: &str, error: sqlx::Error) -> OpenFailure {
     const NOT_A_DATABASE: [i32; 2] = [11, 26];
 
     let location = path.to_owned();
-    OpenFailure::Permanent(match sqlite_code(&error) {
-        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { location },
+    match sqlite_code(&error) {
+        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { location }.into(),
         Some(code) if INACCESSIBLE.contains(&code) => {
             let reason = error.as_database_error().map(|cause| cause.message().to_owned()).unwrap_or_default();
-            OpenError::Inaccessible { location, reason }
+            OpenError::Inaccessible { location, reason }.into()
         }
-        _ if is_transient(&error) => return OpenFailure::Transient(error.to_string()),
-        _ => OpenError::Other { location, cause: error.into() },
-    })
+        _ => OpenFailure::new(path, error),
+    }
 }

@@ -141,13 +141,14 @@ async fn serve(
             break;
         }
         let turn = turn.lock().await;
-        let committed =
-            commit_on(&mut connection, &options, &mut jobs).await.map_err(|error| Arc::new(SqlError::from(error)));
+        let committed = commit_on(&mut connection, &options, &mut jobs).await.map_err(Arc::new);
         drop(turn);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
         }
-        let failed = || committed.as_ref().err().map(|error| SqlError::Shared(error.clone()).into());
+        // Transient, whatever the error is: after a job has met a full disk, for example, SQLite does not find the transaction of
+        // the others.
+        let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
         jobs.drain(..).for_each(|job| job.answer(failed()));
     }
     if let Some(connection) = connection

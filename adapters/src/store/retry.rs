@@ -3,6 +3,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::OpenError;
+use crate::pool::SettingError;
+use crate::transient::is_transient;
 
 /// How long to wait between two attempts to open a database.
 const BACK_OFF: Duration = Duration::from_millis(500);
@@ -13,6 +15,22 @@ pub(crate) enum OpenFailure {
     Transient(String),
     /// No later attempt will succeed.
     Permanent(OpenError),
+}
+
+impl OpenFailure {
+    /// Tells whether a later attempt may succeed after this error.
+    pub(crate) fn new(location: &str, error: sqlx::Error) -> Self {
+        if is_transient(&error) {
+            return Self::Transient(error.to_string());
+        }
+        let location = location.to_owned();
+        Self::Permanent(match error {
+            sqlx::Error::Configuration(cause) if cause.is::<SettingError>() => {
+                OpenError::Setting { location, reason: cause.to_string() }
+            }
+            error => OpenError::Other { location, cause: error.into() },
+        })
+    }
 }
 
 impl From<OpenError> for OpenFailure {
