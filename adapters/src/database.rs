@@ -10,6 +10,7 @@ use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, Users
 
 use crate::database_url::Location;
 use crate::notify::Notifier;
+use crate::pool::Requirements;
 use crate::ports::Audit;
 use crate::postgres::{self, PostgresStore};
 use crate::sqlite::SqliteStore;
@@ -51,17 +52,21 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes> Backend for S {
 pub struct Database(Arc<dyn Backend>);
 
 impl Database {
-    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. Retries to connect
-    /// to an unreachable Postgres server until `timeout` has elapsed.
+    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. Retries until `timeout`
+    /// has elapsed if the error is transient: if the database is unreachable, read-only or busy, for example.
     ///
     /// # Errors
     ///
     /// If the database can't be opened or migrated. In that case, the contents of the database are unchanged.
     pub async fn open(url: &DatabaseUrl, timeout: Duration) -> Result<Self, OpenError> {
         Ok(match url.location() {
-            Location::Sqlite(url) => Self(Arc::new(SqliteStore::open(url).await?)),
+            Location::Sqlite(url) => Self(Arc::new(SqliteStore::open(url, timeout).await?)),
             Location::Postgres(options) => {
-                Self(Arc::new(PostgresStore::open(options, &url.to_string(), timeout).await?))
+                let requirements = Requirements { allow_fsync_off: url.allows_fsync_off() };
+                let location = url.to_string();
+                // Boxed because it is large.
+                let opening = Box::pin(PostgresStore::open(options, requirements, &location, timeout));
+                Self(Arc::new(opening.await?))
             }
         })
     }

@@ -5,9 +5,13 @@ use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
-/// The URL of a database. Its `Display` and `Debug` forms hide the password.
+/// The URL of a database, and whether a server that can lose messages is accepted. Its `Display` and `Debug` forms hide the
+/// password.
 #[derive(Clone)]
-pub struct DatabaseUrl(Location);
+pub struct DatabaseUrl {
+    location: Location,
+    allow_fsync_off: bool,
+}
 
 /// A parsed URL.
 #[derive(Clone)]
@@ -19,9 +23,21 @@ pub(crate) enum Location {
 }
 
 impl DatabaseUrl {
+    /// Accepts a Postgres server whose `fsync` or `full_page_writes` is off. It can lose acknowledged messages when its
+    /// machine crashes, which breaks promise D1: for tests, and for servers whose storage is durable by itself.
+    #[must_use]
+    pub fn allow_fsync_off(self) -> Self {
+        Self { allow_fsync_off: true, ..self }
+    }
+
     /// Returns the parsed URL.
     pub(crate) fn location(&self) -> &Location {
-        &self.0
+        &self.location
+    }
+
+    /// Returns whether [`Self::allow_fsync_off`] was called.
+    pub fn allows_fsync_off(&self) -> bool {
+        self.allow_fsync_off
     }
 }
 
@@ -40,20 +56,20 @@ impl FromStr for DatabaseUrl {
     type Err = DatabaseUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.starts_with("sqlite:") {
-            Ok(Self(Location::Sqlite(text.to_owned())))
+        let location = if text.starts_with("sqlite:") {
+            Location::Sqlite(text.to_owned())
         } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            let options = text.parse().map_err(|_| DatabaseUrlError::Postgres)?;
-            Ok(Self(Location::Postgres(Box::new(options))))
+            Location::Postgres(Box::new(text.parse().map_err(|_| DatabaseUrlError::Postgres)?))
         } else {
-            Err(DatabaseUrlError::Unknown)
-        }
+            return Err(DatabaseUrlError::Unknown);
+        };
+        Ok(Self { location, allow_fsync_off: false })
     }
 }
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.location {
             // The options after the file name may contain a secret.
             Location::Sqlite(url) => f.write_str(url.split('?').next().unwrap_or(url)),
             Location::Postgres(options) => {

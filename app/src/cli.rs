@@ -80,9 +80,13 @@ struct DatabaseArgs {
     /// Database URL, such as sqlite:woosh.db or postgres://user@host/db [default: $DATABASE_URL, else sqlite:woosh.db]
     #[arg(short, long, env = "WOOSH_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
-    /// Seconds to wait for an unreachable database at startup.
+    /// Seconds to wait at startup for a database that is unreachable, read-only or otherwise unavailable.
     #[arg(long, env = "WOOSH_DATABASE_WAIT", default_value_t = 30, value_name = "SECONDS")]
     database_wait: u64,
+    /// Whether to accept a Postgres server with fsync or full_page_writes off. It can lose acknowledged messages when its machine
+    /// crashes, unless its storage is durable by itself.
+    #[arg(long, env = "WOOSH_ALLOW_FSYNC_OFF", default_value_t = false, value_name = "true|false", action = ArgAction::Set)]
+    allow_fsync_off: bool,
 }
 
 #[derive(Debug, Args)]
@@ -136,7 +140,8 @@ impl DatabaseArgs {
         let given = self.database.clone().or_else(|| std::env::var("DATABASE_URL").ok());
         let text = given.as_deref().unwrap_or("sqlite:woosh.db");
         // The URL is not repeated: it may hold a password.
-        text.parse().context("invalid database URL")
+        let url: DatabaseUrl = text.parse().context("invalid database URL")?;
+        Ok(if self.allow_fsync_off { url.allow_fsync_off() } else { url })
     }
 
     fn wait(&self) -> Duration {

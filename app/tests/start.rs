@@ -154,9 +154,9 @@ fn an_unreachable_database_is_retried_and_the_error_hides_the_password() {
     let lines: Vec<_> = text.lines().collect();
     let (last, before) = lines.split_last().unwrap();
     assert!(!output.status.success());
-    assert!(before.iter().any(|line| line.contains("unreachable; retrying for")), "{text}");
+    assert!(before.iter().any(|line| line.contains("unavailable; retrying for")), "{text}");
     assert!(last.contains(&format!("postgres://woosh@127.0.0.1:{port}/woosh")), "{last}");
-    assert!(last.contains("unreachable after 1 seconds"), "{last}");
+    assert!(last.contains("unavailable after 1 seconds"), "{last}");
     assert!(!text.contains("hunter2"), "{text}");
 }
 

@@ -116,6 +116,7 @@ impl ServerProcess {
             .args(&self.arguments)
             // Not an argument: those are visible to all users, and the URL may contain a password.
             .env("WOOSH_DATABASE", self.database.secret_url())
+            .env("WOOSH_ALLOW_FSYNC_OFF", self.database.allows_fsync_off().to_string())
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?)

@@ -39,7 +39,7 @@ impl TestDatabase {
             }
             Backend::Postgres => {
                 let database = postgres::create(durability).await.context("can't create a Postgres database")?;
-                let url = database.url().parse()?;
+                let url = durability.accept(database.url().parse()?);
                 Ok(Self { url, storage: Storage::Postgres { database } })
             }
         }
@@ -56,6 +56,11 @@ impl TestDatabase {
             Storage::Sqlite { .. } => self.url.to_string(),
             Storage::Postgres { database } => database.url().to_owned(),
         }
+    }
+
+    /// Whether the server of the database may have `fsync` off.
+    pub(crate) fn allows_fsync_off(&self) -> bool {
+        self.url.allows_fsync_off()
     }
 
     /// Returns the options to connect to the database directly, or `None` for SQLite.

@@ -34,7 +34,9 @@ static POSTGRES: Migrator = sqlx::migrate!("../adapters/migrations/postgres");
 
 fn main() {
     let trial = |backend: Backend| support::trial(&backend.to_string(), backend, NAME, move || upgrade(backend));
-    libtest_mimic::run(&Arguments::from_args(), vec![trial(Backend::Sqlite), trial(Backend::Postgres)]).exit();
+    let unlimited = support::trial("postgres", Backend::Postgres, "a_migration_takes_as_long_as_it_needs", unlimited);
+    libtest_mimic::run(&Arguments::from_args(), vec![trial(Backend::Sqlite), trial(Backend::Postgres), unlimited])
+        .exit();
 }
 
 fn first_version(migrations: &Migrator) -> Migrator {
@@ -117,6 +119,32 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
         assert_eq!(read(mailbox).await, empty);
         assert!(insert_as_the_first_version(&test_database).await.is_err());
         database.close().await;
+        Ok(())
+    })
+}
+
+/// Records the limit of the statements that change messages.
+const RECORD: &str = "
+CREATE TABLE recorded (value TEXT);
+CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO recorded VALUES (current_setting('statement_timeout'));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER record AFTER UPDATE ON messages EXECUTE FUNCTION record()";
+
+fn unlimited() -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
+        let test_database = TestDatabase::create(Backend::Postgres).await.map_err(|error| format!("{error:#}"))?;
+        let options = test_database.postgres_options().unwrap();
+        fill_postgres(options.connect().await?).await?;
+        let mut connection = options.connect().await?;
+        let limit = format!("ALTER DATABASE {} SET statement_timeout = '1min'", options.get_database().unwrap());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(limit)).execute(&mut connection).await?;
+        sqlx::raw_sql(RECORD).execute(&mut connection).await?;
+        Database::open(test_database.url(), Duration::ZERO).await?.close().await;
+        let recorded: Vec<String> =
+            sqlx::query_scalar("SELECT DISTINCT value FROM recorded").fetch_all(&mut connection).await?;
+        assert_eq!(recorded, ["0"]);
         Ok(())
     })
 }

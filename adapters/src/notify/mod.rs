@@ -7,9 +7,12 @@
 //! - `notifier`: the entry point of this module, which implements the `Notifier` port.
 //! - `waiters`: the readers that wait in this process.
 //! - `recent`: the envelopes that notifications include.
-//! - `replicas`: LISTEN and NOTIFY between the replicas on one Postgres.
+//! - `replicas`: LISTEN and NOTIFY between the replicas on one Postgres. `listener`: the connection that listens.
+//!   `outage`: logs what begins to fail and what works again.
 
+mod listener;
 mod notifier;
+mod outage;
 mod recent;
 mod replicas;
 mod waiters;

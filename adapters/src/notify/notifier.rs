@@ -1,14 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use woosh_domain::model::DeviceId;
 use woosh_domain::planner::PlannedSend;
 use woosh_domain::ports::{self, NewDelivery, Subscription};
 
 use super::replicas::Replicas;
 use super::waiters::Waiters;
+use crate::pool::Pool;
 
 /// Notifies the waiting readers of this process and, on Postgres, of other replicas.
 #[derive(Clone, Default)]
@@ -18,11 +17,11 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Creates a notifier that also exchanges notifications with other replicas, on connections with these `options`.
-    /// Uses `read_pool` to poll for messages whose notification was lost.
-    pub(crate) async fn connect(options: PgConnectOptions, read_pool: PgPool) -> sqlx::Result<Self> {
+    /// Creates a notifier that also exchanges notifications with other replicas, on `pool`. The notifier uses `read_pool`
+    /// to poll for messages whose notification was lost.
+    pub(crate) async fn connect(pool: Pool, read_pool: Pool) -> sqlx::Result<Self> {
         let waiters = Waiters::default();
-        let replicas = Replicas::start(options, read_pool, waiters.clone()).await?;
+        let replicas = Replicas::start(pool, read_pool, waiters.clone()).await?;
         Ok(Self { waiters, replicas: Some(Arc::new(replicas)) })
     }
 

@@ -6,17 +6,20 @@
 //! queued, and a separate connection publishes many identifiers in one notification. If a notification is lost, because
 //! publishing fails or a connection breaks, the next poll finds the messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
-use tokio::sync::mpsc;
+use sqlx::AssertSqlSafe;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use woosh_domain::model::{DeviceId, Token};
 use woosh_domain::ports::Randomness as _;
 
+use super::listener::{Listener, Received};
+use super::outage::Outage;
 use super::waiters::Waiters;
+use crate::pool::Pool;
 use crate::randomness::SystemRandomness;
 
 const CHANNEL: &str = "woosh_notifications";
@@ -29,8 +32,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum time between two notifications. Each notification costs a transaction and wakes every replica, so under load
 /// it should cover many messages.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(3);
-/// Delay before receiving again after an error.
-const BACK_OFF: Duration = Duration::from_millis(500);
+/// How often publishing is tried: a second time for a connection that turns out to be dead.
+const PUBLISH_ATTEMPTS: usize = 2;
 
 /// Publishes notifications to other replicas and receives their notifications, until this value is dropped.
 pub(super) struct Replicas {
@@ -39,21 +42,19 @@ pub(super) struct Replicas {
 }
 
 impl Replicas {
-    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas.
-    pub(super) async fn start(options: PgConnectOptions, read_pool: PgPool, waiters: Waiters) -> sqlx::Result<Self> {
-        // Separate connections, so that a busy pool does not delay notifications.
-        let pool =
-            PgPoolOptions::new().max_connections(2).max_lifetime(None).idle_timeout(None).connect_lazy_with(options);
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen(CHANNEL).await?;
+    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas. Listens and publishes
+    /// on `pool`, and polls on `read_pool`.
+    pub(super) async fn start(pool: Pool, read_pool: Pool, waiters: Waiters) -> sqlx::Result<Self> {
+        let listener = Listener::connect(pool.clone(), CHANNEL).await?;
         let (queue, queued) = mpsc::channel(MAX_QUEUED);
         let bits = SystemRandomness.bits().map_err(|error| sqlx::Error::Configuration(error.into()))?;
         let replica = Token::from_random(bits).reveal()[..16].to_owned();
+        let reconnected = Arc::new(Notify::new());
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(listen(listener, waiters.clone(), replica.clone()));
+        tasks.spawn(listen(listener, waiters.clone(), replica.clone(), reconnected.clone()));
         tasks.spawn(publish(pool, queued, replica));
-        tasks.spawn(poll(read_pool, waiters));
+        tasks.spawn(poll(read_pool, waiters, reconnected));
         Ok(Self { queue, _tasks: tasks })
     }
 
@@ -65,28 +66,25 @@ impl Replicas {
 }
 
 /// Forwards notifications from other replicas to the waiters.
-async fn listen(mut listener: PgListener, waiters: Waiters, replica: String) {
+async fn listen(mut listener: Listener, waiters: Waiters, replica: String, reconnected: Arc<Notify>) {
+    let mut outage = Outage::of("receive notifications from other replicas");
     loop {
-        match listener.try_recv().await {
-            Ok(Some(notification)) => {
+        match listener.receive(&mut outage).await {
+            Received::Notification(notification) => {
                 let Some((sender, mailboxes)) = notification.payload().split_once(' ') else { continue };
                 if sender != replica {
                     let mailboxes = mailboxes.split(',').filter_map(|id| id.parse().ok());
                     mailboxes.for_each(|id| waiters.notify(DeviceId::new(id)));
                 }
             }
-            // The listener has reconnected. Notifications may have been lost while it was disconnected.
-            Ok(None) => waiters.notify_all(),
-            Err(error) => {
-                tracing::warn!(%error, "can't receive notifications from other replicas");
-                sleep(BACK_OFF).await;
-            }
+            Received::Reconnected => reconnected.notify_one(),
         }
     }
 }
 
 /// Publishes queued mailboxes to other replicas.
-async fn publish(pool: PgPool, mut queued: mpsc::Receiver<DeviceId>, replica: String) {
+async fn publish(pool: Pool, mut queued: mpsc::Receiver<DeviceId>, replica: String) {
+    let mut outage = Outage::of("notify other replicas");
     let mut mailboxes = Vec::with_capacity(MAX_MAILBOXES);
     while queued.recv_many(&mut mailboxes, MAX_MAILBOXES).await > 0 {
         mailboxes.sort_unstable();
@@ -98,35 +96,48 @@ async fn publish(pool: PgPool, mut queued: mpsc::Receiver<DeviceId>, replica: St
             "BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {CHANNEL}, '{replica} {}'; COMMIT",
             list.join(",")
         );
-        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(notify)).execute(&pool).await {
-            tracing::warn!(%error, "can't notify other replicas");
+        for _ in 0..PUBLISH_ATTEMPTS {
+            let notified = sqlx::raw_sql(AssertSqlSafe(notify.clone())).execute(&pool).await;
+            outage.report(&notified);
+            if notified.is_ok() {
+                break;
+            }
         }
         sleep(PUBLISH_INTERVAL).await;
     }
 }
 
-/// Polls for messages whose notification was lost. One query covers all waiting readers.
-async fn poll(read_pool: PgPool, waiters: Waiters) {
+/// Polls for changes whose notification was lost: periodically, and after the listener has reconnected.
+async fn poll(read_pool: Pool, waiters: Waiters, reconnected: Arc<Notify>) {
+    let mut outage = Outage::of("poll for messages whose notification was lost");
     let mut interval = interval(POLL_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        interval.tick().await;
-        let (mailboxes, seen): (Vec<_>, Vec<_>) =
-            waiters.waiting().into_iter().map(|(mailbox, seen)| (mailbox.get(), seen.get())).unzip();
-        if mailboxes.is_empty() {
-            continue;
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = reconnected.notified() => {}
         }
-        let missed: Result<Vec<i64>, _> = sqlx::query_scalar(
-            "SELECT mb.device_id FROM unnest($1::bigint[], $2::bigint[]) AS w (device_id, seen)
-             JOIN mailboxes mb ON mb.device_id = w.device_id AND mb.last_sequence > w.seen",
-        )
-        .bind(mailboxes)
-        .bind(seen)
-        .fetch_all(&read_pool)
-        .await;
-        match missed {
-            Ok(missed) => missed.into_iter().for_each(|mailbox| waiters.notify(DeviceId::new(mailbox))),
-            Err(error) => tracing::warn!(%error, "can't poll for messages whose notification was lost"),
-        }
+        let missed = missed(&read_pool, &waiters).await;
+        outage.report(&missed);
+        missed.unwrap_or_default().into_iter().for_each(|mailbox| waiters.notify(DeviceId::new(mailbox)));
     }
+}
+
+/// Returns the mailboxes whose waiting readers have missed a message or the end of the last session. One query covers all
+/// waiting readers.
+async fn missed(read_pool: &Pool, waiters: &Waiters) -> sqlx::Result<Vec<i64>> {
+    let (mailboxes, seen): (Vec<_>, Vec<_>) =
+        waiters.waiting().into_iter().map(|(mailbox, seen)| (mailbox.get(), seen.get())).unzip();
+    if mailboxes.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar(
+        "SELECT w.device_id FROM unnest($1::bigint[], $2::bigint[]) AS w (device_id, seen)
+         LEFT JOIN mailboxes mb ON mb.device_id = w.device_id
+         WHERE mb.last_sequence > w.seen OR NOT EXISTS (SELECT FROM sessions s WHERE s.device_id = w.device_id)",
+    )
+    .bind(mailboxes)
+    .bind(seen)
+    .fetch_all(read_pool)
+    .await
 }

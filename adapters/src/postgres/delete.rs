@@ -2,9 +2,9 @@
 //! runs one statement, which takes one round trip, and which is atomic even while other replicas write. Each statement
 //! locks mailboxes first and messages next, both in a fixed order, so that no two statements deadlock.
 
-use sqlx::PgPool;
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 
+use crate::pool::Pool;
 use crate::store::{Acknowledged, SqlError, count};
 
 /// Common table expressions that use the expression `deleted`, the deleted envelopes. They decrement the `copies` of
@@ -28,7 +28,7 @@ macro_rules! release_messages {
 /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
 /// unless the mailbox has another incarnation than the given one.
 pub(super) async fn acknowledge(
-    pool: &PgPool,
+    pool: &Pool,
     mailbox: DeviceId,
     up_to: SequenceNumber,
     incarnation: Option<Incarnation>,
@@ -82,7 +82,7 @@ pub(super) async fn acknowledge(
 }
 
 /// Deletes at most `limit` expired envelopes, of all mailboxes. Returns the number of deleted envelopes.
-pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Result<u64, SqlError> {
+pub(super) async fn expire(pool: &Pool, now: Timestamp, limit: usize) -> Result<u64, SqlError> {
     let deleted: i64 = sqlx::query_scalar(concat!(
         "WITH expired AS (
             SELECT device_id, sequence FROM envelopes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
@@ -110,7 +110,7 @@ pub(super) async fn expire(pool: &PgPool, now: Timestamp, limit: usize) -> Resul
 
 /// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes left, deletes its row in
 /// `purges`.
-pub(super) async fn purge(pool: &PgPool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
+pub(super) async fn purge(pool: &Pool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
     // Counts the selected envelopes, not the deleted ones: a concurrent purge may delete the selected envelopes first,
     // while the device has more envelopes left.
     let due: i64 = sqlx::query_scalar(concat!(

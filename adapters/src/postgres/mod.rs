@@ -1,6 +1,6 @@
 //! The store on Postgres, for one or more replicas.
 //!
-//! - `open`: connects, checks and migrates the database.
+//! - `open`: connects, and verifies the database. `migrate`: migrates its schema.
 //! - `store`: `PostgresStore`, an implementation of `SqlStore`.
 //! - `deliver`: adds envelopes to mailboxes. `delete`: deletes envelopes. `read`: reads pages of mailboxes.
 //! - `session_reader`: looks up the owners of tokens, many in one query.
@@ -8,11 +8,12 @@
 
 mod delete;
 mod deliver;
+mod migrate;
 mod open;
 mod read;
 mod session_reader;
 mod store;
 mod writer;
 
-pub(crate) use self::open::migrations;
+pub(crate) use self::migrate::migrations;
 pub(crate) use self::store::PostgresStore;

@@ -1,118 +1,66 @@
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
-use tokio::time::{Instant, sleep};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection};
 
-use crate::store::{OpenError, SCHEMA_VERSION, is_transient, refuse_newer};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+use super::migrate::{MIGRATIONS, migrate};
+use crate::pool::{CONNECT_TIMEOUT, Pool, Requirements, apply, connect, ensure_sessions, prepare_to_migrate, within};
+use crate::store::{OpenError, OpenFailure, SCHEMA_VERSION, refuse_newer};
 
 /// Maximum number of pooled connections of one replica, in addition to two connections for notifications. Enough to
 /// keep a database with a few processors busy, and few enough that five replicas stay below the 100 connections that
 /// Postgres allows by default.
 const CONNECTIONS: u32 = 16;
-/// Maximum time that a request waits for a connection, before it fails with 503.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum idle time of a connection that is used without a test. A connection that was idle for longer is tested
-/// first, so that no request gets a connection that a restart of the database has closed.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// Idle time after which a connection is closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// Delay between two attempts to connect.
-const BACK_OFF: Duration = Duration::from_millis(500);
+/// The most connections for notifications: one listens, and one publishes.
+const NOTIFY_CONNECTIONS: u32 = 2;
 
-/// Returns the migrations of the Postgres schema.
-pub(crate) fn migrations() -> &'static Migrator {
-    &MIGRATIONS
+/// How long a read may take. Every read is a few index lookups.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+/// How long a write may take. It may wait for locks and for the disk.
+pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How long looking up tokens may take. Lookups wait for each other, and each is one index lookup.
+pub(super) const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
+/// How long publishing a notification may take.
+const NOTIFY_LIMIT: Duration = Duration::from_secs(2);
+
+/// The connections of an open database.
+pub(super) struct OpenDatabase {
+    pub(super) pool: Pool,
+    /// Separate, so that a busy pool does not delay notifications.
+    pub(super) notify_pool: Pool,
 }
 
-/// Connects to the database and migrates it. If the database is unreachable, retries until `timeout` has elapsed.
-/// Returns the options with which to open further connections, and a pool.
+/// Connects once, and verifies and migrates the database.
 pub(super) async fn open(
     options: &PgConnectOptions,
+    requirements: Requirements,
     location: &str,
-    timeout: Duration,
-) -> Result<(PgConnectOptions, PgPool), OpenError> {
-    let options = options.clone().application_name("woosh-server").options([
-        // A commit is on the disk before it is answered (D1), regardless of the database's default.
-        ("synchronous_commit", "on"),
-        // Limits how long a replica that stalls or dies in a transaction holds its locks.
-        ("statement_timeout", "30s"),
-        ("idle_in_transaction_session_timeout", "30s"),
-        // The best plan of every statement is a few index lookups. If table statistics were missing or outdated,
-        // Postgres could choose to read whole tables, or plan a statement again for each execution.
-        ("plan_cache_mode", "force_generic_plan"),
-        ("enable_seqscan", "off"),
-        ("enable_hashjoin", "off"),
-        ("enable_mergejoin", "off"),
-        ("jit", "off"),
-    ]);
-    let mut connection = connect(&options, location, timeout).await?;
-    check(location, &mut connection).await?;
-    // Migrating takes an advisory lock: if several replicas start at once, one replica migrates and the others wait.
-    MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
-        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => failed(location, cause),
-        other => OpenError::Other { location: location.to_owned(), cause: other.into() },
-    })?;
-    connection.close().await.map_err(|error| failed(location, error))?;
+) -> Result<OpenDatabase, OpenFailure> {
+    // Not a default of every pooler, and not needed: there are no floating-point numbers.
+    let options = options.clone().application_name("woosh-server").extra_float_digits(None);
+    let failed = |error| OpenFailure::new(location, error);
+    // Migrations are slow, and their text is long.
+    let mut connection = connect(&options.clone().disable_statement_logging()).await.map_err(failed)?;
+    let mut second = connect(&options).await.map_err(failed)?;
+    ensure_sessions(&mut connection, &mut second).await.map_err(failed)?;
+    apply(&mut connection, requirements).await.map_err(failed)?;
+    within(CONNECT_TIMEOUT, check(location, &mut connection)).await.map_err(failed)??;
+    prepare_to_migrate(&mut connection).await.map_err(failed)?;
+    migrate(&mut connection, &mut second, location).await?;
+    // Closes the sockets. The server ends the sessions by itself.
+    drop((connection, second));
 
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(IDLE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        // Each connection caches its prepared statements. Their number is below the default capacity of the cache, 100.
-        .connect_lazy_with(options.clone());
-    Ok((options, pool))
-}
-
-async fn connect(options: &PgConnectOptions, location: &str, timeout: Duration) -> Result<PgConnection, OpenError> {
-    let start = Instant::now();
-    loop {
-        let error = match options.connect().await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        if !is_transient(&error) {
-            return Err(failed(location, error));
-        }
-        let remaining = timeout.saturating_sub(start.elapsed());
-        if remaining.is_zero() {
-            return Err(OpenError::Unreachable {
-                location: location.to_owned(),
-                seconds: timeout.as_secs(),
-                reason: error.to_string(),
-            });
-        }
-        tracing::warn!(%error, "the database {location} is unreachable; retrying for {} more seconds", remaining.as_secs());
-        sleep(BACK_OFF.min(remaining)).await;
-    }
+    let pool = |size, limit| Pool::new(options.clone(), requirements, size, limit);
+    Ok(OpenDatabase { pool: pool(CONNECTIONS, READ_LIMIT), notify_pool: pool(NOTIFY_CONNECTIONS, NOTIFY_LIMIT) })
 }
 
 /// Refuses a database that a newer server has migrated.
-async fn check(location: &str, connection: &mut PgConnection) -> Result<(), OpenError> {
-    let ours: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| failed(location, error))?;
+async fn check(location: &str, connection: &mut PgConnection) -> sqlx::Result<Result<(), OpenError>> {
+    let ours: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
     if !ours {
-        return Ok(());
+        return Ok(Ok(()));
     }
-    let found =
-        sqlx::query_scalar(SCHEMA_VERSION).fetch_one(connection).await.map_err(|error| failed(location, error))?;
-    refuse_newer(location, found, &MIGRATIONS)
-}
-
-fn failed(location: &str, error: sqlx::Error) -> OpenError {
-    OpenError::Other { location: location.to_owned(), cause: error.into() }
+    let found = sqlx::query_scalar(SCHEMA_VERSION).fetch_one(connection).await?;
+    Ok(refuse_newer(location, found, &MIGRATIONS))
 }

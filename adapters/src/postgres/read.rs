@@ -1,14 +1,15 @@
-use sqlx::{FromRow as _, PgPool, Row as _};
+use sqlx::{FromRow as _, Row as _};
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 use woosh_domain::ports::{MailboxPage, PageLimit};
 
+use crate::pool::Pool;
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
 /// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs one statement, so that it sees the mailbox and its
 /// envelopes as of the same commit. Selects one envelope more than fits on the page, to find out whether more envelopes
 /// follow.
 pub(super) async fn page(
-    pool: &PgPool,
+    pool: &Pool,
     mailbox: DeviceId,
     after: SequenceNumber,
     limit: PageLimit,

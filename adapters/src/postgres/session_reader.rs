@@ -4,14 +4,17 @@
 //! arrives while a query runs waits for the next query, which answers all waiting lookups. A query starts after the
 //! lookups that it answers, so it does not find a session that ended before the lookup.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use sqlx::{FromRow, PgPool};
+use futures_util::FutureExt as _;
+use sqlx::FromRow;
 use tokio::sync::{mpsc, oneshot};
 use woosh_domain::model::TokenHash;
 use woosh_domain::ports::PortError;
 
-use crate::store::{OwnerRow, is_transient};
+use crate::pool::Pool;
+use crate::store::{OwnerRow, SqlError};
 
 /// Number of lanes. Each lane runs one query at a time.
 const LANES: usize = 2;
@@ -28,7 +31,7 @@ pub(super) struct SessionReader {
 
 struct Lookup {
     token: TokenHash,
-    reply: oneshot::Sender<Result<Option<OwnerRow>, Arc<sqlx::Error>>>,
+    reply: oneshot::Sender<Result<Option<OwnerRow>, Arc<SqlError>>>,
 }
 
 #[derive(FromRow)]
@@ -41,7 +44,7 @@ struct FoundRow {
 
 impl SessionReader {
     /// Starts the lanes, which take connections from `pool`.
-    pub(super) fn start(pool: &PgPool) -> Self {
+    pub(super) fn start(pool: &Pool) -> Self {
         let start = |_| {
             let (lane, queued) = mpsc::channel(MAX_QUEUED);
             tokio::spawn(run_lane(pool.clone(), queued));
@@ -58,18 +61,17 @@ impl SessionReader {
         self.lanes[lane].send(Lookup { token: *token, reply }).await.map_err(|_| closed())?;
         match outcome.await {
             Ok(Ok(owner)) => Ok(owner),
-            Ok(Err(error)) if is_transient(&error) => Err(PortError::unavailable(error)),
-            Ok(Err(error)) => Err(PortError::fault(error)),
+            Ok(Err(error)) => Err(SqlError::Shared(error).into()),
             Err(_) => Err(closed()),
         }
     }
 }
 
-async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<Lookup>) {
+async fn run_lane(pool: Pool, mut queued: mpsc::Receiver<Lookup>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
         batch.retain(|lookup| !lookup.reply.is_closed());
-        match find_all(&pool, &batch).await.map_err(Arc::new) {
+        match try_to_find(&pool, &batch).await.map_err(Arc::new) {
             Ok(mut owners) => {
                 for (index, lookup) in batch.drain(..).enumerate() {
                     // Fails only if the caller was cancelled and no longer needs the outcome.
@@ -85,9 +87,15 @@ async fn run_lane(pool: PgPool, mut queued: mpsc::Receiver<Lookup>) {
     }
 }
 
+async fn try_to_find(pool: &Pool, lookups: &[Lookup]) -> Result<Vec<Option<OwnerRow>>, SqlError> {
+    // A panic must not end the lane.
+    let found = AssertUnwindSafe(find_all(pool, lookups)).catch_unwind().await;
+    found.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
+}
+
 /// Looks up the owners of tokens in one query. Returns the owners in the order of `lookups`, with `None` for a token
 /// without a session.
-async fn find_all(pool: &PgPool, lookups: &[Lookup]) -> sqlx::Result<Vec<Option<OwnerRow>>> {
+async fn find_all(pool: &Pool, lookups: &[Lookup]) -> Result<Vec<Option<OwnerRow>>, SqlError> {
     let tokens: Vec<_> = lookups.iter().map(|lookup| lookup.token.as_bytes().to_vec()).collect();
     let found: Vec<FoundRow> = sqlx::query_as(
         "SELECT lookup.position, s.id, d.user_id, u.username, s.device_id

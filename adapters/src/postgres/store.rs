@@ -3,19 +3,26 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, Postgres};
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
+use super::open::{LOOK_UP_LIMIT, OpenDatabase, WRITE_LIMIT};
 use super::session_reader::SessionReader;
 use super::writer::Writer;
 use super::{delete, open, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, OwnerRow, SessionCache, SqlError, SqlStore};
+use crate::pool::{Pool, Requirements};
+use crate::store::{
+    Acknowledged, OpenError, OpenFailure, OwnerRow, SessionCache, SqlError, SqlStore, after_commit, retry,
+};
 
 /// The store on one Postgres database.
 pub(crate) struct PostgresStore {
-    pool: PgPool,
+    /// For reads.
+    pool: Pool,
+    /// The same connections, for writes.
+    write_pool: Pool,
     writer: Writer,
     session_reader: SessionReader,
     session_cache: Arc<SessionCache>,
@@ -23,16 +30,26 @@ pub(crate) struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to the database and migrates it. If the database is unreachable, retries until `timeout` has elapsed.
-    pub(crate) async fn open(options: &PgConnectOptions, location: &str, timeout: Duration) -> Result<Self, OpenError> {
-        let (options, pool) = open::open(options, location, timeout).await?;
-        let notifier = Notifier::connect(options, pool.clone()).await;
-        let notifier =
-            notifier.map_err(|error| OpenError::Other { location: location.to_owned(), cause: error.into() })?;
+    /// Connects, verifies the settings of the server, and migrates the database. Retries transient errors until `timeout` has
+    /// elapsed.
+    pub(crate) async fn open(
+        options: &PgConnectOptions,
+        requirements: Requirements,
+        location: &str,
+        timeout: Duration,
+    ) -> Result<Self, OpenError> {
+        let open = || async move {
+            let OpenDatabase { pool, notify_pool } = open::open(options, requirements, location).await?;
+            let notifier = Notifier::connect(notify_pool, pool.clone()).await;
+            Ok((pool, notifier.map_err(|error| OpenFailure::new(location, error))?))
+        };
+        let (pool, notifier) = retry(location, timeout, open).await?;
+        let write_pool = pool.with_limit(WRITE_LIMIT);
         Ok(Self {
-            writer: Writer::start(&pool),
-            session_reader: SessionReader::start(&pool),
+            writer: Writer::start(&write_pool),
+            session_reader: SessionReader::start(&pool.with_limit(LOOK_UP_LIMIT)),
             pool,
+            write_pool,
             session_cache: Arc::new(SessionCache::new()),
             notifier,
         })
@@ -41,10 +58,11 @@ impl PostgresStore {
 
 impl SqlStore for PostgresStore {
     type Database = Postgres;
+    type ReadPool = Pool;
 
     const IS_ONLY_PROCESS: bool = false;
 
-    fn read_pool(&self) -> &PgPool {
+    fn read_pool(&self) -> &Pool {
         &self.pool
     }
 
@@ -61,13 +79,17 @@ impl SqlStore for PostgresStore {
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
         then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, PortError> {
-        let pool = self.pool.clone();
+        let pool = self.write_pool.clone();
         let task = tokio::spawn(async move {
-            let mut transaction = pool.begin().await?;
-            // If `work` fails, dropping the transaction rolls it back.
-            let outcome = work(&mut transaction).await?;
-            transaction.commit().await?;
-            then(&outcome);
+            let written = async {
+                let mut transaction = pool.begin().await?;
+                // If it fails, dropping the transaction rolls it back.
+                let outcome = work(&mut transaction).await?;
+                transaction.commit().await?;
+                Ok::<_, SqlError>(outcome)
+            };
+            let outcome = pool.run(written).await?;
+            after_commit(|| then(&outcome));
             Ok::<_, SqlError>(outcome)
         });
         Ok(task.await.map_err(PortError::fault)??)
@@ -114,7 +136,7 @@ impl SqlStore for PostgresStore {
         incarnation: Option<Incarnation>,
         limit: usize,
     ) -> Result<Option<Acknowledged>, PortError> {
-        Ok(delete::acknowledge(&self.pool, mailbox, up_to, incarnation, limit).await?)
+        Ok(delete::acknowledge(&self.write_pool, mailbox, up_to, incarnation, limit).await?)
     }
 
     async fn raise_not_before(&self, mailbox: DeviceId, moment: Timestamp, now: Timestamp) -> Result<(), PortError> {
@@ -124,22 +146,21 @@ impl SqlStore for PostgresStore {
         .bind(mailbox.get())
         .bind(moment.micros())
         .bind(now.micros())
-        .execute(&self.pool);
+        .execute(&self.write_pool);
         raised.await.map_err(SqlError::from)?;
         Ok(())
     }
 
     async fn delete_expired(&self, now: Timestamp, limit: usize) -> Result<u64, PortError> {
-        Ok(delete::expire(&self.pool, now, limit).await?)
+        Ok(delete::expire(&self.write_pool, now, limit).await?)
     }
 
     async fn delete_leftovers(&self, device: DeviceId, limit: usize) -> Result<(), PortError> {
-        Ok(delete::purge(&self.pool, device, limit).await?)
+        Ok(delete::purge(&self.write_pool, device, limit).await?)
     }
 
     async fn ping(&self) -> Result<(), PortError> {
-        self.pool.acquire().await.map_err(SqlError::from)?.ping().await.map_err(SqlError::from)?;
-        Ok(())
+        Ok(self.pool.ping().await.map_err(SqlError::from)?)
     }
 
     async fn close(&self) {

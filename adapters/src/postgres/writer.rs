@@ -7,10 +7,9 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use sqlx::PgPool;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use woosh_domain::planner::PlannedSend;
@@ -18,6 +17,7 @@ use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
 use super::deliver::Deliverer;
 use crate::notify::Notifier;
+use crate::pool::Pool;
 use crate::store::{PendingSend, SqlError};
 
 /// Number of lanes. Two lanes keep a database busy: while one lane waits for its commit, the second lane runs its
@@ -37,6 +37,9 @@ const MAX_CONFLICTS: u32 = 5;
 /// that key.
 const LOCKED_ATTEMPTS: usize = 3;
 
+/// Maximum time for storing the sends of a failed batch one by one, while other sends wait.
+const MAX_RETRYING: Duration = Duration::from_secs(10);
+
 /// The lanes of one server. The tasks of the lanes end when this value is dropped.
 pub(super) struct Writer {
     lanes: Vec<mpsc::Sender<PendingSend>>,
@@ -44,7 +47,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the lanes. They take their connections from `pool`.
-    pub(super) fn start(pool: &PgPool) -> Self {
+    pub(super) fn start(pool: &Pool) -> Self {
         let turn = Arc::new(Mutex::new(()));
         let start = |_| {
             let (lane, queued) = mpsc::channel(MAX_QUEUED);
@@ -67,7 +70,7 @@ impl Writer {
 }
 
 /// Takes batches from a lane until the lane is closed.
-async fn run_lane(pool: PgPool, turn: Arc<Mutex<()>>, mut queued: mpsc::Receiver<PendingSend>) {
+async fn run_lane(pool: Pool, turn: Arc<Mutex<()>>, mut queued: mpsc::Receiver<PendingSend>) {
     let mut lane = Lane { pool, deliverer: Deliverer::default(), conflicts: 0, locked_batches: 0 };
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
@@ -87,7 +90,7 @@ async fn run_lane(pool: PgPool, turn: Arc<Mutex<()>>, mut queued: mpsc::Receiver
 }
 
 struct Lane {
-    pool: PgPool,
+    pool: Pool,
     deliverer: Deliverer,
     /// How many batches in a row could not be stored without locks.
     conflicts: u32,
@@ -107,18 +110,23 @@ impl Lane {
                     send.set(Ok(planned));
                 }
             }
-            Err(error) if waiting.len() == 1 => waiting[0].set(Err(error.into())),
-            Err(error) if is_refusal(&error) => {
+            // If there was no answer, perhaps it was committed. Storing the sends again could duplicate them.
+            Err(error) if waiting.len() == 1 || error.is_unanswered() => {
+                let error = Arc::new(error);
                 for send in waiting {
+                    send.set(Err(SqlError::Shared(error.clone()).into()));
+                }
+            }
+            Err(_) => {
+                let start = Instant::now();
+                for send in waiting {
+                    if start.elapsed() > MAX_RETRYING {
+                        send.set(Err(PortError::unavailable("the database is too slow")));
+                        continue;
+                    }
                     let planned = self.store_all(&[send.delivery()]).await;
                     let only = planned.and_then(|mut planned| planned.pop().ok_or(sqlx::Error::RowNotFound.into()));
                     send.set(only.map_err(PortError::from));
-                }
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                for send in waiting {
-                    send.set(Err(PortError::unavailable(reason.clone())));
                 }
             }
         }
@@ -128,7 +136,7 @@ impl Lane {
     async fn store_all(&mut self, sends: &[&NewDelivery]) -> Result<Vec<PlannedSend>, SqlError> {
         let Self { pool, deliverer, .. } = self;
         if self.locked_batches == 0 {
-            if let Some(planned) = catch_panic(deliverer.deliver(pool, sends)).await? {
+            if let Some(planned) = catch_panic(Box::pin(pool.run(deliverer.deliver(pool, sends)))).await? {
                 self.conflicts = 0;
                 return Ok(planned);
             }
@@ -137,18 +145,12 @@ impl Lane {
         }
         self.locked_batches -= 1;
         for _ in 0..LOCKED_ATTEMPTS {
-            if let Some(planned) = catch_panic(deliverer.deliver_locked(pool, sends)).await? {
+            if let Some(planned) = catch_panic(Box::pin(pool.run(deliverer.deliver_locked(pool, sends)))).await? {
                 return Ok(planned);
             }
         }
         Err(SqlError::Conflict)
     }
-}
-
-/// Returns whether the batch is certainly not stored. If the connection is lost, it may be stored: to store it again would
-/// duplicate its messages.
-fn is_refusal(error: &SqlError) -> bool {
-    !matches!(error, SqlError::Database(error) if error.as_database_error().is_none())
 }
 
 /// A panic must not end the lane.

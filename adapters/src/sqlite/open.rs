@@ -12,7 +12,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::time::{Instant, sleep};
 
 use super::file_guard::{FileGuard, FileLock};
-use crate::store::{OpenError, SCHEMA_VERSION, refuse_newer, sqlite_code};
+use crate::store::{OpenError, OpenFailure, SCHEMA_VERSION, refuse_newer};
+use crate::transient::{is_transient_code, sqlite_code};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -53,7 +54,7 @@ pub(super) struct OpenFile {
 }
 
 /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
-pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
+pub(super) async fn open(url: &str) -> Result<OpenFile, OpenFailure> {
     let options = options(url)?;
     let path = options.get_filename().display().to_string();
     let inaccessible = |error: io::Error| OpenError::Inaccessible { location: path.clone(), reason: error.to_string() };
@@ -64,7 +65,7 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
     check(&path, &mut connection).await?;
     migrate(&mut connection).await.map_err(|error| match error {
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => describe(&path, cause),
-        other => OpenError::Other { location: path.clone(), cause: other.into() },
+        other => OpenError::Other { location: path.clone(), cause: other.into() }.into(),
     })?;
 
     let read_pool = SqlitePoolOptions::new()
@@ -78,7 +79,12 @@ pub(super) async fn open(url: &str) -> Result<OpenFile, OpenError> {
         .connect_with(options.clone().read_only(true))
         .await
         .map_err(|error| describe(&path, error))?;
-    let describe = |error: rusqlite::Error| OpenError::Other { location: path.clone(), cause: error.into() };
+    let describe = |error: rusqlite::Error| match error {
+        rusqlite::Error::SqliteFailure(cause, _) if is_transient_code(cause.extended_code) => {
+            OpenFailure::Transient(error.to_string())
+        }
+        error => OpenError::Other { location: path.clone(), cause: error.into() }.into(),
+    };
     let mailbox_connection = open_for_mailboxes(options.get_filename()).map_err(describe)?;
     let page_connection = |_| open_for_pages(options.get_filename()).map_err(describe);
     let page_connections = (0..READERS).map(page_connection).collect::<Result<_, _>>()?;
@@ -154,7 +160,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> 
 }
 
 /// Refuses a file that belongs to another application, or that a newer server has migrated.
-async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), OpenError> {
+async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), OpenFailure> {
     let (id, tables): (i64, i64) =
         sqlx::query_as("SELECT (SELECT application_id FROM pragma_application_id), count(*) FROM sqlite_schema")
             .fetch_one(&mut *connection)
@@ -164,27 +170,27 @@ async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), Open
         return Ok(());
     }
     if id != APPLICATION_ID {
-        return Err(OpenError::Foreign { location: path.to_owned() });
+        return Err(OpenError::Foreign { location: path.to_owned() }.into());
     }
     let found =
         sqlx::query_scalar(SCHEMA_VERSION).fetch_one(connection).await.map_err(|error| describe(path, error))?;
-    refuse_newer(path, found, &MIGRATIONS)
+    Ok(refuse_newer(path, found, &MIGRATIONS)?)
 }
 
-/// Converts an error of SQLite to the reason why the file can't be opened.
-fn describe(path: &str, error: sqlx::Error) -> OpenError {
-    /// `SQLITE_PERM`, `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
-    const INACCESSIBLE: [i32; 3] = [3, 8, 14];
+/// Maps an error of SQLite to the reason why the file can't be opened.
+fn describe(path: &str, error: sqlx::Error) -> OpenFailure {
+    /// `SQLITE_PERM` and `SQLITE_CANTOPEN`. The path is probably wrong, so there is no use in waiting.
+    const INACCESSIBLE: [i32; 2] = [3, 14];
     /// `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
     const NOT_A_DATABASE: [i32; 2] = [11, 26];
 
     let location = path.to_owned();
     match sqlite_code(&error) {
-        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { location },
+        Some(code) if NOT_A_DATABASE.contains(&code) => OpenError::NotADatabase { location }.into(),
         Some(code) if INACCESSIBLE.contains(&code) => {
             let reason = error.as_database_error().map(|cause| cause.message().to_owned()).unwrap_or_default();
-            OpenError::Inaccessible { location, reason }
+            OpenError::Inaccessible { location, reason }.into()
         }
-        _ => OpenError::Other { location, cause: error.into() },
+        _ => OpenFailure::new(path, error),
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
@@ -14,7 +15,7 @@ use super::reader::Reader;
 use super::writer::{Writer, closed};
 use super::{delete, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count};
+use crate::store::{Acknowledged, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count, retry};
 
 /// The store on one SQLite file.
 pub(crate) struct SqliteStore {
@@ -28,10 +29,12 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
-    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
+    /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist. Retries
+    /// transient errors until `timeout` has elapsed.
+    pub(crate) async fn open(url: &str, timeout: Duration) -> Result<Self, OpenError> {
+        let location = url.split('?').next().unwrap_or(url);
         let OpenFile { guard, connection, options, mailbox_connection, page_connections, read_pool } =
-            open(url).await?;
+            retry(location, timeout, || open(url)).await?;
         let turn = Arc::<Mutex<()>>::default();
         let check = guard.clone();
         let mailbox_writer = MailboxWriter::start(mailbox_connection, turn.clone(), Box::new(move || check.check()))
@@ -59,6 +62,7 @@ impl SqliteStore {
 
 impl SqlStore for SqliteStore {
     type Database = Sqlite;
+    type ReadPool = SqlitePool;
 
     const IS_ONLY_PROCESS: bool = true;
 
@@ -179,7 +183,7 @@ mod tests {
     async fn both_writers_sync_each_commit_to_the_wal_and_enforce_foreign_keys() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
-        let store = SqliteStore::open(&url).await.unwrap();
+        let store = SqliteStore::open(&url, Duration::ZERO).await.unwrap();
         let settings = store.write(|connection| {
             Box::pin(async move {
                 let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await?;
@@ -209,7 +213,7 @@ mod tests {
             let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
             let open = AtomicUsize::new(0);
             let servers = (0..4).map(async |_| {
-                let store = SqliteStore::open(&url).await.unwrap();
+                let store = SqliteStore::open(&url, Duration::ZERO).await.unwrap();
                 assert_eq!(open.fetch_add(1, Ordering::SeqCst), 0);
                 tokio::task::yield_now().await;
                 open.fetch_sub(1, Ordering::SeqCst);

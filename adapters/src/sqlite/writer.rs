@@ -17,7 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use woosh_domain::ports::PortError;
 
-use crate::store::SqlError;
+use crate::store::{SqlError, after_commit};
 
 /// Maximum number of jobs in one transaction.
 const MAX_BATCH: usize = 256;
@@ -109,16 +109,17 @@ impl<T: Send> Job for Task<T> {
     }
 
     fn answer(self: Box<Self>, failed: Option<PortError>) {
-        let outcome = match (self.outcome, failed) {
+        let Self { then, outcome, reply, .. } = *self;
+        let outcome = match (outcome, failed) {
             (Some(Err(error)), _) | (_, Some(error)) => Err(error),
             (Some(Ok(outcome)), None) => {
-                (self.then)(&outcome);
+                after_commit(|| then(&outcome));
                 Ok(outcome)
             }
             (None, None) => return,
         };
         // Fails only if the caller was cancelled and no longer needs the outcome.
-        let _ = self.reply.send(outcome);
+        let _ = reply.send(outcome);
     }
 }
 
@@ -148,6 +149,8 @@ async fn serve(
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
         }
+        // Transient, whatever the error is: after a job has met a full disk, for example, SQLite does not find the transaction of
+        // the others.
         let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
         jobs.drain(..).for_each(|job| job.answer(failed()));
     }

@@ -87,6 +87,24 @@ async fn then_runs_after_a_commit_even_if_the_caller_was_cancelled_and_not_after
 }
 
 #[tokio::test]
+async fn a_panic_after_the_commit_ends_neither_the_job_nor_the_writer() {
+    let (writer, _folder) = writer().await;
+    for id in 1..=3 {
+        let insert = writer.run(
+            move |connection| {
+                Box::pin(async move {
+                    sqlx::query("INSERT INTO birds (id) VALUES ($1)").bind(id).execute(connection).await?;
+                    Ok(())
+                })
+            },
+            |()| panic!("on purpose"),
+        );
+        assert!(insert.await.is_ok());
+    }
+    assert_eq!(ids(&writer).await, [1, 2, 3]);
+}
+
+#[tokio::test]
 async fn the_writer_recovers_from_a_full_disk() {
     let (writer, _folder) = writer().await;
     // The page limit applies to this connection only, so a new connection can write again.

@@ -48,12 +48,20 @@ pub enum OpenError {
         /// The identifier of the other process.
         process: String,
     },
-    /// The database did not answer in time.
-    #[error("{location} is unreachable after {seconds} seconds: {reason}")]
-    Unreachable {
+    /// A setting of the database breaks a promise of Woosh.
+    #[error("{location} can't be used: {reason}")]
+    Setting {
         /// The database.
         location: String,
-        /// The time for which the server tried to connect, in seconds.
+        /// The setting, its value, and what to do.
+        reason: String,
+    },
+    /// The database could not be opened in time: it is unreachable, read-only or busy, for example.
+    #[error("{location} is unavailable after {seconds} seconds: {reason}")]
+    Unavailable {
+        /// The database.
+        location: String,
+        /// The time for which the server tried to open the database, in seconds.
         seconds: u64,
         /// The error of the last attempt.
         reason: String,

@@ -2,6 +2,7 @@ use tokio::sync::oneshot;
 use woosh_domain::planner::PlannedSend;
 use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
+use super::after_commit;
 use crate::notify::Notifier;
 
 /// A send that waits until the store writes it in a batch with other sends.
@@ -44,7 +45,7 @@ impl PendingSend {
         let outcome = match (self.planned, failed) {
             (Some(Err(error)), _) | (_, Some(error)) => Err(error),
             (Some(Ok(planned)), None) => {
-                self.notifier.deliver(&self.delivery, &planned);
+                after_commit(|| self.notifier.deliver(&self.delivery, &planned));
                 Ok(planned.outcome)
             }
             (None, None) => return,

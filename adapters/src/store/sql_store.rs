@@ -2,7 +2,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::{FromRow, Pool};
+use sqlx::FromRow;
 use woosh_domain::model::{DeviceId, Incarnation, MailboxPosition, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
@@ -17,12 +17,14 @@ pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Data
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;
+    /// Runs statements that only read.
+    type ReadPool;
 
     /// Whether only this process writes to the database, so that cached sessions are never outdated.
     const IS_ONLY_PROCESS: bool;
 
     /// Returns the pool for statements that only read.
-    fn read_pool(&self) -> &Pool<Self::Database>;
+    fn read_pool(&self) -> &Self::ReadPool;
 
     /// Returns the cache of sessions.
     fn session_cache(&self) -> &Arc<SessionCache>;

@@ -1,3 +1,5 @@
+use woosh_server::database::DatabaseUrl;
+
 /// Whether the data of a Postgres server that the harness starts survives a crash of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -13,6 +15,14 @@ const FAST: [&str; 8] =
 const DURABLE: [&str; 6] = ["-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "max_connections=500"];
 
 impl Durability {
+    /// Lets Woosh use a server of this durability.
+    pub(crate) fn accept(self, url: DatabaseUrl) -> DatabaseUrl {
+        match self {
+            Self::Fast => url.allow_fsync_off(),
+            Self::Durable => url,
+        }
+    }
+
     /// Returns the command line arguments for the program `postgres`.
     pub(super) fn arguments(self) -> &'static [&'static str] {
         match self {

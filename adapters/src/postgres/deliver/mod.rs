@@ -11,7 +11,7 @@ mod write;
 
 use std::collections::VecDeque;
 
-use sqlx::PgPool;
+use crate::pool::Pool;
 use woosh_domain::planner::{BatchState, Plan, PlannedSend, plan};
 use woosh_domain::ports::{DeliverOutcome, NewDelivery};
 
@@ -30,7 +30,7 @@ impl Deliverer {
     /// Stores a batch without locks. Returns `None`, and stores nothing, if the batch has to be stored with locks.
     pub(super) async fn deliver(
         &mut self,
-        pool: &PgPool,
+        pool: &Pool,
         sends: &[&NewDelivery],
     ) -> Result<Option<Vec<PlannedSend>>, SqlError> {
         let mut connection = pool.acquire().await?;
@@ -54,7 +54,7 @@ impl Deliverer {
     /// statement without locks has stored one of the keys meanwhile.
     pub(super) async fn deliver_locked(
         &mut self,
-        pool: &PgPool,
+        pool: &Pool,
         sends: &[&NewDelivery],
     ) -> Result<Option<Vec<PlannedSend>>, SqlError> {
         self.known.take(sends);

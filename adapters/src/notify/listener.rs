@@ -1,0 +1,102 @@
+use std::io;
+use std::time::Duration;
+
+use sqlx::Acquire as _;
+use sqlx::postgres::{PgListener, PgNotification};
+use tokio::time::{sleep, timeout};
+
+use super::outage::Outage;
+use crate::pool::{Pool, connect, within};
+
+/// A connection that received nothing for this long is tested.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long Postgres has to answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Delay between two attempts to connect.
+const BACK_OFF: Duration = Duration::from_millis(500);
+
+/// A connection that listens on a channel. Notices if its host goes silent, and reconnects.
+pub(super) struct Listener {
+    pool: Pool,
+    channel: &'static str,
+    listener: PgListener,
+    /// Whether the connection is open, but Postgres does not answer.
+    silent: bool,
+}
+
+/// What a listener received.
+pub(super) enum Received {
+    /// A notification.
+    Notification(PgNotification),
+    /// The connection was lost and replaced. Notifications may have been lost meanwhile.
+    Reconnected,
+}
+
+impl Listener {
+    /// Listens on a channel.
+    pub(super) async fn connect(pool: Pool, channel: &'static str) -> sqlx::Result<Self> {
+        let listener = PgListener::connect_with(pool.without_deadlines()).await?;
+        let mut listener = Self { pool, channel, listener, silent: false };
+        listener.start().await?;
+        Ok(listener)
+    }
+
+    /// Waits for a notification. If the connection is lost, reconnects, as often as it takes.
+    pub(super) async fn receive(&mut self, outage: &mut Outage) -> Received {
+        match self.try_receive().await {
+            Ok(notification) => Received::Notification(notification),
+            Err(mut error) => {
+                loop {
+                    outage.began(&error);
+                    match self.reconnect().await {
+                        Ok(()) => break,
+                        Err(cause) => error = cause,
+                    }
+                    sleep(BACK_OFF).await;
+                }
+                outage.ended();
+                Received::Reconnected
+            }
+        }
+    }
+
+    async fn try_receive(&mut self) -> sqlx::Result<PgNotification> {
+        loop {
+            match timeout(HEARTBEAT_INTERVAL, self.listener.try_recv()).await {
+                Ok(Ok(Some(notification))) => return Ok(notification),
+                Ok(Ok(None)) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(Err(error)) => return Err(error),
+                // Listening again changes nothing, but needs an answer.
+                Err(_) => self.subscribe().await?,
+            }
+        }
+    }
+
+    /// Replaces the connection.
+    async fn reconnect(&mut self) -> sqlx::Result<()> {
+        if self.silent {
+            // Dropping a listener sends a statement and awaits the answer, without a limit. So the connection that does not
+            // answer is first replaced by another one and closed.
+            let replacement = connect(&self.pool.options()).await?;
+            drop(std::mem::replace(self.listener.acquire().await?, replacement));
+            self.silent = false;
+            // The other connections have probably gone silent, too.
+            self.pool.renew();
+        }
+        self.listener = PgListener::connect_with(self.pool.without_deadlines()).await?;
+        self.start().await
+    }
+
+    async fn start(&mut self) -> sqlx::Result<()> {
+        // A lost connection is replaced here, where that has a limit.
+        self.listener.eager_reconnect(false);
+        self.subscribe().await
+    }
+
+    async fn subscribe(&mut self) -> sqlx::Result<()> {
+        let listen = sqlx::AssertSqlSafe(format!("LISTEN {}", self.channel));
+        let subscribed = within(TIMEOUT, sqlx::raw_sql(listen).execute(&mut self.listener)).await;
+        self.silent = subscribed.is_err();
+        subscribed.map(drop)
+    }
+}

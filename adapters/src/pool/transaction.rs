@@ -1,0 +1,47 @@
+use std::ops::{Deref, DerefMut};
+
+use sqlx::PgConnection;
+
+use super::{Lease, Pool};
+
+/// A transaction. It is rolled back when it is dropped. Its duration is for the caller to limit, with [`Pool::run`].
+pub(crate) struct Transaction(Lease);
+
+impl Pool {
+    /// Begins a transaction.
+    pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
+        let mut transaction = Transaction(self.acquire().await?);
+        // Set first, so that it is rolled back even if the caller is cancelled meanwhile.
+        transaction.0.in_transaction = true;
+        transaction.run("BEGIN").await?;
+        Ok(transaction)
+    }
+}
+
+impl Transaction {
+    /// Commits.
+    pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
+        self.run("COMMIT").await?;
+        self.0.in_transaction = false;
+        Ok(())
+    }
+
+    async fn run(&mut self, statement: &'static str) -> sqlx::Result<()> {
+        sqlx::raw_sql(statement).execute(&mut **self).await?;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+}

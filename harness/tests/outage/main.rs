@@ -1,0 +1,52 @@
+//! Verifies promises D1, D2 and D8 on a server whose Postgres fails and recovers, and that a server refuses a Postgres on which
+//! it can't keep its promises.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod errors;
+mod fixture;
+mod pooler;
+mod proxy;
+mod settings;
+mod silence;
+#[path = "../support/mod.rs"]
+mod support;
+mod unreachable;
+
+use futures_util::future::LocalBoxFuture;
+use libtest_mimic::{Arguments, Failed, Trial};
+use woosh_harness::Backend;
+
+fn main() {
+    let trials = vec![
+        trial("requests_get_503_while_postgres_is_unreachable_and_no_accepted_message_is_lost", || {
+            Box::pin(unreachable::outage())
+        }),
+        trial(
+            "a_database_host_that_goes_silent_stops_the_service_for_seconds_only",
+            || Box::pin(silence::under_load()),
+        ),
+        trial("notifications_between_replicas_work_again_within_seconds_after_a_connection_went_silent", || {
+            Box::pin(silence::notifications())
+        }),
+        trial("a_server_sets_what_its_promises_depend_on_whatever_the_defaults_of_the_database", || {
+            Box::pin(settings::defaults())
+        }),
+        trial("a_database_that_can_lose_messages_is_refused_unless_it_is_allowed", || Box::pin(settings::fsync_off())),
+        trial("a_database_with_another_encoding_is_refused", || Box::pin(settings::encoding())),
+        trial("a_pooler_that_pools_transactions_is_refused", || Box::pin(settings::transaction_pooler())),
+        trial("requests_get_503_while_the_database_is_read_only", || Box::pin(errors::read_only())),
+        trial("a_starting_server_waits_for_a_database_that_is_read_only", || Box::pin(errors::start_read_only())),
+        trial("a_change_of_the_schema_that_invalidates_statements_stops_the_service_for_a_moment_only", || {
+            Box::pin(errors::changed_schema())
+        }),
+        trial("connections_that_the_database_ends_are_replaced", || Box::pin(errors::terminated())),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn trial(name: &str, test: fn() -> LocalBoxFuture<'static, anyhow::Result<()>>) -> Trial {
+    support::trial("postgres", Backend::Postgres, name, move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(test()).map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}

@@ -1,0 +1,36 @@
+use std::time::{Duration, Instant};
+
+use super::fixture::{Fixture, assert_unavailable, database};
+use super::proxy::Proxy;
+
+/// Verifies promises D1 and D2.
+pub(crate) async fn outage() -> anyhow::Result<()> {
+    let database = database().await?;
+    let proxy = Proxy::start(&database).await;
+    let fixture = Fixture::start(proxy.url()).await?;
+    let mut sent = Vec::new();
+    for outage in 0..2 {
+        for count in 0..20 {
+            let contents = format!("{outage}/{count}");
+            assert_eq!(fixture.send(&contents).await.status(), 201);
+            sent.push(contents);
+        }
+        proxy.cut();
+        assert_unavailable(&fixture.send("refused").await);
+        assert!(!fixture.is_ready().await);
+
+        proxy.restore();
+        let start = Instant::now();
+        while !fixture.is_ready().await {
+            assert!(start.elapsed() < Duration::from_secs(30), "the server does not recover");
+        }
+        println!("ready {:.1?} after the network was restored", start.elapsed());
+        // Once it reports that it is ready, it accepts messages.
+        assert_eq!(fixture.send("recovered").await.status(), 201);
+        sent.push("recovered".to_owned());
+    }
+    let page = fixture.bob.mailbox_page("").await?;
+    let received: Vec<_> = page.messages.into_iter().map(|message| message.contents).collect();
+    assert_eq!(received, sent);
+    Ok(())
+}
