@@ -27,6 +27,10 @@ const MAX_DRAINING: Duration = Duration::from_secs(5);
 /// Maximum memory for all bodies that are being received, in KiB.
 static BODY_MEMORY: Semaphore = Semaphore::const_new(128 * 1024);
 
+/// Marks a response whose body is shared by all responses, so that it takes no memory of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SharedBody;
+
 /// Why a request was aborted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LimitError {

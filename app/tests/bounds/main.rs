@@ -1,0 +1,6 @@
+//! Memory and time that clients can take: each has a bound.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod documents;
+#[path = "../support/mod.rs"]
+mod support;
