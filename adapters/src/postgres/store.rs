@@ -4,6 +4,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
+use tokio::sync::Semaphore;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
@@ -11,11 +12,12 @@ use super::session_reader::SessionReader;
 use super::writer::Writer;
 use super::{delete, open, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, OwnerRow, SessionCache, SqlError, SqlStore};
+use crate::store::{Acknowledged, CONCURRENT_PAGES, OpenError, OwnerRow, SessionCache, SqlError, SqlStore};
 
 /// The store on one Postgres database.
 pub(crate) struct PostgresStore {
     pool: PgPool,
+    page_permits: Semaphore,
     writer: Writer,
     session_reader: SessionReader,
     /// Disabled, because other replicas end sessions as well.
@@ -34,6 +36,7 @@ impl PostgresStore {
             writer: Writer::start(&pool),
             session_reader: SessionReader::start(&pool),
             pool,
+            page_permits: Semaphore::new(CONCURRENT_PAGES),
             session_cache: Arc::new(SessionCache::disabled()),
             notifier,
         })
@@ -45,6 +48,10 @@ impl SqlStore for PostgresStore {
 
     fn read_pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    fn page_permits(&self) -> &Semaphore {
+        &self.page_permits
     }
 
     fn session_cache(&self) -> &Arc<SessionCache> {

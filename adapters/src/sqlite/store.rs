@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
@@ -13,7 +13,9 @@ use super::reader::Reader;
 use super::writer::{Writer, closed};
 use super::{delete, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count};
+use crate::store::{
+    Acknowledged, CONCURRENT_PAGES, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count,
+};
 
 /// The store on one SQLite file.
 pub(crate) struct SqliteStore {
@@ -21,6 +23,7 @@ pub(crate) struct SqliteStore {
     mailbox_writer: MailboxWriter<MailboxJob>,
     reader: Reader,
     read_pool: SqlitePool,
+    page_permits: Semaphore,
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
 }
@@ -37,6 +40,7 @@ impl SqliteStore {
             mailbox_writer,
             reader: Reader::new(page_connections),
             read_pool,
+            page_permits: Semaphore::new(CONCURRENT_PAGES),
             session_cache: Arc::new(SessionCache::new()),
             notifier: Notifier::default(),
         })
@@ -57,6 +61,10 @@ impl SqlStore for SqliteStore {
 
     fn read_pool(&self) -> &SqlitePool {
         &self.read_pool
+    }
+
+    fn page_permits(&self) -> &Semaphore {
+        &self.page_permits
     }
 
     fn session_cache(&self) -> &Arc<SessionCache> {

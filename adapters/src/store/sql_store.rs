@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::{FromRow, Pool};
+use tokio::sync::Semaphore;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
@@ -20,6 +21,9 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
 
     /// Returns the pool for statements that only read.
     fn read_pool(&self) -> &Pool<Self::Database>;
+
+    /// Returns the permits for reading pages, one for each page that may be in memory.
+    fn page_permits(&self) -> &Semaphore;
 
     /// Returns the cache of sessions.
     fn session_cache(&self) -> &Arc<SessionCache>;
@@ -110,3 +114,6 @@ pub(crate) struct Acknowledged {
 pub(crate) fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+/// How many pages a store reads at once.
+pub(crate) const CONCURRENT_PAGES: usize = 16;

@@ -48,6 +48,18 @@ pub(super) async fn a_page_is_limited_by_bytes_but_has_at_least_one_envelope(sto
     assert_eq!(read(i64::MAX, 1, 1).await, (vec![], false, 5));
 }
 
+pub(super) async fn a_page_counts_the_escapes_of_json(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for text in ["\u{1}", "\n\"", "plain"] {
+        deliver(&stores, "alice", text, 0).await;
+    }
+    for (bytes, expected) in [(15, vec![1, 2, 3]), (14, vec![1, 2]), (10, vec![1, 2]), (9, vec![1])] {
+        let limit = PageLimit { count: 10, bytes };
+        let page = must(stores.mailboxes.read(alice.mailbox, SequenceNumber::ZERO, limit, moment(0)).await);
+        assert_eq!(numbers(&page), expected, "{bytes}");
+    }
+}
+
 pub(super) async fn an_unknown_mailbox_reads_as_an_empty_page(stores: Stores) {
     add(&stores, "alice").await;
     let page = read_all(&stores, DeviceId::new(4711)).await;

@@ -90,6 +90,7 @@
 //!
 //! - `expiry::an_expired_envelope_is_a_gap_before_and_after_its_deletion`
 //! - `expiry::an_envelope_acknowledged_by_one_device_can_expire_for_another`
+//! - `gaps::a_page_ends_before_a_gap_that_is_too_many`
 //! - `quota::a_full_mailbox_stores_gaps_instead_of_envelopes`, `quota::a_full_mailbox_does_not_block_others`
 //! - `domain/src/model/gap.rs`, `harness/tests/quota.rs`, `harness/tests/laws/`
 //! - `harness/src/sanity/v1/expiry.rs`, `app/tests/v1.rs`
@@ -150,6 +151,7 @@ mod devices;
 mod expiry;
 mod fan_out;
 mod fixtures;
+mod gaps;
 mod idempotency;
 mod mailbox;
 mod notifier;

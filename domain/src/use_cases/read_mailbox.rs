@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SessionCaller;
-use crate::model::SequenceNumber;
+use crate::model::{SequenceNumber, json_size};
 use crate::ports::{Clock, Delivered, MailboxPage, Mailboxes, Notifier, PageLimit, PortError, Sessions, WaitOutcome};
 
 /// Reads a device's mailbox. If no envelope is pending, the read can wait for one (long poll).
@@ -27,9 +27,9 @@ pub enum ReadMailboxError {
 impl ReadMailbox {
     /// Maximum number of envelopes on a page.
     pub const MAX_COUNT: usize = 1000;
-    /// Maximum total size of the contents on a page, in bytes. A page includes its first envelope even if that envelope
-    /// is larger.
-    pub const MAX_BYTES: usize = 1024 * 1024;
+    /// Maximum total size of the contents on a page in bytes, with the escapes of JSON. With its other fields and its
+    /// gaps, a page stays below 1 MiB as JSON.
+    pub const MAX_BYTES: usize = 640 * 1024;
     /// Maximum time that a reader may wait.
     pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
@@ -73,7 +73,8 @@ impl ReadMailbox {
             if self.sessions.find(&caller.token).await?.is_none() {
                 return Err(ReadMailboxError::SessionEnded);
             }
-            if !page.envelopes.is_empty() || !may_wait {
+            // A page without envelopes has more if there are too many gaps for one page.
+            if !page.envelopes.is_empty() || page.has_more || !may_wait {
                 return Ok(page);
             }
             page = match subscription.wait(page.last).await {
@@ -96,7 +97,8 @@ impl ReadMailbox {
 
 /// Whether the envelopes complete an empty page, so that a read would return the same: nothing else has changed, and they fit.
 fn follows(delivered: &Delivered, page: &MailboxPage, after: SequenceNumber, limit: PageLimit) -> bool {
-    let bytes: usize = delivered.envelopes.iter().map(|envelope| envelope.message.contents.as_str().len()).sum();
+    let bytes: usize =
+        delivered.envelopes.iter().map(|envelope| json_size(envelope.message.contents.as_str().as_bytes())).sum();
     after <= page.last
         && delivered.acknowledged == page.acknowledged
         && delivered.envelopes.len() <= limit.count
@@ -171,6 +173,12 @@ mod tests {
     #[tokio::test]
     async fn pending_envelopes_are_returned_without_waiting() {
         assert_eq!(read(vec![page()], vec![], true).await.unwrap(), page());
+    }
+
+    #[tokio::test]
+    async fn gaps_that_fill_a_page_are_returned_without_waiting() {
+        let full = || MailboxPage { has_more: true, ..MailboxPage::EMPTY };
+        assert_eq!(read(vec![full()], vec![], true).await.unwrap(), full());
     }
 
     #[tokio::test]

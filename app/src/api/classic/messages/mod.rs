@@ -8,6 +8,7 @@ use poem::Result;
 use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
 use woosh_domain::model::{self, Contents};
 use woosh_domain::use_cases::{Caller, SentMessage};
 
@@ -46,7 +47,7 @@ impl ClassicMessagesApi {
         caller: ClassicCaller,
         services: Data<&Arc<Services>>,
     ) -> Result<poll::ClassicPollMessagesReply> {
-        poll::poll(&services, &caller.0).await
+        poll::poll(services.0, caller.0).await
     }
 
     /// Delete polled messages
@@ -71,7 +72,7 @@ fn example_time() -> i64 {
 }
 
 /// A message.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 struct ClassicMessage {
     /// Identifier of the message.

@@ -28,8 +28,8 @@ impl MailboxApi {
     /// Read the mailbox
     ///
     /// Returns the oldest pending messages of the calling device in sequence order. A page has at most `limit`
-    /// messages, and fewer if the messages are large. If any message is pending, the page has at least one. Set `wait`
-    /// to long-poll. Reading never deletes messages: acknowledge them with `acknowledgeMailbox`. Messages that were
+    /// messages, and fewer if the messages are large: it takes at most 1 MiB as JSON. It has at most 1000 gaps. If any
+    /// message is pending, the page has at least one, unless 1000 gaps come first. Set `wait` to long-poll. Reading never deletes messages: acknowledge them with `acknowledgeMailbox`. Messages that were
     /// lost unread are reported in `gaps`.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
     async fn read(

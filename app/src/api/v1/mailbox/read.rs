@@ -32,7 +32,7 @@ pub(super) fn default_wait() -> WaitSeconds {
 pub(super) struct MailboxPage {
     /// Messages in sequence order.
     messages: Vec<Message>,
-    /// Gaps in the sequence up to `up_to`. A gap stands for messages that were lost unread. Pages report a gap until it
+    /// Gaps in the sequence up to `up_to`, at most 1000. A gap stands for messages that were lost unread. Pages report a gap until it
     /// is acknowledged.
     gaps: Vec<Gap>,
     /// Last acknowledged sequence number.
@@ -40,7 +40,7 @@ pub(super) struct MailboxPage {
     /// Last sequence number that this page covers. After processing the page, acknowledge this number. To read on, pass
     /// it as `after`.
     up_to: i64,
-    /// Whether more messages are pending after this page.
+    /// Whether more messages or gaps are pending after this page.
     has_more: bool,
 }
 
