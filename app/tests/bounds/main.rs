@@ -3,6 +3,8 @@
 
 mod client;
 mod documents;
+mod hang_ups;
 mod pages;
+mod slow_clients;
 #[path = "../support/mod.rs"]
 mod support;

@@ -30,8 +30,8 @@ impl ReadMailbox {
     /// Maximum total size of the contents on a page in bytes, with the escapes of JSON. With its other fields and its
     /// gaps, a page stays below 1 MiB as JSON.
     pub const MAX_BYTES: usize = 640 * 1024;
-    /// Maximum time that a reader may wait.
-    pub const MAX_WAIT: Duration = Duration::from_secs(60);
+    /// Maximum time that a reader may wait. Many proxies end requests after 60 seconds.
+    pub const MAX_WAIT: Duration = Duration::from_secs(50);
 
     /// Creates the use case on these ports.
     pub fn new(

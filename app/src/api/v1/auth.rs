@@ -7,6 +7,7 @@ use woosh_domain::use_cases::SessionCaller;
 
 use super::problem::Problem;
 use crate::api::errors::PortFailed;
+use crate::api::limits::set_account;
 use crate::services::Services;
 
 /// The name of the security scheme in the document.
@@ -47,7 +48,9 @@ impl<'a> ApiExtractor<'a> for TokenCaller {
         let services = Services::from_request(request)?;
         let token = request.header(header::AUTHORIZATION).and_then(bearer).ok_or_else(Problem::unauthenticated)?;
         let caller = services.check_token.execute(&token).await.map_err(PortFailed::from)?;
-        Ok(Self(caller.ok_or_else(Problem::unauthenticated)?))
+        let caller = caller.ok_or_else(Problem::unauthenticated)?;
+        set_account(request, caller.caller.user_id);
+        Ok(Self(caller))
     }
 }
 

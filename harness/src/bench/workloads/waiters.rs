@@ -18,7 +18,7 @@ use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
 /// How long a poll waits, in seconds: the most that the API permits.
-const WAIT: u64 = 60;
+const WAIT: u64 = 50;
 /// File handles for everything but waiting connections.
 const OTHER_HANDLES: u64 = 512;
 /// How long the server may take until all readers wait, and until a message is received.

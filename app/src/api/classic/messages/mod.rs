@@ -16,6 +16,7 @@ use super::auth::ClassicCaller;
 use crate::api::Group;
 use crate::api::body::Body;
 use crate::api::query::Query;
+use crate::budget::Client;
 use crate::services::Services;
 
 /// Message operations of the classic API.
@@ -46,8 +47,9 @@ impl ClassicMessagesApi {
         &self,
         caller: ClassicCaller,
         services: Data<&Arc<Services>>,
+        client: Data<&Arc<Client>>,
     ) -> Result<poll::ClassicPollMessagesReply> {
-        poll::poll(services.0, caller.0).await
+        poll::poll(services.0, caller.0, client.0).await
     }
 
     /// Delete polled messages

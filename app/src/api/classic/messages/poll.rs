@@ -17,6 +17,8 @@ use woosh_domain::use_cases::{Caller, Poll, RestOfSecond};
 use super::{ClassicMessage, example_time};
 use crate::api::errors::PortFailed;
 use crate::api::json_response::JsonResponse;
+use crate::api::limits::LimitError;
+use crate::budget::{Client, RESPONSE_BODIES};
 use crate::logging::causes;
 use crate::services::Services;
 
@@ -80,38 +82,42 @@ impl IntoResponse for PageBody {
     }
 }
 
-pub(super) async fn poll(services: &Arc<Services>, caller: Caller) -> poem::Result<ClassicPollMessagesReply> {
+pub(super) async fn poll(
+    services: &Arc<Services>,
+    caller: Caller,
+    client: &Arc<Client>,
+) -> poem::Result<ClassicPollMessagesReply> {
     let Poll { messages, rest, query_time } =
         services.poll_messages.execute(&caller).await.map_err(PortFailed::from)?;
     let page = ClassicMessagePage::new(query_time, messages);
     Ok(ClassicPollMessagesReply::Ok(match rest {
         None => PageBody::Whole(page),
-        Some(rest) => PageBody::Parts(parts(services.clone(), caller, &page, rest)?),
+        Some(rest) => {
+            let reader =
+                Reader { services: services.clone(), caller, client: client.clone(), rest: Some(rest), ended: false };
+            PageBody::Parts(parts(&page, reader)?)
+        }
     }))
 }
 
 /// Returns the parts of a page, of which `first` is the first one.
-fn parts(
-    services: Arc<Services>,
-    caller: Caller,
-    first: &ClassicMessagePage,
-    rest: RestOfSecond,
-) -> poem::Result<BoxStream<'static, io::Result<Bytes>>> {
+fn parts(first: &ClassicMessagePage, reader: Reader) -> poem::Result<BoxStream<'static, io::Result<Bytes>>> {
     let first = serde_json::to_string(first).map_err(poem::error::InternalServerError)?;
     // The list of messages is the last field, and goes on.
-    let first = first.strip_suffix("]}").unwrap_or(&first).to_owned();
-    let reader = Reader { services, caller, rest: Some(rest), ended: false };
+    let first = first.strip_suffix("]}").unwrap_or(&first).to_owned().into();
+    let first = RESPONSE_BODIES.charge(&reader.client, first).ok_or(LimitError::TooManyResponses)?;
     let more = stream::unfold(reader, |mut reader| async {
         let part = reader.next().await.transpose()?;
         Some((part.inspect_err(|error| log(error)).map_err(io::Error::other), reader))
     });
-    Ok(stream::once(async { Ok(first.into()) }).chain(more).boxed())
+    Ok(stream::once(async { Ok(first) }).chain(more).boxed())
 }
 
 /// Reads the parts of a page, each after the connection has taken the previous one.
 struct Reader {
     services: Arc<Services>,
     caller: Caller,
+    client: Arc<Client>,
     rest: Option<RestOfSecond>,
     ended: bool,
 }
@@ -123,13 +129,14 @@ impl Reader {
             return Ok((!std::mem::replace(&mut self.ended, true)).then(|| Bytes::from_static(b"]}")));
         };
         let (messages, rest) = self.services.poll_messages.next(&self.caller, rest).await?;
-        self.rest = rest;
         let mut part = Vec::new();
         for message in messages {
             part.push(b',');
             serde_json::to_writer(&mut part, &ClassicMessage::from(message)).map_err(PortError::fault)?;
         }
-        Ok(Some(part.into()))
+        let part = RESPONSE_BODIES.charge(&self.client, part.into());
+        self.rest = rest;
+        Ok(Some(part.ok_or_else(|| PortError::unavailable(LimitError::TooManyResponses))?))
     }
 }
 

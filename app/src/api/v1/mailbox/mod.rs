@@ -18,6 +18,8 @@ use crate::api::Group;
 use crate::api::body::Body;
 use crate::api::limits::Deadline;
 use crate::api::query::Query;
+use crate::budget::Client;
+use crate::server::HangUp;
 use crate::services::Services;
 
 /// Mailbox operations of v1.
@@ -37,16 +39,18 @@ impl MailboxApi {
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
         deadline: Data<&Deadline>,
+        hang_up: Data<&HangUp>,
         /// Return messages after this sequence number. Defaults to the last acknowledged one.
         after: Query<Option<Integer<0>>>,
         /// Maximum number of messages to return.
         #[oai(default = "read::default_limit")]
         limit: Query<read::PageLimit>,
-        /// Seconds to wait for a message if none is pending.
+        /// Seconds to wait for a message if none is pending. If the client closes its side of the connection, it gets a
+        /// page a few seconds later.
         #[oai(default = "read::default_wait")]
         wait: Query<read::WaitSeconds>,
     ) -> Result<read::ReadMailboxReply> {
-        read::read(&services, &caller.0, &deadline, after.0, limit.0, wait.0).await
+        read::read(&services, &caller.0, &deadline, &hang_up, after.0, limit.0, wait.0).await
     }
 
     /// Acknowledge messages
@@ -75,13 +79,21 @@ impl MailboxApi {
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
+        client: Data<&Arc<Client>>,
+        hang_up: Data<&HangUp>,
         /// Resume after this sequence number, the `id` of the last received event. Takes precedence over `after`.
         #[oai(name = "Last-Event-ID", validator(pattern = "^[0-9]{1,18}$"))]
         last_event_id: HeaderText,
         /// Stream messages after this sequence number. Defaults to the last acknowledged one.
         after: Query<Option<Integer<0>>>,
     ) -> Result<stream::StreamMailboxReply> {
-        stream::stream(services.0.clone(), caller.0, last_event_id.0.as_deref(), after.0).await
+        let context = stream::Context {
+            services: services.0.clone(),
+            caller: caller.0,
+            client: client.0.clone(),
+            hang_up: hang_up.0.clone(),
+        };
+        stream::stream(context, last_event_id.0.as_deref(), after.0).await
     }
 }
 

@@ -13,6 +13,7 @@ use crate::api::json_response::JsonResponse;
 use crate::api::limits::Deadline;
 use crate::api::v1::problem::Problem;
 use crate::api::v1::values::Integer;
+use crate::server::HangUp;
 use crate::services::Services;
 
 pub(super) type PageLimit = Integer<1, { ReadMailbox::MAX_COUNT as i64 }>;
@@ -77,6 +78,7 @@ pub(super) async fn read(
     services: &Services,
     caller: &SessionCaller,
     deadline: &Deadline,
+    hang_up: &HangUp,
     after: Option<Integer<0>>,
     limit: PageLimit,
     wait: WaitSeconds,
@@ -84,7 +86,12 @@ pub(super) async fn read(
     let after = after.map(|after| SequenceNumber::new(after.0));
     let wait = Duration::from_secs(wait.unsigned());
     deadline.extend(wait);
-    let page = services.read_mailbox.execute(caller, after, limit.unsigned(), wait).await.map_err(to_poem_error)?;
+    let read = |wait| services.read_mailbox.execute(caller, after, limit.unsigned(), wait);
+    let page = tokio::select! {
+        page = read(wait) => page,
+        () = hang_up.waited(), if !wait.is_zero() => read(Duration::ZERO).await,
+    };
+    let page = page.map_err(to_poem_error)?;
     Ok(ReadMailboxReply::Ok(JsonResponse(page.into())))
 }
 
