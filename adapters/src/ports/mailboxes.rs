@@ -50,7 +50,7 @@ impl Mailboxes for Store {
         // Outside of the transaction, because envelopes that are delivered meanwhile have higher sequence numbers.
         let oldest: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT e.sequence, m.sent_at FROM envelopes e JOIN messages m ON m.id = e.message_id
-             WHERE e.device_id = $1
+             WHERE e.device_id = $1 AND e.sequence > (SELECT acknowledged FROM mailboxes WHERE device_id = $1)
              ORDER BY e.sequence
              LIMIT $2",
         )

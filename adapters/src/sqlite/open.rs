@@ -30,6 +30,9 @@ const CACHE_KIB: i64 = 8192;
 /// The pages in the WAL, of 4 KiB each, from which on a commit copies them to the file. The more, the more often a page has
 /// changed until it is copied.
 const WAL_PAGES: i64 = 2000;
+/// The size in bytes to which the WAL shrinks after it has grown, because a long read kept its pages from being copied. Twice
+/// its usual size.
+const WAL_SIZE: i64 = 2 * WAL_PAGES * 4096;
 /// The statements that a connection keeps prepared: all of them.
 const CACHED_STATEMENTS: usize = 32;
 
@@ -86,6 +89,7 @@ fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_SIZE)?;
     Ok(connection)
 }
 
@@ -116,6 +120,7 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .create_if_missing(false)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        .pragma("journal_size_limit", WAL_SIZE.to_string())
         .busy_timeout(BUSY_TIMEOUT))
 }
 

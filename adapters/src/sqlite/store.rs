@@ -158,6 +158,35 @@ mod tests {
     use super::*;
     use futures_util::future::join_all;
 
+    #[tokio::test]
+    async fn the_wal_shrinks_after_a_long_read_has_ended() {
+        const MIB: u64 = 1024 * 1024;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("woosh.db");
+        let store = SqliteStore::open(&format!("sqlite:{}", path.display())).await.unwrap();
+        let write = async || {
+            let work = |connection: &rusqlite::Connection| {
+                connection.execute("INSERT INTO purges VALUES (1) ON CONFLICT DO UPDATE SET device_id = 1", [])?;
+                let padding = "INSERT INTO retired_usernames VALUES (zeroblob(1048576))
+                               ON CONFLICT DO UPDATE SET digest = zeroblob(1048576)";
+                Ok(connection.execute(padding, [])?)
+            };
+            store.write_mailbox(work).await.unwrap();
+        };
+        let size = || std::fs::metadata(folder.path().join("woosh.db-wal")).unwrap().len();
+        let reader = rusqlite::Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM users;").unwrap();
+        while size() < 40 * MIB {
+            write().await;
+        }
+        reader.execute_batch("COMMIT").unwrap();
+        for _ in 0..3 {
+            write().await;
+        }
+        assert!(size() <= 16 * MIB, "{} MiB", size() / MIB);
+        store.close().await;
+    }
+
     /// D1 depends on these settings.
     #[tokio::test]
     async fn both_writers_sync_each_commit_to_the_wal_and_enforce_foreign_keys() {
