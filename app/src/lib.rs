@@ -3,6 +3,7 @@
 //! - [`server`]: binds, serves and shuts down. `main` and the harness both start [`server::Server`].
 //! - `services`: the composition root: the use cases, wired to their adapters.
 //! - [`api`]: the operations, one folder per group and one file per operation.
+//! - `budget`: budgets of memory, shared fairly.
 //! - [`cli`]: the command line.
 //!
 //! # Adding an operation
@@ -14,6 +15,7 @@
 //! 3. Regenerate the document: `cargo run -- openapi > openapi.yaml`.
 
 pub mod api;
+mod budget;
 pub mod cli;
 mod logging;
 pub mod server;

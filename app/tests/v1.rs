@@ -81,7 +81,7 @@ async fn waiting_readers_do_not_delay_shutdown() {
     let alice = token(&server, "alice").await;
     let stream = request(&server, &alice, Method::GET, "/v1/mailbox/stream", String::new()).await;
     assert_eq!(stream.status(), 200);
-    let poll = request(&server, &alice, Method::GET, "/v1/mailbox?wait=60", String::new());
+    let poll = request(&server, &alice, Method::GET, "/v1/mailbox?wait=50", String::new());
     let stop = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         server.signal(Signal::TERM);

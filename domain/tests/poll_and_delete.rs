@@ -122,7 +122,12 @@ proptest! {
                     Step::Wait(micros) | Step::SetClock(micros) => world.clock.advance(micros),
                     Step::Poll => {
                         let now = world.clock.now();
-                        let poll = world.poll.execute(&world.alice).await.unwrap();
+                        let mut poll = world.poll.execute(&world.alice).await.unwrap();
+                        while let Some(rest) = poll.rest.take() {
+                            let (messages, rest) = world.poll.next(&world.alice, rest).await.unwrap();
+                            poll.messages.extend(messages);
+                            poll.rest = rest;
+                        }
                         let one_second = poll.messages.iter().all(|message| {
                             message.sent_at.seconds() == poll.messages[0].sent_at.seconds()
                         });

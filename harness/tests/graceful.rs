@@ -39,7 +39,7 @@ async fn stop(backend: Backend) -> anyhow::Result<()> {
     let mut polls: Vec<JoinHandle<_>> = Vec::new();
     for device in devices {
         let url = url.clone();
-        polls.push(tokio::spawn(async move { device.at(&url).mailbox_page("?wait=60").await }));
+        polls.push(tokio::spawn(async move { device.at(&url).mailbox_page("?wait=50").await }));
     }
     let mut streams = try_join_all((0..READERS).map(|_| alice.stream(""))).await?;
     // Time for the polls to start waiting.

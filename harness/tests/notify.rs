@@ -133,7 +133,7 @@ fn quantiles(durations: impl Iterator<Item = Duration>) -> (Duration, Duration) 
 async fn poll(reader: Device, url: String, messages: mpsc::UnboundedSender<(Instant, Message)>) {
     let mut after = 0;
     loop {
-        let page = reader.at(&url).mailbox_page(&format!("?wait=60&after={after}")).await.unwrap();
+        let page = reader.at(&url).mailbox_page(&format!("?wait=50&after={after}")).await.unwrap();
         let now = Instant::now();
         after = page.up_to;
         page.messages.into_iter().for_each(|message| messages.send((now, message)).unwrap());
@@ -266,12 +266,12 @@ async fn many_readers() -> anyhow::Result<()> {
     let mut waiting = JoinSet::new();
     for other in others {
         let url = url.clone();
-        waiting.spawn(async move { other.at(&url).mailbox_page("?wait=60").await });
+        waiting.spawn(async move { other.at(&url).mailbox_page("?wait=50").await });
     }
     assert_eq!(waiting.len(), READERS);
     let reading = tokio::spawn({
         let url = url.clone();
-        async move { alice.at(&url).mailbox_page("?wait=60").await }
+        async move { alice.at(&url).mailbox_page("?wait=50").await }
     });
     // Waits until every reader has read once and no connection is active any more.
     let start = Instant::now();

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
-use woosh_domain::model::{Cursor, DeviceId, Gap, Incarnation, SequenceNumber, Timestamp};
+use woosh_domain::model::{Cursor, DeviceId, Incarnation, SequenceNumber, Timestamp};
 use woosh_domain::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError,
 };
@@ -24,6 +24,8 @@ impl Mailboxes for Store {
         limit: PageLimit,
         now: Timestamp,
     ) -> Result<Option<MailboxPage>, PortError> {
+        // Held until the caller continues: pages must not pile up faster than the callers take them.
+        let _permit = self.page_permits().acquire().await.map_err(PortError::fault)?;
         let mut page = self.read_page(mailbox, after, limit, now).await?;
         if let Some(page) = &mut page {
             self.add_gaps(mailbox, after, page).await?;
@@ -82,7 +84,7 @@ impl Mailboxes for Store {
         // sequence numbers.
         let oldest: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT e.sequence, m.sent_at FROM envelopes e JOIN messages m ON m.id = e.message_id
-             WHERE e.device_id = $1
+             WHERE e.device_id = $1 AND e.sequence > (SELECT acknowledged FROM mailboxes WHERE device_id = $1)
              ORDER BY e.sequence
              LIMIT $2",
         )
@@ -159,17 +161,20 @@ impl Store {
         let refused: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT first_sequence, last_sequence FROM gaps
              WHERE device_id = $1 AND last_sequence > $2 AND first_sequence <= $3
-             ORDER BY first_sequence",
+                   AND first_sequence >= coalesce(
+                       (SELECT max(first_sequence) FROM gaps WHERE device_id = $1 AND first_sequence <= $2), 0)
+             ORDER BY first_sequence
+             LIMIT $4",
         )
         .bind(mailbox.get())
         .bind(after.get())
         .bind(up_to.get())
+        .bind(count(MailboxPage::MAX_GAPS + 1))
         .fetch_all(self.read_pool())
         .await?;
         let refused: Vec<_> =
             refused.into_iter().map(|(first, last)| (SequenceNumber::new(first), SequenceNumber::new(last))).collect();
-        let present = page.envelopes.iter().map(|envelope| envelope.sequence);
-        page.gaps = Gap::between(after, up_to, present, &refused);
+        page.add_gaps(after, &refused);
         Ok(())
     }
 }

@@ -44,16 +44,16 @@ pub(super) async fn acknowledge(
         ), snapshot AS (
             SELECT last_sequence FROM mailboxes WHERE device_id = $1
         ), valid AS (
-            SELECT device_id FROM mailbox, snapshot
+            SELECT device_id, acknowledged FROM mailbox, snapshot
             WHERE $2 > acknowledged AND $2 <= last_sequence AND ($4::bigint IS NULL OR $4 = incarnation)
         ), due AS (
             SELECT e.sequence FROM valid v JOIN envelopes e ON e.device_id = v.device_id
-            WHERE e.sequence <= $2 ORDER BY e.sequence LIMIT $3
+            WHERE e.sequence > v.acknowledged AND e.sequence <= $2 ORDER BY e.sequence LIMIT $3
         ), reached AS (
             SELECT CASE WHEN count(*) < $3 THEN $2 ELSE max(sequence) END AS up_to FROM due
         ), deleted AS (
             DELETE FROM envelopes e USING valid v, reached r
-            WHERE e.device_id = v.device_id AND e.sequence <= r.up_to
+            WHERE e.device_id = v.device_id AND e.sequence > v.acknowledged AND e.sequence <= r.up_to
             RETURNING e.message_id, e.size
         ), updated AS (
             UPDATE mailboxes mb
@@ -64,7 +64,8 @@ pub(super) async fn acknowledge(
             WHERE mb.device_id = v.device_id
             RETURNING mb.acknowledged
         ), deleted_gaps AS (
-            DELETE FROM gaps USING updated WHERE device_id = $1 AND last_sequence <= updated.acknowledged
+            DELETE FROM gaps USING updated
+            WHERE device_id = $1 AND first_sequence <= updated.acknowledged AND last_sequence <= updated.acknowledged
         ), ",
         release_messages!(),
         "SELECT mailbox.incarnation, coalesce((SELECT acknowledged FROM updated), mailbox.acknowledged) AS acknowledged,

@@ -7,7 +7,8 @@ use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
 /// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs one statement, so that it sees the mailbox and its
 /// envelopes as of the same commit. Selects one envelope more than fits on the page, to find out whether more envelopes
-/// follow.
+/// follow. The scan starts at `acknowledged`: below it there may be many envelopes that are deleted, but still visible to
+/// an older transaction.
 pub(super) async fn page(
     pool: &Pool,
     mailbox: DeviceId,
@@ -25,7 +26,8 @@ pub(super) async fn page(
                     sum(size) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) - size AS bytes_before
              FROM (
                  SELECT device_id, sequence, message_id, expires_at, size FROM envelopes
-                 WHERE device_id = $1 AND sequence > $2 AND expires_at > $3
+                 WHERE device_id = $1 AND expires_at > $3
+                       AND sequence > greatest($2, (SELECT acknowledged FROM mailboxes WHERE device_id = $1))
                  ORDER BY sequence
                  LIMIT $4
              ) oldest

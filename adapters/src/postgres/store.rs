@@ -4,6 +4,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Postgres};
+use tokio::sync::Semaphore;
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
@@ -14,7 +15,8 @@ use super::{delete, open, read};
 use crate::notify::Notifier;
 use crate::pool::{Pool, Requirements};
 use crate::store::{
-    Acknowledged, OpenError, OpenFailure, OwnerRow, SessionCache, SqlError, SqlStore, after_commit, retry,
+    Acknowledged, CONCURRENT_PAGES, OpenError, OpenFailure, OwnerRow, SessionCache, SqlError, SqlStore, after_commit,
+    retry,
 };
 
 /// The store on one Postgres database.
@@ -23,6 +25,7 @@ pub(crate) struct PostgresStore {
     pool: Pool,
     /// The same connections, for writes.
     write_pool: Pool,
+    page_permits: Semaphore,
     writer: Writer,
     session_reader: SessionReader,
     session_cache: Arc<SessionCache>,
@@ -50,6 +53,7 @@ impl PostgresStore {
             session_reader: SessionReader::start(&pool.with_limit(LOOK_UP_LIMIT)),
             pool,
             write_pool,
+            page_permits: Semaphore::new(CONCURRENT_PAGES),
             session_cache: Arc::new(SessionCache::new()),
             notifier,
         })
@@ -64,6 +68,10 @@ impl SqlStore for PostgresStore {
 
     fn read_pool(&self) -> &Pool {
         &self.pool
+    }
+
+    fn page_permits(&self) -> &Semaphore {
+        &self.page_permits
     }
 
     fn session_cache(&self) -> &Arc<SessionCache> {

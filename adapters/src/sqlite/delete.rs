@@ -86,7 +86,9 @@ pub(super) fn acknowledge(
              FROM mailboxes mb, (
                  SELECT max(sequence) AS last, count(*) AS envelopes, coalesce(sum(size), 0) AS bytes
                  FROM (SELECT sequence, size FROM envelopes
-                       WHERE device_id = ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3)
+                       WHERE device_id = ?1 AND sequence <= ?2
+                             AND sequence > (SELECT acknowledged FROM mailboxes WHERE device_id = ?1)
+                       ORDER BY sequence LIMIT ?3)
              ) due
              WHERE mb.device_id = ?1",
         )?
@@ -116,7 +118,7 @@ pub(super) fn acknowledge(
         )?
         .execute([mailbox, reached, due.due, due.bytes])?;
     connection
-        .prepare_cached("DELETE FROM gaps WHERE device_id = ?1 AND last_sequence <= ?2")?
+        .prepare_cached("DELETE FROM gaps WHERE device_id = ?1 AND first_sequence <= ?2 AND last_sequence <= ?2")?
         .execute([mailbox, reached])?;
     if due.due > 0 {
         delete_envelopes(connection, mailbox, reached)?;

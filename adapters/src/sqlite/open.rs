@@ -34,6 +34,9 @@ const CACHE_KIB: i64 = 8192;
 /// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint: it copies the pages to the database file.
 /// A page that changed several times is copied only once, so a larger WAL saves copies.
 const WAL_PAGES: i64 = 2000;
+/// The size in bytes to which the WAL shrinks after it has grown, because a long read kept its pages from being copied. Twice
+/// its usual size.
+const WAL_SIZE: i64 = 2 * WAL_PAGES * 4096;
 /// Number of prepared statements that a connection caches: more than the number of different statements that it runs.
 const CACHED_STATEMENTS: usize = 32;
 
@@ -100,6 +103,7 @@ fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_SIZE)?;
     Ok(connection)
 }
 
@@ -131,6 +135,7 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .create_if_missing(false)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        .pragma("journal_size_limit", WAL_SIZE.to_string())
         .busy_timeout(BUSY_TIMEOUT))
 }
 

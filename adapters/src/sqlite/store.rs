@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
@@ -15,7 +15,9 @@ use super::reader::Reader;
 use super::writer::{Writer, closed};
 use super::{delete, read};
 use crate::notify::Notifier;
-use crate::store::{Acknowledged, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count, retry};
+use crate::store::{
+    Acknowledged, CONCURRENT_PAGES, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count, retry,
+};
 
 /// The store on one SQLite file.
 pub(crate) struct SqliteStore {
@@ -23,6 +25,7 @@ pub(crate) struct SqliteStore {
     mailbox_writer: MailboxWriter<MailboxJob>,
     reader: Reader,
     read_pool: SqlitePool,
+    page_permits: Semaphore,
     session_cache: Arc<SessionCache>,
     notifier: Notifier,
     guard: Arc<FileGuard>,
@@ -45,6 +48,7 @@ impl SqliteStore {
             mailbox_writer,
             reader: Reader::new(page_connections),
             read_pool,
+            page_permits: Semaphore::new(CONCURRENT_PAGES),
             session_cache: Arc::new(SessionCache::new()),
             notifier: Notifier::default(),
         })
@@ -68,6 +72,10 @@ impl SqlStore for SqliteStore {
 
     fn read_pool(&self) -> &SqlitePool {
         &self.read_pool
+    }
+
+    fn page_permits(&self) -> &Semaphore {
+        &self.page_permits
     }
 
     fn session_cache(&self) -> &Arc<SessionCache> {
@@ -177,6 +185,35 @@ mod tests {
 
     use super::*;
     use futures_util::future::join_all;
+
+    #[tokio::test]
+    async fn the_wal_shrinks_after_a_long_read_has_ended() {
+        const MIB: u64 = 1024 * 1024;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("woosh.db");
+        let store = SqliteStore::open(&format!("sqlite:{}", path.display()), Duration::ZERO).await.unwrap();
+        let write = async || {
+            let work = |connection: &rusqlite::Connection| {
+                connection.execute("INSERT INTO purges VALUES (1) ON CONFLICT DO UPDATE SET device_id = 1", [])?;
+                let padding = "INSERT INTO retired_usernames VALUES (zeroblob(1048576))
+                               ON CONFLICT DO UPDATE SET digest = zeroblob(1048576)";
+                Ok(connection.execute(padding, [])?)
+            };
+            store.write_mailbox(work).await.unwrap();
+        };
+        let size = || std::fs::metadata(folder.path().join("woosh.db-wal")).unwrap().len();
+        let reader = rusqlite::Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM users;").unwrap();
+        while size() < 40 * MIB {
+            write().await;
+        }
+        reader.execute_batch("COMMIT").unwrap();
+        for _ in 0..3 {
+            write().await;
+        }
+        assert!(size() <= 16 * MIB, "{} MiB", size() / MIB);
+        store.close().await;
+    }
 
     /// Promise D1 (durable) depends on these settings.
     #[tokio::test]

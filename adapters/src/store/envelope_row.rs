@@ -1,5 +1,5 @@
 use sqlx::FromRow;
-use woosh_domain::model::{Contents, DeviceId, Envelope, Message, MessageId, SequenceNumber, Timestamp};
+use woosh_domain::model::{Contents, DeviceId, Envelope, Message, MessageId, SequenceNumber, Timestamp, json_size};
 use woosh_domain::ports::{MailboxPage, PageLimit};
 
 use super::{Cell, SqlError};
@@ -51,7 +51,7 @@ impl PageBuilder {
     /// Adds the next envelope of the mailbox if the limit allows it, and returns `true`. Otherwise marks the page as
     /// having more envelopes, and returns `false`.
     pub(crate) fn add(&mut self, row: EnvelopeRow) -> Result<bool, SqlError> {
-        self.bytes += row.contents.len();
+        self.bytes += json_size(&row.contents);
         let full = self.page.envelopes.len() == self.limit.count || self.bytes > self.limit.bytes;
         if full && !self.page.envelopes.is_empty() {
             self.page.has_more = true;

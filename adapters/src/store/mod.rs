@@ -26,6 +26,6 @@ pub(crate) use self::receipts::{KeyRow, format_undelivered};
 pub(crate) use self::retry::{OpenFailure, retry};
 pub(crate) use self::schema::{SCHEMA_VERSION, refuse_newer};
 pub(crate) use self::session_cache::SessionCache;
-pub(crate) use self::sql_store::{Acknowledged, Connection, SqlStore, count};
+pub(crate) use self::sql_store::{Acknowledged, CONCURRENT_PAGES, Connection, SqlStore, count};
 
 pub use self::open_error::OpenError;

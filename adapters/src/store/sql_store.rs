@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::FromRow;
+use tokio::sync::Semaphore;
 use woosh_domain::model::{DeviceId, Incarnation, MailboxPosition, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
@@ -25,6 +26,9 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
 
     /// Returns the pool for statements that only read.
     fn read_pool(&self) -> &Self::ReadPool;
+
+    /// Returns the permits for reading pages, one for each page that may be in memory.
+    fn page_permits(&self) -> &Semaphore;
 
     /// Returns the cache of sessions.
     fn session_cache(&self) -> &Arc<SessionCache>;
@@ -133,3 +137,6 @@ impl Acknowledged {
 pub(crate) fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+/// How many pages a store reads at once.
+pub(crate) const CONCURRENT_PAGES: usize = 16;

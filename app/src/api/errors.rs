@@ -12,6 +12,7 @@ use woosh_domain::ports::PortError;
 
 use super::classic::ClassicError;
 use super::document;
+use super::limits::LimitError;
 use super::v1::Problem;
 use crate::logging::causes;
 
@@ -102,6 +103,11 @@ fn is_bad_path_parameter(error: &poem::Error) -> bool {
 }
 
 fn log(error: &poem::Error) {
+    if error.downcast_ref::<LimitError>().is_some_and(LimitError::is_by_clients) {
+        // Clients could fill the log with it.
+        tracing::debug!(%error, "request refused");
+        return;
+    }
     match error.downcast_ref::<PortFailed>() {
         Some(PortFailed(error)) => tracing::error!(%error, causes = causes(error), "request failed"),
         None => tracing::error!(%error, "request failed"),

@@ -1,17 +1,23 @@
 //! Limits on requests: body size and duration.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use http_body::Body as _;
+use http_body_util::combinators::BoxBody;
 use poem::error::ResponseError;
 use poem::http::{StatusCode, header};
-use poem::{Endpoint, Request, Response};
-use tokio::sync::{Mutex, Semaphore, watch};
+use poem::{Body, Endpoint, Request, Response};
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep_until, timeout};
+use woosh_domain::model::UserId;
+
+use crate::budget::{Budget, Client, REQUEST_BODIES, RESPONSE_BODIES, Reservation};
 
 /// Maximum size of a body, in bytes. A body whose fields all have their maximum length fits, even if JSON escapes every
 /// character.
@@ -25,8 +31,9 @@ const MAX_TIME: Duration = Duration::from_secs(30);
 const MAX_DRAINED: usize = 16 * 1024 * 1024;
 const MAX_DRAINING: Duration = Duration::from_secs(5);
 
-/// Maximum memory for all bodies that are being received, in KiB.
-static BODY_MEMORY: Semaphore = Semaphore::const_new(128 * 1024);
+/// Marks a response whose body is shared by all responses, so that it takes no memory of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SharedBody;
 
 /// Why a request was aborted.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +46,17 @@ pub(super) enum LimitError {
     BrokenBody(io::Error),
     #[error("too many request bodies in flight")]
     TooManyBodies,
+    #[error("too many responses in flight")]
+    TooManyResponses,
     #[error("the request took longer than {} seconds", MAX_TIME.as_secs())]
     SlowRequest,
+}
+
+impl LimitError {
+    /// Returns whether clients alone cause the error, by taking more than their share.
+    pub(super) fn is_by_clients(&self) -> bool {
+        matches!(self, Self::TooManyBodies | Self::TooManyResponses)
+    }
 }
 
 impl ResponseError for LimitError {
@@ -49,7 +65,7 @@ impl ResponseError for LimitError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody(_) => StatusCode::BAD_REQUEST,
-            Self::TooManyBodies | Self::SlowRequest => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyBodies | Self::TooManyResponses | Self::SlowRequest => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -57,7 +73,14 @@ impl ResponseError for LimitError {
 /// A request body that has not been read yet. An operation reads the body only after the caller is authenticated, so
 /// that unauthenticated requests can't fill memory.
 #[derive(Clone)]
-pub(super) struct IncomingBody(Arc<Mutex<BoxStream<'static, io::Result<Bytes>>>>);
+pub(super) struct IncomingBody(Arc<Mutex<Incoming>>);
+
+struct Incoming {
+    client: Arc<Client>,
+    chunks: BoxStream<'static, io::Result<Bytes>>,
+    /// For what has been read. Kept until the request is answered, because its parsed form takes memory as well.
+    reservations: Vec<Reservation>,
+}
 
 impl IncomingBody {
     /// Reads the whole body.
@@ -66,15 +89,14 @@ impl IncomingBody {
     }
 
     async fn read_up_to_limit(&self) -> Result<Vec<u8>, LimitError> {
-        let mut chunks = self.0.lock().await;
-        let (mut bytes, mut permits) = (Vec::new(), Vec::new());
+        let Incoming { client, chunks, reservations } = &mut *self.0.lock().await;
+        let mut bytes = Vec::new();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(LimitError::BrokenBody)?;
             if bytes.len() + chunk.len() > MAX_BODY {
                 return Err(LimitError::TooLarge);
             }
-            let kibibytes = u32::try_from(chunk.len().div_ceil(1024)).unwrap_or(u32::MAX);
-            permits.push(BODY_MEMORY.try_acquire_many(kibibytes).map_err(|_| LimitError::TooManyBodies)?);
+            reservations.push(REQUEST_BODIES.reserve(client, chunk.len()).ok_or(LimitError::TooManyBodies)?);
             bytes.extend_from_slice(&chunk);
         }
         Ok(bytes)
@@ -83,8 +105,8 @@ impl IncomingBody {
     /// Reads and discards the rest of the body.
     async fn drain(&self) {
         let drained = timeout(MAX_DRAINING, async {
-            let (mut chunks, mut drained) = (self.0.lock().await, 0);
-            while let Some(Ok(chunk)) = chunks.next().await {
+            let (mut incoming, mut drained) = (self.0.lock().await, 0);
+            while let Some(Ok(chunk)) = incoming.chunks.next().await {
                 drained += chunk.len();
                 if drained > MAX_DRAINED {
                     break;
@@ -93,6 +115,13 @@ impl IncomingBody {
         });
         // A client that is still sending after the drain sees its connection reset.
         let _ = drained.await;
+    }
+}
+
+/// Records whose account the memory of a request is charged to.
+pub(super) fn set_account(request: &Request, account: UserId) {
+    if let Some(client) = request.data::<Arc<Client>>() {
+        client.set_account(account);
     }
 }
 
@@ -128,18 +157,38 @@ where
 {
     // A client that sends `Expect: 100-continue` does not send its body before the server asks for the body.
     let expects_continue = request.headers().contains_key(header::EXPECT);
-    let body = IncomingBody(Arc::new(Mutex::new(request.take_body().into_bytes_stream().boxed())));
+    let client = Arc::new(Client::new(request.remote_addr().as_socket_addr().map(SocketAddr::ip)));
+    let chunks = request.take_body().into_bytes_stream().boxed();
+    let incoming = Incoming { client: client.clone(), chunks, reservations: Vec::new() };
+    let body = IncomingBody(Arc::new(Mutex::new(incoming)));
     let deadline = Deadline::new();
+    request.set_data(client.clone());
     request.set_data(body.clone());
     request.set_data(deadline.clone());
     let response = tokio::select! {
-        response = next.call(request) => response,
+        response = next.call(request) => charge(response?, &client, &RESPONSE_BODIES).await,
         () = deadline.expired() => return Err(LimitError::SlowRequest.into()),
     };
     if !expects_continue {
         body.drain().await;
     }
     response
+}
+
+/// Charges the memory of a response to its client until it is written. The parts of a streamed response are charged when
+/// they are made.
+async fn charge(mut response: Response, client: &Client, budget: &'static Budget) -> poem::Result<Response> {
+    if response.extensions().get::<SharedBody>().is_some() {
+        return Ok(response);
+    }
+    let body: BoxBody<Bytes, io::Error> = response.take_body().into();
+    if body.size_hint().exact().is_none_or(|size| size == 0) {
+        response.set_body(body);
+        return Ok(response);
+    }
+    let bytes = Body::from(body).into_bytes().await?;
+    response.set_body(budget.charge(client, bytes).ok_or(LimitError::TooManyResponses)?);
+    Ok(response)
 }
 
 #[cfg(test)]

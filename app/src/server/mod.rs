@@ -1,6 +1,10 @@
 //! The server: binds, serves and shuts down.
 
 mod acceptor;
+mod connection;
+mod drain;
+mod hang_up;
+mod serve;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +17,8 @@ use woosh_domain::ports::PortError;
 pub use woosh_domain::model::{Limits, Quota};
 
 use self::acceptor::ConnectionAcceptor;
+pub(crate) use self::hang_up::{HALF_CLOSED_WAIT, HangUp};
+use self::serve::serve;
 use crate::api;
 use crate::logging::causes;
 use crate::services::Services;
@@ -33,9 +39,6 @@ pub struct Config {
     /// Maximum time for requests in flight to finish when the server stops.
     pub grace: Duration,
 }
-
-/// Maximum number of concurrent requests per HTTP/2 connection.
-const MAX_STREAMS: u32 = 100;
 
 /// Interval between deletions of expired data.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -82,7 +85,7 @@ impl Server {
         let address = listener.local_addr().map_err(refused)?;
         let database = Database::open(database, *database_wait).await?;
         let services = Services::new(database, *limits).map_err(StartError::Randomness)?.into();
-        Ok(Self { address, acceptor: ConnectionAcceptor::new(listener, address), services, grace: *grace })
+        Ok(Self { address, acceptor: ConnectionAcceptor::new(listener), services, grace: *grace })
     }
 
     /// Returns the address that the server listens on.
@@ -103,10 +106,8 @@ impl Server {
             stop.await;
             services.stop();
         };
-        let served = poem::Server::new_with_acceptor(self.acceptor)
-            .http2_max_concurrent_streams(MAX_STREAMS)
-            .run_with_graceful_shutdown(api::endpoint(services.clone()), stop, Some(self.grace))
-            .await;
+        let endpoint = api::endpoint(services.clone());
+        let served = serve(self.acceptor, self.address, endpoint, stop, self.grace).await;
         cleanup.abort();
         services.database.close().await;
         served

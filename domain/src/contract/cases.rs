@@ -78,6 +78,7 @@ pub fn cases() -> Vec<Case> {
             reading_changes_nothing,
             a_page_starts_after_the_cursor_and_ends_at_the_limit,
             a_page_is_limited_by_bytes_but_has_at_least_one_envelope,
+            a_page_counts_the_escapes_of_json,
             an_unknown_mailbox_has_no_page,
             the_watermark_starts_at_the_creation_of_the_mailbox,
             the_watermark_never_decreases,
@@ -88,6 +89,8 @@ pub fn cases() -> Vec<Case> {
             acknowledging_before_a_future_time_deletes_everything,
             numbering_continues_after_everything_is_acknowledged,
             acknowledging_before_a_time_leaves_other_mailboxes_unchanged;
+        gaps:
+            a_page_ends_before_a_gap_that_is_too_many;
         acknowledge:
             exactly_the_acknowledged_envelopes_are_deleted,
             acknowledging_the_same_or_less_changes_nothing,

@@ -48,6 +48,18 @@ pub(super) async fn a_page_is_limited_by_bytes_but_has_at_least_one_envelope(sto
     assert_eq!(read(i64::MAX, 1, 1).await, (vec![], false, 5));
 }
 
+pub(super) async fn a_page_counts_the_escapes_of_json(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    for text in ["\u{1}", "\n\"", "plain"] {
+        deliver(&stores, "alice", text, 0).await;
+    }
+    for (bytes, expected) in [(15, vec![1, 2, 3]), (14, vec![1, 2]), (10, vec![1, 2]), (9, vec![1])] {
+        let limit = PageLimit { count: 10, bytes };
+        let page = read_limited(&stores, alice.mailbox, 0, limit, moment(0)).await;
+        assert_eq!(numbers(&page), expected, "{bytes}");
+    }
+}
+
 pub(super) async fn an_unknown_mailbox_has_no_page(stores: Stores) {
     let alice = add(&stores, "alice").await;
     assert!(exists(&stores, alice.mailbox).await);

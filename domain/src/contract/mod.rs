@@ -11,7 +11,7 @@
 //! A 201 response to a send means that the message survives a crash of the server and of the machine.
 //!
 //! - `harness/tests/kill.rs`, with `harness/src/kill/ledger.rs`, which records the accepted and the received messages
-//! - `app/tests/run.rs`, `harness/tests/outage.rs`
+//! - `app/tests/run.rs`, `harness/tests/outage/`
 //! - `adapters/src/sqlite/store.rs` for the database settings that sync each commit to disk
 //!
 //! ## D2 No loss
@@ -27,7 +27,7 @@
 //! - `expiry::expired_envelopes_are_deleted_in_batches`
 //! - `devices::deleting_a_device_deletes_its_mailbox_and_sessions`
 //! - `users::a_deleted_user_leaves_nothing_and_its_name_stays_reserved`
-//! - `harness/tests/kill.rs`, `harness/tests/laws/`, `harness/tests/order.rs`, `harness/tests/outage.rs`
+//! - `harness/tests/kill.rs`, `harness/tests/laws/`, `harness/tests/order.rs`, `harness/tests/outage/`
 //! - `harness/tests/upgrade.rs` for databases of an older version
 //! - `harness/src/sanity/v1/mailbox.rs`, `harness/src/sanity/v1/deletion.rs`
 //! - `domain/tests/poll_and_delete.rs`, `harness/src/sanity/classic/backlog.rs` for the classic API
@@ -100,6 +100,7 @@
 //!
 //! - `expiry::an_expired_envelope_is_a_gap_before_and_after_its_deletion`
 //! - `expiry::an_envelope_acknowledged_by_one_device_can_expire_for_another`
+//! - `gaps::a_page_ends_before_a_gap_that_is_too_many`
 //! - `quota::a_full_mailbox_stores_gaps_instead_of_envelopes`, `quota::a_full_mailbox_does_not_block_others`
 //! - `domain/src/model/gap.rs`, `harness/tests/quota.rs`, `harness/tests/laws/`
 //! - `harness/src/sanity/v1/expiry.rs`, `app/tests/v1.rs`
@@ -160,6 +161,7 @@ mod devices;
 mod expiry;
 mod fan_out;
 mod fixtures;
+mod gaps;
 mod idempotency;
 mod incarnation;
 mod mailbox;

@@ -21,7 +21,7 @@ pub enum GapReason {
 }
 
 impl Gap {
-    /// Returns the gaps above `after`, up to and including `up_to`.
+    /// Returns the gaps above `after`, up to and including `up_to`: the first `most` of them.
     ///
     /// `present` holds the sequence numbers that still have an envelope. `refused` holds the ranges (first and last
     /// number) whose envelopes were not stored because the mailbox was full. Both are in ascending order. The result
@@ -31,6 +31,7 @@ impl Gap {
         up_to: SequenceNumber,
         present: impl Iterator<Item = SequenceNumber>,
         refused: &[(SequenceNumber, SequenceNumber)],
+        most: usize,
     ) -> Vec<Self> {
         let mut gaps: Vec<Self> = Vec::new();
         let mut refused = refused.iter().peekable();
@@ -48,6 +49,10 @@ impl Gap {
                 match gaps.last_mut() {
                     Some(gap) if gap.reason == reason && gap.last.next() == next => gap.last = beyond.previous(),
                     _ => gaps.push(Self { first: next, last: beyond.previous(), reason }),
+                }
+                if gaps.len() > most {
+                    gaps.truncate(most);
+                    return gaps;
                 }
                 next = beyond;
             }
@@ -69,7 +74,7 @@ mod tests {
     fn gaps(after: i64, up_to: i64, present: &[i64], refused: &[(i64, i64)]) -> Vec<(i64, i64, GapReason)> {
         let refused: Vec<_> = refused.iter().map(|(first, last)| (number(*first), number(*last))).collect();
         let present = present.iter().copied().map(number);
-        let gaps = Gap::between(number(after), number(up_to), present, &refused);
+        let gaps = Gap::between(number(after), number(up_to), present, &refused, usize::MAX);
         gaps.into_iter().map(|gap| (gap.first.get(), gap.last.get(), gap.reason)).collect()
     }
 

@@ -83,7 +83,8 @@ pub struct Undelivered {
 pub struct PageLimit {
     /// Maximum number of envelopes.
     pub count: usize,
-    /// Maximum total size of contents, in bytes. A page includes its first envelope even if that envelope is larger.
+    /// Maximum total size of contents in bytes, with the escapes of JSON: [`json_size`](crate::model::json_size). A page includes its
+    /// first envelope even if that envelope is larger.
     pub bytes: usize,
 }
 
@@ -106,17 +107,40 @@ pub struct MailboxPage {
     pub envelopes: Vec<Envelope>,
     /// The sequence numbers up to [`Self::up_to`] whose envelopes are gone unread (D7).
     pub gaps: Vec<Gap>,
-    /// Whether the mailbox has more envelopes after the envelopes of this page.
+    /// Whether the mailbox has more envelopes or gaps after this page.
     pub has_more: bool,
 }
 
 impl MailboxPage {
+    /// Maximum number of gaps on a page.
+    pub const MAX_GAPS: usize = 1000;
+
     /// Returns the last sequence number that this page covers. All envelopes after this page have greater numbers.
     pub fn up_to(&self) -> SequenceNumber {
-        match self.envelopes.last() {
-            Some(last) if self.has_more => last.sequence,
-            _ => self.last,
+        let envelope = self.envelopes.last().map(|envelope| envelope.sequence);
+        let gap = self.gaps.last().map(|gap| gap.last);
+        envelope.max(gap).filter(|_| self.has_more).unwrap_or(self.last)
+    }
+
+    /// Adds the gaps above `after` to a page that has none yet (D7). If there are more than [`Self::MAX_GAPS`], ends
+    /// the page before the first one that it has no room for.
+    ///
+    /// `refused` holds the ranges of numbers up to [`Self::up_to`] that met a full mailbox, in ascending order: the
+    /// first [`Self::MAX_GAPS`]` + 1` of them, or more.
+    pub fn add_gaps(&mut self, after: SequenceNumber, refused: &[(SequenceNumber, SequenceNumber)]) {
+        let whole = self.up_to();
+        // The reasons of the numbers from there on may be unknown.
+        let mut up_to = refused.get(Self::MAX_GAPS).map_or(whole, |(first, _)| whole.min(first.previous()));
+        let present = self.envelopes.iter().map(|envelope| envelope.sequence).take_while(|number| *number <= up_to);
+        let mut gaps = Gap::between(after.max(self.acknowledged), up_to, present, refused, Self::MAX_GAPS + 1);
+        if let Some(first) = gaps.drain(Self::MAX_GAPS.min(gaps.len())..).next() {
+            up_to = first.first.previous();
         }
+        if up_to < whole {
+            self.envelopes.retain(|envelope| envelope.sequence <= up_to);
+            self.has_more = true;
+        }
+        self.gaps = gaps;
     }
 
     /// Returns the state of the mailbox that cursors are checked against.
@@ -171,9 +195,10 @@ pub trait Mailboxes: Send + Sync {
     /// Reads the oldest envelopes after the sequence number `after`, except those that have expired at `now`.
     ///
     /// MUST change nothing (D2). MUST return every such envelope with `sent_at` before the page's `not_before`, up to
-    /// the limit. MUST return at least one envelope if there is any. For each number above `after`, above the last
-    /// acknowledged number and not above [`MailboxPage::up_to`], MUST return an envelope or a gap. MUST return `None` if
-    /// the mailbox does not exist.
+    /// the limit. MUST return at least one envelope if there is any, unless [`MailboxPage::MAX_GAPS`] gaps come first.
+    /// For each number above `after`, above the last acknowledged number and not above [`MailboxPage::up_to`], MUST
+    /// return an envelope or a gap. MUST return at most [`MailboxPage::MAX_GAPS`] gaps: a page with more ends before
+    /// the next one, and has `has_more`. MUST return `None` if the mailbox does not exist.
     ///
     /// The incarnation, the numbers and the envelopes of a page MUST be of one commit. A page MUST include every delivery
     /// that an earlier page, or a notification that was received before the call, has included, on any replica:

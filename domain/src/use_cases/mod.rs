@@ -38,7 +38,7 @@ pub use list_devices::ListDevices;
 pub use list_sessions::ListSessions;
 pub use log_in::{LogIn, LogInError, LoggedIn, Login};
 pub use mark_restored::{MarkRestored, Restored};
-pub use poll_messages::{Poll, PollMessages};
+pub use poll_messages::{Poll, PollMessages, RestOfSecond};
 pub use read_mailbox::{ReadMailbox, ReadMailboxError};
 pub use register_user::{RegisterUser, RegisterUserError, Registered, Registration};
 pub use search_users::{FoundUsers, SearchUsers, SearchUsersError};

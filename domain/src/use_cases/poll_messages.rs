@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::Caller;
+use super::{Caller, ReadMailbox};
 use crate::model::{DeviceId, Envelope, Message, SequenceNumber, Timestamp};
 use crate::ports::{Clock, MailboxPage, Mailboxes, PageLimit, PortError};
 
@@ -19,18 +19,28 @@ pub struct PollMessages {
 /// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
-    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`], unless a single second has more.
+    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`], or the first messages of a single second
+    /// that has more.
     pub messages: Vec<Message>,
+    /// The rest of that second, which [`PollMessages::next`] reads. It belongs to the result.
+    pub rest: Option<RestOfSecond>,
     /// A Unix second. The result has all pending messages sent before `query_time`, and no further message sent before
     /// `query_time` can arrive.
     pub query_time: i64,
 }
 
+/// The rest of a second that has too many messages to be read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestOfSecond {
+    after: SequenceNumber,
+    end: Timestamp,
+}
+
 impl PollMessages {
     /// Maximum number of messages in a result, unless a single second has more.
     pub const LIMIT: usize = 100;
-    /// Maximum total size of contents in a result in bytes, unless a single second has more.
-    pub const MAX_BYTES: usize = 1024 * 1024;
+    /// Maximum total size of contents that are read at once, in bytes, with the escapes of JSON.
+    pub const MAX_BYTES: usize = ReadMailbox::MAX_BYTES;
 
     /// Creates the use case, which calls these ports.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
@@ -46,7 +56,7 @@ impl PollMessages {
         let mailbox = caller.device;
         let Some(mut page) = self.read(mailbox).await? else {
             // The user was deleted after the caller was authenticated.
-            return Ok(Poll { messages: Vec::new(), query_time: 0 });
+            return Ok(Poll { messages: Vec::new(), rest: None, query_time: 0 });
         };
         let now = self.clock.now();
         // If the store cannot be written, the poll still works: the client just receives more messages a second time.
@@ -55,7 +65,21 @@ impl PollMessages {
         {
             page = self.read(mailbox).await?.unwrap_or(page);
         }
-        self.end_at_second(mailbox, page).await
+        Ok(end_at_second(page))
+    }
+
+    /// Reads the next messages of a second, and returns what then remains of the second.
+    ///
+    /// # Errors
+    ///
+    /// If a port fails.
+    pub async fn next(
+        &self,
+        caller: &Caller,
+        rest: RestOfSecond,
+    ) -> Result<(Vec<Message>, Option<RestOfSecond>), PortError> {
+        let page = self.read_after(caller.device, rest.after).await?;
+        Ok(up_to_end(page.map(|page| page.envelopes).unwrap_or_default(), rest.end))
     }
 
     /// Reads one envelope more than fits into a result, to find the second at which the result can end.
@@ -65,47 +89,42 @@ impl PollMessages {
 
     async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<Option<MailboxPage>, PortError> {
         let limit = PageLimit { count: Self::LIMIT + 1, bytes: Self::MAX_BYTES };
-        self.mailboxes.read(mailbox, after, limit, self.clock.now()).await
-    }
-
-    /// Ends the result at the end of a second, so that the result has all messages sent before its `query_time`.
-    async fn end_at_second(&self, mailbox: DeviceId, page: MailboxPage) -> Result<Poll, PortError> {
-        let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
-        let complete_before = not_before.floor_to_second();
-        let next = if has_more || envelopes.len() > Self::LIMIT { envelopes.last().map(sent_at) } else { None };
-        let first = envelopes.first().map(sent_at);
-        let (Some(first), Some(next)) = (first, next.filter(|next| *next < complete_before)) else {
-            envelopes.truncate(Self::LIMIT);
-            return Ok(poll(envelopes, complete_before));
-        };
-
-        let split = next.floor_to_second();
-        if first < split {
-            envelopes.retain(|envelope| sent_at(envelope) < split);
-            return Ok(poll(envelopes, split));
+        let mut page = self.mailboxes.read(mailbox, after, limit, self.clock.now()).await?;
+        // Gaps mean nothing to a classic client.
+        while let Some(gaps) = page.as_ref().filter(|page| page.envelopes.is_empty() && page.has_more) {
+            page = self.mailboxes.read(mailbox, gaps.up_to(), limit, self.clock.now()).await?;
         }
-        let end = split.next_second();
-        self.complete_second(mailbox, &mut envelopes, end).await?;
-        Ok(poll(envelopes, end))
+        Ok(page)
     }
+}
 
-    /// Reads the remaining envelopes sent before `end`, the end of a second.
-    async fn complete_second(
-        &self,
-        mailbox: DeviceId,
-        envelopes: &mut Vec<Envelope>,
-        end: Timestamp,
-    ) -> Result<(), PortError> {
-        while let Some(last) = envelopes.last().filter(|last| sent_at(last) < end) {
-            let more = self.read_after(mailbox, last.sequence).await?.map(|page| page.envelopes).unwrap_or_default();
-            if more.is_empty() {
-                break;
-            }
-            envelopes.extend(more);
-        }
-        envelopes.retain(|envelope| sent_at(envelope) < end);
-        Ok(())
+/// Ends the result at the end of a second, so that the result has all messages sent before its `query_time`.
+fn end_at_second(page: MailboxPage) -> Poll {
+    let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
+    let complete_before = not_before.floor_to_second();
+    let next = if has_more || envelopes.len() > PollMessages::LIMIT { envelopes.last().map(sent_at) } else { None };
+    let first = envelopes.first().map(sent_at);
+    let (Some(first), Some(next)) = (first, next.filter(|next| *next < complete_before)) else {
+        envelopes.truncate(PollMessages::LIMIT);
+        return poll(messages(envelopes), complete_before);
+    };
+
+    let split = next.floor_to_second();
+    if first < split {
+        envelopes.retain(|envelope| sent_at(envelope) < split);
+        return poll(messages(envelopes), split);
     }
+    let end = split.next_second();
+    let (messages, rest) = up_to_end(envelopes, end);
+    Poll { rest, ..poll(messages, end) }
+}
+
+/// Returns the messages sent before `end`, and what may follow them.
+fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Option<RestOfSecond>) {
+    let last = envelopes.last().filter(|last| sent_at(last) < end);
+    let rest = last.map(|last| RestOfSecond { after: last.sequence, end });
+    envelopes.retain(|envelope| sent_at(envelope) < end);
+    (messages(envelopes), rest)
 }
 
 /// Returns the time to which `not_before` should be raised, so that the client can delete more of the pending messages.
@@ -131,17 +150,18 @@ fn sent_at(envelope: &Envelope) -> Timestamp {
     envelope.message.sent_at
 }
 
-fn poll(envelopes: Vec<Envelope>, complete_before: Timestamp) -> Poll {
-    Poll {
-        messages: envelopes.into_iter().map(|envelope| envelope.message).collect(),
-        query_time: complete_before.seconds(),
-    }
+fn messages(envelopes: Vec<Envelope>) -> Vec<Message> {
+    envelopes.into_iter().map(|envelope| envelope.message).collect()
+}
+
+fn poll(messages: Vec<Message>, complete_before: Timestamp) -> Poll {
+    Poll { messages, rest: None, query_time: complete_before.seconds() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Contents, Incarnation, MessageId, UserId, Username};
+    use crate::model::{Contents, Gap, GapReason, Incarnation, MessageId, UserId, Username};
     use crate::ports::{MockClock, MockMailboxes};
 
     const NOW: i64 = 1_700_000_000;
@@ -192,6 +212,21 @@ mod tests {
         let mut mailboxes = MockMailboxes::new();
         mailboxes.expect_read().returning(|_, _, _, _| Err(PortError::unavailable("gone")));
         assert!(poll(mailboxes).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn pages_that_have_only_gaps_are_skipped() {
+        let gap = Gap { first: SequenceNumber::new(1), last: SequenceNumber::new(7), reason: GapReason::Expired };
+        let mut mailboxes = MockMailboxes::new();
+        let mut reads = 0;
+        mailboxes.expect_read().times(2).returning(move |_, after, _, _| {
+            reads += 1;
+            assert_eq!(after.get(), [0, 7][reads - 1]);
+            let only_gaps = MailboxPage { envelopes: Vec::new(), gaps: vec![gap], has_more: true, ..page() };
+            let last = MailboxPage { not_before: Timestamp::from_seconds(NOW), ..page() };
+            Ok(Some(if reads == 1 { only_gaps } else { last }))
+        });
+        assert_eq!(poll(mailboxes).await.unwrap().messages.len(), 1);
     }
 
     #[tokio::test]

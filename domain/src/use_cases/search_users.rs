@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::model::{User, Username};
+use crate::model::{User, Username, json_size};
 use crate::ports::{PortError, Users};
 
 /// Searches for users by username prefix.
@@ -40,13 +40,15 @@ impl SearchUsers {
     pub const MIN_PREFIX: usize = 3;
     /// Maximum number of users on a page.
     pub const MAX_LIMIT: usize = 100;
+    /// Maximum total size of the public keys on a page in bytes, with the escapes of JSON. A page has at least one user.
+    pub const MAX_BYTES: usize = 640 * 1024;
 
     /// Creates the use case, which calls this port. `allowed` states whether the operator allows searches.
     pub fn new(users: Arc<dyn Users>, allowed: bool) -> Self {
         Self { users, allowed }
     }
 
-    /// Returns at most `limit` users whose names start with `prefix`, ignoring ASCII case, in order of name. If `after`
+    /// Returns at most `limit` users, and at most [`Self::MAX_BYTES`] of public keys, whose names start with `prefix`, ignoring ASCII case, in order of name. If `after`
     /// is given, returns only users after that name.
     ///
     /// # Errors
@@ -72,8 +74,14 @@ impl SearchUsers {
         }
         // One more than requested shows whether there is another page.
         let mut users = self.users.search(prefix, after, limit + 1).await?;
-        let has_more = users.len() > limit;
-        users.truncate(limit);
+        let mut bytes = 0;
+        let fits = |user: &&User| {
+            bytes += json_size(user.public_key.as_str().as_bytes());
+            bytes <= Self::MAX_BYTES
+        };
+        let count = users.iter().take(limit).take_while(fits).count().max(1);
+        let has_more = users.len() > count;
+        users.truncate(count);
         Ok(FoundUsers { users, has_more })
     }
 }

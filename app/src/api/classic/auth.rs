@@ -7,6 +7,7 @@ use woosh_domain::model::{Password, Username};
 use woosh_domain::use_cases::{AuthenticateError, Caller};
 
 use crate::api::errors::PortFailed;
+use crate::api::limits::set_account;
 use crate::services::Services;
 
 /// The header that carries the username.
@@ -72,7 +73,10 @@ impl<'a> ApiExtractor<'a> for ClassicCaller {
         };
         let username = Username::new(&name).ok();
         match services.authenticate.execute(username.as_ref(), &password).await {
-            Ok(caller) => Ok(Self(caller)),
+            Ok(caller) => {
+                set_account(request, caller.user_id);
+                Ok(Self(caller))
+            }
             Err(AuthenticateError::Denied) => Err(Denied.into()),
             Err(AuthenticateError::Port(error)) => Err(PortFailed::from(error).into()),
         }

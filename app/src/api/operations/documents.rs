@@ -1,6 +1,12 @@
-use poem_openapi::payload::PlainText;
-use poem_openapi::{ApiResponse, OpenApi};
+use std::io;
 
+use bytes::Bytes;
+use poem::error::InternalServerError;
+use poem::{Request, Result};
+use poem_openapi::{ApiResponse, OpenApi};
+use tokio::sync::OnceCell;
+
+use super::static_document::{Representation, StaticDocument};
 use crate::api::{Group, document};
 
 /// Serves the OpenAPI document.
@@ -10,21 +16,30 @@ pub(in crate::api) struct DocumentApi;
 enum YamlReply {
     /// The OpenAPI document.
     #[oai(status = 200, content_type = "application/yaml")]
-    Ok(PlainText<&'static str>),
+    Ok(Representation),
+    /// The document is the one in `If-None-Match`.
+    #[oai(status = 304)]
+    NotModified(#[oai(header = "ETag")] String),
 }
 
 #[derive(ApiResponse)]
 enum JsonReply {
     /// The OpenAPI document.
     #[oai(status = 200, content_type = "application/json")]
-    Ok(PlainText<&'static str>),
+    Ok(Representation),
+    /// The document is the one in `If-None-Match`.
+    #[oai(status = 304)]
+    NotModified(#[oai(header = "ETag")] String),
 }
 
 #[derive(ApiResponse)]
 enum DocsReply {
     /// The HTML page.
     #[oai(status = 200, content_type = "text/html")]
-    Ok(PlainText<String>),
+    Ok(Representation),
+    /// The page is the one in `If-None-Match`.
+    #[oai(status = 304)]
+    NotModified(#[oai(header = "ETag")] String),
 }
 
 #[OpenApi(tag = "Group::Operations")]
@@ -33,19 +48,46 @@ impl DocumentApi {
     ///
     /// The page is self-contained: it loads nothing from other hosts.
     #[oai(path = "/docs", method = "get", operation_id = "getDocs")]
-    async fn page(&self) -> DocsReply {
-        DocsReply::Ok(PlainText(document().page()))
+    async fn page(&self, request: &Request) -> Result<DocsReply> {
+        let chosen = documents().await?.page.negotiate(request.headers());
+        Ok(chosen.map_or_else(DocsReply::NotModified, DocsReply::Ok))
     }
 
     /// Get this document as YAML
     #[oai(path = "/openapi.yaml", method = "get", operation_id = "getOpenapiYaml")]
-    async fn yaml(&self) -> YamlReply {
-        YamlReply::Ok(PlainText(document().yaml()))
+    async fn yaml(&self, request: &Request) -> Result<YamlReply> {
+        let chosen = documents().await?.yaml.negotiate(request.headers());
+        Ok(chosen.map_or_else(YamlReply::NotModified, YamlReply::Ok))
     }
 
     /// Get this document as JSON
     #[oai(path = "/openapi.json", method = "get", operation_id = "getOpenapiJson")]
-    async fn json(&self) -> JsonReply {
-        JsonReply::Ok(PlainText(document().json()))
+    async fn json(&self, request: &Request) -> Result<JsonReply> {
+        let chosen = documents().await?.json.negotiate(request.headers());
+        Ok(chosen.map_or_else(JsonReply::NotModified, JsonReply::Ok))
+    }
+}
+
+struct Documents {
+    page: StaticDocument,
+    yaml: StaticDocument,
+    json: StaticDocument,
+}
+
+/// Returns the documents. The first call builds them, because most servers are never asked for them.
+async fn documents() -> Result<&'static Documents> {
+    static DOCUMENTS: OnceCell<Documents> = OnceCell::const_new();
+    let build = || async { tokio::task::spawn_blocking(Documents::new).await.map_err(io::Error::other)? };
+    DOCUMENTS.get_or_try_init(build).await.map_err(InternalServerError)
+}
+
+impl Documents {
+    fn new() -> io::Result<Self> {
+        let document = document();
+        Ok(Self {
+            page: StaticDocument::new(document.page().into())?,
+            yaml: StaticDocument::new(Bytes::from_static(document.yaml().as_bytes()))?,
+            json: StaticDocument::new(Bytes::from_static(document.json().as_bytes()))?,
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 mod documents;
 mod health;
+mod static_document;
 
 pub(super) use documents::DocumentApi;
 pub(super) use health::HealthApi;

@@ -7,6 +7,7 @@ use woosh_domain::use_cases::SessionCaller;
 
 use super::problem::Problem;
 use crate::api::errors::PortFailed;
+use crate::api::limits::set_account;
 use crate::services::Services;
 
 /// The name of the security scheme in the OpenAPI document.
@@ -51,8 +52,9 @@ impl<'a, const RECALL: bool> ApiExtractor<'a> for TokenCaller<RECALL> {
             true => services.check_token.recall(&token).await,
             false => services.check_token.execute(&token).await,
         };
-        let caller = caller.map_err(PortFailed::from)?;
-        Ok(Self(caller.ok_or_else(Problem::unauthenticated)?))
+        let caller = caller.map_err(PortFailed::from)?.ok_or_else(Problem::unauthenticated)?;
+        set_account(request, caller.caller.user_id);
+        Ok(Self(caller))
     }
 }
 

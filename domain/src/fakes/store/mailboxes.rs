@@ -2,7 +2,8 @@ use async_trait::async_trait;
 
 use super::{KeyedSend, Mailbox, MemoryStore, State};
 use crate::model::{
-    Cursor, DeviceId, Envelope, Gap, Incarnation, MailboxPosition, Message, MessageId, Quota, SequenceNumber, Timestamp,
+    Cursor, DeviceId, Envelope, Incarnation, MailboxPosition, Message, MessageId, Quota, SequenceNumber, Timestamp,
+    json_size,
 };
 use crate::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError, Receipt, Undelivered,
@@ -76,7 +77,7 @@ impl Mailboxes for MemoryStore {
         let mut live = live.peekable();
         let (mut envelopes, mut bytes) = (Vec::new(), 0);
         while let Some((sequence, message)) = live.peek() {
-            bytes += message.contents.as_str().len();
+            bytes += json_size(message.contents.as_str().as_bytes());
             if envelopes.len() == limit.count || (!envelopes.is_empty() && bytes > limit.bytes) {
                 break;
             }
@@ -94,8 +95,7 @@ impl Mailboxes for MemoryStore {
             has_more: live.peek().is_some(),
         };
         let refused: Vec<_> = mailbox.refused.iter().map(|number| (*number, *number)).collect();
-        let present = page.envelopes.iter().map(|envelope| envelope.sequence);
-        page.gaps = Gap::between(after.max(page.acknowledged), page.up_to(), present, &refused);
+        page.add_gaps(after, &refused[refused.partition_point(|(_, last)| *last <= after)..]);
         Ok(Some(page))
     }
 

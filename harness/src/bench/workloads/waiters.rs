@@ -18,7 +18,7 @@ use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
 /// The `wait` of a long poll, in seconds: the maximum of the API.
-const WAIT: u64 = 60;
+const WAIT: u64 = 50;
 /// Number of file handles for everything except waiting connections.
 const OTHER_HANDLES: u64 = 512;
 /// Maximum time until all readers wait, and maximum time until a message arrives.

@@ -48,7 +48,7 @@ pub(super) async fn a_waiting_reader_gets_a_message_promptly(client: Client) -> 
 pub(super) async fn a_read_does_not_wait_if_messages_are_present(client: Client) -> anyhow::Result<()> {
     let bob = filled(&client, 2).await?;
     let start = Instant::now();
-    for query in ["?wait=60", "?after=1&wait=30", "?limit=1&wait=60"] {
+    for query in ["?wait=50", "?after=1&wait=30", "?limit=1&wait=50"] {
         let page = bob.page(query).await?;
         ensure!(page["messages"] != json!([]), "the page has no messages: {page}");
     }

@@ -8,6 +8,7 @@ use poem::Result;
 use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
 use woosh_domain::model::{self, Contents};
 use woosh_domain::use_cases::{Caller, SentMessage};
 
@@ -15,6 +16,7 @@ use super::auth::ClassicCaller;
 use crate::api::Group;
 use crate::api::body::Body;
 use crate::api::query::Query;
+use crate::budget::Client;
 use crate::services::Services;
 
 /// Message operations of the classic API.
@@ -45,8 +47,9 @@ impl ClassicMessagesApi {
         &self,
         caller: ClassicCaller,
         services: Data<&Arc<Services>>,
+        client: Data<&Arc<Client>>,
     ) -> Result<poll::ClassicPollMessagesReply> {
-        poll::poll(&services, &caller.0).await
+        poll::poll(services.0, caller.0, client.0).await
     }
 
     /// Delete polled messages
@@ -71,7 +74,7 @@ fn example_time() -> i64 {
 }
 
 /// A message from one user to another.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 struct ClassicMessage {
     /// Identifier of the message.

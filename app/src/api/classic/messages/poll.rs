@@ -1,14 +1,29 @@
-use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use poem::{Body, IntoResponse, Response};
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{MetaSchemaRef, Registry};
+use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiResponse, Object};
-use woosh_domain::use_cases::{Caller, Poll};
+use serde::Serialize;
+use woosh_domain::model::Message;
+use woosh_domain::ports::PortError;
+use woosh_domain::use_cases::{Caller, Poll, RestOfSecond};
 
 use super::{ClassicMessage, example_time};
 use crate::api::errors::PortFailed;
+use crate::api::json_response::JsonResponse;
+use crate::api::limits::LimitError;
+use crate::budget::{Client, RESPONSE_BODIES};
+use crate::logging::causes;
 use crate::services::Services;
 
 /// A page of pending messages.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub(super) struct ClassicMessagePage {
     /// Unix time in seconds. After you have processed the messages sent before this time, pass it as `until` to delete
@@ -18,9 +33,9 @@ pub(super) struct ClassicMessagePage {
     messages: Vec<ClassicMessage>,
 }
 
-impl From<Poll> for ClassicMessagePage {
-    fn from(poll: Poll) -> Self {
-        Self { query_time: poll.query_time, messages: poll.messages.into_iter().map(ClassicMessage::from).collect() }
+impl ClassicMessagePage {
+    fn new(query_time: i64, messages: Vec<Message>) -> Self {
+        Self { query_time, messages: messages.into_iter().map(ClassicMessage::from).collect() }
     }
 }
 
@@ -34,10 +49,97 @@ impl Example for ClassicMessagePage {
 pub(super) enum ClassicPollMessagesReply {
     /// The oldest pending messages.
     #[oai(status = 200)]
-    Ok(Json<ClassicMessagePage>),
+    Ok(PageBody),
 }
 
-pub(super) async fn poll(services: &Services, caller: &Caller) -> poem::Result<ClassicPollMessagesReply> {
-    let poll = services.poll_messages.execute(caller).await.map_err(PortFailed::from)?;
-    Ok(ClassicPollMessagesReply::Ok(Json(poll.into())))
+/// A page as JSON. A page that is too large for memory, because a single second has many messages, is read while it is
+/// sent.
+pub(super) enum PageBody {
+    Whole(ClassicMessagePage),
+    Parts(BoxStream<'static, io::Result<Bytes>>),
+}
+
+impl Payload for PageBody {
+    const CONTENT_TYPE: &'static str = <JsonResponse<ClassicMessagePage> as Payload>::CONTENT_TYPE;
+
+    fn schema_ref() -> MetaSchemaRef {
+        ClassicMessagePage::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        ClassicMessagePage::register(registry);
+    }
+}
+
+impl IntoResponse for PageBody {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Whole(page) => JsonResponse(page).into_response(),
+            Self::Parts(parts) => {
+                Response::builder().content_type(Self::CONTENT_TYPE).body(Body::from_bytes_stream(parts))
+            }
+        }
+    }
+}
+
+pub(super) async fn poll(
+    services: &Arc<Services>,
+    caller: Caller,
+    client: &Arc<Client>,
+) -> poem::Result<ClassicPollMessagesReply> {
+    let Poll { messages, rest, query_time } =
+        services.poll_messages.execute(&caller).await.map_err(PortFailed::from)?;
+    let page = ClassicMessagePage::new(query_time, messages);
+    Ok(ClassicPollMessagesReply::Ok(match rest {
+        None => PageBody::Whole(page),
+        Some(rest) => {
+            let reader =
+                Reader { services: services.clone(), caller, client: client.clone(), rest: Some(rest), ended: false };
+            PageBody::Parts(parts(&page, reader)?)
+        }
+    }))
+}
+
+/// Returns the parts of a page, of which `first` is the first one.
+fn parts(first: &ClassicMessagePage, reader: Reader) -> poem::Result<BoxStream<'static, io::Result<Bytes>>> {
+    let first = serde_json::to_string(first).map_err(poem::error::InternalServerError)?;
+    // The list of messages is the last field, and goes on.
+    let first = first.strip_suffix("]}").unwrap_or(&first).to_owned().into();
+    let first = RESPONSE_BODIES.charge(&reader.client, first).ok_or(LimitError::TooManyResponses)?;
+    let more = stream::unfold(reader, |mut reader| async {
+        let part = reader.next().await.transpose()?;
+        Some((part.inspect_err(log).map_err(io::Error::other), reader))
+    });
+    Ok(stream::once(async { Ok(first) }).chain(more).boxed())
+}
+
+/// Reads the parts of a page, each after the connection has taken the previous one.
+struct Reader {
+    services: Arc<Services>,
+    caller: Caller,
+    client: Arc<Client>,
+    rest: Option<RestOfSecond>,
+    ended: bool,
+}
+
+impl Reader {
+    /// Returns the next part, or `None` after the last one.
+    async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
+        let Some(rest) = self.rest.take() else {
+            return Ok((!std::mem::replace(&mut self.ended, true)).then(|| Bytes::from_static(b"]}")));
+        };
+        let (messages, rest) = self.services.poll_messages.next(&self.caller, rest).await?;
+        let mut part = Vec::new();
+        for message in messages {
+            part.push(b',');
+            serde_json::to_writer(&mut part, &ClassicMessage::from(message)).map_err(PortError::fault)?;
+        }
+        let part = RESPONSE_BODIES.charge(&self.client, part.into());
+        self.rest = rest;
+        Ok(Some(part.ok_or_else(|| PortError::unavailable(LimitError::TooManyResponses))?))
+    }
+}
+
+fn log(error: &PortError) {
+    tracing::error!(%error, causes = causes(error), "a poll broke off");
 }

@@ -18,6 +18,8 @@ use crate::api::Group;
 use crate::api::body::Body;
 use crate::api::limits::Deadline;
 use crate::api::query::Query;
+use crate::budget::Client;
+use crate::server::HangUp;
 use crate::services::Services;
 
 /// Mailbox operations of v1.
@@ -28,8 +30,8 @@ impl MailboxApi {
     /// Read the mailbox
     ///
     /// Returns the oldest pending messages of the calling device in sequence order. A page has at most `limit`
-    /// messages, and fewer if the messages are large. If any message is pending, the page has at least one. Set `wait`
-    /// to long-poll. Reading never deletes messages: acknowledge them with `acknowledgeMailbox`. Messages that were
+    /// messages, and fewer if the messages are large: it takes at most 1 MiB as JSON. It has at most 1000 gaps. If any
+    /// message is pending, the page has at least one, unless 1000 gaps come first. Set `wait` to long-poll. Reading never deletes messages: acknowledge them with `acknowledgeMailbox`. Messages that were
     /// lost unread are reported in `gaps`.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
     #[expect(clippy::too_many_arguments, reason = "each is a part of the request")]
@@ -38,6 +40,7 @@ impl MailboxApi {
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
         deadline: Data<&Deadline>,
+        hang_up: Data<&HangUp>,
         /// Return messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
         /// Incarnation of the page or event that had the sequence number `after`.
@@ -45,11 +48,13 @@ impl MailboxApi {
         /// Maximum number of messages to return.
         #[oai(default = "read::default_limit")]
         limit: Query<read::PageLimit>,
-        /// Seconds to wait for a message if none is pending.
+        /// Seconds to wait for a message if none is pending. If the client closes its side of the connection, it gets a
+        /// page a few seconds later.
         #[oai(default = "read::default_wait")]
         wait: Query<read::WaitSeconds>,
     ) -> Result<read::ReadMailboxReply> {
-        read::read(&services, &caller.0, &deadline, read::cursor(after.0, incarnation.0), limit.0, wait.0).await
+        let cursor = read::cursor(after.0, incarnation.0);
+        read::read(&services, &caller.0, &deadline, &hang_up, cursor, limit.0, wait.0).await
     }
 
     /// Acknowledge messages
@@ -75,10 +80,13 @@ impl MailboxApi {
     /// `Last-Event-ID`; `EventSource` does this automatically. Streaming never deletes messages: acknowledge them with
     /// `acknowledgeMailbox`.
     #[oai(path = "/stream", method = "get", operation_id = "streamMailbox")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter or a context of the operation")]
     async fn stream(
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
+        client: Data<&Arc<Client>>,
+        hang_up: Data<&HangUp>,
         /// Resume after this event, given by its `id` or only by its sequence number. Takes precedence over `after`, and an
         /// incarnation in it over `incarnation`.
         #[oai(name = "Last-Event-ID", validator(pattern = "^([0-9a-f]{16}-)?[0-9]{1,18}$"))]
@@ -88,8 +96,13 @@ impl MailboxApi {
         /// Incarnation of the page or event that had the sequence number `after`.
         incarnation: Query<Option<Text<Incarnation>>>,
     ) -> Result<stream::StreamMailboxReply> {
-        let cursor = read::cursor(after.0, incarnation.0);
-        stream::stream(services.0.clone(), caller.0, last_event_id.0.as_deref(), cursor).await
+        let context = stream::Context {
+            services: services.0.clone(),
+            caller: caller.0,
+            client: client.0.clone(),
+            hang_up: hang_up.0.clone(),
+        };
+        stream::stream(context, last_event_id.0.as_deref(), read::cursor(after.0, incarnation.0)).await
     }
 }
 

@@ -13,6 +13,7 @@ use crate::api::json_response::JsonResponse;
 use crate::api::limits::Deadline;
 use crate::api::v1::problem::{Code, MailboxProblem, Problem};
 use crate::api::v1::values::{Integer, Text};
+use crate::server::HangUp;
 use crate::services::Services;
 
 pub(super) type PageLimit = Integer<1, { ReadMailbox::MAX_COUNT as i64 }>;
@@ -32,7 +33,7 @@ pub(super) fn default_wait() -> WaitSeconds {
 pub(super) struct MailboxPage {
     /// Messages in sequence order.
     messages: Vec<Message>,
-    /// Gaps in the sequence up to `up_to`. A gap stands for messages that were lost unread. Pages report a gap until it
+    /// Gaps in the sequence up to `up_to`, at most 1000. A gap stands for messages that were lost unread. Pages report a gap until it
     /// is acknowledged.
     gaps: Vec<Gap>,
     /// Incarnation of the mailbox. To read on, pass it together with `after`.
@@ -42,7 +43,7 @@ pub(super) struct MailboxPage {
     /// Last sequence number that this page covers. After processing the page, acknowledge this number. To read on, pass
     /// it as `after`.
     up_to: i64,
-    /// Whether more messages are pending after this page.
+    /// Whether more messages or gaps are pending after this page.
     has_more: bool,
 }
 
@@ -92,13 +93,19 @@ pub(super) async fn read(
     services: &Services,
     caller: &SessionCaller,
     deadline: &Deadline,
+    hang_up: &HangUp,
     cursor: Cursor,
     limit: PageLimit,
     wait: WaitSeconds,
 ) -> poem::Result<ReadMailboxReply> {
     let wait = Duration::from_secs(wait.unsigned());
     deadline.extend(wait);
-    let page = services.read_mailbox.execute(caller, cursor, limit.unsigned(), wait).await.map_err(to_poem_error)?;
+    let read = |wait| services.read_mailbox.execute(caller, cursor, limit.unsigned(), wait);
+    let page = tokio::select! {
+        page = read(wait) => page,
+        () = hang_up.waited(), if !wait.is_zero() => read(Duration::ZERO).await,
+    };
+    let page = page.map_err(to_poem_error)?;
     Ok(ReadMailboxReply::Ok(JsonResponse(page.into())))
 }
 

@@ -13,14 +13,18 @@ use poem_openapi::payload::Payload;
 use poem_openapi::registry::MetaSchemaRef;
 use poem_openapi::types::Type as _;
 use serde::Serialize;
+use tokio::time::sleep;
 use woosh_domain::model::{Cursor, SequenceNumber};
 use woosh_domain::ports::MailboxPage;
 use woosh_domain::use_cases::{ReadMailboxError, SessionCaller};
 
 use super::read::to_poem_error;
 use super::{Gap, Message};
+use crate::api::limits::LimitError;
 use crate::api::v1::problem::{Code, MailboxProblem, Problem};
+use crate::budget::{Client, RESPONSE_BODIES};
 use crate::logging::causes;
+use crate::server::{HALF_CLOSED_WAIT, HangUp};
 use crate::services::Services;
 
 /// Maximum number of messages on a page. The server reads the next page only after the client has taken the previous
@@ -28,6 +32,12 @@ use crate::services::Services;
 const PAGE_SIZE: usize = 100;
 /// Interval of heartbeats on an idle stream, so that proxies keep the connection open.
 const HEARTBEAT: Duration = Duration::from_secs(25);
+
+/// Delay before a stream goes on if the unsent responses of all clients, or of this one, take too much memory.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// The heartbeat, a comment.
+const NOTHING_NEW: &str = ": nothing new\n\n";
 
 /// [Server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html).
 pub(super) struct EventStream(BoxStream<'static, io::Result<Bytes>>);
@@ -68,8 +78,7 @@ pub(super) enum StreamMailboxReply {
 }
 
 pub(super) async fn stream(
-    services: Arc<Services>,
-    caller: SessionCaller,
+    context: Context,
     last_event_id: Option<&str>,
     requested: Cursor,
 ) -> poem::Result<StreamMailboxReply> {
@@ -83,14 +92,15 @@ pub(super) async fn stream(
     };
     // The first page is read before the response starts, so that an error can still determine the status of the
     // response.
-    let first =
-        services.read_mailbox.execute(&caller, cursor, PAGE_SIZE, Duration::ZERO).await.map_err(to_poem_error)?;
-    let reader = PageReader { services, caller, cursor: end(&first) };
+    let first = context.read(cursor, Duration::ZERO).await.map_err(to_poem_error)?;
+    let cursor = end(&first);
+    let first = RESPONSE_BODIES.charge(&context.client, events(first).into()).ok_or(LimitError::TooManyResponses)?;
+    let reader = PageReader { context, cursor };
     let later = stream::unfold(reader, |mut reader| async {
-        let page = reader.next().await?;
-        Some((page, reader))
+        let events = reader.next().await?;
+        Some((events, reader))
     });
-    let chunks = stream::once(async { first }).chain(later).map(|page| Ok(events(page).into()));
+    let chunks = stream::once(async { first }).chain(later).map(Ok);
     Ok(StreamMailboxReply::Ok(EventStream(chunks.boxed())))
 }
 
@@ -112,24 +122,51 @@ fn end(page: &MailboxPage) -> Cursor {
     Cursor { after: Some(page.up_to()), incarnation: Some(page.incarnation) }
 }
 
+/// What a stream reads from, and for whom.
+pub(super) struct Context {
+    pub(super) services: Arc<Services>,
+    pub(super) caller: SessionCaller,
+    pub(super) client: Arc<Client>,
+    pub(super) hang_up: HangUp,
+}
+
+impl Context {
+    async fn read(&self, cursor: Cursor, wait: Duration) -> Result<MailboxPage, ReadMailboxError> {
+        self.services.read_mailbox.execute(&self.caller, cursor, PAGE_SIZE, wait).await
+    }
+}
+
 /// Reads the pages of a stream. Reads a page only after the connection has taken the previous page.
 struct PageReader {
-    services: Arc<Services>,
-    caller: SessionCaller,
+    context: Context,
     cursor: Cursor,
 }
 
 impl PageReader {
-    /// Returns the next page. The page is empty if nothing arrived within [`HEARTBEAT`]. Returns `None` to end the
-    /// stream.
-    async fn next(&mut self) -> Option<MailboxPage> {
-        if self.services.is_stopping() {
+    /// Returns the events of the next page, or a heartbeat if nothing arrived within [`HEARTBEAT`]. Returns `None` to
+    /// end the stream.
+    async fn next(&mut self) -> Option<Bytes> {
+        let Context { services, client, hang_up, .. } = &self.context;
+        if services.is_stopping() {
             return None;
         }
-        let read = self.services.read_mailbox.execute(&self.caller, self.cursor, PAGE_SIZE, HEARTBEAT).await;
+        // The system answers a heartbeat with a reset if the client is gone.
+        let read = match hang_up.is_closed() {
+            true => self.context.read(self.cursor, HALF_CLOSED_WAIT).await,
+            false => tokio::select! {
+                read = self.context.read(self.cursor, HEARTBEAT) => read,
+                () = hang_up.closed() => return Some(Bytes::from_static(NOTHING_NEW.as_bytes())),
+            },
+        };
         let page = read.inspect_err(log).ok()?;
-        self.cursor = end(&page);
-        Some(page)
+        let cursor = end(&page);
+        let Some(events) = RESPONSE_BODIES.charge(client, events(page).into()) else {
+            // Reads the page again later, instead of keeping it in memory.
+            sleep(BACK_OFF).await;
+            return Some(Bytes::from_static(b": out of memory for now\n\n"));
+        };
+        self.cursor = cursor;
+        Some(events)
     }
 }
 
@@ -154,7 +191,7 @@ fn events(page: MailboxPage) -> String {
         // Writing to a string can't fail.
         let _ = write!(text, "id: {incarnation}-{}\nevent: {event}\ndata: {data}\n\n", last.get());
     }
-    if events.is_empty() { ": nothing new\n\n".to_owned() } else { text }
+    if events.is_empty() { NOTHING_NEW.to_owned() } else { text }
 }
 
 fn json(event: &impl Serialize) -> String {

@@ -1,0 +1,204 @@
+//! Timeouts of a connection: without progress, and without a response.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::net::Shutdown;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// The server closes a connection that makes no progress for this time, and at the latest after twice this time. So a
+/// client that stalls in the middle of a request or response can't hold a connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// The server closes a connection if this time passes after the first byte of a request without any byte of the
+/// response being written, even if more of the request keeps arriving. This time is far above the time limits of
+/// operations.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
+
+/// The timeouts of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    idle: Duration,
+    response: Duration,
+}
+
+/// A connection that fails with `TimedOut` if the connection is idle for too long, or if a request on the connection
+/// gets no response for too long.
+pub(super) struct Connection {
+    /// Shared with the task that notices when the client hangs up.
+    stream: Arc<TcpStream>,
+    timeouts: Timeouts,
+    progress: bool,
+    unanswered_since: Option<Instant>,
+    check: Pin<Box<Sleep>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Timeouts {
+    pub(super) const DEFAULT: Self = Self { idle: IDLE_TIMEOUT, response: RESPONSE_TIMEOUT };
+}
+
+impl Connection {
+    pub(super) fn new(stream: Arc<TcpStream>, permit: OwnedSemaphorePermit, timeouts: Timeouts) -> Self {
+        let check = Box::pin(sleep(timeouts.idle));
+        Self { stream, timeouts, progress: false, unanswered_since: None, check, _permit: permit }
+    }
+
+    /// Records progress, or fails if a timeout has elapsed.
+    fn watch<T>(&mut self, context: &mut Context<'_>, io: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if io.is_ready() {
+            self.progress = true;
+            return io;
+        }
+        loop {
+            ready!(self.check.as_mut().poll(context));
+            let unanswered = self.unanswered_since.is_some_and(|since| since.elapsed() >= self.timeouts.response);
+            if !std::mem::take(&mut self.progress) || unanswered {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            let next = Instant::now() + self.timeouts.idle;
+            self.check.as_mut().reset(next);
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let io = loop {
+            match self.stream.poll_read_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                other => break other,
+            }
+            match self.stream.try_read(buf.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(read) => {
+                    buf.advance(read);
+                    break Poll::Ready(Ok(()));
+                }
+                Err(error) => break Poll::Ready(Err(error)),
+            }
+        };
+        if io.is_ready() {
+            self.unanswered_since.get_or_insert_with(Instant::now);
+        }
+        self.watch(context, io)
+    }
+}
+
+impl Connection {
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let io = loop {
+            match self.stream.poll_write_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+            match write(&self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => break Poll::Ready(written),
+            }
+        };
+        if io.is_ready() {
+            self.unanswered_since = None;
+        }
+        self.watch(context, io)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(context, |stream| stream.try_write(buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write(context, |stream| stream.try_write_vectored(bufs))
+    }
+
+    /// So that bodies are written from where they are, and their memory counts as unsent until then.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(rustix::net::shutdown(&*self.stream, Shutdown::Write).map_err(io::Error::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+
+    const IDLE: Duration = Duration::from_millis(100);
+    const RESPONSE: Duration = Duration::from_millis(300);
+
+    /// An accepted connection and its client.
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepted, client) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let timeouts = Timeouts { idle: IDLE, response: RESPONSE };
+        (Connection::new(Arc::new(accepted.unwrap().0), permit, timeouts), client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_closed() {
+        let (mut connection, _client) = pair().await;
+        let start = Instant::now();
+        let error = connection.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(start.elapsed() >= IDLE);
+    }
+
+    #[tokio::test]
+    async fn progress_keeps_a_connection_open() {
+        let (mut connection, mut client) = pair().await;
+        let start = Instant::now();
+        client.write_u8(1).await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), 1);
+        connection.write_u8(2).await.unwrap();
+        let error = connection.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(start.elapsed() >= IDLE * 2, "idle time before the progress was counted");
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_request_never_ends_is_closed() {
+        let (mut connection, mut client) = pair().await;
+        let start = Instant::now();
+        // Single bytes are progress, but never a complete request.
+        let dripping = tokio::spawn(async move {
+            while client.write_u8(1).await.is_ok() {
+                sleep(IDLE / 5).await;
+            }
+        });
+        let error = loop {
+            if let Err(error) = connection.read_u8().await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(start.elapsed() >= RESPONSE);
+        dripping.abort();
+    }
+}

@@ -1,0 +1,331 @@
+//! The minimum rate at which clients have to read responses. A client that reads more slowly loses its connection, or its
+//! stream on HTTP/2, so that unsent responses don't fill memory.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::BoxBody;
+use hyper::rt::Executor;
+use tokio::time::{Instant, sleep};
+
+/// Minimum rate in bytes per second, as the average of a [`WINDOW`] in which something is unsent all the time.
+const MIN_RATE: usize = 4 * 1024;
+const WINDOW: Duration = Duration::from_secs(20);
+/// How often the rate is checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// Maximum size of the pieces in which bodies are written. Between two pieces, other connections get their turn.
+const PIECE: usize = 32 * 1024;
+
+tokio::task_local! {
+    static PROGRESS: Arc<Progress>;
+}
+
+/// Runs the future of a connection or of a stream until it is complete, or until its client reads too slowly.
+pub(super) async fn drained<T>(future: impl Future<Output = T>) -> Option<T> {
+    let progress = Arc::new(Progress::default());
+    tokio::select! {
+        output = PROGRESS.scope(progress.clone(), future) => Some(output),
+        () = progress.stalled() => {
+            tracing::debug!("a client reads too slowly");
+            None
+        }
+    }
+}
+
+/// Runs each stream of an HTTP/2 connection in a task that ends if the client reads too slowly.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DrainedStreams;
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for DrainedStreams {
+    fn execute(&self, stream: F) {
+        tokio::spawn(drained(stream));
+    }
+}
+
+/// How much of its responses a client has read.
+#[derive(Default)]
+struct Progress(Mutex<Unsent>);
+
+#[derive(Default)]
+struct Unsent {
+    /// The bytes that are not written to the connection yet.
+    bytes: usize,
+    /// The bytes that were written since `since`, which is set while something is unsent.
+    written: usize,
+    since: Option<Instant>,
+    /// The body that waits until everything is written.
+    waker: Option<Waker>,
+}
+
+impl Progress {
+    fn unsent(&self) -> MutexGuard<'_, Unsent> {
+        // No step under the lock can panic halfway.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, bytes: usize) {
+        let mut unsent = self.unsent();
+        unsent.bytes += bytes;
+        if unsent.since.is_none() {
+            unsent.since = Some(Instant::now());
+            unsent.written = 0;
+        }
+    }
+
+    fn written(&self, bytes: usize) {
+        let mut unsent = self.unsent();
+        unsent.bytes -= bytes;
+        unsent.written += bytes;
+        if unsent.bytes == 0 {
+            unsent.since = None;
+            let waker = unsent.waker.take();
+            drop(unsent);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Completes when everything is written.
+    fn poll_written(&self, context: &Context<'_>) -> Poll<()> {
+        let mut unsent = self.unsent();
+        if unsent.bytes == 0 {
+            return Poll::Ready(());
+        }
+        unsent.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Completes when the client reads too slowly.
+    async fn stalled(&self) {
+        loop {
+            sleep(CHECK_INTERVAL).await;
+            if self.has_stalled() {
+                return;
+            }
+        }
+    }
+
+    fn has_stalled(&self) -> bool {
+        let mut unsent = self.unsent();
+        let Some(since) = unsent.since.filter(|since| since.elapsed() >= WINDOW) else {
+            return false;
+        };
+        let due = MIN_RATE * usize::try_from(since.elapsed().as_secs()).unwrap_or(usize::MAX);
+        // One piece may be on its way.
+        let stalled = unsent.written + PIECE < due;
+        unsent.since = Some(Instant::now());
+        unsent.written = 0;
+        stalled
+    }
+}
+
+/// A response body that records when it is written, and that is written in pieces.
+pub(super) struct DrainedBody {
+    inner: BoxBody<Bytes, io::Error>,
+    progress: Option<Arc<Progress>>,
+    rest: Bytes,
+    yields: bool,
+    /// Whether `inner` has ended.
+    ended: bool,
+}
+
+impl DrainedBody {
+    /// Wraps the body of a response. Must be called in a future that [`drained`] runs.
+    pub(super) fn new(inner: BoxBody<Bytes, io::Error>) -> Self {
+        Self { inner, progress: PROGRESS.try_with(Arc::clone).ok(), rest: Bytes::new(), yields: false, ended: false }
+    }
+}
+
+impl Body for DrainedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let Some(progress) = self.progress.clone() else {
+            return Pin::new(&mut self.inner).poll_frame(context);
+        };
+        if std::mem::take(&mut self.yields) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.ended {
+            // A stream of HTTP/2 is watched only as long as its body lasts.
+            ready!(progress.poll_written(context));
+            return Poll::Ready(None);
+        }
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => {
+                        progress.add(data.len());
+                        self.rest = data;
+                    }
+                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {
+                    self.ended = true;
+                    return self.poll_frame(context);
+                }
+            }
+        }
+        let length = self.rest.len().min(PIECE);
+        let piece = Piece { bytes: self.rest.split_to(length), progress };
+        self.yields = !self.rest.is_empty();
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (inner, rest) = (self.inner.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // If something is unsent, the end of the body is reported after it is written.
+        self.rest.is_empty()
+            && (self.ended || self.inner.is_end_stream())
+            && self.progress.as_ref().is_none_or(|progress| progress.unsent().bytes == 0)
+    }
+}
+
+impl Drop for DrainedBody {
+    fn drop(&mut self) {
+        if let Some(progress) = &self.progress {
+            progress.written(self.rest.len());
+        }
+    }
+}
+
+/// A piece of a body, which is dropped when it is written.
+struct Piece {
+    bytes: Bytes,
+    progress: Arc<Progress>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.progress.written(self.bytes.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt as _, stream};
+    use http_body_util::{BodyExt as _, Full};
+    use std::convert::Infallible;
+
+    fn body(size: usize) -> DrainedBody {
+        DrainedBody::new(Full::new(Bytes::from(vec![b'x'; size])).map_err(|error: Infallible| match error {}).boxed())
+    }
+
+    /// Takes the pieces of a body, and drops each after a delay.
+    async fn read(size: usize, delay: Duration) -> usize {
+        let (mut body, mut read) = (body(size), 0);
+        while let Some(frame) = body.frame().await {
+            let piece = frame.unwrap().into_data().unwrap();
+            assert!(piece.len() <= PIECE);
+            sleep(delay).await;
+            read += piece.len();
+        }
+        read
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_fast_enough_gets_the_whole_body() {
+        let seconds = Duration::from_secs((PIECE / MIN_RATE) as u64 - 1);
+        assert_eq!(drained(read(50 * PIECE + 1, seconds)).await, Some(50 * PIECE + 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_too_slowly_is_ended() {
+        let seconds = Duration::from_secs((PIECE / MIN_RATE) as u64 + 10);
+        assert_eq!(drained(read(50 * PIECE, seconds)).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_ended_within_the_window_even_after_a_fast_start() {
+        let start = Instant::now();
+        let stops = async {
+            let mut body = body(50 * PIECE);
+            for _ in 0..40 {
+                body.frame().await.unwrap().unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(drained(stops).await, None);
+        assert!(start.elapsed() <= 2 * WINDOW + CHECK_INTERVAL, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_ends_only_after_its_last_piece_is_written() {
+        let start = Instant::now();
+        let stops = async {
+            let mut body = body(10);
+            let _unwritten = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert!(!body.is_end_stream());
+            assert!(body.frame().await.is_none());
+        };
+        assert_eq!(drained(stops).await, None);
+        assert!(start.elapsed() >= WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_streamed_body_ends_after_it_is_written() {
+        let streams = async {
+            let chunks = stream::unfold(0, |count| async move {
+                (count < 3).then(|| (Ok::<_, io::Error>(Bytes::from_static(b"x")), count + 1))
+            });
+            let mut body = DrainedBody::new(poem::Body::from_bytes_stream(chunks).into());
+            let mut unwritten = Vec::new();
+            for _ in 0..3 {
+                unwritten.push(body.frame().await.unwrap().unwrap());
+            }
+            assert!(body.frame().now_or_never().is_none());
+            assert!(body.frame().now_or_never().is_none());
+            drop(unwritten);
+            assert!(body.frame().await.is_none());
+        };
+        assert_eq!(drained(streams).await, Some(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_a_response_is_not_slow() {
+        let later = async {
+            sleep(10 * WINDOW).await;
+            read(10, Duration::ZERO).await
+        };
+        assert_eq!(drained(later).await, Some(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_abandoned_body_does_not_count() {
+        let abandons = async {
+            let mut abandoned = body(3 * PIECE);
+            drop(abandoned.frame().await);
+            drop(abandoned);
+            sleep(10 * WINDOW).await;
+        };
+        assert_eq!(drained(abandons).await, Some(()));
+    }
+}

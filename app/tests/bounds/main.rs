@@ -1,0 +1,10 @@
+//! Memory and time that clients can take: each has a bound.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod client;
+mod documents;
+mod hang_ups;
+mod pages;
+mod slow_clients;
+#[path = "../support/mod.rs"]
+mod support;
