@@ -38,7 +38,10 @@ async fn restore(backend: Backend) -> anyhow::Result<()> {
 
     drop(server);
     backup.restore(&database).await?;
-    let url = database.postgres_options().map_or(database.url().to_string(), |options| options.to_url_lossy().into());
+    let url = match database.postgres_options() {
+        None => database.url().to_string(),
+        Some(options) => options.to_url_lossy().into(),
+    };
     // Repeating it does no harm.
     for _ in 0..2 {
         Cli::try_parse_from(["woosh-server", "restored", "--database", &url])?.run().await?;
