@@ -26,7 +26,7 @@ impl HangUp {
     pub(crate) async fn closed(&self) {
         if self.0.clone().wait_for(|closed| *closed).await.is_err() {
             // The connection ends, and this request with it.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

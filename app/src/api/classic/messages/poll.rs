@@ -108,7 +108,7 @@ fn parts(first: &ClassicMessagePage, reader: Reader) -> poem::Result<BoxStream<'
     let first = RESPONSE_BODIES.charge(&reader.client, first).ok_or(LimitError::TooManyResponses)?;
     let more = stream::unfold(reader, |mut reader| async {
         let part = reader.next().await.transpose()?;
-        Some((part.inspect_err(|error| log(error)).map_err(io::Error::other), reader))
+        Some((part.inspect_err(log).map_err(io::Error::other), reader))
     });
     Ok(stream::once(async { Ok(first) }).chain(more).boxed())
 }

@@ -39,7 +39,6 @@ impl MailboxApi {
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
         deadline: Data<&Deadline>,
-        hang_up: Data<&HangUp>,
         /// Return messages after this sequence number. Defaults to the last acknowledged one.
         after: Query<Option<Integer<0>>>,
         /// Maximum number of messages to return.
@@ -50,7 +49,7 @@ impl MailboxApi {
         #[oai(default = "read::default_wait")]
         wait: Query<read::WaitSeconds>,
     ) -> Result<read::ReadMailboxReply> {
-        read::read(&services, &caller.0, &deadline, &hang_up, after.0, limit.0, wait.0).await
+        read::read(&services, &caller.0, &deadline, after.0, limit.0, wait.0).await
     }
 
     /// Acknowledge messages
