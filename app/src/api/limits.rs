@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use woosh_domain::model::UserId;
 
 use crate::budget::{Budget, Client, REQUEST_BODIES, RESPONSE_BODIES, Reservation};
+use crate::server::HangUp;
 
 /// Maximum size of a body, in bytes. A body whose fields all have their maximum length fits, even if JSON escapes every
 /// character.
@@ -127,23 +128,35 @@ pub(super) fn set_account(request: &Request, account: UserId) {
 
 /// The time by which a request must be answered.
 #[derive(Clone)]
-pub(super) struct Deadline(Arc<watch::Sender<Instant>>);
+pub(super) struct Deadline {
+    at: Arc<watch::Sender<Instant>>,
+    hang_up: Option<HangUp>,
+}
 
 impl Deadline {
-    fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Instant::now() + MAX_TIME)))
+    fn new(hang_up: Option<HangUp>) -> Self {
+        Self { at: Arc::new(watch::Sender::new(Instant::now() + MAX_TIME)), hang_up }
     }
 
     /// Extends the deadline by the time that the request spends waiting.
     pub(super) fn extend(&self, by: Duration) {
-        self.0.send_modify(|deadline| *deadline += by);
+        self.at.send_modify(|deadline| *deadline += by);
+    }
+
+    /// Completes when the request should not wait any longer, because its client closed its side of the connection a
+    /// while ago.
+    pub(super) async fn client_waited(&self) {
+        match &self.hang_up {
+            Some(hang_up) => hang_up.waited().await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn expired(&self) {
         loop {
-            let deadline = *self.0.borrow();
+            let deadline = *self.at.borrow();
             sleep_until(deadline).await;
-            if *self.0.borrow() <= deadline {
+            if *self.at.borrow() <= deadline {
                 return;
             }
         }
@@ -161,7 +174,7 @@ where
     let chunks = request.take_body().into_bytes_stream().boxed();
     let incoming = Incoming { client: client.clone(), chunks, reservations: Vec::new() };
     let body = IncomingBody(Arc::new(Mutex::new(incoming)));
-    let deadline = Deadline::new();
+    let deadline = Deadline::new(request.data::<HangUp>().cloned());
     request.set_data(client.clone());
     request.set_data(body.clone());
     request.set_data(deadline.clone());
@@ -197,7 +210,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn extending_a_deadline_moves_it() {
-        let (start, deadline) = (Instant::now(), Deadline::new());
+        let (start, deadline) = (Instant::now(), Deadline::new(None));
         deadline.extend(Duration::from_secs(60));
         deadline.expired().await;
         assert_eq!(start.elapsed().as_secs(), 90);

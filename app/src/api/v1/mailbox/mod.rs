@@ -40,7 +40,6 @@ impl MailboxApi {
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
         deadline: Data<&Deadline>,
-        hang_up: Data<&HangUp>,
         /// Return messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
         /// Incarnation of the page or event that had the sequence number `after`.
@@ -54,7 +53,7 @@ impl MailboxApi {
         wait: Query<read::WaitSeconds>,
     ) -> Result<read::ReadMailboxReply> {
         let cursor = read::cursor(after.0, incarnation.0);
-        read::read(&services, &caller.0, &deadline, &hang_up, cursor, limit.0, wait.0).await
+        read::read(&services, &caller.0, &deadline, cursor, limit.0, wait.0).await
     }
 
     /// Acknowledge messages

@@ -13,7 +13,6 @@ use crate::api::json_response::JsonResponse;
 use crate::api::limits::Deadline;
 use crate::api::v1::problem::{Code, MailboxProblem, Problem};
 use crate::api::v1::values::{Integer, Text};
-use crate::server::HangUp;
 use crate::services::Services;
 
 pub(super) type PageLimit = Integer<1, { ReadMailbox::MAX_COUNT as i64 }>;
@@ -93,7 +92,6 @@ pub(super) async fn read(
     services: &Services,
     caller: &SessionCaller,
     deadline: &Deadline,
-    hang_up: &HangUp,
     cursor: Cursor,
     limit: PageLimit,
     wait: WaitSeconds,
@@ -103,7 +101,7 @@ pub(super) async fn read(
     let read = |wait| services.read_mailbox.execute(caller, cursor, limit.unsigned(), wait);
     let page = tokio::select! {
         page = read(wait) => page,
-        () = hang_up.waited(), if !wait.is_zero() => read(Duration::ZERO).await,
+        () = deadline.client_waited(), if !wait.is_zero() => read(Duration::ZERO).await,
     };
     let page = page.map_err(to_poem_error)?;
     Ok(ReadMailboxReply::Ok(JsonResponse(page.into())))
