@@ -179,7 +179,11 @@ where
     request.set_data(body.clone());
     request.set_data(deadline.clone());
     let response = tokio::select! {
-        response = next.call(request) => charge(response?, &client, &RESPONSE_BODIES).await,
+        response = next.call(request) => match response {
+            Ok(response) => charge(response, &client, &RESPONSE_BODIES).await,
+            // Not returned before the body is drained.
+            Err(error) => Err(error),
+        },
         () = deadline.expired() => return Err(LimitError::SlowRequest.into()),
     };
     if !expects_continue {
