@@ -4,6 +4,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
+use tokio::time::timeout;
 use woosh_domain::model::{DeviceId, SequenceNumber, Timestamp, TokenHash, UserId};
 use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
 
@@ -12,6 +13,9 @@ use super::writer::Writer;
 use super::{delete, open, read};
 use crate::notify::Notifier;
 use crate::store::{Acknowledged, OpenError, OwnerRow, SessionCache, SqlError, SqlStore};
+
+/// Maximum time to wait for the time of the database.
+const CLOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The store on one Postgres database.
 pub(crate) struct PostgresStore {
@@ -134,6 +138,12 @@ impl SqlStore for PostgresStore {
 
     async fn delete_leftovers(&self, device: DeviceId, limit: usize) -> Result<(), PortError> {
         Ok(delete::purge(&self.pool, device, limit).await?)
+    }
+
+    async fn shared_time(&self) -> Result<Option<Timestamp>, PortError> {
+        let micros = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+        let micros = timeout(CLOCK_TIMEOUT, micros.fetch_one(&self.pool)).await.map_err(PortError::unavailable)?;
+        Ok(Some(Timestamp::from_micros(micros.map_err(SqlError::from)?)))
     }
 
     async fn ping(&self) -> Result<(), PortError> {

@@ -60,7 +60,7 @@ impl ReadMailbox {
         let mailbox = caller.caller.device;
         let after = after.unwrap_or(SequenceNumber::ZERO);
         let limit = PageLimit { count: count.min(Self::MAX_COUNT), bytes: Self::MAX_BYTES };
-        let read = || self.mailboxes.read(mailbox, after, limit, self.clock.now());
+        let read = || self.mailboxes.read(mailbox, after, limit, self.clock.expiry_time());
         if wait.is_zero() {
             return Ok(read().await?);
         }
@@ -164,7 +164,7 @@ mod tests {
             Box::new(subscription)
         });
         let mut clock = MockClock::new();
-        clock.expect_now().returning(|| Timestamp::EPOCH);
+        clock.expect_expiry_time().returning(|| Timestamp::EPOCH);
         let read = ReadMailbox::new(Arc::new(mailboxes), Arc::new(sessions), Arc::new(notifier), Arc::new(clock));
         read.execute(&caller(), None, 10, Duration::from_secs(1)).await
     }

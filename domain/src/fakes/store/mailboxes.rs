@@ -2,6 +2,7 @@ use async_trait::async_trait;
 
 use super::{KeyedSend, Mailbox, MemoryStore, State};
 use crate::model::{DeviceId, Envelope, Gap, Message, MessageId, Quota, SequenceNumber, Timestamp};
+use crate::planner::expires_at;
 use crate::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError, Receipt, Undelivered,
 };
@@ -35,7 +36,7 @@ impl Mailboxes for MemoryStore {
         let (mut undelivered, mut delivered) = (Vec::new(), Vec::new());
         for (device, mut message) in messages {
             message.sent_at = sent_at;
-            message.expires_at = sent_at.plus_seconds(new.ttl_seconds);
+            message.expires_at = expires_at(sent_at, &new);
             let Some(mailbox) = state.mailboxes.get_mut(&device) else { continue };
             mailbox.last = mailbox.last.next();
             mailbox.not_before = sent_at;
