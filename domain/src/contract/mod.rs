@@ -25,7 +25,7 @@
 //! - `fan_out::a_message_is_kept_until_its_last_device_acknowledges_it`
 //! - `fan_out::concurrent_acknowledgements_lose_no_delivery`
 //! - `expiry::expired_envelopes_are_deleted_in_batches`
-//! - `domain/src/timekeeping/`, `harness/tests/clock.rs` for clocks that leap
+//! - `domain/src/timekeeping/`, `harness/tests/clock/`, for clocks that leap
 //! - `devices::deleting_a_device_deletes_its_mailbox_and_sessions`
 //! - `users::a_deleted_user_leaves_nothing_and_its_name_stays_reserved`
 //! - `harness/tests/kill.rs`, `harness/tests/laws/`, `harness/tests/order.rs`, `harness/tests/outage.rs`

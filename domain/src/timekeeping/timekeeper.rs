@@ -9,7 +9,7 @@ pub const CONFIRMATION: Duration = Duration::from_secs(15 * 60);
 /// measurement.
 pub const TOLERANCE: Duration = Duration::from_secs(10);
 /// The greatest lead of the reference over the last trusted time that is trusted at the start of a server.
-pub const MAX_DOWNTIME: Duration = Duration::from_secs(60 * 60);
+pub const MAX_DOWNTIME: Duration = Duration::from_secs(10 * 60);
 /// The greatest lead of stamps over the time without a leap, while the time is in doubt.
 pub const MAX_STAMP_LEAD: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -83,3 +83,94 @@ async fn sample(local: &dyn LocalClock, store: &dyn TimeStore) -> Result<Sample,
     let error = after.monotonic.saturating_sub(before.monotonic) / 2;
     Ok(Sample { local: after, reference: shared.plus(error), error })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::LocalTime;
+    use async_trait::async_trait;
+
+    /// The clocks of a machine and of a database that a reading of the latter takes a while from. Both are at the right
+    /// time, except for `ahead`.
+    #[derive(Default)]
+    struct World {
+        time: Mutex<Duration>,
+        reading: Mutex<Duration>,
+        ahead: Mutex<Duration>,
+        stored: Mutex<Vec<Timestamp>>,
+    }
+
+    impl World {
+        fn pass(&self, duration: Duration) {
+            *self.time.lock().unwrap() += duration;
+        }
+
+        fn right_time(&self) -> Timestamp {
+            Timestamp::EPOCH.plus(*self.time.lock().unwrap())
+        }
+    }
+
+    impl LocalClock for World {
+        fn read(&self) -> LocalTime {
+            LocalTime { monotonic: *self.time.lock().unwrap(), wall: Timestamp::EPOCH }
+        }
+    }
+
+    #[async_trait]
+    impl TimeStore for World {
+        async fn shared_time(&self) -> Result<Option<Timestamp>, PortError> {
+            let half = *self.reading.lock().unwrap() / 2;
+            self.pass(half);
+            let time = self.right_time().plus(*self.ahead.lock().unwrap());
+            self.pass(half);
+            Ok(Some(time))
+        }
+
+        async fn trusted_time(&self) -> Result<Option<Timestamp>, PortError> {
+            Ok(self.stored.lock().unwrap().last().copied())
+        }
+
+        async fn set_trusted_time(&self, now: Timestamp) -> Result<(), PortError> {
+            self.stored.lock().unwrap().push(now);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_duration_of_a_reading_makes_no_difference() {
+        let world = Arc::new(World::default());
+        *world.reading.lock().unwrap() = Duration::from_secs(1);
+        let (keep_time, _) = KeepTime::start(world.clone(), world.clone()).await.unwrap();
+        world.pass(Duration::from_secs(10));
+        keep_time.execute().await.unwrap();
+        assert_eq!(keep_time.clock().now(), world.right_time());
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_takes_too_long_is_ignored() {
+        let world = Arc::new(World::default());
+        let (keep_time, _) = KeepTime::start(world.clone(), world.clone()).await.unwrap();
+        *world.ahead.lock().unwrap() = Duration::from_secs(3600);
+        *world.reading.lock().unwrap() = Duration::from_secs(3);
+        assert_eq!(keep_time.execute().await.unwrap(), None);
+        *world.reading.lock().unwrap() = Duration::from_secs(1);
+        assert_eq!(keep_time.execute().await.unwrap(), Some(ClockChange::Doubted { ahead_seconds: 3600 }));
+    }
+
+    #[tokio::test]
+    async fn the_time_is_stored_once_a_minute_and_not_while_it_is_in_doubt() {
+        let world = Arc::new(World::default());
+        let (keep_time, _) = KeepTime::start(world.clone(), world.clone()).await.unwrap();
+        for _ in 0..13 {
+            keep_time.store_time().await.unwrap();
+            world.pass(Duration::from_secs(10));
+        }
+        let minutes = [0, 1, 2].map(|minute| Timestamp::from_seconds(60 * minute));
+        assert_eq!(*world.stored.lock().unwrap(), minutes);
+        *world.ahead.lock().unwrap() = Duration::from_secs(3600);
+        keep_time.execute().await.unwrap();
+        world.pass(Duration::from_secs(120));
+        keep_time.store_time().await.unwrap();
+        assert_eq!(*world.stored.lock().unwrap(), minutes);
+    }
+}
