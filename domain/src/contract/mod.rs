@@ -61,6 +61,7 @@
 //! - `idempotency::a_send_that_is_not_stored_does_not_use_its_key`
 //! - `idempotency::every_repetition_reports_the_same_undelivered_devices`
 //! - `harness/tests/kill.rs`, `harness/tests/quota.rs`, `harness/src/sanity/v1/idempotency.rs`
+//! - `harness/tests/clock/` for keys that are used while a clock leaps
 //!
 //! ## D5 Idempotent acknowledge
 //!

@@ -11,11 +11,12 @@
 //!
 //! # While the time is in doubt
 //!
-//! The time is in doubt after a leap, and after a start at which the reference is implausibly far from the time at which
-//! a server last trusted it. Until the reference is plausible again, or has not leapt for [`CONFIRMATION`]:
+//! The time is in doubt after a leap, and after a start at which the reference is behind the time at which
+//! a server last trusted it, or ahead of that by more than [`MAX_DOWNTIME`]. Until the reference is plausible again, or has not leapt for [`CONFIRMATION`]:
 //!
 //! - nothing more expires, and no idempotency key is forgotten;
-//! - a stamp is at most [`MAX_STAMP_LEAD`] later than the time without the leap, and never earlier than that;
+//! - stamps follow the reference only if it is ahead, and then by at most [`MAX_STAMP_LEAD`]. Otherwise they follow the
+//!   time as it would be without the leap;
 //! - a message lives longer by the time that its stamp may be too early, so that it does not expire early when the
 //!   reference turns out to be right.
 //!

@@ -12,7 +12,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// How long an idempotency key is stored, in seconds: one day.
+    /// How long an idempotency key is stored at least, in seconds: one day.
     pub const IDEMPOTENCY_KEY_SECONDS: u64 = 24 * 60 * 60;
 
     /// Creates the use case, which calls these ports.
