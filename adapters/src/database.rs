@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, Users};
+use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, TimeStore, Users};
 
 use crate::database_url::Location;
 use crate::notify::Notifier;
@@ -21,7 +21,7 @@ pub use crate::store::OpenError;
 
 /// An object-safe store: the ports, and the operations that the server calls directly.
 #[async_trait]
-trait Backend: Users + Devices + Sessions + Mailboxes {
+trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
     fn notifier(&self) -> &Notifier;
     async fn ping(&self) -> Result<(), PortError>;
     async fn audit(&self) -> Result<Vec<String>, PortError>;
@@ -29,7 +29,7 @@ trait Backend: Users + Devices + Sessions + Mailboxes {
 }
 
 #[async_trait]
-impl<S: Audit + Users + Devices + Sessions + Mailboxes> Backend for S {
+impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for S {
     fn notifier(&self) -> &Notifier {
         SqlStore::notifier(self)
     }
@@ -79,6 +79,7 @@ impl Database {
             sessions: self.0.clone(),
             mailboxes: self.0.clone(),
             notifier: Arc::new(self.0.notifier().clone()),
+            time: self.0.clone(),
         }
     }
 

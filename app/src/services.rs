@@ -1,15 +1,14 @@
 use std::sync::Arc;
 
 use poem::Request;
-use woosh_adapters::clock::SystemClock;
 use woosh_adapters::database::Database;
 use woosh_adapters::password::{Argon2idHasher, CachingHasher};
 use woosh_adapters::randomness::SystemRandomness;
 use woosh_domain::model::Limits;
-use woosh_domain::ports::{Clock, PasswordHasher, PortError, Randomness, Stores};
+use woosh_domain::ports::{PasswordHasher, PortError, Randomness, Stores};
 use woosh_domain::use_cases::{
     Acknowledge, Authenticate, ChangePassword, CheckToken, DeleteDevice, DeleteMessages, DeleteUser, EndSession,
-    FindUser, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox, RegisterUser, SearchUsers,
+    FindUser, KeepTime, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox, RegisterUser, SearchUsers,
     SendMessage, Sweep, UpdateUser,
 };
 
@@ -24,6 +23,7 @@ pub(crate) struct Services {
     pub(crate) delete_user: DeleteUser,
     pub(crate) end_session: EndSession,
     pub(crate) find_user: FindUser,
+    pub(crate) keep_time: KeepTime,
     pub(crate) list_devices: ListDevices,
     pub(crate) list_sessions: ListSessions,
     pub(crate) log_in: LogIn,
@@ -38,10 +38,10 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Connects the use cases to the system's clock and randomness, to Argon2id and to a database.
-    pub(crate) fn new(database: Database, limits: Limits) -> Result<Self, PortError> {
-        let Stores { users, devices, sessions, mailboxes, notifier } = database.stores();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    /// Connects the use cases to a clock, to the system's randomness, to Argon2id and to a database.
+    pub(crate) fn new(database: Database, keep_time: KeepTime, limits: Limits) -> Result<Self, PortError> {
+        let Stores { users, devices, sessions, mailboxes, notifier, time: _ } = database.stores();
+        let clock = keep_time.clock();
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let hasher: Arc<dyn PasswordHasher> = Arc::new(CachingHasher::new(Argon2idHasher::new(), clock.clone())?);
         Ok(Self {
@@ -54,6 +54,7 @@ impl Services {
             delete_user: DeleteUser::new(users.clone(), mailboxes.clone()),
             end_session: EndSession::new(sessions.clone()),
             find_user: FindUser::new(users.clone()),
+            keep_time,
             list_devices: ListDevices::new(devices),
             list_sessions: ListSessions::new(sessions.clone()),
             log_in: LogIn::new(users.clone(), sessions.clone(), hasher.clone(), randomness.clone(), clock.clone()),

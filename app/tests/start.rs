@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
+use sqlx::{Connection as _, SqliteConnection};
 use support::{Server, output};
 
 /// Asserts that the command failed with a single line that contains all parts.
@@ -205,4 +206,24 @@ fn sqlite(file: &Path, statements: &'static str) {
         sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
     });
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_month_ahead_of_the_last_run_is_a_warning_that_says_what_to_do() {
+    let folder = tempdir();
+    let server = Server::start(folder.path(), &[]);
+    support::register(&server, "alice").await;
+    server.stop();
+    let url = format!("sqlite:{}", folder.path().join("woosh.db").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let moved = sqlx::query("UPDATE clock SET trusted_at = trusted_at - 31 * 86400000000").execute(&mut connection);
+    assert_eq!(moved.await.unwrap().rows_affected(), 1, "the server did not store the time");
+    connection.close().await.unwrap();
+
+    let log = Server::start(folder.path(), &[]).stop();
+    let warnings: Vec<_> = log.iter().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    for part in ["ahead of the expected time", "no message expires", "If the clock is wrong, correct it"] {
+        assert!(warnings[0].contains(part), "{part:?} is not in: {}", warnings[0]);
+    }
 }

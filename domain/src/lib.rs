@@ -50,4 +50,5 @@ pub mod fakes;
 pub mod model;
 pub mod planner;
 pub mod ports;
+pub mod timekeeping;
 pub mod use_cases;

@@ -5,6 +5,7 @@ mod audit;
 mod devices;
 mod mailboxes;
 mod sessions;
+mod time_store;
 mod users;
 
 use woosh_domain::model::{DeviceId, UserId};

@@ -167,6 +167,12 @@ impl SqlStore for PostgresStore {
         Ok(delete::purge(&self.write_pool, device, limit).await?)
     }
 
+    async fn shared_time(&self) -> Result<Option<Timestamp>, PortError> {
+        let micros = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+        let micros = micros.fetch_one(&self.pool).await.map_err(SqlError::from)?;
+        Ok(Some(Timestamp::from_micros(micros)))
+    }
+
     async fn ping(&self) -> Result<(), PortError> {
         Ok(self.pool.ping().await.map_err(SqlError::from)?)
     }

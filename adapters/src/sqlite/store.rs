@@ -161,6 +161,11 @@ impl SqlStore for SqliteStore {
         self.write_mailbox(move |connection| delete::purge(connection, device, count(limit))).await
     }
 
+    async fn shared_time(&self) -> Result<Option<Timestamp>, PortError> {
+        // One process uses the file, so it needs to agree with no other clock.
+        Ok(None)
+    }
+
     async fn ping(&self) -> Result<(), PortError> {
         self.read_pool.acquire().await.map_err(SqlError::from)?.ping().await.map_err(SqlError::from)?;
         self.write(|_| Box::pin(async { Ok(()) })).await?;

@@ -102,6 +102,10 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// `purges`.
     fn delete_leftovers(&self, device: DeviceId, limit: usize) -> impl Future<Output = Result<(), PortError>> + Send;
 
+    /// Returns the time of the clock that all replicas share, as
+    /// [`TimeStore::shared_time`](woosh_domain::ports::TimeStore::shared_time) specifies.
+    fn shared_time(&self) -> impl Future<Output = Result<Option<Timestamp>, PortError>> + Send;
+
     /// Checks that the database answers.
     fn ping(&self) -> impl Future<Output = Result<(), PortError>> + Send;
 

@@ -5,14 +5,17 @@ mod connection;
 mod drain;
 mod hang_up;
 mod serve;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use woosh_adapters::clock::SystemClock;
 use woosh_adapters::database::{Database, DatabaseUrl, OpenError};
 use woosh_domain::ports::PortError;
+use woosh_domain::use_cases::KeepTime;
 
 pub use woosh_domain::model::{Limits, Quota};
 
@@ -20,7 +23,6 @@ use self::acceptor::ConnectionAcceptor;
 pub(crate) use self::hang_up::{HALF_CLOSED_WAIT, HangUp};
 use self::serve::serve;
 use crate::api;
-use crate::logging::causes;
 use crate::services::Services;
 
 /// Configuration of a server.
@@ -40,9 +42,6 @@ pub struct Config {
     pub grace: Duration,
 }
 
-/// Interval between deletions of expired data.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Why a server can't start. Each error message is one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -59,6 +58,9 @@ pub enum StartError {
     /// The database can't be opened.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The database doesn't answer with the time.
+    #[error("can't read the time from the database")]
+    Clock(#[source] PortError),
     /// The operating system provides no random bytes.
     #[error("can't get random bytes from the operating system")]
     Randomness(#[source] PortError),
@@ -84,7 +86,10 @@ impl Server {
         let listener = TcpListener::bind((host.as_str(), *port)).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let database = Database::open(database, *database_wait).await?;
-        let services = Services::new(database, *limits).map_err(StartError::Randomness)?.into();
+        let clock = KeepTime::start(Arc::new(SystemClock::start()), database.stores().time);
+        let (keep_time, change) = clock.await.map_err(StartError::Clock)?;
+        upkeep::log(change);
+        let services = Services::new(database, keep_time, *limits).map_err(StartError::Randomness)?.into();
         Ok(Self { address, acceptor: ConnectionAcceptor::new(listener), services, grace: *grace })
     }
 
@@ -101,7 +106,7 @@ impl Server {
     /// If the listener fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let services = self.services;
-        let cleanup = tokio::spawn(sweep_periodically(services.clone()));
+        let cleanup = tokio::spawn(upkeep::run(services.clone()));
         let stop = async {
             stop.await;
             services.stop();
@@ -111,15 +116,5 @@ impl Server {
         cleanup.abort();
         services.database.close().await;
         served
-    }
-}
-
-/// Runs the sweep periodically. If a sweep fails, retries at the next interval.
-async fn sweep_periodically(services: Arc<Services>) {
-    loop {
-        tokio::time::sleep(SWEEP_INTERVAL).await;
-        if let Err(error) = services.sweep.execute().await {
-            tracing::warn!(%error, causes = causes(&error), "cleanup failed");
-        }
     }
 }

@@ -105,6 +105,7 @@ pub fn cases() -> Vec<Case> {
             no_page_is_behind_a_number_that_a_reader_has_received;
         expiry:
             an_expired_envelope_is_a_gap_before_and_after_its_deletion,
+            a_watermark_that_is_ahead_delays_expiry_by_a_day_at_most,
             expired_envelopes_are_deleted_in_batches,
             an_expired_envelope_can_be_acknowledged_before_its_deletion,
             an_envelope_acknowledged_by_one_device_can_expire_for_another;
@@ -119,5 +120,7 @@ pub fn cases() -> Vec<Case> {
             envelopes_handed_over_are_those_that_a_read_returns,
             a_wait_times_out,
             the_end_of_a_session_notifies_waiting_readers;
+        time:
+            the_trusted_time_is_the_one_that_was_stored_last;
     }
 }

@@ -42,6 +42,19 @@ pub(super) async fn an_expired_envelope_is_a_gap_before_and_after_its_deletion(s
     assert_eq!(gaps(&read_at(&stores, alice.mailbox, 0, seconds(50)).await), []);
 }
 
+pub(super) async fn a_watermark_that_is_ahead_delays_expiry_by_a_day_at_most(stores: Stores) {
+    const DAY: u64 = 24 * 60 * 60;
+    let alice = add(&stores, "alice").await;
+    must(stores.mailboxes.raise_not_before(alice.mailbox, seconds(DAY / 2), moment(0)).await);
+    deliver_for(&stores, 5).await;
+    must(stores.mailboxes.raise_not_before(alice.mailbox, seconds(31 * DAY), moment(0)).await);
+    deliver_for(&stores, 5).await;
+    let page = read_at(&stores, alice.mailbox, 0, moment(0)).await;
+    let times: Vec<_> = page.envelopes.iter().map(|envelope| &envelope.message).collect();
+    let times: Vec<_> = times.into_iter().map(|message| (message.sent_at, message.expires_at)).collect();
+    assert_eq!(times, [(seconds(DAY / 2), seconds(DAY / 2 + 5)), (seconds(31 * DAY), seconds(DAY + 5))]);
+}
+
 pub(super) async fn expired_envelopes_are_deleted_in_batches(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;

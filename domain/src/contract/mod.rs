@@ -25,6 +25,7 @@
 //! - `fan_out::a_message_is_kept_until_its_last_device_acknowledges_it`
 //! - `fan_out::concurrent_acknowledgements_lose_no_delivery`
 //! - `expiry::expired_envelopes_are_deleted_in_batches`
+//! - `domain/src/timekeeping/`, `harness/tests/clock/`, for clocks that leap
 //! - `devices::deleting_a_device_deletes_its_mailbox_and_sessions`
 //! - `users::a_deleted_user_leaves_nothing_and_its_name_stays_reserved`
 //! - `harness/tests/kill.rs`, `harness/tests/laws/`, `harness/tests/order.rs`, `harness/tests/outage/`
@@ -69,6 +70,7 @@
 //! - `idempotency::a_send_that_is_not_stored_does_not_use_its_key`
 //! - `idempotency::every_repetition_reports_the_same_undelivered_devices`
 //! - `harness/tests/kill.rs`, `harness/tests/quota.rs`, `harness/src/sanity/v1/idempotency.rs`
+//! - `harness/tests/clock/` for keys that are used while a clock leaps
 //!
 //! ## D5 Idempotent acknowledge
 //!
@@ -168,6 +170,7 @@ mod mailbox;
 mod notifier;
 mod quota;
 mod sessions;
+mod time;
 mod users;
 
 use futures_util::future::BoxFuture;

@@ -23,4 +23,16 @@ impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
     }
+
+    fn expiry_time(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn lag_seconds(&self) -> u64 {
+        0
+    }
+
+    fn seconds_since_doubt(&self) -> Option<u64> {
+        None
+    }
 }

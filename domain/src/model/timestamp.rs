@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// A point in time in UTC, in whole microseconds since the Unix epoch: the precision that every backend stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -43,6 +45,17 @@ impl Timestamp {
     pub fn minus_seconds(self, seconds: u64) -> Self {
         let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(MICROS_PER_SECOND);
         Self(self.0.saturating_sub(micros))
+    }
+
+    /// Returns the time `duration` later, in whole microseconds. Saturates at the end of the range.
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// Returns the duration from `earlier` until this time. Zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        let micros = i128::from(self.0) - i128::from(earlier.0);
+        Duration::from_micros(u64::try_from(micros.max(0)).unwrap_or(u64::MAX))
     }
 
     /// Returns the start of the Unix second that contains this time.

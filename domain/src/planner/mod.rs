@@ -17,6 +17,7 @@ use std::collections::HashMap;
 
 use crate::model::{DeviceId, Envelope, Message, MessageId, SequenceNumber, Timestamp, Username};
 use crate::ports::{DeliverOutcome, NewDelivery, Receipt, Undelivered};
+use crate::timekeeping::MAX_STAMP_LEAD;
 
 /// The result of planning a batch of sends.
 #[derive(Debug, Default)]
@@ -221,7 +222,7 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     fn store(&mut self, send: &'a NewDelivery, name: &Username, contents: &'a str, stored: &mut Storing) {
         let Some(recipient) = self.state.recipients.get_mut(&name.key()) else { return };
         let size = contents.len() as u64;
-        let expires_at = stored.sent_at.plus_seconds(send.ttl_seconds);
+        let expires_at = expires_at(stored.sent_at, send);
         let mut row = None;
         let mut copies = 0;
         for mailbox in &mut recipient.mailboxes {
@@ -268,6 +269,12 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
             });
         }
     }
+}
+
+/// Returns when the messages of a send expire. A watermark can be far ahead, if a clock once was. The messages must not stay
+/// for that time as well; but a smaller lead may be the right time, if the clock is behind now.
+pub fn expires_at(sent_at: Timestamp, send: &NewDelivery) -> Timestamp {
+    sent_at.min(send.now.plus(MAX_STAMP_LEAD)).plus_seconds(send.ttl_seconds)
 }
 
 /// The part of a send that is planned so far.

@@ -19,7 +19,8 @@ pub struct NewDelivery {
     pub recipients: Vec<AddressedContents>,
     /// The current time.
     pub now: Timestamp,
-    /// Seconds from the message's `sent_at` until the message expires.
+    /// Seconds from the message's `sent_at` until the message expires. If `sent_at` is ahead of `now` by more than
+    /// [`MAX_STAMP_LEAD`](crate::timekeeping::MAX_STAMP_LEAD), because a watermark is, the lead counts only up to that.
     pub ttl_seconds: u64,
     /// The capacity of each mailbox.
     pub quota: Quota,

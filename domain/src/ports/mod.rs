@@ -12,11 +12,12 @@ mod notifier;
 mod password_hasher;
 mod randomness;
 mod sessions;
+mod time_store;
 mod users;
 
 use std::sync::Arc;
 
-pub use clock::Clock;
+pub use clock::{Clock, LocalClock, LocalTime};
 pub use devices::{DeleteDeviceOutcome, Devices};
 pub use error::PortError;
 pub use mailboxes::{
@@ -27,6 +28,7 @@ pub use notifier::{Delivered, Notifier, Subscription, WaitOutcome};
 pub use password_hasher::PasswordHasher;
 pub use randomness::Randomness;
 pub use sessions::{NewSession, OpenSessionOutcome, SessionOwner, Sessions};
+pub use time_store::TimeStore;
 pub use users::{Credential, NewUser, RegisteredUser, UpdateUserOutcome, UserChange, Users};
 
 #[cfg(test)]
@@ -53,4 +55,6 @@ pub struct Stores {
     pub mailboxes: Arc<dyn Mailboxes>,
     /// Notifies readers that wait on a mailbox.
     pub notifier: Arc<dyn Notifier>,
+    /// The time as all replicas see it.
+    pub time: Arc<dyn TimeStore>,
 }

@@ -89,10 +89,10 @@ impl PollMessages {
 
     async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<Option<MailboxPage>, PortError> {
         let limit = PageLimit { count: Self::LIMIT + 1, bytes: Self::MAX_BYTES };
-        let mut page = self.mailboxes.read(mailbox, after, limit, self.clock.now()).await?;
+        let mut page = self.mailboxes.read(mailbox, after, limit, self.clock.expiry_time()).await?;
         // Gaps mean nothing to a classic client.
         while let Some(gaps) = page.as_ref().filter(|page| page.envelopes.is_empty() && page.has_more) {
-            page = self.mailboxes.read(mailbox, gaps.up_to(), limit, self.clock.now()).await?;
+            page = self.mailboxes.read(mailbox, gaps.up_to(), limit, self.clock.expiry_time()).await?;
         }
         Ok(page)
     }
@@ -138,10 +138,11 @@ fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
         return Some(second);
     }
     // These messages were sent while the clock was ahead of the current time, so `not_before` is ahead, too. The client
-    // must be able to delete them before the clock catches up, so the watermark is raised past them. It is raised at
-    // most once per second, so that it does not run further ahead.
+    // must be able to delete them before the clock catches up, so the watermark is raised past them, by at
+    // most a second. It is raised in at most every other second, so that the clock catches up even if new messages
+    // arrive all the time.
     let ahead = undeletable.clone().any(|sent_at| sent_at > now);
-    let just_raised = page.closed_at.floor_to_second() == second;
+    let just_raised = second.seconds().abs_diff(page.closed_at.seconds()) <= 1;
     let last = undeletable.next_back()?;
     (ahead && !just_raised).then(|| last.next_second())
 }
@@ -192,6 +193,7 @@ mod tests {
     async fn poll(mailboxes: MockMailboxes) -> Result<Poll, PortError> {
         let mut clock = MockClock::new();
         clock.expect_now().returning(|| Timestamp::from_seconds(NOW));
+        clock.expect_expiry_time().returning(|| Timestamp::from_seconds(NOW));
         let caller =
             Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
         PollMessages::new(Arc::new(mailboxes), Arc::new(clock)).execute(&caller).await
@@ -205,6 +207,25 @@ mod tests {
         let poll = poll(mailboxes).await.unwrap();
         assert_eq!(poll.messages.len(), 1);
         assert_eq!(poll.query_time, NOW - 10);
+    }
+
+    #[test]
+    fn a_clock_catches_up_with_a_mailbox_that_gets_a_message_and_a_poll_every_second() {
+        let second = Timestamp::from_seconds;
+        let mut page = page();
+        let sent = |page: &mut MailboxPage, now: Timestamp| {
+            page.not_before = page.not_before.max(now);
+            page.envelopes[0].message.sent_at = page.not_before;
+        };
+        page.not_before = second(NOW + 100);
+        for passed in 0..250 {
+            let now = second(NOW + passed);
+            sent(&mut page, now);
+            if let Some(raised) = watermark_to_raise(&page, now) {
+                (page.not_before, page.closed_at) = (raised, now);
+            }
+        }
+        assert!(page.not_before <= second(NOW + 250), "{:?} is ahead of {}", page.not_before, NOW + 250);
     }
 
     #[tokio::test]

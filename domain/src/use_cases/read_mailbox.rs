@@ -68,7 +68,7 @@ impl ReadMailbox {
         let limit = PageLimit { count: count.min(Self::MAX_COUNT), bytes: Self::MAX_BYTES };
         let read = async || {
             // A mailbox is deleted together with the sessions of its device.
-            let page = self.mailboxes.read(mailbox, after, limit, self.clock.now()).await?;
+            let page = self.mailboxes.read(mailbox, after, limit, self.clock.expiry_time()).await?;
             page.ok_or(ReadMailboxError::SessionEnded)
         };
         if wait.is_zero() {
@@ -198,7 +198,7 @@ mod tests {
             Box::new(subscription)
         });
         let mut clock = MockClock::new();
-        clock.expect_now().returning(|| Timestamp::EPOCH);
+        clock.expect_expiry_time().returning(|| Timestamp::EPOCH);
         let read = ReadMailbox::new(Arc::new(mailboxes), Arc::new(sessions), Arc::new(notifier), Arc::new(clock));
         read.execute(&caller(), cursor, 10, Duration::from_secs(1)).await
     }

@@ -108,7 +108,8 @@ impl SendMessage {
             session,
             recipients,
             now: self.clock.now(),
-            ttl_seconds: ttl_seconds.unwrap_or(max),
+            // If the stamp may be too early, the message must not expire too early.
+            ttl_seconds: ttl_seconds.unwrap_or(max).saturating_add(self.clock.lag_seconds()),
             quota: self.limits.mailbox,
             idempotency: key.zip(fingerprint),
         };
@@ -138,8 +139,18 @@ mod tests {
     }
 
     async fn send(mailboxes: MockMailboxes, request: SendRequest) -> Result<SentMessage, SendMessageError> {
+        send_behind(0, mailboxes, request).await
+    }
+
+    /// Sends while the time may be behind.
+    async fn send_behind(
+        lag_seconds: u64,
+        mailboxes: MockMailboxes,
+        request: SendRequest,
+    ) -> Result<SentMessage, SendMessageError> {
         let mut clock = MockClock::new();
         clock.expect_now().returning(|| Timestamp::from_seconds(1));
+        clock.expect_lag_seconds().returning(move || lag_seconds);
         let alice =
             Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
         SendMessage::new(Arc::new(mailboxes), Arc::new(clock), Limits::default()).execute(&alice, None, request).await
@@ -163,6 +174,16 @@ mod tests {
             let error = refused(SendRequest { ttl_seconds: Some(seconds), ..to(&["bob"]) }).await;
             assert_eq!(error.to_string(), "ttl_seconds has to be 1 to 2592000");
         }
+    }
+
+    #[tokio::test]
+    async fn a_message_lives_longer_by_the_time_that_its_stamp_may_be_too_early() {
+        let mut mailboxes = MockMailboxes::new();
+        let lives = |ttl_seconds| move |delivery: &NewDelivery| delivery.ttl_seconds == ttl_seconds;
+        mailboxes.expect_deliver().withf(lives(60 + 3600)).times(1).returning(|_| Ok(DeliverOutcome::AllMailboxesFull));
+        let request = SendRequest { ttl_seconds: Some(60), ..to(&["bob"]) };
+        let sent = send_behind(3600, mailboxes, request).await;
+        assert!(matches!(sent, Err(SendMessageError::AllMailboxesFull)), "{sent:?}");
     }
 
     #[tokio::test]

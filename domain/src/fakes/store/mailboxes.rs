@@ -5,6 +5,7 @@ use crate::model::{
     Cursor, DeviceId, Envelope, Incarnation, MailboxPosition, Message, MessageId, Quota, SequenceNumber, Timestamp,
     json_size,
 };
+use crate::planner::expires_at;
 use crate::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError, Receipt, Undelivered,
 };
@@ -38,7 +39,7 @@ impl Mailboxes for MemoryStore {
         let (mut undelivered, mut delivered) = (Vec::new(), Vec::new());
         for (device, mut message) in messages {
             message.sent_at = sent_at;
-            message.expires_at = sent_at.plus_seconds(new.ttl_seconds);
+            message.expires_at = expires_at(sent_at, &new);
             let Some(mailbox) = state.mailboxes.get_mut(&device) else { continue };
             mailbox.last = mailbox.last.next();
             mailbox.not_before = sent_at;

@@ -4,6 +4,7 @@ mod devices;
 mod mailboxes;
 mod notifier;
 mod sessions;
+mod time;
 mod users;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -33,6 +34,7 @@ struct State {
     last_device: i64,
     last_session: i64,
     last_message: i64,
+    trusted_time: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl MemoryStore {
             devices: store.clone(),
             sessions: store.clone(),
             notifier: Arc::new(store.notifier.clone()),
+            time: store.clone(),
             mailboxes: store,
         }
     }

@@ -1,0 +1,5 @@
+-- The time at which a server last trusted its clock, in at most one row.
+CREATE TABLE clock (
+    id         BIGINT PRIMARY KEY CHECK (id = 1),
+    trusted_at BIGINT NOT NULL
+);

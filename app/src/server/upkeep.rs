@@ -1,0 +1,58 @@
+//! What a server does periodically in the background: it checks its clock, and deletes expired data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use woosh_domain::timekeeping::{CONFIRMATION, ClockChange};
+
+use crate::logging::causes;
+use crate::services::Services;
+
+/// Interval between checks of the clock, each of which a deletion of expired data follows.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Runs until it is cancelled. If a step fails, retries at the next interval.
+pub(super) async fn run(services: Arc<Services>) {
+    loop {
+        // First of all, so that the next start knows the time even if this server is killed soon.
+        if let Err(error) = services.keep_time.store_time().await {
+            tracing::warn!(%error, causes = causes(&error), "can't store the time");
+        }
+        tokio::time::sleep(INTERVAL).await;
+        match services.keep_time.execute().await {
+            Ok(change) => log(change),
+            Err(error) => tracing::warn!(%error, causes = causes(&error), "can't check the clock"),
+        }
+        if let Err(error) = services.sweep.execute().await {
+            tracing::warn!(%error, causes = causes(&error), "cleanup failed");
+        }
+    }
+}
+
+/// Logs a change of the clock.
+pub(super) fn log(change: Option<ClockChange>) {
+    let minutes = CONFIRMATION.as_secs() / 60;
+    match change {
+        None => {}
+        Some(ClockChange::Doubted { ahead_seconds }) => {
+            let side = if ahead_seconds < 0 { "behind" } else { "ahead of" };
+            tracing::warn!(
+                "the clock is {} seconds {side} the expected time, so no message expires for now. If the clock is wrong, \
+                 correct it within {minutes} minutes (on Postgres, the clock of the database's machine): then expiry \
+                 continues at once. If the clock is right, do nothing: expiry continues in {minutes} minutes",
+                ahead_seconds.unsigned_abs(),
+            );
+        }
+        Some(ClockChange::Recovered) => {
+            tracing::warn!(
+                "the clock shows the expected time again, so messages expire again; nothing needs to be done"
+            );
+        }
+        Some(ClockChange::Confirmed) => {
+            tracing::warn!(
+                "the clock has not jumped for {minutes} minutes, so it is trusted and messages expire again. If the clock \
+                 is wrong nevertheless, correct it now"
+            );
+        }
+    }
+}
