@@ -8,8 +8,8 @@ use woosh_domain::model::Limits;
 use woosh_domain::ports::{PasswordHasher, PortError, Randomness, Stores};
 use woosh_domain::use_cases::{
     Acknowledge, Authenticate, ChangePassword, CheckToken, DeleteDevice, DeleteMessages, DeleteUser, EndSession,
-    FindUser, KeepTime, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox, RegisterUser, SearchUsers,
-    SendMessage, Sweep, UpdateUser,
+    FindUser, KeepTime, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox, RegisterUser,
+    SearchUsers, SendMessage, Sweep, UpdateUser,
 };
 
 /// The use cases and the database, shared by all operations.

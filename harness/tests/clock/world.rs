@@ -106,7 +106,7 @@ impl Replica {
     async fn page(&self, caller: &Caller) -> MailboxPage {
         let limit = PageLimit { count: 100, bytes: usize::MAX };
         let now = self.keep_time.clock().expiry_time();
-        self.stores.mailboxes.read(caller.device, SequenceNumber::ZERO, limit, now).await.unwrap()
+        self.stores.mailboxes.read(caller.device, SequenceNumber::ZERO, limit, now).await.unwrap().unwrap()
     }
 
     /// Returns how many messages are in a mailbox, and how many have expired.
