@@ -8,8 +8,8 @@ pub trait Clock: Send + Sync {
     /// Returns the current time. The time may jump backwards or forwards; callers MUST NOT lose messages if it does.
     fn now(&self) -> Timestamp;
 
-    /// Returns the time that decides what has expired. MUST NOT be later than any time that is likely to be right:
-    /// while the time is in doubt, it stands still.
+    /// Returns the time that decides what has expired: everything that expires at or before it. MUST stand still while the
+    /// time is in doubt.
     fn expiry_time(&self) -> Timestamp;
 
     /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. 0 unless the time is in
