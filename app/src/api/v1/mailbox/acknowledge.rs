@@ -7,7 +7,7 @@ use woosh_domain::use_cases::{AcknowledgeError, Caller};
 
 use crate::api::errors::PortFailed;
 use crate::api::v1::problem::{Code, MailboxProblem, Problem};
-use crate::api::v1::values::{Integer, Text};
+use crate::api::v1::values::{Integer, Nullable, Text};
 use crate::services::Services;
 
 /// Acknowledges messages up to a sequence number.
@@ -19,12 +19,13 @@ pub(super) struct AcknowledgeMailboxRequest {
     /// Incarnation of the page or event that had the sequence number. Without it, the server does not notice if the mailbox
     /// was restored from a backup, and may delete other messages.
     #[oai(skip_serializing_if_is_none)]
-    incarnation: Option<Text<Incarnation>>,
+    #[serde(default)]
+    incarnation: Nullable<Text<Incarnation>>,
 }
 
 impl Example for AcknowledgeMailboxRequest {
     fn example() -> Self {
-        Self { up_to: Integer(1), incarnation: None }
+        Self { up_to: Integer(1), incarnation: Nullable(None) }
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) async fn acknowledge(
     caller: &Caller,
     body: &AcknowledgeMailboxRequest,
 ) -> poem::Result<AcknowledgeMailboxReply> {
-    let incarnation = body.incarnation.as_ref().map(|incarnation| incarnation.0);
+    let incarnation = body.incarnation.0.as_ref().map(|incarnation| incarnation.0);
     match services.acknowledge.execute(caller, SequenceNumber::new(body.up_to.0), incarnation).await {
         Ok(reached) => {
             Ok(AcknowledgeMailboxReply::Ok(Json(AcknowledgeMailboxResponse { acknowledged: reached.get() })))
