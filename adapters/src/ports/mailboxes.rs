@@ -107,7 +107,7 @@ impl Mailboxes for Store {
             .fetch_one(self.read_pool())
             .await
             .map_err(SqlError::from)?;
-        // If no key has expired, avoids a write transaction.
+        // If nothing has expired, avoids a write transaction.
         match first {
             Some(first) if first <= now.micros() => self.delete_expired(now, limit).await,
             _ => Ok(0),

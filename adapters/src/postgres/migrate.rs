@@ -33,29 +33,26 @@ pub(super) async fn migrate(
     let process = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *connection);
     let process: i32 = within(REPORT_TIMEOUT, process).await.map_err(lost)?;
     let mut running = Box::pin(MIGRATIONS.run_direct(None, connection, false));
-    loop {
+    let outcome = loop {
         tokio::select! {
-                   biased;
-                   outcome = &mut running => {
-                       outcome.map_err(|error| match error {
-                           MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
-        OpenFailure::new(location, cause) }
-                           other => OpenError::Other { location: location.to_owned(), cause: other.into() }.into(),
-                       })?;
-                       if start.elapsed() > REPORT_INTERVAL {
-                           tracing::info!("migrated the database {location} in {} seconds", start.elapsed().as_secs());
-                       }
-                       return Ok(());
-                   }
-                   () = sleep(REPORT_INTERVAL) => {
-                       let state = within(REPORT_TIMEOUT, state(observer, process)).await.map_err(lost)?;
-                       let Some(state) = state else {
-                           return Err(OpenFailure::Transient("the connection that migrates was lost".to_owned()));
-                       };
-                       tracing::info!("migrating the database {location} for {} seconds: {state}", start.elapsed().as_secs());
-                   }
-               }
+            biased;
+            outcome = &mut running => break outcome,
+            () = sleep(REPORT_INTERVAL) => {}
+        }
+        let state = within(REPORT_TIMEOUT, state(observer, process)).await.map_err(lost)?;
+        let Some(state) = state else {
+            return Err(OpenFailure::Transient("the connection that migrates was lost".to_owned()));
+        };
+        tracing::info!("migrating the database {location} for {} seconds: {state}", start.elapsed().as_secs());
+    };
+    outcome.map_err(|error| match error {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => OpenFailure::new(location, cause),
+        other => OpenError::Other { location: location.to_owned(), cause: other.into() }.into(),
+    })?;
+    if start.elapsed() > REPORT_INTERVAL {
+        tracing::info!("migrated the database {location} in {} seconds", start.elapsed().as_secs());
     }
+    Ok(())
 }
 
 /// Describes what the process of a connection does. Returns `None` if it does not exist any more.

@@ -4,30 +4,24 @@
 //! arrives while a query runs waits for the next query, which answers all waiting lookups. A query starts after the
 //! lookups that it answers, so it does not find a session that ended before the lookup.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
 use sqlx::FromRow;
 use tokio::sync::{mpsc, oneshot};
 use woosh_domain::model::TokenHash;
 use woosh_domain::ports::PortError;
 
+use super::lanes::Lanes;
 use crate::pool::Pool;
-use crate::store::{OwnerRow, SqlError};
+use crate::store::{OwnerRow, SqlError, catch_panic, closed};
 
 /// Number of lanes. Each lane runs one query at a time.
 const LANES: usize = 2;
 /// Maximum number of lookups in one query.
 const MAX_BATCH: usize = 64;
-/// Maximum number of lookups queued in a lane. If the queue is full, callers wait until there is room for their lookup.
-const MAX_QUEUED: usize = 1024;
 
-/// The lanes that look up tokens. A lane is a queue of lookups, and a task that answers them. The tasks end when this
-/// value is dropped.
-pub(super) struct SessionReader {
-    lanes: Vec<mpsc::Sender<Lookup>>,
-}
+/// The lanes that look up tokens. The tasks of the lanes end when this value is dropped.
+pub(super) struct SessionReader(Lanes<Lookup>);
 
 struct Lookup {
     token: TokenHash,
@@ -45,20 +39,13 @@ struct FoundRow {
 impl SessionReader {
     /// Starts the lanes, which take connections from `pool`.
     pub(super) fn start(pool: &Pool) -> Self {
-        let start = |_| {
-            let (lane, queued) = mpsc::channel(MAX_QUEUED);
-            tokio::spawn(run_lane(pool.clone(), queued));
-            lane
-        };
-        Self { lanes: (0..LANES).map(start).collect() }
+        Self(Lanes::start(LANES, |queued| run_lane(pool.clone(), queued)))
     }
 
     /// Returns the owner of a session; `None` if no session has the token.
     pub(super) async fn find(&self, token: &TokenHash) -> Result<Option<OwnerRow>, PortError> {
-        let lane = usize::from(token.as_bytes()[0]) % self.lanes.len();
         let (reply, outcome) = oneshot::channel();
-        let closed = || PortError::unavailable("the database is closed");
-        self.lanes[lane].send(Lookup { token: *token, reply }).await.map_err(|_| closed())?;
+        self.0.send(token, Lookup { token: *token, reply }).await?;
         match outcome.await {
             Ok(Ok(owner)) => Ok(owner),
             Ok(Err(error)) => Err(SqlError::Shared(error).into()),
@@ -71,7 +58,10 @@ async fn run_lane(pool: Pool, mut queued: mpsc::Receiver<Lookup>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
         batch.retain(|lookup| !lookup.reply.is_closed());
-        match try_to_find(&pool, &batch).await.map_err(Arc::new) {
+        if batch.is_empty() {
+            continue;
+        }
+        match catch_panic(find_all(&pool, &batch)).await.map_err(Arc::new) {
             Ok(mut owners) => {
                 for (index, lookup) in batch.drain(..).enumerate() {
                     // Fails only if the caller was cancelled and no longer needs the outcome.
@@ -85,12 +75,6 @@ async fn run_lane(pool: Pool, mut queued: mpsc::Receiver<Lookup>) {
             }
         }
     }
-}
-
-async fn try_to_find(pool: &Pool, lookups: &[Lookup]) -> Result<Vec<Option<OwnerRow>>, SqlError> {
-    // A panic must not end the lane.
-    let found = AssertUnwindSafe(find_all(pool, lookups)).catch_unwind().await;
-    found.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }
 
 /// Looks up the owners of tokens in one query. Returns the owners in the order of `lookups`, with `None` for a token

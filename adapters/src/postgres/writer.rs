@@ -4,68 +4,51 @@
 //! it, at most [`MAX_BATCH`], in one transaction. Sends to the same user wait in the same lane, so that a mailbox with many
 //! senders, or a slow commit, holds up its own lane only.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use woosh_domain::planner::PlannedSend;
 use woosh_domain::ports::{DeliverOutcome, NewDelivery, PortError};
 
 use super::deliver::Deliverer;
+use super::lanes::Lanes;
 use crate::notify::Notifier;
 use crate::pool::Pool;
-use crate::store::{PendingSend, SqlError};
+use crate::store::{PendingSend, SqlError, catch_panic, closed};
 
-/// Number of lanes. Two lanes keep a database busy: while one lane waits for its commit, the second lane runs its
-/// statements. With more lanes, each batch would contain fewer sends, and each send would cost more.
+/// Number of lanes. With more lanes, each batch would contain fewer sends, and each send would cost more.
 const LANES: usize = 2;
 /// Maximum number of sends in one transaction.
 const MAX_BATCH: usize = 64;
-/// Maximum number of sends queued in a lane. If the queue is full, callers wait until there is room for their send.
-const MAX_QUEUED: usize = 1024;
 /// How long a lane waits for its turn. Lanes take turns, because larger batches cost less per send. If a lane is held up for
 /// longer than this, the others go on without their turn.
 const MAX_WAIT: Duration = Duration::from_millis(2);
 /// After this many conflicts in a row, the number of batches that are stored with locks stops to double. If several replicas
 /// send to the same mailboxes all the time, locks are cheaper than conflicts.
 const MAX_CONFLICTS: u32 = 5;
-/// How often a batch is tried with locks. Only the key of a send without locks can conflict with it, and the next attempt finds
-/// that key.
+/// Maximum number of attempts to store a batch with locks. What conflicts with it is rare, and the next attempt finds it.
 const LOCKED_ATTEMPTS: usize = 3;
-
 /// Maximum time for storing the sends of a failed batch one by one, while other sends wait.
 const MAX_RETRYING: Duration = Duration::from_secs(10);
 
 /// The lanes of one server. The tasks of the lanes end when this value is dropped.
-pub(super) struct Writer {
-    lanes: Vec<mpsc::Sender<PendingSend>>,
-}
+pub(super) struct Writer(Lanes<PendingSend>);
 
 impl Writer {
     /// Starts the lanes. They take their connections from `pool`.
     pub(super) fn start(pool: &Pool) -> Self {
         let turn = Arc::new(Mutex::new(()));
-        let start = |_| {
-            let (lane, queued) = mpsc::channel(MAX_QUEUED);
-            tokio::spawn(run_lane(pool.clone(), turn.clone(), queued));
-            lane
-        };
-        Self { lanes: (0..LANES).map(start).collect() }
+        Self(Lanes::start(LANES, |queued| run_lane(pool.clone(), turn.clone(), queued)))
     }
 
     /// Stores a send together with others, and notifies the recipients, even if the caller was cancelled.
     pub(super) async fn deliver(&self, delivery: NewDelivery, notifier: Notifier) -> Result<DeliverOutcome, PortError> {
-        let mut hash = DefaultHasher::new();
-        delivery.recipients.first().map(|addressed| addressed.recipient.key()).hash(&mut hash);
-        let lane = hash.finish() as usize % self.lanes.len();
+        let first = delivery.recipients.first().map(|addressed| addressed.recipient.key());
         let (send, outcome) = PendingSend::new(delivery, notifier);
-        let stopped = || PortError::unavailable("the database is closed");
-        self.lanes[lane].send(send).await.map_err(|_| stopped())?;
-        outcome.await.unwrap_or_else(|_| Err(stopped()))
+        self.0.send(first, send).await?;
+        outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 }
 
@@ -151,10 +134,4 @@ impl Lane {
         }
         Err(SqlError::Conflict)
     }
-}
-
-/// A panic must not end the lane.
-async fn catch_panic<T>(stored: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
-    let stored = AssertUnwindSafe(stored).catch_unwind().await;
-    stored.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }

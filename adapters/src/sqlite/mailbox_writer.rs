@@ -13,8 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use woosh_domain::ports::PortError;
 
-use super::writer::closed;
-use crate::store::SqlError;
+use crate::store::{SqlError, closed};
 
 /// Maximum number of jobs in one transaction.
 const MAX_BATCH: usize = 256;

@@ -6,8 +6,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use woosh_domain::ports::PortError;
 
-use super::writer::closed;
-use crate::store::SqlError;
+use crate::store::{SqlError, closed};
 
 /// A pool of read connections. Each connection runs one read at a time.
 pub(super) struct Reader {

@@ -12,11 +12,12 @@ use super::mailbox_job::MailboxJob;
 use super::mailbox_writer::MailboxWriter;
 use super::open::{OpenFile, open};
 use super::reader::Reader;
-use super::writer::{Writer, closed};
+use super::writer::Writer;
 use super::{delete, read};
 use crate::notify::Notifier;
 use crate::store::{
-    Acknowledged, CONCURRENT_PAGES, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, count, retry,
+    Acknowledged, CONCURRENT_PAGES, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, closed, count,
+    retry,
 };
 
 /// The store on one SQLite file.
@@ -97,6 +98,7 @@ impl SqlStore for SqliteStore {
                 move |connection| {
                     Box::pin(async move {
                         let outcome = work(connection).await?;
+                        // Fails the job and not the commit, so that the writer keeps its connection to the original file.
                         guard.check()?;
                         Ok(outcome)
                     })

@@ -5,11 +5,9 @@
 //! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers the jobs. Each job runs in a separate
 //! savepoint, which is rolled back if the job fails.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -17,7 +15,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use woosh_domain::ports::PortError;
 
-use crate::store::{SqlError, after_commit};
+use crate::store::{SqlError, after_commit, catch_panic, closed};
 
 /// Maximum number of jobs in one transaction.
 const MAX_BATCH: usize = 256;
@@ -70,10 +68,6 @@ impl Writer {
     }
 }
 
-pub(super) fn closed() -> PortError {
-    PortError::unavailable("the database is closed")
-}
-
 /// A queued job, which runs in a separate savepoint.
 #[async_trait]
 trait Job: Send {
@@ -101,10 +95,7 @@ impl<T: Send> Job for Task<T> {
         let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
             return false;
         };
-        let outcome = match AssertUnwindSafe(work(connection)).catch_unwind().await {
-            Ok(outcome) => outcome.map_err(PortError::from),
-            Err(panic) => Err(SqlError::panicked(panic.as_ref()).into()),
-        };
+        let outcome = catch_panic(work(connection)).await.map_err(PortError::from);
         self.outcome.insert(outcome).is_ok()
     }
 

@@ -1,7 +1,9 @@
 use std::any::Any;
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use woosh_domain::ports::PortError;
 
 use super::Cell;
@@ -73,4 +75,15 @@ impl SqlError {
         let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         Self::Panicked(message.unwrap_or("no message").to_owned())
     }
+}
+
+/// Runs `work`, and converts a panic to an error, so that a panic does not end the task that runs the work of others, too.
+pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    outcome.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
+}
+
+/// Returns the error of an operation on a store that was closed.
+pub(crate) fn closed() -> PortError {
+    PortError::unavailable("the database is closed")
 }

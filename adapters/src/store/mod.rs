@@ -18,7 +18,7 @@ mod sql_store;
 pub(crate) use self::after_commit::after_commit;
 pub(crate) use self::cell::Cell;
 pub(crate) use self::envelope_row::{EnvelopeRow, PageBuilder};
-pub(crate) use self::error::SqlError;
+pub(crate) use self::error::{SqlError, catch_panic, closed};
 pub(crate) use self::mailbox_row::{MailboxRow, recipient_keys, sessions};
 pub(crate) use self::owner_row::OwnerRow;
 pub(crate) use self::pending_send::PendingSend;

@@ -1,6 +1,6 @@
 use super::{Incarnation, SequenceNumber};
 
-/// Where a reader wants to go on reading.
+/// The position in a mailbox after which a reader continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {
     /// The last sequence number that the reader has seen. Defaults to the last acknowledged number.

@@ -11,8 +11,9 @@
 //!
 //! # While the time is in doubt
 //!
-//! The time is in doubt after a leap, and after a start at which the reference is behind the time at which
-//! a server last trusted it, or ahead of that by more than [`MAX_DOWNTIME`]. Until the reference is plausible again, or has not leapt for [`CONFIRMATION`]:
+//! The time is in doubt after a leap, and after a start at which the reference is behind the time at which a server last
+//! trusted it, or ahead of that by more than [`MAX_DOWNTIME`]. Until the reference is plausible again, or has not leapt
+//! for [`CONFIRMATION`]:
 //!
 //! - nothing more expires, and no idempotency key is forgotten;
 //! - stamps follow the reference only if it is ahead, and then by at most [`MAX_STAMP_LEAD`]. Otherwise they follow the

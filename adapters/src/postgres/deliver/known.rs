@@ -36,6 +36,13 @@ impl KnownRecipients {
         (state, unknown)
     }
 
+    /// Removes the recipients of these sends.
+    pub(super) fn forget(&mut self, sends: &[&NewDelivery]) {
+        for key in recipient_keys(sends) {
+            self.0.pop(&key);
+        }
+    }
+
     /// Remembers recipients after a batch. `counters` are those of the mailboxes that the batch has changed.
     pub(super) fn put(&mut self, recipients: HashMap<String, RecipientState>, counters: &Counters) {
         for (key, mut recipient) in recipients {

@@ -9,13 +9,15 @@ mod known;
 mod load;
 mod write;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
-use crate::pool::Pool;
-use woosh_domain::planner::{BatchState, Plan, PlannedSend, plan};
+use woosh_domain::model::DeviceId;
+use woosh_domain::planner::{BatchState, MailboxState, Plan, PlannedSend, plan};
 use woosh_domain::ports::{DeliverOutcome, NewDelivery};
 
 use self::known::KnownRecipients;
+use self::write::Counters;
+use crate::pool::Pool;
 use crate::store::{SqlError, sessions};
 
 /// Stores batches for one lane, and remembers what it needs for the next batch.
@@ -41,56 +43,53 @@ impl Deliverer {
         }
         // Receipts are not loaded: a key that is stored already fails the statement.
         state.sessions = sessions(sends);
-        let before = state.recipients.clone();
+        let before = mailboxes(&state);
         let plan = self.plan(sends, state);
         if !is_plain(&plan) {
             return Ok(None);
         }
-        let written = write::write(&mut connection, sends, &plan, &before).await;
-        self.finish(plan, written)
+        let written = write::write(&mut connection, sends, &plan, &before).await?;
+        Ok(written.map(|counters| self.remember(plan, &counters)))
     }
 
     /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Returns `None`, and stores nothing, if a
-    /// statement without locks has stored one of the keys meanwhile.
+    /// key was stored, a device added or a session ended meanwhile, none of which waits for these locks.
     pub(super) async fn deliver_locked(
         &mut self,
         pool: &Pool,
         sends: &[&NewDelivery],
     ) -> Result<Option<Vec<PlannedSend>>, SqlError> {
-        self.known.take(sends);
+        self.known.forget(sends);
         let mut transaction = pool.begin().await?;
         load::reserve_ids(&mut transaction, &mut self.ids, sends).await?;
         let state = load::lock_all(&mut transaction, sends).await?;
-        let before = state.recipients.clone();
+        let before = mailboxes(&state);
         let plan = self.plan(sends, state);
-        let mut written = write::write(&mut transaction, sends, &plan, &before).await;
-        if written.is_ok()
-            && let Err(error) = transaction.commit().await
-        {
-            written = Err(error.into());
-        }
-        self.finish(plan, written)
+        let Some(counters) = write::write(&mut transaction, sends, &plan, &before).await? else { return Ok(None) };
+        transaction.commit().await?;
+        Ok(Some(self.remember(plan, &counters)))
     }
 
     fn plan<'a>(&mut self, sends: &[&'a NewDelivery], state: BatchState) -> Plan<'a> {
         plan(sends.iter().copied(), state, std::iter::from_fn(|| self.ids.pop_front()))
     }
 
-    /// Remembers the recipients of a batch that was written.
-    fn finish(
-        &mut self,
-        mut plan: Plan<'_>,
-        written: Result<Option<write::Counters>, SqlError>,
-    ) -> Result<Option<Vec<PlannedSend>>, SqlError> {
-        let Some(counters) = written? else { return Ok(None) };
+    /// Remembers the recipients of a batch that was written. Returns the outcomes of its sends.
+    fn remember(&mut self, mut plan: Plan<'_>, counters: &Counters) -> Vec<PlannedSend> {
         for copy in plan.sends.iter_mut().flat_map(|send| &mut send.copies) {
             if let Some(counters) = counters.get(&copy.mailbox) {
                 copy.acknowledged = counters.acknowledged;
             }
         }
-        self.known.put(plan.recipients, &counters);
-        Ok(Some(plan.sends))
+        self.known.put(plan.recipients, counters);
+        plan.sends
     }
+}
+
+/// Returns the mailboxes that a batch is planned on.
+fn mailboxes(state: &BatchState) -> HashMap<DeviceId, MailboxState> {
+    let mailboxes = state.recipients.values().flat_map(|recipient| &recipient.mailboxes);
+    mailboxes.map(|mailbox| (mailbox.device, *mailbox)).collect()
 }
 
 /// Returns whether a plan on remembered state can be relied on: if it would refuse something, the state may be outdated.

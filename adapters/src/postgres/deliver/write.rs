@@ -79,12 +79,12 @@ const WRITE_ALL: &str = write!(
 
 type Row = (Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, i32);
 
-/// Writes a batch that was planned on the recipients `before`. Returns `None`, and stores nothing, if the plan is outdated.
+/// Writes a batch that was planned on the mailboxes `before`. Returns `None`, and stores nothing, if the plan is outdated.
 pub(super) async fn write(
     connection: &mut PgConnection,
     sends: &[&NewDelivery],
     plan: &Plan<'_>,
-    before: &HashMap<String, RecipientState>,
+    before: &HashMap<DeviceId, MailboxState>,
 ) -> Result<Option<Counters>, SqlError> {
     let Changes { mailboxes, messages, envelopes, gaps, receipts } = &plan.changes;
     if mailboxes.is_empty() {
@@ -97,8 +97,6 @@ pub(super) async fn write(
     let changed = |recipient: &&RecipientState| recipient.mailboxes.iter().any(|mailbox| mailbox.changed_at.is_some());
     let recipients: Vec<_> = plan.recipients.values().filter(changed).collect();
     let devices: usize = recipients.iter().map(|recipient| recipient.mailboxes.len()).sum();
-    let before: HashMap<_, _> =
-        before.values().flat_map(|recipient| &recipient.mailboxes).map(|mailbox| (mailbox.device, *mailbox)).collect();
     // The mailboxes of a plan are those that it was planned on.
     let before = |mailbox: &MailboxState| before.get(&mailbox.device).copied().unwrap_or(*mailbox);
     let more = !gaps.is_empty() || !receipts.is_empty();

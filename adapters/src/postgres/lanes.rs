@@ -1,0 +1,37 @@
+//! Queues whose items are processed in batches.
+
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
+use tokio::sync::mpsc;
+use woosh_domain::ports::PortError;
+
+use crate::store::closed;
+
+/// Maximum number of items queued in a lane. If the queue is full, callers wait until there is room for their item.
+const MAX_QUEUED: usize = 1024;
+
+/// A few queues, each with a task that processes its items. The tasks end when this value is dropped.
+pub(super) struct Lanes<T>(Vec<mpsc::Sender<T>>);
+
+impl<T: Send + 'static> Lanes<T> {
+    /// Starts `count` lanes. `run` processes the items of a lane until its queue is closed.
+    pub(super) fn start<Task>(count: usize, run: impl Fn(mpsc::Receiver<T>) -> Task) -> Self
+    where
+        Task: Future<Output = ()> + Send + 'static,
+    {
+        let start = |_| {
+            let (lane, queued) = mpsc::channel(MAX_QUEUED);
+            tokio::spawn(run(queued));
+            lane
+        };
+        Self((0..count).map(start).collect())
+    }
+
+    /// Queues an item. Items with the same key use the same lane.
+    pub(super) async fn send(&self, key: impl Hash, item: T) -> Result<(), PortError> {
+        let mut hash = DefaultHasher::new();
+        key.hash(&mut hash);
+        let lane = hash.finish() as usize % self.0.len();
+        self.0[lane].send(item).await.map_err(|_| closed())
+    }
+}
