@@ -79,6 +79,8 @@ pub(super) struct IncomingBody(Arc<Mutex<Incoming>>);
 struct Incoming {
     client: Arc<Client>,
     chunks: BoxStream<'static, io::Result<Bytes>>,
+    /// The size of the body in bytes, according to the client.
+    declared: Option<usize>,
     /// For what has been read. Kept until the request is answered, because its parsed form takes memory as well.
     reservations: Vec<Reservation>,
 }
@@ -90,14 +92,21 @@ impl IncomingBody {
     }
 
     async fn read_up_to_limit(&self) -> Result<Vec<u8>, LimitError> {
-        let Incoming { client, chunks, reservations } = &mut *self.0.lock().await;
+        let Incoming { client, chunks, declared, reservations } = &mut *self.0.lock().await;
+        // The whole body is reserved at once. If many bodies grew side by side, all would be refused in the end.
+        let mut reserved = declared.unwrap_or(0).min(MAX_BODY);
+        reservations.push(REQUEST_BODIES.reserve(client, reserved).ok_or(LimitError::TooManyBodies)?);
         let mut bytes = Vec::new();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(LimitError::BrokenBody)?;
             if bytes.len() + chunk.len() > MAX_BODY {
                 return Err(LimitError::TooLarge);
             }
-            reservations.push(REQUEST_BODIES.reserve(client, chunk.len()).ok_or(LimitError::TooManyBodies)?);
+            let missing = (bytes.len() + chunk.len()).saturating_sub(reserved);
+            if missing > 0 {
+                reservations.push(REQUEST_BODIES.reserve(client, missing).ok_or(LimitError::TooManyBodies)?);
+                reserved += missing;
+            }
             bytes.extend_from_slice(&chunk);
         }
         Ok(bytes)
@@ -171,8 +180,9 @@ where
     // A client that sends `Expect: 100-continue` does not send its body before the server asks for the body.
     let expects_continue = request.headers().contains_key(header::EXPECT);
     let client = Arc::new(Client::new(request.remote_addr().as_socket_addr().map(SocketAddr::ip)));
+    let declared = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let chunks = request.take_body().into_bytes_stream().boxed();
-    let incoming = Incoming { client: client.clone(), chunks, reservations: Vec::new() };
+    let incoming = Incoming { client: client.clone(), chunks, declared, reservations: Vec::new() };
     let body = IncomingBody(Arc::new(Mutex::new(incoming)));
     let deadline = Deadline::new(request.data::<HangUp>().cloned());
     request.set_data(client.clone());
