@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 use woosh_harness::TestDatabase;
 use woosh_server::database::DatabaseUrl;
 
@@ -23,6 +23,8 @@ pub(crate) struct Proxy {
     network: watch::Sender<Network>,
     /// How often the connections of the time were silenced.
     silences: watch::Sender<u32>,
+    /// Locked for reading by each connection.
+    connections: Arc<RwLock<()>>,
 }
 
 impl Proxy {
@@ -33,26 +35,33 @@ impl Proxy {
         let name = options.get_database().unwrap().to_owned();
         let (network, silences) = (watch::Sender::new(Network::Up), watch::Sender::new(0));
         let (state, silence) = (network.subscribe(), silences.subscribe());
+        let connections = Arc::new(RwLock::new(()));
+        let open = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (options, mut state, mut silence) = (options.clone(), state.clone(), silence.clone());
                 silence.mark_unchanged();
+                let open = Arc::clone(&open);
                 tokio::spawn(async move {
+                    let _open = open.read().await;
                     let mut sockets = tokio::select! {
+                        biased;
                         () = is_down(&mut state) => return,
                         sockets = connect(client, &options) => sockets,
                     };
                     tokio::select! {
-                        () = is_down(&mut state) => {}
+                        biased;
+                        () = is_down(&mut state) => return,
                         // Fails when one side closes.
-                        _ = copy_bidirectional(&mut sockets.0, &mut sockets.1) => {}
-                        // Nothing is forwarded any more, but neither side is told.
-                        _ = silence.changed() => std::future::pending().await,
+                        _ = copy_bidirectional(&mut sockets.0, &mut sockets.1) => return,
+                        _ = silence.changed() => {}
                     }
+                    // Nothing is forwarded any more, but neither side is told.
+                    is_down(&mut state).await;
                 });
             }
         });
-        Self { port, database: name, network, silences }
+        Self { port, database: name, network, silences, connections }
     }
 
     /// Returns the URL of the database behind the proxy.
@@ -61,9 +70,11 @@ impl Proxy {
         url.parse::<DatabaseUrl>().unwrap().allow_fsync_off()
     }
 
-    /// Closes all connections, and refuses others until [`Self::restore`] is called.
-    pub(crate) fn cut(&self) {
+    /// Closes all connections, and refuses others until [`Self::restore`] is called. When this returns, nothing is forwarded
+    /// any more.
+    pub(crate) async fn cut(&self) {
         self.network.send_replace(Network::Down);
+        drop(self.connections.write().await);
     }
 
     pub(crate) fn restore(&self) {

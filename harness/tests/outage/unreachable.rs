@@ -15,7 +15,7 @@ pub(crate) async fn outage() -> anyhow::Result<()> {
             assert_eq!(fixture.send(&contents).await.status(), 201);
             sent.push(contents);
         }
-        proxy.cut();
+        proxy.cut().await;
         assert_unavailable(&fixture.send("refused").await);
         assert!(!fixture.is_ready().await);
 
