@@ -46,7 +46,7 @@ pub struct Registered {
 /// Why the registration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterUserError {
-    /// The username is taken, ignoring case.
+    /// The username is taken, or was the name of a deleted user. Upper and lower case make no difference.
     #[error("username is taken")]
     UsernameTaken,
     /// A port failed.
