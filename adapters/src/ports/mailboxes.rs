@@ -24,7 +24,7 @@ impl Mailboxes for Store {
         limit: PageLimit,
         now: Timestamp,
     ) -> Result<Option<MailboxPage>, PortError> {
-        // Held until the caller continues: pages must not pile up faster than the callers take them.
+        // The permit limits how many pages are being read at the same time, because each page takes memory.
         let _permit = self.page_permits().acquire().await.map_err(PortError::fault)?;
         let mut page = self.read_page(mailbox, after, limit, now).await?;
         if let Some(page) = &mut page {

@@ -13,7 +13,9 @@ struct Due {
     last_sequence: i64,
     /// The greatest sequence number among the envelopes to delete. `None` if there are none.
     last_due: Option<i64>,
+    /// The number of envelopes to delete.
     due: i64,
+    /// The total size of the contents of these envelopes, in bytes.
     bytes: i64,
 }
 

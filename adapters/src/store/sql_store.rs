@@ -18,7 +18,7 @@ pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Data
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;
-    /// Runs statements that only read.
+    /// The pool that runs statements that only read.
     type ReadPool;
 
     /// Whether only this process writes to the database, so that cached sessions are never outdated.
@@ -127,7 +127,7 @@ pub(crate) struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// The state of the mailbox.
+    /// Returns the state of the mailbox.
     pub(crate) fn position(&self) -> MailboxPosition {
         MailboxPosition {
             incarnation: Incarnation::new(self.incarnation),
@@ -142,5 +142,5 @@ pub(crate) fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// How many pages a store reads at once.
+/// Maximum number of pages that a store reads at the same time.
 pub(crate) const CONCURRENT_PAGES: usize = 16;

@@ -50,7 +50,7 @@ macro_rules! select_mailboxes {
     };
 }
 
-/// Loads the mailboxes of users, without locks.
+/// Loads the mailboxes of users into `state`, without locks.
 pub(super) async fn mailboxes(
     connection: &mut PgConnection,
     user_keys: &[String],
@@ -109,8 +109,8 @@ async fn lock_keys(connection: &mut PgConnection, keys: &[ScopedKey]) -> Result<
     Ok(())
 }
 
-/// Loads the receipts that are stored under keys. This statement is separate from the locking statement, so that its snapshot
-/// includes the commits of transactions that held the locks before.
+/// Loads the receipts that are stored under these keys. This statement is separate from the locking statement, so that
+/// it sees what transactions that held the locks before have committed.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],
