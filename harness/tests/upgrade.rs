@@ -123,7 +123,7 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
     })
 }
 
-/// Records the limit of the statements that change messages.
+/// Statements that make the database record the `statement_timeout` of each update of messages.
 const RECORD: &str = "
 CREATE TABLE recorded (value TEXT);
 CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -1,8 +1,8 @@
 //! Stores sends in batches.
 //!
 //! A commit costs a sync of the disk, regardless of its size. Therefore sends queue in a few lanes, and each lane
-//! stores all of its queued sends, at most [`MAX_BATCH`], in one transaction. Sends to the same user queue in the same
-//! lane, so that a mailbox with many senders, or a slow commit, delays only its own lane.
+//! stores all of its queued sends, at most [`MAX_BATCH`], in one transaction. Sends with the same first recipient queue
+//! in the same lane, so that a mailbox with many senders, or a slow commit, delays only its own lane.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -65,14 +65,14 @@ enum Step {
         mailbox: usize,
         /// The number to acknowledge, relative to the newest sequence number.
         from_newest: i64,
-        /// Whether the number is of the current incarnation, if an incarnation is given.
+        /// The incarnation to send along: the current one (`true`), another one (`false`), or none.
         in_current: Option<bool>,
         limit: usize,
     },
     /// Acknowledges the messages sent before a moment, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
-        /// The moment, relative to the clock.
+        /// The moment in seconds, relative to the clock.
         seconds: i64,
     },
     Expire,

@@ -25,7 +25,7 @@ pub(crate) async fn outage() -> anyhow::Result<()> {
             assert!(start.elapsed() < Duration::from_secs(30), "the server does not recover");
         }
         println!("ready {:.1?} after the network was restored", start.elapsed());
-        // Once it reports that it is ready, it accepts messages.
+        // A server that reports that it is ready accepts messages.
         assert_eq!(fixture.send("recovered").await.status(), 201);
         sent.push("recovered".to_owned());
     }
