@@ -13,8 +13,8 @@
 //! - [`password`]: Argon2id hashing, and a cache of recent verifications.
 //! - [`clock`], [`randomness`]: the operating system's clock and random number generator.
 //!
-//! The layers, from top to bottom: `database`, `ports`, `sqlite` and `postgres`, `store`, `notify`, `pool`, `transient`.
-//! Each uses only the layers below it.
+//! The layers, from top to bottom: `database`, `ports`, `sqlite` and `postgres`, `store`, `notify`, `pool`,
+//! `transient`. Each uses only the layers below it.
 
 pub mod clock;
 pub mod database;

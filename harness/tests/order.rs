@@ -173,8 +173,8 @@ async fn follow(reader: &Device, urls: &[String]) -> usize {
     pages
 }
 
-/// Reads the mailbox from its start, again and again, at each URL in turn, until it contains all [`TOTAL`] messages. Returns
-/// the number of reads.
+/// Reads the mailbox from its start, again and again, at each URL in turn, until it contains all [`TOTAL`] messages.
+/// Returns the number of reads.
 async fn reread(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut times) = (Instant::now(), 0, 0);
     while seen < TOTAL {

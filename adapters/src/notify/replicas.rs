@@ -43,8 +43,8 @@ pub(super) struct Replicas {
 }
 
 impl Replicas {
-    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas. Listens and publishes
-    /// on `pool`, and polls on `read_pool`.
+    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas. Listens and
+    /// publishes on `pool`, and polls on `read_pool`.
     pub(super) async fn start(pool: Pool, read_pool: Pool, waiters: Waiters) -> sqlx::Result<Self> {
         let listener = Listener::connect(pool.clone(), CHANNEL).await?;
         let (queue, queued) = mpsc::channel(MAX_QUEUED);

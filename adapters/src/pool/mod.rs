@@ -54,7 +54,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Creates a pool of at most `size` connections. Opens connections as needed. A use of a connection ends after `limit`.
+    /// Creates a pool of at most `size` connections. Opens connections as needed. A use of a connection ends after
+    /// `limit`.
     pub(crate) fn new(options: PgConnectOptions, requirements: Requirements, size: u32, limit: Duration) -> Self {
         let oldest = Arc::new(Mutex::new(Instant::now()));
         let connections = PgPoolOptions::new()

@@ -1,5 +1,5 @@
-//! The settings of a connection. They are set and verified with SQL, because poolers drop the options with which a client
-//! starts a connection.
+//! The settings of a connection. They are set and verified with SQL, because poolers drop the options with which a
+//! client starts a connection.
 
 use std::time::Duration;
 

@@ -25,8 +25,8 @@ macro_rules! release_messages {
     };
 }
 
-/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
-/// unless the mailbox has another incarnation than the given one.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+/// them, unless the mailbox has another incarnation than the given one.
 pub(super) async fn acknowledge(
     pool: &Pool,
     mailbox: DeviceId,

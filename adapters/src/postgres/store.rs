@@ -33,8 +33,8 @@ pub(crate) struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, verifies the settings of the server, and migrates the database. Retries transient errors until `timeout` has
-    /// elapsed.
+    /// Connects, verifies the settings of the server, and migrates the database. Retries transient errors until
+    /// `timeout` has elapsed.
     pub(crate) async fn open(
         options: &PgConnectOptions,
         requirements: Requirements,

@@ -72,8 +72,8 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: i64) -> Res
     Ok(deleted as u64)
 }
 
-/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
-/// unless the mailbox has another incarnation than the given one.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+/// them, unless the mailbox has another incarnation than the given one.
 pub(super) fn acknowledge(
     connection: &Connection,
     mailbox: DeviceId,

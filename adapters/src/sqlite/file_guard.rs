@@ -45,8 +45,8 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// If another process holds the lock and does not release it within [`TIMEOUT`]. The error contains the identifier of
-    /// that process.
+    /// If another process holds the lock and does not release it within [`TIMEOUT`]. The error contains the identifier
+    /// of that process.
     pub(super) async fn acquire(path: &Path) -> Result<Self, OpenError> {
         let location = path.display().to_string();
         let inaccessible =
@@ -99,8 +99,8 @@ impl FileGuard {
         Ok(Self { files, reported: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
     }
 
-    /// Checks that the file and its WAL are still those that this process opened. Costs two system calls, so it is called
-    /// before each commit.
+    /// Checks that the file and its WAL are still those that this process opened. Costs two system calls, so it is
+    /// called before each commit.
     ///
     /// # Errors
     ///

@@ -139,8 +139,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .busy_timeout(BUSY_TIMEOUT))
 }
 
-/// Creates the database file if it does not exist: empty, and accessible to its owner only. SQLite then gives the WAL and the
-/// shared-memory file the same permissions as the database file.
+/// Creates the database file if it does not exist: empty, and accessible to its owner only. SQLite then gives the WAL
+/// and the shared-memory file the same permissions as the database file.
 fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),

@@ -33,8 +33,8 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist. Retries
-    /// transient errors until `timeout` has elapsed.
+    /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
+    /// Retries transient errors until `timeout` has elapsed.
     pub(crate) async fn open(url: &str, timeout: Duration) -> Result<Self, OpenError> {
         let location = url.split('?').next().unwrap_or(url);
         let OpenFile { guard, connection, options, mailbox_connection, page_connections, read_pool } =

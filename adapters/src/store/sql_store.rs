@@ -76,9 +76,9 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
-    /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
-    /// Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has another
-    /// incarnation than the given one. Returns `None` if the mailbox does not exist.
+    /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+    /// them. Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has
+    /// another incarnation than the given one. Returns `None` if the mailbox does not exist.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,
@@ -87,7 +87,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Option<Acknowledged>, PortError>> + Send;
 
-    /// Raises the watermark, as [`Mailboxes::raise_not_before`](woosh_domain::ports::Mailboxes::raise_not_before) specifies.
+    /// Raises the watermark, as [`Mailboxes::raise_not_before`](woosh_domain::ports::Mailboxes::raise_not_before)
+    /// specifies.
     fn raise_not_before(
         &self,
         mailbox: DeviceId,

@@ -154,7 +154,8 @@
 //! }
 //! ```
 //!
-//! `domain/tests/contract.rs` runs the cases in memory. `harness/tests/contract/main.rs` runs them on SQLite and Postgres.
+//! `domain/tests/contract.rs` runs the cases in memory. `harness/tests/contract/main.rs` runs them on SQLite and
+//! Postgres.
 
 mod acknowledge;
 mod cases;

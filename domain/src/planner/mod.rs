@@ -1,7 +1,8 @@
 //! Works out what a batch of sends changes: pure code, shared by all stores.
 //!
-//! A store locks the mailboxes of all recipients of a batch, reads their [`BatchState`], and calls [`plan`]. It then writes the
-//! [`Changes`] in the same transaction, commits, and answers each send with its [`PlannedSend`]. The planner does no I/O.
+//! A store locks the mailboxes of all recipients of a batch, reads their [`BatchState`], and calls [`plan`]. It then
+//! writes the [`Changes`] in the same transaction, commits, and answers each send with its [`PlannedSend`]. The planner
+//! does no I/O.
 //!
 //! The planner implements the parts of the delivery contract that need no I/O: consecutive sequence numbers (D3), one
 //! message per idempotency key (D4), sends that are stored for all recipients or for none (D6), and gaps for full

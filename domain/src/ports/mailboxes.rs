@@ -179,9 +179,9 @@ pub trait Mailboxes: Send + Sync {
     /// Stores a send: a message for each recipient, and an envelope in the mailbox of each of the recipient's devices.
     ///
     /// MUST store the send for all recipients or for none (D6). When this method returns, the send MUST be durable
-    /// (D1). MUST store nothing if one of the recipients does not exist, or if the session of the send has ended. MUST set `sent_at` to the latest of `now` and
-    /// the `not_before` of all mailboxes that the send addresses, and MUST raise the `not_before` of each of these
-    /// mailboxes to `sent_at`.
+    /// (D1). MUST store nothing if one of the recipients does not exist, or if the session of the send has ended. MUST
+    /// set `sent_at` to the latest of `now` and the `not_before` of all mailboxes that the send addresses, and MUST
+    /// raise the `not_before` of each of these mailboxes to `sent_at`.
     ///
     /// If a mailbox has no room under the quota, MUST store a gap in that mailbox in place of the envelope (D7), and
     /// MUST still store the envelopes of the other mailboxes. If no mailbox has room, MUST store only the gaps.

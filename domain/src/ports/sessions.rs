@@ -55,9 +55,9 @@ pub trait Sessions: Send + Sync {
     /// Opens a session on a device of the user.
     ///
     /// MUST use the given device if the device belongs to the user. Otherwise MUST create a device with an empty
-    /// mailbox, whose creation time is `now` and whose incarnation is the given one. The creation time of the session MUST be `now`. MUST change nothing if
-    /// the given password hash is no longer the stored one, or if the user would have more than
-    /// [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
+    /// mailbox, whose creation time is `now` and whose incarnation is the given one. The creation time of the session
+    /// MUST be `now`. MUST change nothing if the given password hash is no longer the stored one, or if the user would
+    /// have more than [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
     /// [`MAX_SESSIONS`](crate::model::MAX_SESSIONS) sessions, MUST end the device's oldest session.
     ///
     /// # Errors

@@ -47,7 +47,8 @@ impl ReadMailbox {
     }
 
     /// Returns at most `count` of the oldest envelopes after the cursor. If there is no such envelope, waits until one
-    /// arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader holds no thread and no database connection.
+    /// arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader holds no thread and no database
+    /// connection.
     ///
     /// Checks the cursor against every page that is read, also while the reader waits. A cursor at the last number of
     /// the mailbox is valid.

@@ -54,7 +54,8 @@ pub(crate) async fn changed_schema() -> anyhow::Result<()> {
     ] {
         assert_eq!(fixture.send("before").await.status(), 201);
         sqlx::raw_sql(change).execute(&mut admin).await?;
-        // The statements of a request run on several connections, so more than one request may meet an outdated statement.
+        // The statements of a request run on several connections, so more than one request may meet an outdated
+        // statement.
         let mut refused = Vec::new();
         for _ in 0..20 {
             for reply in [fixture.send("after").await, fixture.read().await] {

@@ -70,8 +70,8 @@ impl Proxy {
         url.parse::<DatabaseUrl>().unwrap().allow_fsync_off()
     }
 
-    /// Closes all connections, and refuses others until [`Self::restore`] is called. When this returns, nothing is forwarded
-    /// any more.
+    /// Closes all connections, and refuses others until [`Self::restore`] is called. When this returns, nothing is
+    /// forwarded any more.
     pub(crate) async fn cut(&self) {
         self.network.send_replace(Network::Down);
         drop(self.connections.write().await);

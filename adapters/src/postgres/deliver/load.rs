@@ -59,8 +59,8 @@ pub(super) async fn mailboxes(
     load_mailboxes(connection, select_mailboxes!(""), user_keys, state).await
 }
 
-/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction, and loads
-/// the state of the batch.
+/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction,
+/// and loads the state of the batch.
 ///
 /// Every transaction locks keys before mailboxes, and both in a fixed order, so that no two transactions deadlock.
 pub(super) async fn lock_all(connection: &mut PgConnection, sends: &[&NewDelivery]) -> Result<BatchState, SqlError> {

@@ -80,7 +80,8 @@ const WRITE_ALL: &str = write!(
 
 type Row = (Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, i32);
 
-/// Writes a batch that was planned on the mailboxes `before`. Returns `None`, and stores nothing, if the plan is outdated.
+/// Writes a batch that was planned on the mailboxes `before`. Returns `None`, and stores nothing, if the plan is
+/// outdated.
 pub(super) async fn write(
     connection: &mut PgConnection,
     sends: &[&NewDelivery],
