@@ -1,7 +1,7 @@
 //! The domain of Woosh, a delivery server for end-to-end encrypted messaging.
 //!
 //! - [`model`]: types that cannot hold an invalid value.
-//! - [`use_cases`]: the operations that clients can request, one file each.
+//! - [`use_cases`]: the operations of the server, one file each.
 //! - [`planner`]: works out what a batch of sends changes, for every store.
 //! - [`timekeeping`]: decides what time it is, although clocks may be wrong.
 //! - [`ports`]: the traits through which use cases reach a database, a clock, a password hasher and a source of

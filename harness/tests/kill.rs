@@ -1,4 +1,4 @@
-//! Verifies that promises D1, D2, D3, D4, D5 and D6 hold while servers are killed and restarted.
+//! Verifies that promises D1 (durable) to D6 (atomic fan-out) hold while servers are killed and restarted.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -45,7 +45,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.chain([running]).collect()).exit();
 }
 
-/// Verifies promises D1, D2, D3, D4, D5 and D6.
+/// Verifies promises D1 (durable) to D6 (atomic fan-out).
 fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     let program = Path::new(PROGRAM);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

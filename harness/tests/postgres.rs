@@ -80,7 +80,7 @@ fn on_configured_server() -> Result<(), Failed> {
         assert_eq!(leftover.len(), 3);
 
         // A later run drops a database only after Postgres has noticed that the connection of the database's owner is
-        // closed. So this starts runs until then.
+        // closed. So the test starts runs until then.
         let start_of_sweep = Instant::now();
         while databases(&mut connection).await != before {
             assert!(

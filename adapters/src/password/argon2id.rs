@@ -60,9 +60,10 @@ impl Default for Argon2idHasher {
     }
 }
 
-/// The size of a memory allocation that the system allocator always maps, and unmaps when the allocation is freed.
-/// Smaller allocations come from the allocator's arenas, which keep the memory: a few hundred concurrent logins would
-/// permanently cost hundreds of megabytes. The unused part of a mapped allocation costs nothing.
+/// Size in bytes of a memory allocation that is so large that the system allocator always maps it separately, and
+/// returns it to the operating system when it is freed. Smaller allocations come from the allocator's arenas, which
+/// keep the memory: a few hundred concurrent logins would permanently cost hundreds of megabytes. The unused part of a
+/// mapped allocation costs nothing.
 const MAPPED_ALLOCATION: usize = 33 * 1024 * 1024;
 
 fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output, PortError> {

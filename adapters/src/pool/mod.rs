@@ -172,7 +172,7 @@ async fn give_back(mut connection: PoolConnection<Postgres>, in_transaction: boo
     if in_transaction {
         let rolled_back = within(TEST_TIMEOUT, sqlx::raw_sql("ROLLBACK").execute(&mut *connection)).await;
         if rolled_back.is_err() {
-            // Closes only the socket: saying goodbye to a server that does not answer could take long.
+            // Closes only the socket, because an orderly close would wait for a server that does not answer.
             drop(connection.detach());
             return;
         }

@@ -26,8 +26,9 @@ const MAX_BATCH: usize = 64;
 /// batches cost less per send. If the turn of one lane takes longer than this, the other lanes continue without waiting
 /// for theirs.
 const MAX_WAIT: Duration = Duration::from_millis(2);
-/// After a conflict, the next batches are stored with locks. Their number doubles with each conflict in a row, up to
-/// this many conflicts. If several replicas send to the same mailboxes all the time, locks are cheaper than conflicts.
+/// After a conflict (another transaction has changed what a batch was planned on), the next batches are stored with
+/// locks. Their number doubles with each conflict in a row, up to this many conflicts. If several replicas send to the
+/// same mailboxes all the time, locks are cheaper than conflicts.
 const MAX_CONFLICTS: u32 = 5;
 /// Maximum number of attempts to store a batch with locks. Changes that conflict in spite of the locks are rare, and
 /// the next attempt loads them.

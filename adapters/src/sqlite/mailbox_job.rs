@@ -11,7 +11,7 @@ use crate::store::{PendingSend, SqlError};
 pub(super) enum MailboxJob {
     /// A send, which is stored together with the other sends of its batch.
     Send(PendingSend),
-    /// Any other write.
+    /// Any other write to mailboxes.
     Step(Box<dyn Step>),
 }
 

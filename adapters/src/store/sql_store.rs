@@ -27,7 +27,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Returns the pool for statements that only read.
     fn read_pool(&self) -> &Self::ReadPool;
 
-    /// Returns the permits for reading pages, one for each page that may be in memory.
+    /// Returns the permits for reading pages: [`CONCURRENT_PAGES`] permits, one for each page that is being read.
     fn page_permits(&self) -> &Semaphore;
 
     /// Returns the cache of sessions.

@@ -61,7 +61,7 @@ pub(super) async fn renewing_in_steps_changes_every_incarnation_and_nothing_else
     assert_eq!(renew(Some(mailboxes[1]), 2).await, mailboxes[2..]);
     assert_eq!(pages().await, expected(3));
     assert_eq!(renew(Some(mailboxes[2]), 2).await, []);
-    // Repeating a step changes nothing else, either.
+    // Repeating a step returns the same mailboxes, and changes nothing else.
     assert_eq!(renew(None, 10).await, mailboxes);
     assert_eq!(pages().await, expected(3));
     deliver(&stores, "alice", "four", 0).await;

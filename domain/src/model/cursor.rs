@@ -74,7 +74,7 @@ mod tests {
         for after in [Some(4), Some(i64::MAX)] {
             assert_eq!(check(after, None), Err(CursorError::Ahead(position)));
             assert_eq!(check(after, Some(current)), Err(CursorError::Ahead(position)));
-            // What the reader has to know first.
+            // Another incarnation is reported even if the number is too high as well.
             assert_eq!(check(after, Some(other)), Err(CursorError::OtherIncarnation(position)));
         }
     }

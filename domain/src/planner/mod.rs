@@ -272,10 +272,10 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     }
 }
 
-/// Returns when the messages of a send expire: their lifetime after `sent_at`. If a clock was once far ahead, `sent_at`
-/// still is, because of a watermark. The messages must not be stored for that time as well, so `sent_at` counts only up
-/// to [`MAX_STAMP_LEAD`] after the current time. A smaller lead counts in full, because `sent_at` may be the right
-/// time, and the clock behind.
+/// Returns when the messages of a send expire: their lifetime after `sent_at`. If a clock was once far ahead,
+/// watermarks may still be, and therefore `sent_at`. The messages must not be stored for that time as well, so
+/// `sent_at` counts only up to [`MAX_STAMP_LEAD`] after the current time. A smaller lead counts in full, because
+/// `sent_at` may be the right time, and the clock behind.
 pub fn expires_at(sent_at: Timestamp, send: &NewDelivery) -> Timestamp {
     sent_at.min(send.now.plus(MAX_STAMP_LEAD)).plus_seconds(send.ttl_seconds)
 }

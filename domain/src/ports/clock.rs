@@ -28,7 +28,7 @@ pub trait LocalClock: Send + Sync {
     fn read(&self) -> LocalTime;
 }
 
-/// What the clocks of a machine show at a moment.
+/// The readings of a machine's clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalTime {
     /// The monotonic clock: the time since a fixed moment. Never jumps, but may stand still while the machine is

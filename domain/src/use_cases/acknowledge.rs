@@ -57,7 +57,8 @@ impl Acknowledge {
                 AcknowledgeOutcome::Refused(CursorError::OtherIncarnation(position)) => {
                     return Err(AcknowledgeError::OtherIncarnation(position));
                 }
-                // A mailbox is deleted together with the sessions of its device.
+                // If there is no mailbox, the session has ended, because a mailbox is deleted together with the
+                // sessions of its device.
                 AcknowledgeOutcome::NotFound => return Err(AcknowledgeError::SessionEnded),
             }
         }

@@ -6,8 +6,8 @@ use crate::ports::{Mailboxes, PortError, Randomness};
 
 /// Prepares a store that was restored from a backup, so that clients learn that their cursors are no longer valid.
 ///
-/// After a restore, a mailbox assigns sequence numbers again, to other envelopes, that it had assigned after the
-/// backup. A reader with an old cursor would skip these envelopes. With a new incarnation, the mailbox refuses old
+/// After a restore, a mailbox assigns the sequence numbers that it had assigned since the backup once more, to other
+/// envelopes. A reader with an old cursor would skip these envelopes. With a new incarnation, the mailbox refuses old
 /// cursors, so that no envelope is skipped.
 pub struct MarkRestored {
     mailboxes: Arc<dyn Mailboxes>,

@@ -22,8 +22,8 @@ pub struct Poll {
     /// The oldest pending messages in order: at most [`PollMessages::LIMIT`] or, if a single second has more messages
     /// than that, the first messages of that second.
     pub messages: Vec<Message>,
-    /// The rest of that second, if `messages` does not have all of its messages. The rest belongs to the result; read
-    /// it with [`PollMessages::next`].
+    /// Where that second continues, if `messages` has only a part of its messages. The rest belongs to the result, too;
+    /// read it with [`PollMessages::next`].
     pub rest: Option<RestOfSecond>,
     /// A Unix second. The result, with its rest, has all pending messages sent before `query_time`, and no further
     /// message sent before `query_time` can arrive.

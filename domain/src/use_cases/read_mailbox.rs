@@ -68,7 +68,8 @@ impl ReadMailbox {
         let after = cursor.after.unwrap_or(SequenceNumber::ZERO);
         let limit = PageLimit { count: count.min(Self::MAX_COUNT), bytes: Self::MAX_BYTES };
         let read = async || {
-            // A mailbox is deleted together with the sessions of its device.
+            // If there is no mailbox, the session has ended, because a mailbox is deleted together with the sessions of
+            // its device.
             let page = self.mailboxes.read(mailbox, after, limit, self.clock.expiry_time()).await?;
             page.ok_or(ReadMailboxError::SessionEnded)
         };
@@ -273,7 +274,7 @@ mod tests {
         let cursor = Cursor { after: Some(SequenceNumber::new(1)), incarnation: None };
         let refused = read_after(cursor, vec![empty()], vec![], true).await;
         assert!(matches!(refused, Err(ReadMailboxError::Cursor(CursorError::Ahead(_)))), "{refused:?}");
-        // A cursor at the last number waits.
+        // A reader whose cursor is at the last number waits.
         let seen = MailboxPage { envelopes: Vec::new(), ..page() };
         let waited = read_after(cursor, vec![seen.clone(), seen.clone()], vec![WaitOutcome::TimedOut], true).await;
         assert_eq!(waited.unwrap(), seen);

@@ -71,7 +71,7 @@ impl RegisterUser {
     ///
     /// If the username is taken, or a port fails.
     pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
-        // Storing the user checks the name again. This check comes before hashing, because hashing is expensive.
+        // Checks the name before hashing, because hashing is expensive. Storing the user checks the name again.
         if self.users.find(&registration.username).await?.is_some() {
             return Err(RegisterUserError::UsernameTaken);
         }

@@ -1,6 +1,6 @@
-//! Verifies promises D2, D3, D5, D6, D7 and D10 with a model-based property test on every store. After any sequence of
-//! sends, reads, acknowledgements, expiries, deletions and clock changes, each mailbox must equal a simple model of the
-//! mailbox.
+//! Verifies promises D2 (no loss), D3 (order), D5 (idempotent acknowledge), D6 (atomic fan-out), D7 (visible loss) and
+//! D10 (agnostic) with a model-based property test on every store. After any sequence of sends, reads,
+//! acknowledgements, expiries, deletions and clock changes, each mailbox must equal a simple model of the mailbox.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod model;

@@ -18,7 +18,7 @@ CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER record AFTER INSERT ON messages EXECUTE FUNCTION record()";
 
-/// Verifies promises D1 and D4 behind a pooler that drops the options of sessions.
+/// Verifies promises D1 (durable) and D4 (idempotent send) behind a pooler that drops the options of sessions.
 pub(crate) async fn defaults() -> anyhow::Result<()> {
     for (default, used) in [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")] {
         let database = database().await?;

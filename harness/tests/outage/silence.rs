@@ -14,7 +14,7 @@ const MAX_INTERRUPTION: Duration = Duration::from_secs(20);
 /// Maximum delay of notifications.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// Verifies promises D1 and D2.
+/// Verifies promises D1 (durable) and D2 (no loss).
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;

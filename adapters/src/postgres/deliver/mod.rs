@@ -3,7 +3,7 @@
 //! Each statement costs a round trip to the database, so a batch is usually stored by one statement. The batch is
 //! planned on the remembered state of its recipients, as of the last send to them, and on the assumption that the
 //! sessions of its senders are open. The statement stores nothing if the state is outdated or a session has ended. In
-//! that case, or if the plan is not to store every send completely, the batch is stored in a transaction that first
+//! that case, or if the plan does not store every send completely, the batch is stored in a transaction that first
 //! locks and loads the current state.
 
 mod known;

@@ -48,7 +48,7 @@ impl Notifier for MemoryNotifier {
 struct MailboxSubscription {
     notifier: MemoryNotifier,
     mailbox: DeviceId,
-    /// How many notifications of the mailbox the reader has received, with those before its subscription.
+    /// The number of notifications of the mailbox that the reader has received, plus those before its subscription.
     received: u64,
     times_out: bool,
 }
