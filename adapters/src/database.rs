@@ -19,7 +19,7 @@ use crate::store::SqlStore;
 pub use crate::database_url::{DatabaseUrl, DatabaseUrlError};
 pub use crate::store::OpenError;
 
-/// An object-safe store: the ports, and the operations that the server calls directly.
+/// What [`Database`] needs of a store, as a trait object: the ports, and the operations that the server calls directly.
 #[async_trait]
 trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
     fn notifier(&self) -> &Notifier;
@@ -52,8 +52,9 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for 
 pub struct Database(Arc<dyn Backend>);
 
 impl Database {
-    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. Retries until `timeout`
-    /// has elapsed if the error is transient: if the database is unreachable, read-only or busy, for example.
+    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. If the error is
+    /// transient, for example because the database is unreachable, read-only or busy, retries until `timeout` has
+    /// elapsed.
     ///
     /// # Errors
     ///
@@ -64,7 +65,7 @@ impl Database {
             Location::Postgres(options) => {
                 let requirements = Requirements { allow_fsync_off: url.allows_fsync_off() };
                 let location = url.to_string();
-                // Boxed because it is large.
+                // Boxed, because the future is large.
                 let opening = Box::pin(PostgresStore::open(options, requirements, &location, timeout));
                 Self(Arc::new(opening.await?))
             }

@@ -9,12 +9,12 @@
 //!   and the session cache.
 //! - `notify`: notifies waiting readers in this process and, through Postgres, on other replicas.
 //! - `pool`: connections to Postgres with verified settings and deadlines.
-//! - `transient`: tells errors that a retry may fix from those that it can't.
+//! - `transient`: distinguishes errors that a retry may fix from errors that a retry can't fix.
 //! - [`password`]: Argon2id hashing, and a cache of recent verifications.
 //! - [`clock`], [`randomness`]: the operating system's clock and random number generator.
 //!
-//! The layers, from top to bottom: `database`, `ports`, `sqlite` and `postgres`, `store`, `notify`, `pool`, `transient`.
-//! Each uses only the layers below it.
+//! The layers, from top to bottom: `database`, `ports`, `sqlite` and `postgres`, `store`, `notify`, `pool`,
+//! `transient`. Each uses only the layers below it.
 
 pub mod clock;
 pub mod database;

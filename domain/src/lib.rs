@@ -1,8 +1,9 @@
 //! The domain of Woosh, a delivery server for end-to-end encrypted messaging.
 //!
 //! - [`model`]: types that cannot hold an invalid value.
-//! - [`use_cases`]: the operations that clients can request, one file each.
+//! - [`use_cases`]: the operations of the server, one file each.
 //! - [`planner`]: works out what a batch of sends changes, for every store.
+//! - [`timekeeping`]: decides what time it is, although clocks may be wrong.
 //! - [`ports`]: the traits through which use cases reach a database, a clock, a password hasher and a source of
 //!   randomness. The doc comment of each method states its contract.
 //! - `contract` (feature `contract`): the delivery contract D1 to D10, and test cases for every implementation of the
@@ -27,8 +28,8 @@
 //! | sequence number | an envelope's position in its mailbox: 1, 2, 3 … |
 //! | cursor | the last sequence number that a reader has seen (`after`), and the incarnation in which it has seen it |
 //! | incarnation | one numbering of a mailbox; a restore from a backup starts another |
-//! | acknowledge | confirm that everything up to a sequence number is processed; only then is it deleted |
-//! | gap | sequence numbers whose envelopes are gone unread, with the reason |
+//! | acknowledge | confirm that everything up to a sequence number is processed; the server then deletes it |
+//! | gap | a range of sequence numbers whose envelopes are gone unread, with the reason: expired, or the mailbox was full |
 //! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |
 //! | notify, subscribe, wait | the means by which a long poll or a stream learns of new envelopes |
 //! | store | an implementation of the database ports |

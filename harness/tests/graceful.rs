@@ -42,7 +42,7 @@ async fn stop(backend: Backend) -> anyhow::Result<()> {
         polls.push(tokio::spawn(async move { device.at(&url).mailbox_page("?wait=50").await }));
     }
     let mut streams = try_join_all((0..READERS).map(|_| alice.stream(""))).await?;
-    // Time for the polls to start waiting.
+    // Gives the polls time to start waiting.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(polls.iter_mut().all(|poll| poll.now_or_never().is_none()));
 

@@ -226,7 +226,8 @@ async fn listeners(connection: &mut PgConnection) -> sqlx::Result<i64> {
     .await
 }
 
-/// Returns the number of a server's connections, and the number of those that were active since a moment.
+/// Returns the number of the servers' connections, and how many of them have been active after `since`, in seconds
+/// since the Unix epoch.
 async fn activity(connection: &mut PgConnection, since: f64) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as(
         "SELECT count(*), count(*) FILTER (WHERE state_change > to_timestamp($1)) FROM pg_stat_activity
@@ -248,7 +249,8 @@ async fn many_readers() -> anyhow::Result<()> {
     /// The connections of the pool, and two connections for notifications.
     const CONNECTIONS: i64 = 16 + 2;
     /// Maximum number of active connections: a message uses six, a sweep three, and a poll for lost notifications one.
-    /// A pool uses idle connections in rotation, so if all readers were notified, their reads would use every one.
+    /// A pool uses idle connections in rotation, so if all readers were notified, their reads would use all
+    /// connections.
     const MAX_ACTIVE: i64 = 10;
 
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);

@@ -187,7 +187,7 @@ async fn a_full_device_does_not_affect_other_devices(backend: Backend) {
     assert_eq!(receipt["undelivered"], undelivered);
     assert_eq!(fixture.mailbox(&laptop).await, (texts(&[(2, "two")]), json!([])));
     assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "one")]), full_gap(2, 2)));
-    // Now both are full.
+    // Now both mailboxes are full.
     assert_eq!(fixture.send_text(&alice, &bob, "lost").await, 507);
     assert_eq!(fixture.mailbox(&laptop).await, (texts(&[(2, "two")]), full_gap(3, 3)));
 }
@@ -290,7 +290,7 @@ async fn a_message_expires_no_later_than_the_server_maximum(backend: Backend) {
     }
     let (_, page) = fixture.get(&bob, "mailbox").await;
     for message in page["messages"].as_array().unwrap() {
-        // A minute apart: the seconds and microseconds are equal.
+        // The message expires whole minutes after it was sent, so the seconds and microseconds of both times are equal.
         let (sent, expires) = (message["sent_at"].as_str().unwrap(), message["expires_at"].as_str().unwrap());
         assert!(sent < expires && sent[16..] == expires[16..], "sent {sent}, expires {expires}");
     }

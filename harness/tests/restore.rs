@@ -1,5 +1,5 @@
-//! A database is restored from a backup while clients have seen more messages than the backup holds. Verifies that these
-//! clients are told, on every backend, and that they can go on.
+//! Verifies, on every backend, that clients which have seen more messages than a restored backup holds get an error,
+//! and that they can continue after it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -40,7 +40,7 @@ async fn restore(backend: Backend) -> anyhow::Result<()> {
     backup.restore(&database).await?;
     let url =
         database.postgres_options().map_or_else(|| database.url().to_string(), |options| options.to_url_lossy().into());
-    // Repeating it does no harm.
+    // Repeating the command does no harm.
     for _ in 0..2 {
         Cli::try_parse_from(["woosh-server", "restored", "--database", &url, "--allow-fsync-off", "true"])?
             .run()
@@ -49,7 +49,7 @@ async fn restore(backend: Backend) -> anyhow::Result<()> {
 
     let server = TestServer::start_on(database.clone(), 0).await?;
     let (alice, bob) = (alice.at(server.url()), bob.at(server.url()));
-    // Whether the mailbox has reached the number again does not matter.
+    // The old cursor is refused both before and after the mailbox has assigned its number again.
     for newest in 2..7 {
         let incarnation = refused(&bob, &seen.incarnation, newest).await;
         let query = format!("?after=0&incarnation={incarnation}");
@@ -64,7 +64,7 @@ async fn restore(backend: Backend) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends to bob.
+/// Sends messages to bob.
 async fn send(from: &Device, texts: &[&str]) -> anyhow::Result<()> {
     for text in texts {
         from.send(&["bob"], text).await?;
@@ -116,7 +116,7 @@ impl Backup {
         }
         let path = tempfile::NamedTempFile::new()?.into_temp_path();
         let mut connection = SqliteConnection::connect(&database.url().to_string()).await?;
-        // SQLite writes to an empty file.
+        // `VACUUM INTO` accepts an existing file only if the file is empty, as this one is.
         sqlx::query("VACUUM INTO ?1").bind(path.to_str()).execute(&mut connection).await?;
         connection.close().await?;
         Ok(Self::Sqlite(path))
@@ -143,7 +143,8 @@ impl Backup {
     }
 }
 
-/// Runs statements in one transaction. Passes the tables to `statements`, each after those that it refers to.
+/// Runs statements in one transaction. Passes the tables to `statements`, each table after the tables that it refers
+/// to.
 async fn run_sql(options: PgConnectOptions, statements: impl Fn(&[String]) -> String) -> anyhow::Result<()> {
     let mut connection = options.connect().await?;
     let tables: Vec<String> = sqlx::query_scalar(

@@ -15,8 +15,8 @@ use woosh_harness::{Backend, TestDatabase};
 
 const NAME: &str = "messages_stored_by_the_first_version_can_be_read_and_acknowledged_after_migration";
 
-/// Statements that insert rows as the first version of the server wrote them. Alice has three messages on the first of her
-/// two devices: one is acknowledged, and one is empty.
+/// Statements that insert rows as the first version of the server wrote them. Alice has three messages on the first of
+/// her two devices: one is acknowledged, and one is empty.
 const OLD_ROWS: &str = "
 INSERT INTO users (username, username_key, password_hash, public_key, private_key, info, created_at)
 VALUES ('Alice', 'alice', 'hash', 'key', NULL, 'tea', 5);
@@ -123,7 +123,7 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
     })
 }
 
-/// Records the limit of the statements that change messages.
+/// Statements that make the database record the `statement_timeout` of each update of messages.
 const RECORD: &str = "
 CREATE TABLE recorded (value TEXT);
 CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -8,7 +8,7 @@
 //! - `waiters`: the readers that wait in this process.
 //! - `recent`: the envelopes that notifications include.
 //! - `replicas`: LISTEN and NOTIFY between the replicas on one Postgres. `listener`: the connection that listens.
-//!   `outage`: logs what begins to fail and what works again.
+//!   `outage`: logs when an action begins to fail, and when it works again.
 
 mod listener;
 mod notifier;

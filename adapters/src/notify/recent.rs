@@ -13,6 +13,7 @@ pub(super) struct Recent {
     envelopes: VecDeque<Envelope>,
     /// The last acknowledged sequence number at the time when the newest envelope was committed.
     acknowledged: SequenceNumber,
+    /// The total size of the contents of the kept envelopes, in bytes.
     bytes: usize,
 }
 
@@ -20,8 +21,9 @@ impl Recent {
     /// No envelopes.
     pub(super) const EMPTY: Self = Self { envelopes: VecDeque::new(), acknowledged: SequenceNumber::ZERO, bytes: 0 };
 
-    /// Adds a committed envelope. If its sequence number does not directly follow the newest kept one, drops the kept
-    /// envelopes first: the envelopes in between were stored by another process.
+    /// Adds a committed envelope. If its sequence number does not directly follow that of the newest kept envelope,
+    /// drops the kept envelopes first. The numbers in between are then unknown here: another replica stored their
+    /// envelopes, or the mailbox was full.
     pub(super) fn add(&mut self, envelope: Envelope, acknowledged: SequenceNumber) {
         if self.envelopes.back().is_some_and(|last| last.sequence.next() != envelope.sequence) {
             self.clear();

@@ -32,7 +32,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum time between two notifications. Each notification costs a transaction and wakes every replica, so under load
 /// it should cover many messages.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(3);
-/// How often publishing is tried: a second time for a connection that turns out to be dead.
+/// Maximum number of attempts to publish a notification. The second attempt is for connections that turn out to be
+/// dead.
 const PUBLISH_ATTEMPTS: usize = 2;
 
 /// Publishes notifications to other replicas and receives their notifications, until this value is dropped.
@@ -42,8 +43,8 @@ pub(super) struct Replicas {
 }
 
 impl Replicas {
-    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas. Listens and publishes
-    /// on `pool`, and polls on `read_pool`.
+    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas. Listens and
+    /// publishes on `pool`, and polls on `read_pool`.
     pub(super) async fn start(pool: Pool, read_pool: Pool, waiters: Waiters) -> sqlx::Result<Self> {
         let listener = Listener::connect(pool.clone(), CHANNEL).await?;
         let (queue, queued) = mpsc::channel(MAX_QUEUED);
@@ -65,7 +66,7 @@ impl Replicas {
     }
 }
 
-/// Forwards notifications from other replicas to the waiters.
+/// Forwards notifications from other replicas to the readers that wait in this process.
 async fn listen(mut listener: Listener, waiters: Waiters, replica: String, reconnected: Arc<Notify>) {
     let mut outage = Outage::of("receive notifications from other replicas");
     loop {
@@ -123,8 +124,8 @@ async fn poll(read_pool: Pool, waiters: Waiters, reconnected: Arc<Notify>) {
     }
 }
 
-/// Returns the mailboxes whose waiting readers have missed a message or the end of the last session. One query covers all
-/// waiting readers.
+/// Returns the mailboxes whose waiting readers have missed a message, or the end of the last session of their device.
+/// One query covers all waiting readers.
 async fn missed(read_pool: &Pool, waiters: &Waiters) -> sqlx::Result<Vec<i64>> {
     let (mailboxes, seen): (Vec<_>, Vec<_>) =
         waiters.waiting().into_iter().map(|(mailbox, seen)| (mailbox.get(), seen.get())).unzip();

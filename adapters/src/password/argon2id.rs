@@ -14,8 +14,8 @@ use crate::randomness::SystemRandomness;
 /// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) recommends.
 ///
 /// Hashes passwords on blocking threads, at most one per processor at a time. A few hundred calls may queue for a
-/// thread. Further calls fail as unavailable, so that a flood of wrong passwords delays other logins by a few seconds
-/// at most.
+/// thread. Further calls fail with [`PortError::Unavailable`], so that a flood of wrong passwords delays other logins
+/// by a few seconds at most.
 #[derive(Debug, Clone)]
 pub struct Argon2idHasher {
     /// Permits for calls that hash: one for each processor.
@@ -60,14 +60,15 @@ impl Default for Argon2idHasher {
     }
 }
 
-/// The size of a memory allocation that the system allocator always maps, and unmaps when the allocation is freed.
-/// Smaller allocations come from the allocator's arenas, which keep the memory: a few hundred concurrent logins would
-/// permanently cost hundreds of megabytes. The unused part of a mapped allocation costs nothing.
+/// Size in bytes of a memory allocation that is so large that the system allocator always maps it separately, and
+/// returns it to the operating system when it is freed. Smaller allocations come from the allocator's arenas, which
+/// keep the memory: a few hundred concurrent logins would permanently cost hundreds of megabytes. The unused part of a
+/// mapped allocation costs nothing.
 const MAPPED_ALLOCATION: usize = 33 * 1024 * 1024;
 
 fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output, PortError> {
-    let fault = |error: &dyn std::fmt::Display| PortError::fault(format!("a password hash: {error}"));
-    let missing = || PortError::fault("a password hash has no salt");
+    let fault = |error: &dyn std::fmt::Display| PortError::fault(format!("can't compute a password hash: {error}"));
+    let missing = || PortError::fault("the stored password hash has no salt");
     let params = Params::try_from(like).map_err(|error| fault(&error))?;
     let salt = like.salt.as_ref().ok_or_else(missing)?;
     let mut memory = Vec::with_capacity(MAPPED_ALLOCATION / Block::SIZE);
@@ -80,8 +81,8 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
     phc::Output::new(&output).map_err(|error| fault(&error))
 }
 
-/// Returns a new salt with the default parameters, and without an output. A test checks that the defaults of the crate
-/// are the parameters documented above.
+/// Returns a hash that has a new salt and the default parameters, but no output yet. A test checks that the defaults of
+/// the crate are the parameters documented above.
 fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
     let salt = &SystemRandomness.bits()?[..phc::Salt::RECOMMENDED_LENGTH];

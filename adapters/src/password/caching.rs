@@ -27,8 +27,8 @@ pub struct CachingHasher<H> {
 
 /// The time for which a verification is cached, in microseconds: ten minutes.
 const CACHE_DURATION: i64 = 10 * 60 * 1_000_000;
-/// Maximum number of cached verifications. A full cache takes about one megabyte, and evicts the verification that was used
-/// least recently.
+/// Maximum number of cached verifications. A full cache takes about one megabyte, and evicts the verification that was
+/// used least recently.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
 impl<H> CachingHasher<H> {

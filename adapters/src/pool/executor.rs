@@ -15,7 +15,8 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        // All rows at once, because the deadline is for the statement, not for a caller that is slow to take them.
+        // Fetches all rows at once, because the deadline is for the statement: it must not include the time in which
+        // the caller processes rows.
         let rows = async move {
             pool.run(async { pool.acquire().await?.fetch_many(query).try_collect::<Vec<_>>().await }).await
         };

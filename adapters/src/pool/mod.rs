@@ -1,8 +1,9 @@
-//! Connections to Postgres that have verified settings, and whose every use has a deadline.
+//! Connections to Postgres with verified settings. Each use of a connection has a deadline.
 //!
-//! A host that goes silent ends no connection: the operating system reports an error after about 15 minutes. So each use ends
-//! at a deadline at the latest, and its connection goes back to the pool only if it still answers. Otherwise the
-//! connection is closed, and the pool opens another one.
+//! If a database host stops answering, its connections stay open: the operating system reports an error only after
+//! about 15 minutes. Therefore each use of a connection ends at a deadline at the latest. After its use, a connection
+//! goes back to the pool only if Postgres still answers on it. Otherwise the connection is closed, and the pool opens
+//! another one.
 //!
 //! - `deadline`: limits the duration of a use.
 //! - `executor`: runs statements on a pool.
@@ -31,29 +32,30 @@ pub(crate) use self::settings::{
 
 use crate::transient::is_stale;
 
-/// How long a caller waits for a connection.
+/// Maximum time that a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer than this is tested before use, so that no request gets one that is dead.
+/// A connection that was idle for longer than this is tested before use, so that no request gets a dead connection.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long a connection has for the answer to a test.
+/// Maximum time for Postgres to answer the test of a connection.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// How long closing waits for connections that are in use.
+/// Maximum time that closing the pool waits for connections that are in use.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A pool of connections to Postgres.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     connections: PgPool,
-    /// Connections that are older than this are closed instead of used again.
+    /// Connections that were opened before this moment are closed instead of being used again.
     oldest: Arc<Mutex<Instant>>,
-    /// The deadline of a use, with the wait for a connection.
+    /// Maximum duration of a use, including the wait for a connection.
     limit: Duration,
 }
 
 impl Pool {
-    /// Creates a pool of at most `size` connections. Opens connections as needed. A use of a connection ends after `limit`.
+    /// Creates a pool of at most `size` connections. Opens connections as needed. A use of a connection ends after
+    /// `limit`.
     pub(crate) fn new(options: PgConnectOptions, requirements: Requirements, size: u32, limit: Duration) -> Self {
         let oldest = Arc::new(Mutex::new(Instant::now()));
         let connections = PgPoolOptions::new()
@@ -79,7 +81,7 @@ impl Pool {
         Self { connections, oldest, limit }
     }
 
-    /// Returns the same connections with another limit.
+    /// Returns a pool that shares the connections of this pool, with another maximum duration of a use.
     pub(crate) fn with_limit(&self, limit: Duration) -> Self {
         Self { limit, ..self.clone() }
     }
@@ -89,12 +91,13 @@ impl Pool {
         &self.connections
     }
 
-    /// Returns the options of each connection.
+    /// Returns the options with which the pool opens connections.
     pub(crate) fn options(&self) -> Arc<PgConnectOptions> {
         self.connections.connect_options()
     }
 
-    /// Runs `work`, which uses connections of this pool, until the limit.
+    /// Runs `work`, which uses connections of this pool, and cancels it after the maximum duration of a use. If a
+    /// prepared statement is stale, also calls [`Self::renew`].
     pub(crate) async fn run<T, E: Failure>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let outcome = within(self.limit, work).await;
         if let Err(error) = &outcome
@@ -105,13 +108,13 @@ impl Pool {
         outcome
     }
 
-    /// Closes the connections of now instead of using them again.
+    /// Makes the pool close all connections that are open now, instead of using them again.
     pub(crate) fn renew(&self) {
         *self.oldest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Takes a connection, which goes back to the pool when it is dropped. The caller limits the duration of its use, with
-    /// [`Self::run`].
+    /// Takes a connection, which goes back to the pool when it is dropped. The caller has to limit the duration of the
+    /// use, with [`Self::run`].
     pub(crate) async fn acquire(&self) -> sqlx::Result<Lease> {
         Ok(Lease { connection: Some(self.connections.acquire().await?), in_transaction: false })
     }
@@ -121,19 +124,20 @@ impl Pool {
         self.run(async { self.acquire().await?.ping().await }).await
     }
 
-    /// Closes all connections, after those that are in use have come back.
+    /// Closes all connections, after waiting for those that are in use, for at most `CLOSE_TIMEOUT`.
     pub(crate) async fn close(&self) {
         if timeout(CLOSE_TIMEOUT, self.connections.close()).await.is_err() {
-            tracing::warn!("connections to the database are still in use");
+            tracing::warn!("stopped waiting for connections to the database that are still in use");
         }
     }
 }
 
-/// A connection that a caller uses. When it is dropped, it goes back to the pool if it still answers, even if it was dropped
-/// in the middle of a statement.
+/// A connection that a caller uses. When this value is dropped, the connection goes back to the pool if Postgres still
+/// answers on it, even if the value is dropped in the middle of a statement.
 pub(crate) struct Lease {
-    /// `None` after it is dropped.
+    /// `None` once `drop` has taken the connection.
     connection: Option<PoolConnection<Postgres>>,
+    /// Whether to roll a transaction back before another use.
     in_transaction: bool,
 }
 
@@ -163,16 +167,17 @@ impl Drop for Lease {
     }
 }
 
-/// Returns a connection to its pool. Closes it if it does not answer.
+/// Gives a connection back to its pool. If Postgres does not answer on the connection, closes it instead.
 async fn give_back(mut connection: PoolConnection<Postgres>, in_transaction: bool) {
     if in_transaction {
         let rolled_back = within(TEST_TIMEOUT, sqlx::raw_sql("ROLLBACK").execute(&mut *connection)).await;
         if rolled_back.is_err() {
-            // Not closed in agreement with the server, which may take as long as any other use.
+            // Closes only the socket, because an orderly close would wait for a server that does not answer.
             drop(connection.detach());
             return;
         }
     }
-    // Tests the connection. If this future is dropped, so is the connection.
+    // `return_to_pool` tests the connection. If that takes too long, the connection is dropped together with the
+    // future.
     let _ = timeout(TEST_TIMEOUT, connection.return_to_pool()).await;
 }

@@ -1,5 +1,5 @@
-//! The settings of a connection. They are set and verified with SQL, because poolers drop the options with which a client
-//! starts a connection.
+//! The settings of a connection. They are set and verified with SQL, because poolers drop the options with which a
+//! client starts a connection.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use sqlx::{ConnectOptions as _, PgConnection};
 use super::deadline::within;
 use crate::transient::ReadOnly;
 
-/// How long opening a connection may take, and each of the steps that prepare it.
+/// Maximum duration of opening a connection, and of each step that prepares the connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often [`ensure_sessions`] looks whether a connection has changed hands.
+/// How many times [`ensure_sessions`] checks whether a pooler has moved a connection to another session.
 const PROBES: usize = 8;
 
 /// What the settings of a server have to guarantee.
@@ -31,14 +31,15 @@ pub(crate) struct SettingError {
     remedy: &'static str,
 }
 
-/// Limits, and everything that a promise depends on and that a session can set.
+/// Sets time limits, and everything that a promise depends on and that a session can set.
 ///
-/// - A commit is on the disk before it is answered (D1). The value `remote_apply` guarantees more than `on`.
+/// - A commit is on the disk before it is answered (D1). The value `remote_apply` stays, because it guarantees more
+///   than `on`.
 /// - A statement sees what was committed before it (D3, D4).
-/// - A replica that stalls or dies in a transaction does not hold its locks for long. A statement that is too slow ends before
-///   the deadline of writes on this side, so that its connection stays usable.
-/// - Every statement is a few index lookups. Without statistics, or with old ones, Postgres would read whole tables, or plan
-///   each statement anew.
+/// - A replica that stalls or dies in a transaction does not hold its locks for long. Postgres ends a statement that is
+///   too slow before this server's deadline for writes, so that the connection stays usable.
+/// - Every statement should be a few index lookups. Without these settings, if its statistics are missing or old,
+///   Postgres would read whole tables, or plan each statement anew.
 const SET: &str = "
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply';
 SET default_transaction_isolation = 'read committed';
@@ -51,7 +52,7 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET jit = off";
 
-/// Replaces settings for statements that read whole tables and take as long as they need.
+/// Undoes settings that migrations can't use, because migrations read whole tables and take as long as they need.
 const SET_TO_MIGRATE: &str = "
 SET statement_timeout = 0;
 SET lock_timeout = 0;
@@ -70,7 +71,7 @@ SELECT name, current_setting(name) FROM (VALUES
 
 const ALLOW: &str = "change it in the configuration of the server, or accept with --allow-fsync-off true that messages can be \
                      lost when its machine crashes";
-const POOLER: &str = "the server sets it, but something between the server and Postgres resets it; a pooler has to pool \
+const POOLER: &str = "Woosh sets it, but something between Woosh and Postgres resets it; a pooler has to pool \
                       sessions";
 
 /// Opens a connection.
@@ -110,7 +111,7 @@ fn verify(setting: String, value: String, requirements: Requirements) -> sqlx::R
     Err(sqlx::Error::Configuration(SettingError { setting, value, required, remedy }.into()))
 }
 
-/// Lets statements of a connection take as long as they need.
+/// Prepares a connection for migrations: its statements may take as long as they need, and may read whole tables.
 pub(crate) async fn prepare_to_migrate(connection: &mut PgConnection) -> sqlx::Result<()> {
     within(CONNECT_TIMEOUT, async {
         sqlx::raw_sql(SET_TO_MIGRATE).execute(connection).await?;
@@ -120,7 +121,8 @@ pub(crate) async fn prepare_to_migrate(connection: &mut PgConnection) -> sqlx::R
 }
 
 /// Verifies that each of two connections keeps its session between transactions. A pooler that pools transactions runs
-/// both on the same connection to Postgres, or moves one of them while the other one is in a transaction.
+/// both connections in the same session of Postgres, or moves one of them to another session while the other one is in
+/// a transaction.
 pub(crate) async fn ensure_sessions(first: &mut PgConnection, second: &mut PgConnection) -> sqlx::Result<()> {
     let kept = within(CONNECT_TIMEOUT, async {
         let before = process(first).await?;
@@ -146,7 +148,7 @@ pub(crate) async fn ensure_sessions(first: &mut PgConnection, second: &mut PgCon
     ))
 }
 
-/// Returns the process that serves a connection.
+/// Returns the identifier of the Postgres process that serves a connection. Each session has its own process.
 async fn process(connection: &mut PgConnection) -> sqlx::Result<i32> {
     sqlx::Row::try_get(&sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?, 0)
 }

@@ -108,7 +108,7 @@ impl Store {
     /// Locks a user, so that other changes to its devices wait until this transaction ends. Returns the key of the
     /// username, or `None` if there is no such user.
     pub(super) async fn lock_user(connection: &mut Connection<Self>, user: UserId) -> Result<Option<String>, SqlError> {
-        // An update that changes nothing, because SQLite has no other row lock.
+        // Locks the row with an update that changes nothing, because SQLite has no `SELECT … FOR UPDATE`.
         let key = sqlx::query_scalar("UPDATE users SET version = version WHERE id = $1 RETURNING username_key")
             .bind(user.get())
             .fetch_optional(connection)

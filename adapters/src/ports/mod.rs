@@ -31,7 +31,7 @@ fn end_sessions<T>(
     }
 }
 
-/// Converts identifiers from a query.
+/// Converts identifiers of devices that a query has returned.
 fn device_ids(ids: Vec<i64>) -> Vec<DeviceId> {
     ids.into_iter().map(DeviceId::new).collect()
 }

@@ -7,8 +7,8 @@ use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 use crate::pool::Pool;
 use crate::store::{Acknowledged, SqlError, count};
 
-/// Common table expressions that use the expression `deleted`, the deleted envelopes. They decrement the `copies` of
-/// the messages of these envelopes, and delete the messages that have no copies left.
+/// Common table expressions for a statement whose expression `deleted` returns the deleted envelopes. They decrement
+/// the `copies` of the messages of these envelopes, and delete the messages that have no copies left.
 macro_rules! release_messages {
     () => {
         "deleted_copies AS (
@@ -25,8 +25,8 @@ macro_rules! release_messages {
     };
 }
 
-/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
-/// unless the mailbox has another incarnation than the given one.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+/// them, unless the mailbox has another incarnation than the given one.
 pub(super) async fn acknowledge(
     pool: &Pool,
     mailbox: DeviceId,

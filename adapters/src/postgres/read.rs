@@ -5,10 +5,10 @@ use woosh_domain::ports::{MailboxPage, PageLimit};
 use crate::pool::Pool;
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
-/// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs one statement, so that it sees the mailbox and its
-/// envelopes as of the same commit. Selects one envelope more than fits on the page, to find out whether more envelopes
-/// follow. The scan starts at `acknowledged`: below it there may be many envelopes that are deleted, but still visible to
-/// an older transaction.
+/// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs a single statement, so that the page shows the
+/// mailbox and its envelopes as of the same commit. Selects one envelope more than fits on the page, to find out
+/// whether more envelopes follow. The scan starts after `acknowledged`, because up to that number there may be many
+/// deleted envelopes that Postgres has to keep for an older transaction.
 pub(super) async fn page(
     pool: &Pool,
     mailbox: DeviceId,

@@ -13,7 +13,9 @@ struct Due {
     last_sequence: i64,
     /// The greatest sequence number among the envelopes to delete. `None` if there are none.
     last_due: Option<i64>,
+    /// The number of envelopes to delete.
     due: i64,
+    /// The total size of the contents of these envelopes, in bytes.
     bytes: i64,
 }
 
@@ -70,8 +72,8 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: i64) -> Res
     Ok(deleted as u64)
 }
 
-/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
-/// unless the mailbox has another incarnation than the given one.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+/// them, unless the mailbox has another incarnation than the given one.
 pub(super) fn acknowledge(
     connection: &Connection,
     mailbox: DeviceId,

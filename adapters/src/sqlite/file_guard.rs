@@ -45,8 +45,8 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// If another process holds the lock and does not release it within [`TIMEOUT`]. The error contains the identifier of
-    /// that process.
+    /// If another process holds the lock and does not release it within [`TIMEOUT`]. The error contains the identifier
+    /// of that process.
     pub(super) async fn acquire(path: &Path) -> Result<Self, OpenError> {
         let location = path.display().to_string();
         let inaccessible =
@@ -63,7 +63,8 @@ impl FileLock {
                 .open(&path)
                 .map_err(inaccessible)?;
             match file.try_lock() {
-                // A server that stops deletes the file, perhaps after it was opened here.
+                // A server that stops deletes its lock file, perhaps after this process opened it. A lock on a deleted
+                // file protects nothing, so the file at the path has to be the locked one.
                 Ok(()) if identity(&path).ok() == Some(identity_of(&file.metadata().map_err(inaccessible)?)) => {
                     let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
                     written.map_err(inaccessible)?;
@@ -84,26 +85,26 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // The lock is released in any case when the file is closed. A file that remains is locked again by the next server.
+        // Errors don't matter: closing the file releases the lock, and the next server can lock a file that remains.
         let _ = fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }
 }
 
 impl FileGuard {
-    /// Guards the database file at `path`, whose WAL exists.
+    /// Guards the database file at `path` and its WAL, which has to exist.
     pub(super) fn new(path: &Path, lock: FileLock) -> io::Result<Self> {
         let file = |path: PathBuf| identity(&path).map(|identity| (path, identity));
         let files = [file(path.to_owned())?, file(beside(path, "-wal"))?];
         Ok(Self { files, reported: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
     }
 
-    /// Checks that the file and its WAL are still those that this process opened. Costs two system calls, so it is called
-    /// before each commit.
+    /// Checks that the file and its WAL are still those that this process opened. Costs two system calls, so it is
+    /// called before each commit.
     ///
     /// # Errors
     ///
-    /// If one of them was removed or replaced. The process has to be restarted.
+    /// If one of the files was removed or replaced. The operator has to put it back, or to restart the server.
     pub(super) fn check(&self) -> Result<(), SqlError> {
         for (path, expected) in &self.files {
             let changed = match identity(path) {

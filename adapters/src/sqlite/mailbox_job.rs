@@ -11,7 +11,7 @@ use crate::store::{PendingSend, SqlError};
 pub(super) enum MailboxJob {
     /// A send, which is stored together with the other sends of its batch.
     Send(PendingSend),
-    /// Any other write.
+    /// Any other write to mailboxes.
     Step(Box<dyn Step>),
 }
 
@@ -63,8 +63,8 @@ struct Task<T, Work> {
 
 impl<T: Send, Work: Fn(&Connection) -> Result<T, SqlError> + Send> Step for Task<T, Work> {
     fn run(&mut self, connection: &Connection) -> Result<(), SqlError> {
-        // A closed reply means that the caller was cancelled. It was never told that the write succeeded, so skipping
-        // the write is allowed.
+        // A closed reply means that the caller was cancelled. The caller was never told that the write succeeded, so
+        // the write can be skipped.
         if !self.reply.is_closed() {
             self.outcome = Some((self.work)(connection)?);
         }

@@ -20,7 +20,7 @@ const MAX_BATCH: usize = 256;
 /// Maximum number of queued jobs. If the queue is full, callers wait until there is room for their job.
 const MAX_QUEUED: usize = 1024;
 
-/// A condition for each commit.
+/// A check that runs before each commit. An error prevents the commit.
 pub(super) type Check = Box<dyn Fn() -> Result<(), SqlError> + Send>;
 
 /// A write to mailboxes.
@@ -41,9 +41,9 @@ pub(super) struct MailboxWriter<J> {
 }
 
 impl<J: Job> MailboxWriter<J> {
-    /// Starts the thread. It holds the lock `turn` during each transaction, because SQLite lets only one connection
-    /// write at a time.
-    /// Calls `check` before each commit: if it fails, so do the jobs.
+    /// Starts the thread. The thread holds the lock `turn` during each transaction, because SQLite lets only one
+    /// connection write at a time. Before each commit, the thread calls `check`. If `check` fails, the jobs of the
+    /// transaction fail.
     pub(super) fn start(connection: Connection, turn: Arc<AsyncMutex<()>>, check: Check) -> io::Result<Self> {
         let (queue, queued) = mpsc::channel(MAX_QUEUED);
         let thread = thread::Builder::new().name("mailbox-writer".to_owned());

@@ -34,8 +34,8 @@ const CACHE_KIB: i64 = 8192;
 /// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint: it copies the pages to the database file.
 /// A page that changed several times is copied only once, so a larger WAL saves copies.
 const WAL_PAGES: i64 = 2000;
-/// The size in bytes to which the WAL shrinks after it has grown, because a long read kept its pages from being copied. Twice
-/// its usual size.
+/// Size in bytes to which the WAL shrinks after it has grown: twice its usual size. The WAL grows while a long read
+/// keeps its pages from being copied to the database file.
 const WAL_SIZE: i64 = 2 * WAL_PAGES * 4096;
 /// Number of prepared statements that a connection caches: more than the number of different statements that it runs.
 const CACHED_STATEMENTS: usize = 32;
@@ -139,8 +139,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .busy_timeout(BUSY_TIMEOUT))
 }
 
-/// Creates the database file if it does not exist: empty, and accessible to its owner only. SQLite then gives the WAL and the
-/// shared-memory file the same permissions as the database file.
+/// Creates the database file if it does not exist: empty, and accessible to its owner only. SQLite then gives the WAL
+/// and the shared-memory file the same permissions as the database file.
 fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -148,7 +148,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Migrates the schema in one transaction. Another program, such as a backup, may hold a lock meanwhile.
+/// Migrates the schema in one transaction. Waits if another program, such as a backup, holds a lock on the file.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let start = Instant::now();
     // SQLite ignores the busy timeout when it changes the journal mode.

@@ -90,8 +90,8 @@ struct Task<T> {
 #[async_trait]
 impl<T: Send> Job for Task<T> {
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool {
-        // A closed reply means that the caller was cancelled. It was never told that the write succeeded, so skipping
-        // the write is allowed.
+        // A closed reply means that the caller was cancelled. The caller was never told that the write succeeded, so
+        // the write can be skipped.
         let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
             return false;
         };
@@ -140,8 +140,8 @@ async fn serve(
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
         }
-        // Transient, whatever the error is: after a job has met a full disk, for example, SQLite does not find the transaction of
-        // the others.
+        // Reported as transient, whatever the error is. If a job has filled the disk, for example, SQLite rolls the
+        // transaction of all jobs back, and the error only says that there is no transaction.
         let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
         jobs.drain(..).for_each(|job| job.answer(failed()));
     }

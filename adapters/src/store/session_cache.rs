@@ -13,8 +13,8 @@ pub(crate) struct SessionCache(Mutex<State>);
 
 struct State {
     owners: LruCache<TokenHash, SessionOwner>,
-    /// The number of invalidations so far. [`SessionCache::insert`] compares it, to refuse an owner that was read from
-    /// the database before an invalidation.
+    /// The number of invalidations so far. [`SessionCache::insert`] compares this number, to refuse an owner that was
+    /// read from the database before an invalidation.
     generation: u64,
 }
 
@@ -68,7 +68,7 @@ impl SessionCache {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves the cache consistent.
+        // Ignores poisoning, because a panic under this lock can't leave the cache inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,7 +18,7 @@ pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Data
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;
-    /// Runs statements that only read.
+    /// The pool that runs statements that only read.
     type ReadPool;
 
     /// Whether only this process writes to the database, so that cached sessions are never outdated.
@@ -27,7 +27,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Returns the pool for statements that only read.
     fn read_pool(&self) -> &Self::ReadPool;
 
-    /// Returns the permits for reading pages, one for each page that may be in memory.
+    /// Returns the permits for reading pages: [`CONCURRENT_PAGES`] permits, one for each page that is being read.
     fn page_permits(&self) -> &Semaphore;
 
     /// Returns the cache of sessions.
@@ -76,9 +76,9 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
-    /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
-    /// Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has another
-    /// incarnation than the given one. Returns `None` if the mailbox does not exist.
+    /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+    /// them. Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has
+    /// another incarnation than the given one. Returns `None` if the mailbox does not exist.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,
@@ -87,7 +87,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Option<Acknowledged>, PortError>> + Send;
 
-    /// Raises the watermark, as [`Mailboxes::raise_not_before`](woosh_domain::ports::Mailboxes::raise_not_before) specifies.
+    /// Raises the watermark, as [`Mailboxes::raise_not_before`](woosh_domain::ports::Mailboxes::raise_not_before)
+    /// specifies.
     fn raise_not_before(
         &self,
         mailbox: DeviceId,
@@ -127,7 +128,7 @@ pub(crate) struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// The state of the mailbox.
+    /// Returns the state of the mailbox.
     pub(crate) fn position(&self) -> MailboxPosition {
         MailboxPosition {
             incarnation: Incarnation::new(self.incarnation),
@@ -142,5 +143,5 @@ pub(crate) fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// How many pages a store reads at once.
+/// Maximum number of pages that a store reads at the same time.
 pub(crate) const CONCURRENT_PAGES: usize = 16;

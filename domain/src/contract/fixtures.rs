@@ -35,7 +35,7 @@ pub(super) fn device_name(text: &str) -> DeviceName {
     must(DeviceName::new(text.to_owned()))
 }
 
-/// Returns another incarnation each time.
+/// Returns a different incarnation on each call.
 fn incarnation() -> Incarnation {
     static INCARNATIONS: AtomicI64 = AtomicI64::new(1);
     Incarnation::new(INCARNATIONS.fetch_add(1, Ordering::Relaxed))
@@ -96,7 +96,7 @@ pub(super) async fn open(
     }
 }
 
-/// Adds a device to a user, and returns its mailbox.
+/// Adds a device to a user, and returns the device's mailbox.
 pub(super) async fn add_device(stores: &Stores, account: &TestUser) -> DeviceId {
     static LOGINS: AtomicU64 = AtomicU64::new(0);
     let mut bits = [0xff; 32];

@@ -43,9 +43,9 @@
 //! unread. Therefore the sending transaction takes a number by updating the row of the mailbox, which stays locked
 //! until the commit. A transaction locks several mailboxes in one fixed order.
 //!
-//! The promise holds within one incarnation of a mailbox. After a restore from a backup, numbers that readers have seen are
-//! assigned again. The mailbox then has another incarnation, and a reader that is ahead of it is told: a cursor that is
-//! beyond the last number, or of another incarnation, is refused, and no message is skipped or deleted because of it.
+//! The promise holds within one incarnation of a mailbox. After a restore from a backup, numbers that readers have seen
+//! are assigned again. The mailbox then has another incarnation. It refuses each cursor that is beyond its last number
+//! or of another incarnation, so that no reader skips a message, and none deletes a message that it has not read.
 //!
 //! - `deliver::sequence_numbers_are_gapless`, `deliver::no_envelope_appears_below_one_already_read`
 //! - `deliver::concurrent_deliveries_to_many_mailboxes_all_arrive`
@@ -154,7 +154,8 @@
 //! }
 //! ```
 //!
-//! `domain/tests/contract.rs` runs the cases in memory. `harness/tests/contract/main.rs` runs them on SQLite and Postgres.
+//! `domain/tests/contract.rs` runs the cases in memory. `harness/tests/contract/main.rs` runs them on SQLite and
+//! Postgres.
 
 mod acknowledge;
 mod cases;

@@ -1,5 +1,5 @@
-//! In-memory implementations of the ports for tests. They keep the contract of the ports and do no I/O. The test sets
-//! their clock.
+//! In-memory implementations of the ports for tests. They fulfil the contract of the ports and do no I/O. A test sets
+//! the time.
 
 mod clock;
 mod password_hasher;

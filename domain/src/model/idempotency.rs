@@ -4,7 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Contents, Username};
 
-/// A key that a client chooses for a send, so that repeating the request stores the message once
+/// A key that a client chooses for a send, so that the server stores the message only once if the client repeats the
+/// request
 /// ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
@@ -48,8 +49,8 @@ impl fmt::Debug for IdempotencyKey {
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Computes the fingerprint of a send. Each part is preceded by its length, so that different sends never hash the
-    /// same bytes.
+    /// Computes the fingerprint of a send. Hashes the length of each part (a recipient, its contents, the lifetime)
+    /// before the part, so that two different sends never hash the same bytes.
     pub fn of<'a>(recipients: impl Iterator<Item = (&'a Username, &'a Contents)>, ttl_seconds: Option<u64>) -> Self {
         let mut hash = Sha256::new();
         let mut add = |part: &[u8]| {

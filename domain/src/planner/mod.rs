@@ -1,7 +1,8 @@
 //! Works out what a batch of sends changes: pure code, shared by all stores.
 //!
-//! A store locks the mailboxes of all recipients of a batch, reads their [`BatchState`], and calls [`plan`]. It then writes the
-//! [`Changes`] in the same transaction, commits, and answers each send with its [`PlannedSend`]. The planner does no I/O.
+//! A store locks the mailboxes of all recipients of a batch, reads their [`BatchState`], and calls [`plan`]. It then
+//! writes the [`Changes`] in the same transaction, commits, and answers each send with its [`PlannedSend`]. The planner
+//! does no I/O.
 //!
 //! The planner implements the parts of the delivery contract that need no I/O: consecutive sequence numbers (D3), one
 //! message per idempotency key (D4), sends that are stored for all recipients or for none (D6), and gaps for full
@@ -26,7 +27,7 @@ pub struct Plan<'a> {
     pub sends: Vec<PlannedSend>,
     /// The changes that the store has to write.
     pub changes: Changes<'a>,
-    /// The recipients after the batch, by [`Username::key`].
+    /// The state of the recipients after the batch, by [`Username::key`].
     pub recipients: HashMap<String, RecipientState>,
 }
 
@@ -66,7 +67,7 @@ pub struct PlannedCopy {
     pub sequence: SequenceNumber,
     /// Everything in the mailbox up to and including this sequence number is acknowledged.
     pub acknowledged: SequenceNumber,
-    /// The index of the recipient in the recipients of the send.
+    /// The index of the recipient in [`NewDelivery::recipients`].
     pub recipient: usize,
     /// When the envelope expires.
     pub expires_at: Timestamp,
@@ -145,9 +146,9 @@ pub struct PlannedReceipt {
 
 /// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
-/// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, and all receipts stored
-/// under the idempotency keys of the batch, and all open sessions of the batch. `ids` MUST yield unused message identifiers, at least one for each
-/// recipient of each send.
+/// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, all receipts stored under
+/// the idempotency keys of the batch, and all open sessions of the batch. `ids` MUST yield unused message identifiers,
+/// at least one for each recipient of each send.
 ///
 /// # Panics
 ///
@@ -271,13 +272,15 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     }
 }
 
-/// Returns when the messages of a send expire. A watermark can be far ahead, if a clock once was. The messages must not stay
-/// for that time as well; but a smaller lead may be the right time, if the clock is behind now.
+/// Returns when the messages of a send expire: their lifetime after `sent_at`. If a clock was once far ahead,
+/// watermarks may still be, and therefore `sent_at`. The messages must not be stored for that time as well, so
+/// `sent_at` counts only up to [`MAX_STAMP_LEAD`] after the current time. A smaller lead counts in full, because
+/// `sent_at` may be the right time, and the clock behind.
 pub fn expires_at(sent_at: Timestamp, send: &NewDelivery) -> Timestamp {
     sent_at.min(send.now.plus(MAX_STAMP_LEAD)).plus_seconds(send.ttl_seconds)
 }
 
-/// The part of a send that is planned so far.
+/// The part of a send that is already planned.
 struct Storing {
     sent_at: Timestamp,
     id: Option<MessageId>,

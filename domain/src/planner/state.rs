@@ -35,7 +35,7 @@ pub struct RecipientState {
     pub mailboxes: Vec<MailboxState>,
 }
 
-/// The part of a mailbox's state that the planner needs. Planning a send updates it.
+/// The part of a mailbox's state that the planner needs. The planner updates this state with each send that it plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxState {
     /// The device that the mailbox belongs to.
@@ -53,7 +53,7 @@ pub struct MailboxState {
     /// The first sequence number of the gap at the end of the mailbox, if its newest envelopes were not stored because
     /// the mailbox was full. `None` if the newest envelope was stored.
     pub refused_from: Option<SequenceNumber>,
-    /// The time of the first send of the batch that changes the mailbox; `None` if no send does.
+    /// The `sent_at` of the first send of the batch that changes the mailbox; `None` if no send changes the mailbox.
     pub changed_at: Option<Timestamp>,
 }
 

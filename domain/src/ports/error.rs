@@ -6,7 +6,7 @@ pub enum PortError {
     /// Transient: the backend is unreachable or overloaded. The same call may succeed later.
     #[error("temporarily unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Permanent: retrying does not help.
+    /// Permanent: the same call would fail again.
     #[error("failed")]
     Fault(#[source] Box<dyn Error + Send + Sync>),
 }

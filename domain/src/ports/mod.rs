@@ -55,6 +55,6 @@ pub struct Stores {
     pub mailboxes: Arc<dyn Mailboxes>,
     /// Notifies readers that wait on a mailbox.
     pub notifier: Arc<dyn Notifier>,
-    /// The time as all replicas see it.
+    /// The clock that all replicas share, and the last trusted time.
     pub time: Arc<dyn TimeStore>,
 }

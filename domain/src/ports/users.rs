@@ -75,7 +75,7 @@ pub enum UpdateUserOutcome {
     NotFound,
 }
 
-/// The accounts. The spellings of a username are the names that differ from it only in ASCII case.
+/// The accounts. The spellings of a username are the names that differ from the username only in ASCII case.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Users: Send + Sync {
@@ -108,7 +108,7 @@ pub trait Users: Send + Sync {
     /// If the store fails.
     async fn search(&self, prefix: &str, after: Option<Username>, limit: usize) -> Result<Vec<User>, PortError>;
 
-    /// Returns the credential that is needed to check a login under that name.
+    /// Returns the credential that is needed to check a login under that name, or `None` if there is no such user.
     ///
     /// MUST find the user by any spelling of the name. MUST return the credential that is stored at the time of the
     /// call.
@@ -136,7 +136,7 @@ pub trait Users: Send + Sync {
     /// Replaces a user's password hash, and ends all sessions of the user except `keep`. Returns whether the hash was
     /// replaced.
     ///
-    /// MUST return `false` and change nothing if `old` is not the stored hash. When this method returns, the sessions
+    /// MUST return `false` and change nothing if `old` is not the stored hash. When this method returns, these sessions
     /// MUST have ended on every replica. MUST notify readers that wait on the devices of these sessions.
     ///
     /// # Errors

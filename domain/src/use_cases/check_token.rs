@@ -26,8 +26,8 @@ impl CheckToken {
         Ok(owner.map(|owner| caller(owner, token)))
     }
 
-    /// Does the same, but may return the owner of a session that has ended on another replica. This saves a query for use
-    /// cases that check the session again when they store something.
+    /// Returns the owner of a token like [`Self::execute`], but may also return the owner of a session that has already
+    /// ended on another replica. This saves a query for use cases that check the session again when they store data.
     ///
     /// # Errors
     ///

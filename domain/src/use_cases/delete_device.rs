@@ -24,7 +24,7 @@ impl DeleteDevice {
     pub async fn execute(&self, caller: &Caller, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError> {
         let outcome = self.devices.delete(caller.user_id, device).await?;
         if outcome == DeleteDeviceOutcome::Deleted {
-            // The deletion has succeeded already. If this fails, the next sweep deletes the remaining envelopes.
+            // The device is deleted already. If the purge fails, the next sweep deletes the remaining envelopes.
             let _ = purge(self.mailboxes.as_ref()).await;
         }
         Ok(outcome)

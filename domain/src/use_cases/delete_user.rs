@@ -23,7 +23,7 @@ impl DeleteUser {
     /// If a port fails. In that case, nothing is deleted.
     pub async fn execute(&self, caller: &Caller) -> Result<(), PortError> {
         if self.users.delete(caller.user_id).await? {
-            // The deletion has succeeded already. If this fails, the next sweep deletes the remaining envelopes.
+            // The user is deleted already. If the purge fails, the next sweep deletes the remaining envelopes.
             let _ = purge(self.mailboxes.as_ref()).await;
         }
         Ok(())

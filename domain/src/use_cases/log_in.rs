@@ -50,7 +50,7 @@ pub enum LogInError {
     #[error("username or password is wrong")]
     Denied,
     /// The user has [`MAX_DEVICES`] devices already.
-    #[error("there are {} devices already: delete one, or log in as one of them", MAX_DEVICES)]
+    #[error("the user has {} devices already: delete one, or log in as one of them", MAX_DEVICES)]
     TooManyDevices,
     /// A port failed.
     #[error(transparent)]

@@ -4,16 +4,17 @@ use super::sweep::BATCH;
 use crate::model::Incarnation;
 use crate::ports::{Mailboxes, PortError, Randomness};
 
-/// Prepares a store that was restored from a backup, so that clients that have seen more than the backup holds are told.
+/// Prepares a store that was restored from a backup, so that clients learn that their cursors are no longer valid.
 ///
-/// After the restore, each mailbox assigns numbers again that it had assigned before, to other envelopes. With another
-/// incarnation, it refuses the cursors of that time, instead of skipping these envelopes.
+/// After a restore, a mailbox assigns the sequence numbers that it had assigned since the backup once more, to other
+/// envelopes. A reader with an old cursor would skip these envelopes. With a new incarnation, the mailbox refuses old
+/// cursors, so that no envelope is skipped.
 pub struct MarkRestored {
     mailboxes: Arc<dyn Mailboxes>,
     randomness: Arc<dyn Randomness>,
 }
 
-/// What was changed.
+/// The result of marking a store as restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Restored {
     /// The number of mailboxes that have a new incarnation.
@@ -21,13 +22,13 @@ pub struct Restored {
 }
 
 impl MarkRestored {
-    /// Creates the use case on these ports.
+    /// Creates the use case, which calls these ports.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, randomness: Arc<dyn Randomness>) -> Self {
         Self { mailboxes, randomness }
     }
 
-    /// Gives every mailbox a new incarnation, in steps. Has to run before the store is served. Repeating it is safe, and
-    /// completes a run that was interrupted.
+    /// Gives every mailbox a new incarnation, in steps. Has to run before a server uses the restored store. Repeating
+    /// the call is safe, and completes a run that was interrupted.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The operations that clients can request, one file each. The classic API and v1 both call them.
+//! The operations of the server, one file each. Clients request most of them through the classic API or v1. `KeepTime`
+//! and `Sweep` run in the background, and `MarkRestored` runs from the command line.
 
 mod acknowledge;
 mod authenticate;

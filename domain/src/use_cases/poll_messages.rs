@@ -19,17 +19,18 @@ pub struct PollMessages {
 /// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
-    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`], or the first messages of a single second
-    /// that has more.
+    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`] or, if a single second has more messages
+    /// than that, the first messages of that second.
     pub messages: Vec<Message>,
-    /// The rest of that second, which [`PollMessages::next`] reads. It belongs to the result.
+    /// Where that second continues, if `messages` has only a part of its messages. The rest belongs to the result, too;
+    /// read it with [`PollMessages::next`].
     pub rest: Option<RestOfSecond>,
-    /// A Unix second. The result has all pending messages sent before `query_time`, and no further message sent before
-    /// `query_time` can arrive.
+    /// A Unix second. The result, with its rest, has all pending messages sent before `query_time`, and no further
+    /// message sent before `query_time` can arrive.
     pub query_time: i64,
 }
 
-/// The rest of a second that has too many messages to be read at once.
+/// Where to continue reading a second that has too many messages to be read at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestOfSecond {
     after: SequenceNumber,
@@ -59,7 +60,8 @@ impl PollMessages {
             return Ok(Poll { messages: Vec::new(), rest: None, query_time: 0 });
         };
         let now = self.clock.now();
-        // If the store cannot be written, the poll still works: the client just receives more messages a second time.
+        // If the watermark can't be raised, the poll still works: the client can delete fewer messages, and receives
+        // the others again.
         if let Some(watermark) = watermark_to_raise(&page, now)
             && self.mailboxes.raise_not_before(mailbox, watermark, now).await.is_ok()
         {
@@ -68,7 +70,8 @@ impl PollMessages {
         Ok(end_at_second(page))
     }
 
-    /// Reads the next messages of a second, and returns what then remains of the second.
+    /// Reads the next messages of a second. Returns these messages, and the rest of the second, or `None` if no message
+    /// of the second remains.
     ///
     /// # Errors
     ///
@@ -82,7 +85,7 @@ impl PollMessages {
         Ok(up_to_end(page.map(|page| page.envelopes).unwrap_or_default(), rest.end))
     }
 
-    /// Reads one envelope more than fits into a result, to find the second at which the result can end.
+    /// Reads the oldest envelopes: one more than fits into a result, to find the second at which the result can end.
     async fn read(&self, mailbox: DeviceId) -> Result<Option<MailboxPage>, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }
@@ -90,7 +93,7 @@ impl PollMessages {
     async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<Option<MailboxPage>, PortError> {
         let limit = PageLimit { count: Self::LIMIT + 1, bytes: Self::MAX_BYTES };
         let mut page = self.mailboxes.read(mailbox, after, limit, self.clock.expiry_time()).await?;
-        // Gaps mean nothing to a classic client.
+        // The classic API can't report gaps, so pages that have only gaps are skipped.
         while let Some(gaps) = page.as_ref().filter(|page| page.envelopes.is_empty() && page.has_more) {
             page = self.mailboxes.read(mailbox, gaps.up_to(), limit, self.clock.expiry_time()).await?;
         }
@@ -119,7 +122,7 @@ fn end_at_second(page: MailboxPage) -> Poll {
     Poll { rest, ..poll(messages, end) }
 }
 
-/// Returns the messages sent before `end`, and what may follow them.
+/// Returns the messages sent before `end`, and where to continue if more of them may follow.
 fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Option<RestOfSecond>) {
     let last = envelopes.last().filter(|last| sent_at(last) < end);
     let rest = last.map(|last| RestOfSecond { after: last.sequence, end });
@@ -137,10 +140,10 @@ fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     if undeletable.clone().any(|sent_at| sent_at < second) {
         return Some(second);
     }
-    // These messages were sent while the clock was ahead of the current time, so `not_before` is ahead, too. The client
-    // must be able to delete them before the clock catches up, so the watermark is raised past them, by at
-    // most a second. It is raised in at most every other second, so that the clock catches up even if new messages
-    // arrive all the time.
+    // A message with `sent_at` after `now` was sent while the clock was ahead, so `not_before` is ahead, too. The
+    // client must be able to delete such messages before the clock catches up, so the watermark is raised past them, by
+    // at most a second. The watermark is raised at most every other second, so that the clock catches up even if new
+    // messages arrive all the time.
     let ahead = undeletable.clone().any(|sent_at| sent_at > now);
     let just_raised = second.seconds().abs_diff(page.closed_at.seconds()) <= 1;
     let last = undeletable.next_back()?;

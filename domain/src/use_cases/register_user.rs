@@ -46,7 +46,7 @@ pub struct Registered {
 /// Why the registration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterUserError {
-    /// The username is taken, ignoring case.
+    /// The username is taken, or was the name of a deleted user. Upper and lower case make no difference.
     #[error("username is taken")]
     UsernameTaken,
     /// A port failed.
@@ -71,7 +71,7 @@ impl RegisterUser {
     ///
     /// If the username is taken, or a port fails.
     pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
-        // Storing the user checks the name again. This check comes before hashing, because hashing is expensive.
+        // Checks the name before hashing, because hashing is expensive. Storing the user checks the name again.
         if self.users.find(&registration.username).await?.is_some() {
             return Err(RegisterUserError::UsernameTaken);
         }

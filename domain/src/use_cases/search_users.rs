@@ -22,7 +22,7 @@ pub struct FoundUsers {
 #[derive(Debug, thiserror::Error)]
 pub enum SearchUsersError {
     /// The operator has disabled the search.
-    #[error("this server does not let users be searched for")]
+    #[error("the search for users is disabled on this server")]
     Off,
     /// The prefix is shorter than [`SearchUsers::MIN_PREFIX`].
     #[error("prefix is shorter than {} characters", SearchUsers::MIN_PREFIX)]
@@ -40,7 +40,8 @@ impl SearchUsers {
     pub const MIN_PREFIX: usize = 3;
     /// Maximum number of users on a page.
     pub const MAX_LIMIT: usize = 100;
-    /// Maximum total size of the public keys on a page in bytes, with the escapes of JSON. A page has at least one user.
+    /// Maximum total size of the public keys on a page in bytes, with the escapes of JSON. A page has at least one
+    /// user.
     pub const MAX_BYTES: usize = 640 * 1024;
 
     /// Creates the use case, which calls this port. `allowed` states whether the operator allows searches.
@@ -48,8 +49,8 @@ impl SearchUsers {
         Self { users, allowed }
     }
 
-    /// Returns at most `limit` users, and at most [`Self::MAX_BYTES`] of public keys, whose names start with `prefix`, ignoring ASCII case, in order of name. If `after`
-    /// is given, returns only users after that name.
+    /// Returns at most `limit` users, and at most [`Self::MAX_BYTES`] of public keys, whose names start with `prefix`,
+    /// ignoring ASCII case, ordered by name. If `after` is given, returns only users after that name.
     ///
     /// # Errors
     ///
@@ -72,7 +73,7 @@ impl SearchUsers {
         if !prefix.bytes().all(Username::allows) {
             return Ok(FoundUsers { users: Vec::new(), has_more: false });
         }
-        // One more than requested shows whether there is another page.
+        // Asks for one user more than requested, to know whether there is another page.
         let mut users = self.users.search(prefix, after, limit + 1).await?;
         let mut bytes = 0;
         let fits = |user: &&User| {

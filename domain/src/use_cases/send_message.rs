@@ -27,7 +27,8 @@ pub struct SendRequest {
 /// A send that has been stored.
 #[derive(Debug, Clone)]
 pub struct SentMessage {
-    /// The receipt for the sender. Every repetition under the same key returns the same receipt.
+    /// The receipt for the sender. Every repetition of the send under the same idempotency key returns the same
+    /// receipt.
     pub receipt: Receipt,
     /// The usernames of the recipients, with upper and lower case as registered. Empty if the send was already stored
     /// under the same idempotency key.
@@ -53,7 +54,7 @@ pub enum SendMessageError {
     #[error("recipient does not exist: {}", .0.iter().map(Username::as_str).collect::<Vec<_>>().join(", "))]
     UnknownRecipients(Vec<Username>),
     /// The mailboxes of all recipients are full.
-    #[error("the mailbox of every recipient is full; try again when they have read theirs")]
+    #[error("the mailboxes of all recipients are full; retry after the recipients have read their messages")]
     AllMailboxesFull,
     /// The idempotency key was already used for a different send.
     #[error("Idempotency-Key was used for another send")]
@@ -108,7 +109,7 @@ impl SendMessage {
             session,
             recipients,
             now: self.clock.now(),
-            // If the stamp may be too early, the message must not expire too early.
+            // If `sent_at` may be too early, the message lives longer, so that it does not expire too early.
             ttl_seconds: ttl_seconds.unwrap_or(max).saturating_add(self.clock.lag_seconds()),
             quota: self.limits.mailbox,
             idempotency: key.zip(fingerprint),
@@ -142,7 +143,7 @@ mod tests {
         send_behind(0, mailboxes, request).await
     }
 
-    /// Sends while the time may be behind.
+    /// Sends while the clock may be `lag_seconds` behind.
     async fn send_behind(
         lag_seconds: u64,
         mailboxes: MockMailboxes,

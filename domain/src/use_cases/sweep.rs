@@ -12,7 +12,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// How long an idempotency key is stored at least, in seconds: one day.
+    /// Minimum time for which an idempotency key is stored, in seconds: one day.
     pub const IDEMPOTENCY_KEY_SECONDS: u64 = 24 * 60 * 60;
 
     /// Creates the use case, which calls these ports.
@@ -28,7 +28,8 @@ impl Sweep {
     pub async fn execute(&self) -> Result<(), PortError> {
         let now = self.clock.expiry_time();
         while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}
-        // The keys of sends while the time was in doubt may have stamps that are too early.
+        // Keys that were stored while the time was in doubt may have times that are too early, so no key is deleted
+        // until a day after the doubt.
         if self.clock.seconds_since_doubt().is_none_or(|seconds| seconds > Self::IDEMPOTENCY_KEY_SECONDS) {
             let before = now.minus_seconds(Self::IDEMPOTENCY_KEY_SECONDS);
             while self.mailboxes.expire_idempotency_keys(before, BATCH).await? >= BATCH as u64 {}

@@ -13,10 +13,10 @@ pub struct UpdateUser {
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateUserError {
     /// The user has another version than the caller expected.
-    #[error("the user has changed since: get it, and change what it is now")]
+    #[error("the user has another version than expected: read the user again, then repeat the change")]
     VersionMismatch,
     /// The user was deleted after the request was authenticated.
-    #[error("the user is gone")]
+    #[error("the user was deleted")]
     NotFound,
     /// The port failed.
     #[error(transparent)]

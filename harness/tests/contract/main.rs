@@ -26,7 +26,8 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Runs a case on a fresh database. If there are several replicas, the mailboxes of each are called in turn.
+/// Runs a case on a fresh database. If there are several replicas, the calls to the mailboxes go to each replica in
+/// turn.
 fn check(backend: Backend, replicas: usize, case: Case) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;

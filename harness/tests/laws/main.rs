@@ -1,6 +1,6 @@
-//! Verifies promises D2, D3, D5, D6, D7 and D10 with a model-based property test on every store. After any sequence of
-//! sends, reads, acknowledgements, expiries, deletions and clock changes, each mailbox must equal a simple model of the
-//! mailbox.
+//! Verifies promises D2 (no loss), D3 (order), D5 (idempotent acknowledge), D6 (atomic fan-out), D7 (visible loss) and
+//! D10 (agnostic) with a model-based property test on every store. After any sequence of sends, reads,
+//! acknowledgements, expiries, deletions and clock changes, each mailbox must equal a simple model of the mailbox.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod model;
@@ -65,14 +65,14 @@ enum Step {
         mailbox: usize,
         /// The number to acknowledge, relative to the newest sequence number.
         from_newest: i64,
-        /// Whether the number is of the current incarnation, if an incarnation is given.
+        /// The incarnation to send along: the current one (`true`), another one (`false`), or none.
         in_current: Option<bool>,
         limit: usize,
     },
     /// Acknowledges the messages sent before a moment, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
-        /// The moment, relative to the clock.
+        /// The moment in seconds, relative to the clock.
         seconds: i64,
     },
     Expire,

@@ -1,4 +1,4 @@
-//! The model of a mailbox: the simplest code that keeps the delivery contract.
+//! The model of a mailbox: the simplest code that fulfils the delivery contract.
 
 use woosh_domain::model::{Incarnation, MailboxPosition, MessageId, Quota, SequenceNumber};
 

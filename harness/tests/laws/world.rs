@@ -243,8 +243,8 @@ impl<'a> World<'a> {
             AcknowledgeOutcome::Refused(CursorError::Ahead(model.position()))
         } else {
             let due: Vec<_> = model.pending().map(|(number, _)| number).take_while(|number| *number <= up_to).collect();
-            // A store that deletes exactly `limit` envelopes may not know that these were all, so it may report either
-            // number.
+            // A store that deletes exactly `limit` envelopes may not know that no other envelope was due, so it may
+            // report the number of the last one or `up_to`.
             let reached = if due.len() < limit { up_to } else { due[limit - 1] };
             let AcknowledgeOutcome::UpTo(acknowledged) = outcome else {
                 return Err(TestCaseError::fail(format!("{outcome:?}")));

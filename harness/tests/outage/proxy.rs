@@ -21,9 +21,9 @@ pub(crate) struct Proxy {
     port: u16,
     database: String,
     network: watch::Sender<Network>,
-    /// How often the connections of the time were silenced.
+    /// The number of calls of [`Self::silence`]. Each call silences the connections that exist at that time.
     silences: watch::Sender<u32>,
-    /// Locked for reading by each connection.
+    /// Each connection holds a read lock while it is open, so that [`Self::cut`] can wait until all are closed.
     connections: Arc<RwLock<()>>,
 }
 
@@ -52,11 +52,11 @@ impl Proxy {
                     tokio::select! {
                         biased;
                         () = is_down(&mut state) => return,
-                        // Fails when one side closes.
+                        // Ends when the client or the database closes its connection.
                         _ = copy_bidirectional(&mut sockets.0, &mut sockets.1) => return,
                         _ = silence.changed() => {}
                     }
-                    // Nothing is forwarded any more, but neither side is told.
+                    // Forwards nothing more, but keeps both sockets open, so that neither side learns of it.
                     is_down(&mut state).await;
                 });
             }
@@ -70,8 +70,8 @@ impl Proxy {
         url.parse::<DatabaseUrl>().unwrap().allow_fsync_off()
     }
 
-    /// Closes all connections, and refuses others until [`Self::restore`] is called. When this returns, nothing is forwarded
-    /// any more.
+    /// Closes all connections, and refuses others until [`Self::restore`] is called. When this returns, nothing is
+    /// forwarded any more.
     pub(crate) async fn cut(&self) {
         self.network.send_replace(Network::Down);
         drop(self.connections.write().await);
@@ -81,7 +81,8 @@ impl Proxy {
         self.network.send_replace(Network::Up);
     }
 
-    /// Forwards nothing more on the connections that exist, as if all their packets were dropped. Others work.
+    /// Forwards nothing more on the connections that are open now, as if all their packets were dropped. New
+    /// connections work.
     pub(crate) fn silence(&self) {
         self.silences.send_modify(|silences| *silences += 1);
     }
@@ -94,7 +95,7 @@ async fn is_down(network: &mut watch::Receiver<Network>) {
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Connects a client to the database, without the options of the session.
+/// Connects a client to the database, and removes the options of the session from the client's first message.
 async fn connect(mut client: TcpStream, database: &PgConnectOptions) -> (TcpStream, Box<dyn Stream>) {
     let startup = read_startup(&mut client).await;
     let mut server = dial(database).await;
@@ -122,7 +123,7 @@ pub(crate) async fn read_startup(client: &mut (impl AsyncRead + Unpin)) -> Vec<u
     message
 }
 
-/// Removes the parameter `options` from a first message.
+/// Removes the parameter `options` from the first message of a client.
 pub(crate) fn without_options(startup: &[u8]) -> Vec<u8> {
     let mut parameters = startup[8..].split(|byte| *byte == 0);
     let mut message = startup[..8].to_vec();

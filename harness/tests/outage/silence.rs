@@ -7,14 +7,14 @@ use woosh_harness::client::Device;
 use super::fixture::{Fixture, database, start};
 use super::proxy::Proxy;
 
-/// Requests that wait for the database when it goes silent: more than the server has connections.
+/// Number of requests that wait for the database when it stops answering: more than the server has connections.
 const WAITING: usize = 40;
-/// How long the service may be interrupted.
+/// Maximum interruption of the service.
 const MAX_INTERRUPTION: Duration = Duration::from_secs(20);
-/// How long notifications may be late.
+/// Maximum delay of notifications.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// Verifies promises D1 and D2.
+/// Verifies promises D1 (durable) and D2 (no loss).
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;
@@ -33,7 +33,7 @@ pub(crate) async fn under_load() -> anyhow::Result<()> {
             let start = Instant::now();
             let (duration, refused) = fixture.recover(MAX_INTERRUPTION).await;
             println!("silence {silence}: served again after {duration:.1?}, {refused} requests were refused");
-            // Nothing of the past holds it up any more.
+            // Includes the last requests of `recover`, so it also shows that no request hangs any more.
             assert!(start.elapsed() < MAX_INTERRUPTION, "{:?}", start.elapsed());
         };
         let (replies, ()) = futures_util::future::join(waiting, silenced).await;
@@ -46,7 +46,7 @@ pub(crate) async fn under_load() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promise D8.
+/// Verifies promise D8 (prompt).
 pub(crate) async fn notifications() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;
@@ -68,12 +68,12 @@ pub(crate) async fn notifications() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns how long a waiting reader takes to receive a message after the response to its sender. Something `happens` while the
-/// reader waits.
+/// Returns the time from the response to a sender until a waiting reader receives the message. Calls `happens` while
+/// the reader waits, before the message is sent.
 async fn delay(reader: &Device, sender: &Device, happens: impl FnOnce()) -> anyhow::Result<Duration> {
     let mut after = 0;
     loop {
-        // A request that is refused meanwhile is repeated, as a client would.
+        // Repeats a request that is refused, as a client would.
         let Ok(page) = reader.mailbox_page(&format!("?after={after}")).await else {
             sleep(Duration::from_millis(20)).await;
             continue;

@@ -8,11 +8,12 @@ use woosh_domain::ports::NewDelivery;
 use super::write::Counters;
 use crate::store::recipient_keys;
 
-/// Maximum number of remembered recipients of a lane: a few megabytes.
+/// Maximum number of recipients that a lane remembers. They take a few megabytes.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
-/// The recipients of the latest sends, as they were after these sends. Other replicas, and other lanes, may have changed
-/// them since. Acknowledgements and expiry lower the counters of pending envelopes, so these are upper bounds.
+/// The recipients of the latest sends, as they were after these sends. Other replicas, and other lanes, may have
+/// changed them since. Acknowledgements and expiry lower the counters of pending envelopes, so the remembered counters
+/// are upper bounds.
 pub(super) struct KnownRecipients(LruCache<String, RecipientState>);
 
 impl Default for KnownRecipients {
@@ -22,8 +23,8 @@ impl Default for KnownRecipients {
 }
 
 impl KnownRecipients {
-    /// Removes the recipients of these sends, so that nothing outdated is left if the sends fail. Returns the recipients that
-    /// were known, and the keys of the others.
+    /// Removes and returns the known recipients of these sends, so that no outdated state is left if the sends fail.
+    /// Also returns the keys of the recipients that are not known.
     pub(super) fn take(&mut self, sends: &[&NewDelivery]) -> (BatchState, Vec<String>) {
         let mut state = BatchState::default();
         let mut unknown = Vec::new();
@@ -43,7 +44,8 @@ impl KnownRecipients {
         }
     }
 
-    /// Remembers recipients after a batch. `counters` are those of the mailboxes that the batch has changed.
+    /// Remembers recipients after a batch. `counters` holds the stored counters of the mailboxes that the batch has
+    /// changed.
     pub(super) fn put(&mut self, recipients: HashMap<String, RecipientState>, counters: &Counters) {
         for (key, mut recipient) in recipients {
             for mailbox in &mut recipient.mailboxes {

@@ -50,7 +50,7 @@ macro_rules! select_mailboxes {
     };
 }
 
-/// Loads the mailboxes of users, without locks.
+/// Loads the mailboxes of users into `state`, without locks.
 pub(super) async fn mailboxes(
     connection: &mut PgConnection,
     user_keys: &[String],
@@ -59,8 +59,8 @@ pub(super) async fn mailboxes(
     load_mailboxes(connection, select_mailboxes!(""), user_keys, state).await
 }
 
-/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction, and loads
-/// the state of the batch.
+/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction,
+/// and loads the state of the batch.
 ///
 /// Every transaction locks keys before mailboxes, and both in a fixed order, so that no two transactions deadlock.
 pub(super) async fn lock_all(connection: &mut PgConnection, sends: &[&NewDelivery]) -> Result<BatchState, SqlError> {
@@ -109,8 +109,8 @@ async fn lock_keys(connection: &mut PgConnection, keys: &[ScopedKey]) -> Result<
     Ok(())
 }
 
-/// Loads the receipts that are stored under keys. This statement is separate from the locking statement, so that its snapshot
-/// includes the commits of transactions that held the locks before.
+/// Loads the receipts that are stored under these keys. This statement is separate from the locking statement, so that
+/// it sees what transactions that held the locks before have committed.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],

@@ -1,9 +1,10 @@
 //! Stores batches of sends.
 //!
-//! Each statement is a round trip to the database, so the usual batch is one statement. It is planned on the recipients as they
-//! were when this server last sent to them, and it stores nothing if they, or the sessions of the senders, are not what the
-//! plan assumes. If the plan was outdated, or is not a plain one, the batch is stored in a transaction that locks and loads
-//! everything first.
+//! Each statement costs a round trip to the database, so a batch is usually stored by one statement. The batch is
+//! planned on the remembered state of its recipients, as of the last send to them, and on the assumption that the
+//! sessions of its senders are open. The statement stores nothing if the state is outdated or a session has ended. In
+//! that case, or if the plan does not store every send completely, the batch is stored in a transaction that first
+//! locks and loads the current state.
 
 mod known;
 mod load;
@@ -41,7 +42,8 @@ impl Deliverer {
         if !unknown.is_empty() {
             load::mailboxes(&mut connection, &unknown, &mut state).await?;
         }
-        // Receipts are not loaded: a key that is stored already fails the statement.
+        // Receipts and sessions are not loaded: the statement stores nothing if a key is stored already or a session
+        // has ended.
         state.sessions = sessions(sends);
         let before = mailboxes(&state);
         let plan = self.plan(sends, state);
@@ -52,8 +54,9 @@ impl Deliverer {
         Ok(written.map(|counters| self.remember(plan, &counters)))
     }
 
-    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Returns `None`, and stores nothing, if a
-    /// key was stored, a device added or a session ended meanwhile, none of which waits for these locks.
+    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Returns `None`, and stores
+    /// nothing, if meanwhile another transaction stored one of the keys, added a device or ended a session, because
+    /// none of these changes waits for the locks.
     pub(super) async fn deliver_locked(
         &mut self,
         pool: &Pool,
@@ -86,13 +89,14 @@ impl Deliverer {
     }
 }
 
-/// Returns the mailboxes that a batch is planned on.
+/// Returns the state of each mailbox that a batch is planned on.
 fn mailboxes(state: &BatchState) -> HashMap<DeviceId, MailboxState> {
     let mailboxes = state.recipients.values().flat_map(|recipient| &recipient.mailboxes);
     mailboxes.map(|mailbox| (mailbox.device, *mailbox)).collect()
 }
 
-/// Returns whether a plan on remembered state can be relied on: if it would refuse something, the state may be outdated.
+/// Returns whether the plan stores every send completely. If not, the reason may be that the remembered state is
+/// outdated.
 fn is_plain(plan: &Plan<'_>) -> bool {
     plan.changes.gaps.is_empty() && plan.sends.iter().all(|send| matches!(send.outcome, DeliverOutcome::Stored { .. }))
 }

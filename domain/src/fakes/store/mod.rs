@@ -78,7 +78,7 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A poisoned lock means that a test has failed already.
+        // Ignores poisoning, because a poisoned lock means that a test has failed already.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -48,7 +48,7 @@ impl Notifier for MemoryNotifier {
 struct MailboxSubscription {
     notifier: MemoryNotifier,
     mailbox: DeviceId,
-    /// The number of notifications that the reader has received, or that preceded the subscription.
+    /// The number of notifications of the mailbox that the reader has received, plus those before its subscription.
     received: u64,
     times_out: bool,
 }
