@@ -25,7 +25,7 @@ impl Example for ChangePasswordRequest {
 
 #[derive(ApiResponse)]
 pub(super) enum ChangePasswordReply {
-    /// The password is changed, and all other sessions are ended.
+    /// The password is changed, and all other sessions of the caller have ended.
     #[oai(status = 204)]
     Changed,
     /// `invalid_request`: a field is missing, invalid or too long.

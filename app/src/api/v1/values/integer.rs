@@ -31,7 +31,7 @@ impl<const MIN: i64, const MAX: i64> Integer<MIN, MAX> {
         }
     }
 
-    /// Converts the value to an unsigned type. `MIN` has to be at least 0.
+    /// Converts the value to an unsigned type. Call this only if `MIN` is at least 0: a negative value would become 0.
     pub(in crate::api::v1) fn unsigned<T: TryFrom<i64> + Default>(self) -> T {
         T::try_from(self.0).unwrap_or_default()
     }
@@ -49,7 +49,8 @@ impl<const MIN: i64, const MAX: i64> FromParameter for Integer<MIN, MAX> {
     }
 }
 
-/// Parses path parameters. The text of the error is not used, because the response to an invalid path parameter is 404.
+/// Parses path parameters. No client sees the text of the error, because the response to an invalid path parameter is
+/// 404.
 impl<const MIN: i64, const MAX: i64> ParseFromParameter for Integer<MIN, MAX> {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
         Self::new(value.parse().ok()).map_err(ParseError::custom)
