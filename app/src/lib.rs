@@ -1,4 +1,5 @@
-//! The Woosh server: the HTTP API on top of the use cases, and the composition root that wires ports to adapters.
+//! The Woosh server: the HTTP API, which calls the use cases, and the composition root, which connects ports to
+//! adapters.
 //!
 //! - [`server`]: binds, serves and shuts down. `main` and the harness both start [`server::Server`].
 //! - `services`: the composition root: the use cases, wired to their adapters.

@@ -28,7 +28,7 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the causes of an error as text, outermost first.
+/// Returns the chain of causes of an error as one text, outermost cause first, without the error itself.
 pub(crate) fn causes(error: &dyn Error) -> String {
     let mut causes = Vec::new();
     let mut source = error.source();
