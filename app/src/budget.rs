@@ -109,7 +109,7 @@ impl Budget {
     }
 
     fn used(&self) -> MutexGuard<'_, Used> {
-        // A poisoned lock is safe to use, because no step under the lock can panic after it changed only a part.
+        // Ignores poisoning, because a panic under this lock can't leave the data inconsistent.
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

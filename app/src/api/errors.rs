@@ -53,7 +53,7 @@ impl ErrorFormat {
     /// log.
     fn server_error(self, status: StatusCode) -> Response {
         let transient = status == StatusCode::SERVICE_UNAVAILABLE;
-        let message = if transient { "unavailable for now; try again" } else { "internal error" };
+        let message = if transient { "the server is temporarily unavailable: try again" } else { "internal error" };
         let mut response = self.response(status, message);
         if transient {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -57,8 +57,7 @@ pub(super) enum LimitError {
 }
 
 impl LimitError {
-    /// Returns whether only clients can cause the error, by exceeding their share of memory. The server works as
-    /// intended then.
+    /// Returns whether the error means that clients exceed their share of memory, not that the server has failed.
     pub(super) fn is_by_clients(&self) -> bool {
         matches!(self, Self::TooManyBodies | Self::TooManyResponses)
     }

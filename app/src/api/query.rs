@@ -20,7 +20,7 @@ impl FromParameter for String {
 impl FromParameter for i64 {
     fn from_parameter(text: Option<&str>) -> Result<Self, Reason> {
         let parsed = text.ok_or(Reason::Missing)?.parse();
-        parsed.map_err(|error: std::num::ParseIntError| Reason::Invalid(format!("is wrong: {error}")))
+        parsed.map_err(|error: std::num::ParseIntError| Reason::Invalid(format!("is not a valid integer: {error}")))
     }
 }
 

@@ -50,7 +50,7 @@ impl Connection {
         Self { stream, timeouts, progress: false, unanswered_since: None, check, _permit: permit }
     }
 
-    /// Records that `io` made progress. If it made none, fails if a timeout has elapsed.
+    /// Records progress if `io` is ready. Otherwise fails if a timeout has elapsed.
     fn watch<T>(&mut self, context: &mut Context<'_>, io: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if io.is_ready() {
             self.progress = true;

@@ -34,7 +34,7 @@ pub(super) async fn drained<T>(future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         output = PROGRESS.scope(progress.clone(), future) => Some(output),
         () = progress.stalled() => {
-            tracing::debug!("a client reads too slowly");
+            tracing::debug!("ended a connection or stream, because its client reads too slowly");
             None
         }
     }
@@ -68,7 +68,7 @@ struct Unsent {
 
 impl Progress {
     fn unsent(&self) -> MutexGuard<'_, Unsent> {
-        // A poisoned lock is safe to use, because no step under the lock can panic after it changed only a part.
+        // Ignores poisoning, because a panic under this lock can't leave the data inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -215,7 +215,7 @@ impl Drop for DrainedBody {
     }
 }
 
-/// A piece of a body. hyper drops it when it is written, and the drop records that.
+/// A piece of a body. hyper drops a piece when it is written, and `drop` records this.
 struct Piece {
     bytes: Bytes,
     progress: Arc<Progress>,

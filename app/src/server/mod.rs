@@ -75,7 +75,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address and opens the database. Clients can connect from now on, but get no response before
+    /// Binds the address and opens the database. Afterwards, clients can connect, but get no response before
     /// [`Self::run_until`] runs.
     ///
     /// # Errors

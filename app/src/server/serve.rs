@@ -107,7 +107,7 @@ async fn serve_connection(
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
         connection.as_mut().graceful_shutdown();
-        // The only possible error is that the client is gone.
+        // Ignores an error, which means that the client is gone.
         let _ = connection.await;
     };
     tokio::select! {

@@ -36,7 +36,7 @@ impl HealthReply {
 impl HealthApi {
     /// Check liveness
     ///
-    /// Returns 200 as long as the server process handles requests. Does not check the database.
+    /// Returns 200 as long as the server handles requests. Does not check the database.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
     async fn live(&self) -> HealthReply {
         HealthReply::ok()

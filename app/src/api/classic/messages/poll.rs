@@ -52,7 +52,8 @@ pub(super) enum ClassicPollMessagesReply {
     Ok(PageBody),
 }
 
-/// A page as JSON. If a second has more messages than fit into memory, they are read in parts while the page is sent.
+/// A page as JSON. If more messages were sent within one second than the server reads at once, it reads and sends the
+/// page in parts.
 pub(super) enum PageBody {
     Whole(ClassicMessagePage),
     Parts(BoxStream<'static, io::Result<Bytes>>),

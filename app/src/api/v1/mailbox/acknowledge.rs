@@ -10,7 +10,7 @@ use crate::api::v1::problem::{Code, MailboxProblem, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text};
 use crate::services::Services;
 
-/// The sequence number up to which to acknowledge.
+/// Request to acknowledge all messages up to a sequence number.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct AcknowledgeMailboxRequest {

@@ -29,8 +29,9 @@ pub(in crate::api) struct MailboxApi;
 impl MailboxApi {
     /// Read the mailbox
     ///
-    /// Returns the oldest pending messages of the calling device, in sequence order. Set `wait` to long-poll. Reading
-    /// never deletes messages: acknowledge them with `acknowledgeMailbox`.
+    /// Returns the oldest pending messages of the calling device, in sequence order. Pending messages are neither
+    /// acknowledged nor expired. Set `wait` to long-poll. Reading never deletes messages: acknowledge them with
+    /// `acknowledgeMailbox`.
     ///
     /// A page has at most `limit` messages, at most 1000 gaps, and at most 1 MiB of JSON. If messages are pending, the
     /// page has at least one of them, unless 1000 gaps come first. A gap stands for messages that expired unread, or

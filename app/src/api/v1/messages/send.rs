@@ -41,7 +41,7 @@ impl Example for SendMessageRequest {
     }
 }
 
-/// Confirmation of a stored message.
+/// Confirmation that the message is stored.
 #[derive(Object, Serialize)]
 #[oai(example)]
 pub(super) struct SendMessageResponse {

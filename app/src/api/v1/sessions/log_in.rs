@@ -12,7 +12,7 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text};
 use crate::services::Services;
 
-/// Credentials of a user, and the device to use.
+/// Username and password of a user, and the device to use.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct LogInRequest {

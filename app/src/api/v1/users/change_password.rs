@@ -32,7 +32,7 @@ pub(super) enum ChangePasswordReply {
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
-    /// `wrong_password`: `old_password` is wrong.
+    /// `wrong_password`: `old_password` is not the current password. Nothing was changed.
     #[oai(status = 403)]
     Forbidden(Problem),
 }

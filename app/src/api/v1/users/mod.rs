@@ -50,7 +50,7 @@ impl UsersApi {
         &self,
         _caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Start of the usernames to find, at least 3 characters.
+        /// Start of the usernames to find: 3 to 32 characters, case-insensitive.
         prefix: Query<Text<Username>>,
         /// Maximum number of users to return. A page can have fewer users if their public keys are large.
         #[oai(default = "search::default_limit")]

@@ -26,7 +26,7 @@ impl<const MIN: i64, const MAX: i64> Integer<MIN, MAX> {
         match value {
             Some(value) if (MIN..=MAX).contains(&value) => Ok(Self(value)),
             _ if MIN == i64::MIN => Err(Reason::wrong_type("an integer")),
-            _ if MAX == i64::MAX => Err(Reason::WrongType { expected: format!("an integer from {MIN} on").into() }),
+            _ if MAX == i64::MAX => Err(Reason::WrongType { expected: format!("an integer of at least {MIN}").into() }),
             _ => Err(Reason::WrongType { expected: format!("an integer from {MIN} to {MAX}").into() }),
         }
     }
@@ -84,7 +84,7 @@ mod tests {
         }
         assert_eq!(
             Integer::<0>::new(Some(-1)).map_err(|reason| reason.to_string()),
-            Err("has to be an integer from 0 on".to_owned())
+            Err("has to be an integer of at least 0".to_owned())
         );
     }
 }
