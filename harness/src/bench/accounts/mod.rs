@@ -39,8 +39,8 @@ struct Plan<'a> {
 }
 
 /// Adds users with devices and sessions directly to the database of a running server, in one transaction. Registration
-/// through the API would hash a password for each user. This would be slow, and would take more memory than the
-/// benchmark measures as the peak.
+/// through the API would hash a password for each user: this would be slow, and its memory would hide the peak memory
+/// of the workload.
 pub(super) async fn add(
     database: &TestDatabase,
     prefix: &str,
