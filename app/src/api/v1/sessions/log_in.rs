@@ -24,6 +24,7 @@ pub(super) struct LogInRequest {
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_id: Nullable<Integer<{ i64::MIN }>>,
+    /// Display name of the new device, at most 128 bytes of UTF-8. Ignored if the login uses an existing device.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_name: Nullable<Text<DeviceName>>,

@@ -27,6 +27,7 @@ pub(super) struct RegisterUserRequest {
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     info: Nullable<Text<Info>>,
+    /// Display name of the first device, at most 128 bytes of UTF-8.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_name: Nullable<Text<DeviceName>>,
