@@ -31,8 +31,8 @@ enum Command {
     Start(StartArgs),
     /// Run a command with the URL of a fresh server in WOOSH_URL, and exit with the status of the command.
     Run(RunArgs),
-    /// Run the sanity suite: checks of a server over HTTP, without knowledge of its inside. Print a line for each
-    /// check, then the totals.
+    /// Run the sanity suite: checks of a server that use only its HTTP API. Print a line for each check, then the
+    /// totals.
     Sanity(SanityArgs),
     /// Send and read messages while servers are killed and started again. Check that every accepted message is received
     /// once and in order.

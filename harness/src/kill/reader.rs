@@ -47,8 +47,7 @@ impl<'a> Reader<'a> {
             }
         }
         let (start, limit) = (Instant::now(), self.run.conditions.limit);
-        // Reads from the last acknowledged number, so that the server returns every message that is not acknowledged
-        // once more.
+        // Reads on after the last acknowledged number, so that the server returns every unacknowledged message again.
         self.cursor = None;
         while self.poll("?").await != Some(false) {
             if start.elapsed() > limit {

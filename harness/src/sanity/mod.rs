@@ -1,4 +1,4 @@
-//! The sanity suite: checks of a server over HTTP, without knowledge of its inside.
+//! The sanity suite: checks of a server that use only its HTTP API.
 //!
 //! Each check registers its own users. So it passes on a fresh server and on a server with data, and checks can run
 //! concurrently.

@@ -123,7 +123,7 @@ pub(super) async fn a_send_whose_response_was_lost_can_be_retried(client: Client
     for (number, text) in texts.iter().enumerate() {
         let (key, body) = (format!("key-{number}"), message(&[(&bob, text)]));
         let connection = unread(&alice, &key, &body).await?;
-        // Of half of the messages, the response is lost after the message was stored, of the others at a random moment.
+        // Loses half of the responses after the message was stored, and the other half at a random moment.
         let stored = if number % 2 == 0 {
             let page = bob.page(&format!("?after={number}&wait=20")).await?;
             Some(page["messages"][0]["id"].clone())
