@@ -1,4 +1,4 @@
-//! Tests that the OpenAPI document in the repository is up to date.
+//! Tests of the OpenAPI document: `openapi.yaml` in the repository is up to date, and every operation is complete.
 
 use std::path::Path;
 

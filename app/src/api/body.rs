@@ -1,4 +1,4 @@
-//! JSON request bodies. The `Content-Type` is ignored.
+//! JSON request bodies. They are parsed as JSON whatever their `Content-Type`.
 
 use poem::error::ResponseError;
 use poem::http::StatusCode;
@@ -67,7 +67,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     if bytes.is_empty() {
         return Err(BodyError::Missing);
     }
-    // Parsed to a `Value` first, so that the last value of a repeated field counts, as in the original server.
+    // Parses to a `Value` first, because it keeps the last value of a repeated field, as the original server does. A
+    // struct would refuse the field.
     let value: Value = serde_json::from_slice(bytes).map_err(BodyError::NotJson)?;
     if !value.is_object() {
         return Err(BodyError::NotAnObject);

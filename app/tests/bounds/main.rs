@@ -1,4 +1,4 @@
-//! Memory and time that clients can take: each has a bound.
+//! Tests that the memory and the time that clients can use up have a bound.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod client;

@@ -1,4 +1,4 @@
-//! Runs concurrent clients, each of which repeats an operation without a pause, for some seconds.
+//! Runs clients concurrently for some seconds. Each client repeats an operation without a pause.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,16 +10,16 @@ use tokio::time::{sleep, timeout};
 
 use super::measure::{Meter, Processes, Usage};
 
-/// Maximum time for the clients to finish their last operation after the measurement.
+/// Maximum time for the clients to finish their last operation when the measurement is over.
 const LAST: Duration = Duration::from_secs(90);
 
 /// An operation that a client repeats.
 pub(super) trait Operation: 'static {
-    /// Runs the operation once. Returns the number of operations that this run counts as; the run has one latency.
+    /// Runs the operation once, as one latency. Returns how many operations it counts as in the throughput.
     async fn run(&mut self) -> anyhow::Result<u64>;
 }
 
-/// The operations that the clients completed during the measurement.
+/// What the clients did during the measurement.
 pub(super) struct Measured {
     pub(super) usage: Usage,
     pub(super) operations: u64,
@@ -34,8 +34,8 @@ enum Phase {
     Stop,
 }
 
-/// Runs the clients for a warm-up of at most one second, then measures them for `seconds`. Returns the measurement and
-/// the clients, after each client has finished its last operation. Fails at the first error.
+/// Runs the clients for a warm-up of at most one second, then measures them for `seconds`. Waits until each client has
+/// finished its last operation, and returns the measurement and the clients. Fails at the first error.
 pub(super) async fn run<O: Operation>(
     processes: Processes,
     clients: Vec<O>,

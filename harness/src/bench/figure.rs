@@ -1,9 +1,9 @@
-/// A value that is measured for a workload. The variants are in the order of the table.
+/// A value that is measured for a workload. The table has the figures in the order of these variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Figure {
     /// Operations per second.
     Throughput,
-    /// Envelopes stored per second, for operations that store more than one envelope.
+    /// Envelopes stored per second. Only for operations that store more than one envelope.
     Envelopes,
     /// The median latency, in milliseconds.
     P50,
@@ -17,8 +17,8 @@ pub(super) enum Figure {
     DatabaseCpu,
     /// The share of the machine's CPU time that the load generator used, in percent.
     Generator,
-    /// The share of the machine's CPU time that neither the server nor the database nor the load generator used, but
-    /// other processes, in percent.
+    /// The share of the machine's CPU time that other processes used, in percent: neither the server, nor the database,
+    /// nor the load generator.
     Others,
     /// The maximum resident memory of the server, in MiB.
     PeakMemory,
@@ -61,7 +61,7 @@ impl Figure {
         }
     }
 
-    /// Formats a value of this figure, with as many decimals as are significant for it.
+    /// Formats a value of this figure, with its significant decimals.
     pub(super) fn format(self, value: f64) -> String {
         match self {
             Self::Throughput | Self::Envelopes => thousands(value),

@@ -2,7 +2,7 @@ use super::figure::Figure;
 use super::limits::{BULK, ECHO};
 use super::sample::Series;
 
-/// Compares the medians of workloads with the medians of limits.
+/// Divides the medians of workloads by the medians of limits.
 pub(super) struct Ratios<'a> {
     all: &'a [Series],
 }
@@ -19,9 +19,8 @@ impl<'a> Ratios<'a> {
         Self { all }
     }
 
-    /// Returns the ratios that are meaningful for a figure. The number of stored envelopes per second is compared with
-    /// bulk inserts. Throughput, latency and server CPU are compared with the echo server under the same number of
-    /// clients.
+    /// Returns the ratios that are meaningful for a figure. Envelopes per second are compared with bulk inserts.
+    /// Throughput, latency and server CPU are compared with the echo server, with the same number of clients.
     pub(super) fn of(&self, series: &Series, figure: Figure) -> Vec<Ratio> {
         let subject = &series.subject;
         if subject.workload.starts_with("limit:") {
@@ -42,7 +41,8 @@ impl<'a> Ratios<'a> {
             Figure::Envelopes => true,
             _ => false,
         };
-        // Only sends of one message to one device are comparable: the echo server answers the same requests.
+        // The echo server receives sends of one message to one device, so only workloads that send the same are
+        // compared.
         let compares = subject.clients.is_some()
             && subject.stores == 1.0
             && matches!(figure, Figure::Throughput | Figure::P50 | Figure::P99 | Figure::ServerCpu);

@@ -1,4 +1,4 @@
-//! Samples, which have the figures of one run, and series, which have the figures of all runs.
+//! Samples and series. A sample has the figures of one run, a series those of all runs.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,21 @@ use super::figure::Figure;
 use super::measure::Usage;
 use super::stats::{Spread, percentile};
 
-/// Describes what a sample or a series measures: a workload or a limit, with its variant and parameters.
+/// What a sample or a series measures: a workload or a limit, with its variant and parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Subject {
     /// The name of the workload or limit.
     pub(super) workload: String,
-    /// Distinguishes several series of the same workload. Empty if the workload has a single series.
+    /// Tells several series of the same workload apart. Empty if there is only one.
     pub(super) variant: String,
     /// The plural noun for the operations, such as `sends`.
     pub(super) noun: &'static str,
-    /// The time that the latency measures, such as `from a send to its response`. Empty if no latency is measured.
+    /// What the latency measures, as a continuation of "the time", such as `from a send to its response`. Empty if no
+    /// latency is measured.
     pub(super) latency: &'static str,
-    /// The number of clients. `None` if the workload does not depend on it.
+    /// The number of clients. `None` if the measurement does not depend on it.
     pub(super) clients: Option<usize>,
-    /// Whether each client starts an operation immediately after the previous one. Otherwise the throughput is not
+    /// Whether each client starts an operation as soon as the previous one is complete. If not, the throughput is not
     /// reported, because it would depend on the pauses.
     pub(super) without_pause: bool,
     /// The number of envelopes that one operation stores.
@@ -43,12 +44,12 @@ impl Subject {
         }
     }
 
-    /// Sets the number of clients, which run their operations without a pause.
+    /// Sets the number of clients. The clients run their operations without a pause.
     pub(super) fn clients(self, clients: usize) -> Self {
         Self { clients: Some(clients), ..self }.without_pause()
     }
 
-    /// Marks the operations as running without a pause.
+    /// Records that the operations run without a pause.
     pub(super) fn without_pause(self) -> Self {
         Self { without_pause: true, ..self }
     }
@@ -75,7 +76,7 @@ impl Subject {
     }
 }
 
-/// The figures that one run measured of a subject.
+/// The figures of a subject from one run.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     pub(super) subject: Subject,
@@ -84,7 +85,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Creates a sample with the percentiles of latencies. The latencies are in microseconds, in any order.
+    /// Creates a sample that has only the percentiles of latencies. `latencies` are in microseconds, in any order.
     pub(super) fn latencies(subject: Subject, mut latencies: Vec<u32>) -> Self {
         let mut figures = BTreeMap::new();
         latencies.sort_unstable();
@@ -96,8 +97,8 @@ impl Sample {
         Self { subject, figures }
     }
 
-    /// Creates a sample with the percentiles of latencies, and with the throughput if the operations run without a
-    /// pause.
+    /// Creates a sample with the percentiles of latencies. If the operations run without a pause, it also has the
+    /// throughput.
     pub(super) fn bare(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::latencies(subject, latencies);
         if sample.subject.without_pause {
@@ -131,7 +132,7 @@ impl Sample {
     }
 }
 
-/// The figures that all runs measured of a subject.
+/// The figures of a subject from all runs.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) subject: Subject,
@@ -149,7 +150,7 @@ impl Series {
     }
 }
 
-/// Adds a sample to the series with the same subject. Creates the series if it does not exist.
+/// Adds a sample to the series with its subject. If there is none yet, creates the series.
 pub(super) fn collect(all: &mut Vec<Series>, sample: Sample) {
     let index = all.iter().position(|series| series.subject == sample.subject).unwrap_or_else(|| {
         all.push(Series { subject: sample.subject.clone(), figures: BTreeMap::new() });

@@ -36,7 +36,7 @@ pub(super) fn format(all: &[Series]) -> String {
     text
 }
 
-/// Formats a ratio with at least two significant digits.
+/// Formats a ratio with two significant digits or more.
 pub(super) fn two_digits(value: f64) -> String {
     match value {
         value if value >= 10.0 => format!("{value:.0}"),

@@ -12,17 +12,17 @@ impl Choices {
         Self(Rng::with_seed(seed))
     }
 
-    /// Returns an independent sequence of choices, for one task.
+    /// Returns another sequence of choices, for a task that runs concurrently. It also depends only on the seed.
     pub(super) fn fork(&mut self) -> Self {
         Self(self.0.fork())
     }
 
-    /// Returns a number in a non-empty range.
+    /// Returns a random number from `range`, which must not be empty.
     pub(super) fn within(&mut self, range: Range<u64>) -> u64 {
         self.0.u64(range)
     }
 
-    /// Returns an index of a non-empty slice of that length.
+    /// Returns a random index of a slice with `length` elements, which must not be empty.
     pub(super) fn index(&mut self, length: usize) -> usize {
         self.0.usize(0..length)
     }
@@ -32,7 +32,7 @@ impl Choices {
         self.within(0..100) < percent
     }
 
-    /// Returns a duration in a range of microseconds.
+    /// Returns a random duration from `range`, in microseconds.
     pub(super) fn micros(&mut self, range: Range<u64>) -> Duration {
         Duration::from_micros(self.within(range))
     }

@@ -8,7 +8,7 @@ use crate::client::Message;
 pub(super) struct Ledger {
     accepted: Vec<SentMessage>,
     mailboxes: BTreeMap<String, BTreeMap<i64, Message>>,
-    /// Number of attempts to send that received no response, or for which no server was available.
+    /// Number of attempts to send that got no response, or the response that no server is available.
     pub(super) unanswered: usize,
     pub(super) kills: usize,
     repeated: usize,
@@ -28,15 +28,15 @@ pub(super) struct SentMessage {
 pub struct Outcome {
     /// Number of sends that were accepted with 201.
     pub accepted: usize,
-    /// Number of attempts to send that were retried, because no response was received or no server was available.
+    /// Number of attempts to send that were retried, because no response arrived or no server was available.
     pub unanswered: usize,
     /// Number of times that the run killed a server, or that the restart command restarted the server.
     pub kills: usize,
-    /// Number of envelopes that were received, each counted once.
+    /// Number of envelopes that were received. Repeated ones are counted once.
     pub received: usize,
     /// Number of envelopes that were received again, with the same sequence number.
     pub repeated: usize,
-    /// Number of envelopes that were accepted and never received.
+    /// Number of envelopes of accepted messages that were never received.
     pub lost: usize,
     /// Violations of the delivery contract, one line each.
     pub violations: Vec<String>,
@@ -66,7 +66,8 @@ impl Ledger {
             }
             Some(first) if *first == message => self.repeated += 1,
             Some(first) => {
-                let violation = format!("{recipient}: received {message:?}, and before that {first:?}");
+                let violation =
+                    format!("{recipient}: received both {first:?} and {message:?} under the same sequence number");
                 self.violate(violation);
             }
         }
@@ -100,12 +101,14 @@ impl Ledger {
         let mut violations = Vec::new();
         let hole = mailbox.keys().zip(1..).find(|(sequence, expected)| *sequence != expected);
         if let Some((sequence, expected)) = hole {
-            violations.push(format!("{recipient}: received {sequence}, expected {expected}"));
+            violations.push(format!("{recipient}: received sequence number {sequence}, expected {expected}"));
         }
         let mut sequences: HashMap<&str, i64> = HashMap::new();
         for (sequence, Message { sender, contents, .. }) in mailbox {
             if let Some(first) = sequences.insert(contents, *sequence) {
-                violations.push(format!("{recipient}: {contents} from {sender} is both {first} and {sequence}"));
+                violations.push(format!(
+                    "{recipient}: {contents} from {sender} has the sequence numbers {first} and {sequence}"
+                ));
             }
         }
 
@@ -114,18 +117,19 @@ impl Ledger {
         for SentMessage { sender, contents, .. } in self.accepted.iter().filter(|sent| sent.is_for(recipient)) {
             let Some(sequence) = sequences.remove(contents.as_str()) else {
                 lost += 1;
-                violations.push(format!("{recipient}: {contents} from {sender} is lost"));
+                violations.push(format!("{recipient}: the message {contents} from {sender} is lost"));
                 continue;
             };
             if mailbox.get(&sequence).is_some_and(|message| message.sender != *sender) {
-                violations.push(format!("{recipient}: {contents} is not from {sender}"));
+                violations.push(format!("{recipient}: {contents} was sent by {sender}, but has another sender"));
             }
             if let Some(before) = last.insert(sender, sequence).filter(|before| *before > sequence) {
-                violations.push(format!("{recipient}: {sender} sent {before} before {sequence}"));
+                violations
+                    .push(format!("{recipient}: {sender} sent the message {before} before the message {sequence}"));
             }
         }
         for (contents, sequence) in sequences {
-            violations.push(format!("{recipient}: {sequence} is {contents}, which was not sent"));
+            violations.push(format!("{recipient}: the message {sequence} is {contents}, which was not sent"));
         }
         self.violations.extend(violations);
         lost
@@ -169,11 +173,11 @@ mod tests {
     #[test]
     fn violations_of_the_contract_are_found() {
         for (received, violation) in [
-            (vec![(1, "a")], "alice: b from bob is lost"),
-            (vec![(1, "a"), (3, "b")], "alice: received 3, expected 2"),
-            (vec![(1, "b"), (2, "a")], "alice: bob sent 2 before 1"),
-            (vec![(1, "a"), (2, "b"), (3, "a")], "alice: a from bob is both 1 and 3"),
-            (vec![(1, "a"), (2, "b"), (3, "c")], "alice: 3 is c, which was not sent"),
+            (vec![(1, "a")], "alice: the message b from bob is lost"),
+            (vec![(1, "a"), (3, "b")], "alice: received sequence number 3, expected 2"),
+            (vec![(1, "b"), (2, "a")], "alice: bob sent the message 2 before the message 1"),
+            (vec![(1, "a"), (2, "b"), (3, "a")], "alice: a from bob has the sequence numbers 1 and 3"),
+            (vec![(1, "a"), (2, "b"), (3, "c")], "alice: the message 3 is c, which was not sent"),
         ] {
             let outcome = outcome(&["a", "b"], &received);
             assert!(outcome.violations.contains(&violation.to_owned()), "{:?}", outcome.violations);

@@ -1,8 +1,8 @@
-//! Kill runs: a test of the delivery contract while servers are killed.
+//! Kill runs: tests of the delivery contract while servers are killed.
 //!
-//! Senders send messages. Readers read and acknowledge them. Both drop requests and retry, as clients do. Meanwhile
-//! servers are killed and started again. At the end, the recipients must have received every accepted message, in order
-//! and once.
+//! Senders send messages. Readers read the messages and acknowledge them. Both drop some of their requests and retry,
+//! as clients with a bad connection do. Meanwhile, servers are killed and started again. At the end, the recipients
+//! must have received every accepted message once and in order.
 //!
 //! [`run`] starts its own servers. [`run_on`] tests a server that is already running.
 
@@ -36,14 +36,14 @@ const RECIPIENTS: [&str; 2] = ["alice", "zoe"];
 /// Maximum time that a client waits for a response before it retries.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The conditions that differ between a run on its own servers and a run on a server that is already running.
+/// The settings in which a run on its own servers differs from a run on a server that is already running.
 #[derive(Debug)]
 struct Conditions {
     /// The URLs of the replicas.
     urls: Vec<String>,
     /// A suffix of all usernames of the run.
     suffix: String,
-    /// The statuses of a response which mean that no server is available.
+    /// The response statuses that mean that no server is available, so that the client retries.
     unavailable: &'static [u16],
     /// Maximum duration of a send with all its retries, and of reading the remaining messages.
     limit: Duration,
@@ -95,8 +95,8 @@ impl Run {
         self.sending.load(Ordering::Relaxed)
     }
 
-    /// Registers users, then sends and reads messages until `killing` completes and the readers have read everything.
-    /// Fails if this takes longer than `limit`.
+    /// Registers users, then lets them send and read messages until `killing` completes and the readers have read all
+    /// messages. Fails if this takes longer than `limit`.
     async fn drive(
         &self,
         choices: &mut Choices,

@@ -19,22 +19,22 @@ pub struct Plan {
     pub backend: Backend,
     /// The number of servers on the database.
     pub replicas: u16,
-    /// The seed of all random choices: the requests to drop, and the times and servers of the kills.
+    /// The seed of all random choices: which requests are dropped, and when which servers are killed.
     pub seed: u64,
     /// The time for which the run sends messages and kills servers.
     pub duration: Duration,
 }
 
-/// Maximum duration of a send, and of reading the remaining messages.
+/// Maximum duration of a send with all its retries, and of reading the remaining messages.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Starts servers on a fresh database, and kills them at random. The servers are processes of `program`, the binary of
-/// the harness. At the end, the run stops the servers and audits the tables.
+/// Starts servers on a fresh database, sends and reads messages, and kills servers at random moments. The servers are
+/// processes of `program`, the binary of the harness. At the end, the run stops the servers and audits the tables.
 ///
 /// # Errors
 ///
-/// If the servers can't be started, or the run does not end. Violations of the contract are not an error but part of
-/// the outcome.
+/// If the servers can't be started, or the run does not end in time. Violations of the contract are no errors: they are
+/// part of the outcome.
 pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
     let Plan { backend, replicas, seed, duration } = *plan;
     ensure!(replicas > 0, "the number of replicas must be at least 1");

@@ -12,16 +12,16 @@ use super::ledger::Outcome;
 use super::{Conditions, Run};
 use crate::client;
 
-/// A run on a server that is already running.
+/// Parameters of a run on a server that is already running.
 #[derive(Debug, Clone)]
 pub struct RunningPlan {
-    /// The URL of the server, or of a proxy before its replicas.
+    /// The URL of the server, or of a proxy in front of its replicas.
     pub url: String,
     /// A command for `sh -c` that kills the server and starts it again.
     pub restart: String,
     /// When the run ends.
     pub length: Length,
-    /// The seed of all random choices: the requests to drop, and the times of the restarts.
+    /// The seed of all random choices: which requests are dropped, and when the server is restarted.
     pub seed: u64,
 }
 
@@ -30,32 +30,32 @@ pub struct RunningPlan {
 pub enum Length {
     /// After this number of restarts.
     Restarts(u32),
-    /// After the first restart that ends later than this duration after the start.
+    /// After the first restart that is complete later than this duration after the start of the run.
     Duration(Duration),
 }
 
-/// Maximum duration of each of these: a send, reading the remaining messages, one restart, and the wait until the
-/// server is ready.
+/// Maximum duration of a send with all its retries, of reading the remaining messages, of a restart, and of the wait
+/// until the server is ready: for each separately.
 const LIMIT: Duration = Duration::from_secs(180);
-/// The number of sends that the server must accept before each restart and after the last one, so that each restart
-/// happens under load.
+/// The number of sends that the server must accept before each restart and after the last one. So each restart happens
+/// while messages are sent.
 const SENDS: usize = 50;
 
-/// Sends and reads messages on a running server while a command restarts the server. The run does not delete the users
-/// that it registers.
+/// Sends and reads messages on a running server, while a command restarts the server. The users that the run registers
+/// remain on the server.
 ///
 /// # Errors
 ///
-/// If the server does not become ready, the command fails, or the run does not end. Violations of the contract are not
-/// an error but part of the outcome.
+/// If the server does not become ready, the command fails, or the run does not end in time. Violations of the contract
+/// are no errors: they are part of the outcome.
 pub async fn run_on(plan: &RunningPlan) -> anyhow::Result<Outcome> {
     let url = plan.url.trim_end_matches('/');
     ensure!(cfg!(feature = "tls") || !url.starts_with("https:"), "{url} needs a harness built with the feature `tls`");
     let run = Run::new(Conditions {
         urls: vec![url.to_owned()],
-        // The usernames of an earlier run with the same seed are taken.
+        // A random suffix, because an earlier run with the same seed has used the same names.
         suffix: format!("-{:08x}", fastrand::u32(..)),
-        // 502: a proxy does not reach the server.
+        // A proxy responds with 502 while it can't reach the server.
         unavailable: &[502, 503],
         limit: LIMIT,
         pause: Duration::from_millis(50),
@@ -106,7 +106,7 @@ async fn wait_for_sends(run: &Run) -> anyhow::Result<()> {
 }
 
 async fn run_command(command: &str) -> anyhow::Result<()> {
-    // The output goes to a file instead of a pipe, because a server that the command leaves running could keep a pipe
+    // Writes the output to a file instead of a pipe, because the command may leave a server running that keeps the pipe
     // open.
     let mut output = tempfile::tempfile()?;
     let mut child = Command::new("sh")

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::durability::Durability;
 
-/// The shell script that supervises the server. It creates a data folder, and runs a server on the folder. It stops the
-/// server when standard input closes, and deletes the folder after the server has ended.
+/// The shell script that supervises the server. It creates a data folder, and runs the server. When standard input
+/// closes, it stops the server, and deletes the folder.
 const SCRIPT: &str = r#"
 folder=$PWD programs=$1; shift
 exec 3<&0 </dev/null
@@ -46,7 +46,7 @@ impl LocalServer {
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0);
-        // Postgres refuses to run as root.
+        // Runs Postgres as another user, because it refuses to run as root.
         if rustix::process::geteuid().is_root() {
             let (user, group) = unprivileged_user()
                 .context("Postgres does not run as root, and there is no user postgres or nobody")?;
@@ -77,7 +77,7 @@ impl LocalServer {
 impl Drop for LocalServer {
     fn drop(&mut self) {
         drop(self.supervisor.stdin.take());
-        // If the supervisor was killed and has not deleted the folder, `TempDir` deletes it.
+        // If the supervisor was killed before it deleted the folder, dropping `folder` deletes the folder.
         let _ = self.supervisor.wait();
     }
 }
@@ -116,8 +116,8 @@ pub(super) fn programs() -> Option<PathBuf> {
     folders.into_iter().find(|folder| ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file()))
 }
 
-/// Returns the folder for the data. If the data need not be durable and enough memory is free, returns `/dev/shm`,
-/// which is in memory. Otherwise returns the folder for temporary files.
+/// Returns the folder in which to create the data folder. If the data need not be durable and enough memory is free,
+/// this is `/dev/shm`, which is in memory. Otherwise it is the folder for temporary files.
 fn data_folder(durability: Durability) -> PathBuf {
     const ENOUGH: u64 = 1 << 30;
     let memory = Path::new("/dev/shm");
@@ -126,7 +126,7 @@ fn data_folder(durability: Durability) -> PathBuf {
     if durability == Durability::Fast && writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// Returns the ids of the user and the group that Postgres runs as if this process runs as root.
+/// If this process runs as root, Postgres runs as another user. Returns the ids of this user and of its group.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {

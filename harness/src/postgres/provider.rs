@@ -16,7 +16,7 @@ use super::local::{self, LocalServer};
 pub(super) struct Server {
     /// The options to connect as a Postgres role that may create databases.
     pub(super) admin: PgConnectOptions,
-    /// A human-readable description of the provider.
+    /// The provider and where it found the server, for messages.
     pub(super) origin: String,
     _guard: Guard,
 }
@@ -29,7 +29,7 @@ enum Guard {
     Local { _server: LocalServer },
 }
 
-/// A way to obtain a server, which may still fail.
+/// A way to obtain a server. It may turn out not to work.
 enum Provider {
     Url(String),
     Docker,
@@ -41,7 +41,7 @@ const URL: &str = "WOOSH_TEST_POSTGRES_URL";
 /// Returns the providers that may work, in order of preference.
 fn providers() -> Vec<Provider> {
     if let Some(url) = std::env::var(URL).ok().filter(|url| !url.is_empty()) {
-        // If the URL is set, no other provider is tried.
+        // If the variable is set, the harness tries no other provider.
         return vec![Provider::Url(url)];
     }
     let docker = docker_answers().then_some(Provider::Docker);
@@ -59,11 +59,11 @@ fn docker_answers() -> bool {
     }
 }
 
-/// Checks within milliseconds whether Postgres may be available.
+/// Checks whether a provider of Postgres seems to be available. Takes milliseconds, because it starts nothing.
 ///
 /// # Errors
 ///
-/// If no provider is available, with the reason.
+/// If no provider seems to be available. The error says why.
 pub fn probe() -> Result<(), String> {
     if providers().is_empty() {
         return Err(format!("no {URL}, no Docker engine, and no postgres and initdb on this machine"));
@@ -71,8 +71,8 @@ pub fn probe() -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether the preferred provider runs the Postgres programs of this machine, so that the data of a durable
-/// server is in this machine's folder for temporary files.
+/// Returns whether the first provider runs the Postgres programs of this machine. The data of a durable server is then
+/// in the folder for temporary files of this machine.
 pub(crate) fn is_local() -> bool {
     matches!(providers().first(), Some(Provider::Local(_)))
 }

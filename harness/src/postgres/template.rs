@@ -1,5 +1,5 @@
-//! The template database from which test databases are cloned, and the names of databases and sessions. The owner of a
-//! database is the process that created it, identified by a random text.
+//! The template database that test databases are cloned from, and the names of databases and connections. The owner of
+//! a database is the process that created it, and has a random identifier.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn session_name(owner: &str) -> String {
     format!("woosh-harness-{owner}")
 }
 
-/// Returns the name of the owner's database with this number.
+/// Returns the name of a database. `number` tells the databases of an owner apart.
 pub(super) fn database_name(owner: &str, number: u64) -> String {
     format!("woosh_test_{owner}_{number}")
 }
@@ -32,8 +32,8 @@ fn template_name() -> String {
     format!("woosh_template_{}", postgres_schema())
 }
 
-/// Runs a statement into which the names of databases were formatted, because names can't be parameters. The names need
-/// no quoting, because they consist of letters, digits and underscores.
+/// Runs a statement that contains names of databases, because Postgres accepts no parameters for names. The names need
+/// no quotes, because they consist of letters, digits and underscores.
 async fn run(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
@@ -48,12 +48,12 @@ pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptio
         .fetch_one(&mut *connection)
         .await?;
     if !exists {
-        // The template gets its final name when it is complete, so that a killed process leaves no incomplete template
-        // under that name.
+        // Renames the template only when it is complete, so that a killed process leaves no incomplete template under
+        // the final name.
         let incomplete = format!("{name}_incomplete");
         run(connection, format!("DROP DATABASE IF EXISTS {incomplete} WITH (FORCE)")).await?;
         run(connection, format!("CREATE DATABASE {incomplete} TEMPLATE template0")).await?;
-        // Whatever the server guarantees: the template holds no messages.
+        // Accepts a server that is not durable, because the template holds no messages.
         let incomplete_url = url(admin, &incomplete).parse::<DatabaseUrl>()?.allow_fsync_off();
         Database::open(&incomplete_url, Duration::ZERO).await?.close().await;
         run(connection, format!("ALTER DATABASE {incomplete} RENAME TO {name}")).await?;
@@ -63,7 +63,7 @@ pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptio
     Ok(())
 }
 
-/// Drops the databases of owners that have no open connection.
+/// Drops databases that killed processes have left: those of owners that have no open connection.
 pub(super) async fn sweep(connection: &mut PgConnection) -> anyhow::Result<()> {
     let orphans: Vec<String> = sqlx::query_scalar(
         r"SELECT datname::text FROM pg_database

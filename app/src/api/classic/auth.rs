@@ -20,8 +20,8 @@ pub(in crate::api) const SCHEMES: [&str; 2] = ["ClassicName", "ClassicToken"];
 /// The caller, authenticated by the headers `x-user-name` and `x-user-token`.
 pub(super) struct ClassicCaller(pub(super) Caller);
 
-/// A header is missing, or the username or the password is wrong. The error message does not say which of these is the
-/// case (D9).
+/// A header is missing, or the username or the password is wrong. The error message does not reveal which of them it is
+/// (D9).
 #[derive(Debug, thiserror::Error)]
 #[error("x-user-name and x-user-token are missing or wrong")]
 pub(super) struct Denied;
@@ -83,8 +83,7 @@ impl<'a> ApiExtractor<'a> for ClassicCaller {
     }
 }
 
-/// Decodes a header as UTF-8. If the header is not valid UTF-8, decodes it as ISO 8859-1, which some clients of the
-/// original server send.
+/// Decodes a header as UTF-8, or else as ISO 8859-1, which some clients of the original server send.
 fn decode(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     match str::from_utf8(bytes) {

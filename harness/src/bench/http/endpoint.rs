@@ -4,12 +4,12 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::time::timeout;
 
-/// The address of a server. Writes the heads of requests to that server.
+/// The address of a server. Its methods write the heads of requests to the server.
 #[derive(Debug)]
 pub(in crate::bench) struct Endpoint {
     pub(super) address: SocketAddr,
     host: String,
-    /// The path in the server's URL, which precedes the paths of the API. Empty for a URL without a path.
+    /// The path of the server's URL, which comes before the paths of the API. Empty if the URL has no path.
     base: String,
 }
 

@@ -11,7 +11,7 @@ const MAX_HEADERS: usize = 48;
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) body: Decoder,
-    /// The size of the head in bytes. The body starts at this position.
+    /// The size of the head in bytes, which is where the body starts.
     pub(super) length: usize,
 }
 

@@ -20,11 +20,11 @@ const MAILBOXES: i64 = 200;
 /// Maximum duration of the measurement, in seconds.
 const SECONDS: u32 = 2;
 
-/// Measures bulk inserts: inserts the same rows as sends do, with the same database driver and the same durability, but
-/// in large transactions on one connection, without a server and without checks.
+/// Measures bulk inserts: inserts the rows that sends insert, with the same database driver and durability, but many in
+/// one transaction, on one connection, without a server and without checks.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Sample> {
     let database = TestDatabase::create_with(args.backend, Durability::Durable).await?;
-    // Creates the tables.
+    // Opening the database creates its tables.
     Database::open(database.url(), Duration::ZERO).await?.close().await;
     let mut text = Vec::new();
     Contents::new(args.size as usize).write(0, 0, &mut text);
@@ -54,7 +54,7 @@ enum Connection {
 }
 
 impl Connection {
-    /// Inserts a batch of messages in one transaction. `stored` is the number of messages that were inserted before.
+    /// Inserts a batch of messages in one transaction. `stored` is the number of messages before it.
     async fn insert(&mut self, stored: i64, contents: &[u8]) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(connection) => insert_into_sqlite(connection, stored, contents).await,

@@ -1,5 +1,5 @@
-//! The limits: reference measurements of what this machine can do at most, such as its syncs per second. Workloads are
-//! compared with the limits of the same run.
+//! The limits: reference measurements of the most that this machine can do, such as its syncs per second. Workloads are
+//! compared with the limits from the same run.
 
 mod bulk;
 mod echo;
@@ -16,8 +16,8 @@ use super::sample::Sample;
 pub(super) const BULK: &str = "limit: bulk insert";
 pub(super) const ECHO: &str = "limit: echo";
 
-/// Measures each limit once. Skips the limits of the disk and of the database if a running server is measured, because
-/// its database may be on another machine.
+/// Measures each limit once. If a running server is measured, skips the limits of the disk and of the database, because
+/// the database of that server may be on another machine.
 pub(super) async fn run(program: &Path, args: &BenchArgs) -> anyhow::Result<Vec<Sample>> {
     let mut samples = Vec::new();
     if args.url.is_none() {

@@ -5,10 +5,10 @@ use crate::bench::sample::Series;
 
 const ROW: f64 = 26.0;
 const TOP: f64 = 24.0;
-/// Width of the value that follows a bar, in the units of the plot.
+/// Width of the text with the value after a bar, in SVG units.
 const VALUE: f64 = 135.0;
 
-/// Returns a bar chart with the throughput of each series. The text is empty if no series has a throughput.
+/// Returns a bar chart of the throughput of each series. Empty if no series has a throughput.
 pub(super) fn plot(all: &[Series]) -> String {
     let bars: Vec<_> = all
         .iter()
@@ -54,7 +54,7 @@ pub(super) fn plot(all: &[Series]) -> String {
     svg(height, "Operations per second", &content)
 }
 
-/// Returns the first word of a noun, because the plot has no room for more.
+/// Returns the first word of a noun, because a bar has no room for more.
 fn short(noun: &str) -> &str {
     noun.split(' ').next().unwrap_or(noun)
 }

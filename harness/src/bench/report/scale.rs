@@ -14,8 +14,7 @@ impl Scale {
         Self { from: 0.0, to: max.max(f64::MIN_POSITIVE), start, end, logarithmic: false }
     }
 
-    /// Creates a logarithmic scale that covers `min` to `max`, extended to powers of ten at both ends. `min` and `max`
-    /// must be positive.
+    /// Creates a logarithmic scale from `min` to `max`, extended to powers of ten. Both must be positive.
     pub(super) fn logarithmic(min: f64, max: f64, start: f64, end: f64) -> Self {
         let from = min.log10().floor();
         let to = max.log10().ceil().max(from + 1.0);

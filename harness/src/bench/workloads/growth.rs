@@ -11,8 +11,8 @@ const ARCHIVE: usize = 100;
 const STEPS: u64 = 4;
 const FILLERS: usize = 8;
 
-/// Measures sends, then reads with acknowledgements, while other mailboxes contain more and more stored messages. Each
-/// measurement reads all messages that it has sent, so it does not change the number of stored messages.
+/// Measures sends, then reads with acknowledgements, several times, while other mailboxes store more and more messages.
+/// A measurement reads all messages that it has sent, so it does not change the number of stored messages.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let archive = stage.accounts(u32::try_from(ARCHIVE)?, 1).await?;
     let recipients = stage.accounts(stage.args.users, 1).await?;

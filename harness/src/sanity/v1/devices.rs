@@ -77,7 +77,7 @@ pub(super) async fn two_devices_that_delete_each_other_leave_one(client: Client)
     let left = match (of_laptop.status.as_u16(), of_alice.status.as_u16()) {
         (204, 401 | 409) => &alice,
         (401 | 409, 204) => &laptop,
-        statuses => anyhow::bail!("the statuses are {statuses:?}"),
+        statuses => anyhow::bail!("expected one deletion with 204 and one with 401 or 409, got {statuses:?}"),
     };
     ensure_eq!(list(left).await?.len(), 1);
     Ok(())

@@ -1,4 +1,4 @@
-//! Strings, integers and times of requests and responses. Parsing a request validates its values.
+//! The types of strings, integers and times in requests and responses. Parsing validates the value.
 
 mod integer;
 mod nullable;
