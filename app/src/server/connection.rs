@@ -75,13 +75,9 @@ impl AsyncRead for Connection {
                 Poll::Ready(Ok(())) => {}
                 other => break other,
             }
-            match self.stream.try_read(buf.initialize_unfilled()) {
+            match self.stream.try_read_buf(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(read) => {
-                    buf.advance(read);
-                    break Poll::Ready(Ok(()));
-                }
-                Err(error) => break Poll::Ready(Err(error)),
+                read => break Poll::Ready(read.map(drop)),
             }
         };
         if io.is_ready() {
