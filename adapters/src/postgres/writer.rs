@@ -18,7 +18,7 @@ use crate::notify::Notifier;
 use crate::pool::Pool;
 use crate::store::{PendingSend, SqlError, catch_panic, closed};
 
-/// Number of lanes. With more lanes, each batch would contain fewer sends, and each send would cost more.
+/// Number of lanes (queues of sends). With more lanes, each batch would contain fewer sends, and each send would cost more.
 const LANES: usize = 2;
 /// Maximum number of sends in one transaction.
 const MAX_BATCH: usize = 64;
@@ -36,7 +36,7 @@ const LOCKED_ATTEMPTS: usize = 3;
 /// Maximum time for storing the sends of a failed batch one by one, while other sends wait.
 const MAX_RETRYING: Duration = Duration::from_secs(10);
 
-/// The lanes of one server. The tasks of the lanes end when this value is dropped.
+/// The lanes (queues of sends) of one server. The tasks of the lanes end when this value is dropped.
 pub(super) struct Writer(Lanes<PendingSend>);
 
 impl Writer {

@@ -8,12 +8,12 @@ use woosh_domain::ports::NewDelivery;
 use super::write::Counters;
 use crate::store::recipient_keys;
 
-/// Maximum number of recipients that a lane remembers. They take a few megabytes.
+/// Maximum number of recipients to remember. They take a few megabytes.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
-/// The recipients of the latest sends, as they were after these sends. Other replicas, and other lanes, may have
-/// changed them since. Acknowledgements and expiry lower the counters of pending envelopes, so the remembered counters
-/// are upper bounds.
+/// The recipients of the latest sends that one lane (a queue of sends) has stored, as the recipients were after these
+/// sends. Other replicas, and the other lanes of this server, may have changed the recipients since. Acknowledgements
+/// and expiry lower the counters of pending envelopes, so the remembered counters are upper bounds.
 pub(super) struct KnownRecipients(LruCache<String, RecipientState>);
 
 impl Default for KnownRecipients {

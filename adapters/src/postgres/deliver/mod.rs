@@ -21,7 +21,7 @@ use self::write::Counters;
 use crate::pool::Pool;
 use crate::store::{SqlError, sessions};
 
-/// Stores batches for one lane, and remembers what it needs for the next batch.
+/// Stores the batches of one lane (a queue of sends), and remembers what it needs for the next batch.
 #[derive(Default)]
 pub(super) struct Deliverer {
     /// Reserved identifiers of messages.
