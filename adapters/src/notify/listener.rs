@@ -35,7 +35,7 @@ pub(super) enum Received {
 impl Listener {
     /// Connects, and listens on a channel.
     pub(super) async fn connect(pool: Pool, channel: &'static str) -> sqlx::Result<Self> {
-        let listener = PgListener::connect_with(pool.without_deadlines()).await?;
+        let listener = pool.without_deadlines(PgListener::connect_with).await?;
         let mut listener = Self { pool, channel, listener, silent: false };
         listener.start().await?;
         Ok(listener)
@@ -83,7 +83,7 @@ impl Listener {
             // The other connections of the pool probably get no answer, either.
             self.pool.renew();
         }
-        self.listener = PgListener::connect_with(self.pool.without_deadlines()).await?;
+        self.listener = self.pool.without_deadlines(PgListener::connect_with).await?;
         self.start().await
     }
 

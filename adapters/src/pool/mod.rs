@@ -7,16 +7,18 @@
 //!
 //! - `deadline`: limits the duration of a use.
 //! - `executor`: runs statements on a pool.
+//! - `kept`: connections that are kept for the next use.
 //! - `settings`: the settings of a connection.
 //! - `transaction`: a transaction on a connection of a pool.
 
 mod deadline;
 mod executor;
+mod kept;
 mod settings;
 mod transaction;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
@@ -26,6 +28,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 pub(crate) use self::deadline::{Failure, within};
+use self::kept::{KeptConnection, KeptConnections};
 pub(crate) use self::settings::{
     CONNECT_TIMEOUT, Requirements, SettingError, apply, connect, ensure_sessions, prepare_to_migrate,
 };
@@ -47,6 +50,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     connections: PgPool,
+    kept: Arc<KeptConnections>,
     /// Connections that were opened before this moment are closed instead of being used again.
     oldest: Arc<Mutex<Instant>>,
     /// Maximum duration of a use, including the wait for a connection.
@@ -78,7 +82,7 @@ impl Pool {
             })
             // Prepared statements are cached per connection. There are fewer of them than the default capacity of 100.
             .connect_lazy_with(options);
-        Self { connections, oldest, limit }
+        Self { connections, kept: Arc::default(), oldest, limit }
     }
 
     /// Returns a pool that shares the connections of this pool, with another maximum duration of a use.
@@ -86,9 +90,10 @@ impl Pool {
         Self { limit, ..self.clone() }
     }
 
-    /// Returns the pool without deadlines, for a listener.
-    pub(crate) fn without_deadlines(&self) -> &PgPool {
-        &self.connections
+    /// Calls `connect` with the pool without deadlines, for a listener.
+    pub(crate) async fn without_deadlines<T>(&self, connect: impl AsyncFnOnce(&PgPool) -> T) -> T {
+        let _waiting = self.kept.release();
+        connect(&self.connections).await
     }
 
     /// Returns the options with which the pool opens connections.
@@ -116,16 +121,35 @@ impl Pool {
     /// Takes a connection, which goes back to the pool when it is dropped. The caller has to limit the duration of the
     /// use, with [`Self::run`].
     pub(crate) async fn acquire(&self) -> sqlx::Result<Lease> {
-        Ok(Lease { connection: Some(self.connections.acquire().await?), in_transaction: false })
+        let oldest = *self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(KeptConnection { lease, since }) = self.kept.take() {
+            // Any other connection goes back to the pool, which tests or closes it.
+            if lease.acquired_at > oldest && since.elapsed() <= TRUSTED_IDLE {
+                return Ok(lease);
+            }
+        }
+        let connection = {
+            let _waiting = self.kept.release();
+            Some(self.connections.acquire().await?)
+        };
+        let kept = Arc::downgrade(&self.kept);
+        Ok(Lease { connection, acquired_at: Instant::now(), kept, last_use: LastUse::Unfinished })
     }
 
     /// Checks that the database answers.
     pub(crate) async fn ping(&self) -> sqlx::Result<()> {
-        self.run(async { self.acquire().await?.ping().await }).await
+        self.run(async {
+            let mut connection = self.acquire().await?;
+            connection.ping().await?;
+            connection.finish();
+            Ok(())
+        })
+        .await
     }
 
     /// Closes all connections, after waiting for those that are in use, for at most `CLOSE_TIMEOUT`.
     pub(crate) async fn close(&self) {
+        let _waiting = self.kept.release();
         if timeout(CLOSE_TIMEOUT, self.connections.close()).await.is_err() {
             tracing::warn!("stopped waiting for connections to the database that are still in use");
         }
@@ -134,11 +158,34 @@ impl Pool {
 
 /// A connection that a caller uses. When this value is dropped, the connection goes back to the pool if Postgres still
 /// answers on it, even if the value is dropped in the middle of a statement.
+#[derive(Debug)]
 pub(crate) struct Lease {
     /// `None` once `drop` has taken the connection.
     connection: Option<PoolConnection<Postgres>>,
-    /// Whether to roll a transaction back before another use.
-    in_transaction: bool,
+    /// When the pool handed the connection out.
+    acquired_at: Instant,
+    /// Keeps the connection for the next use.
+    kept: Weak<KeptConnections>,
+    last_use: LastUse,
+}
+
+/// How the last use of a connection ended.
+#[derive(Debug, PartialEq)]
+enum LastUse {
+    /// Its statement may still run.
+    Unfinished,
+    /// In a transaction, which has to be rolled back before another use.
+    InTransaction,
+    /// All its statements have ended, outside of a transaction.
+    Finished,
+}
+
+impl Lease {
+    /// Records that all statements on the connection have ended. Then another caller can use the connection without a
+    /// test.
+    pub(crate) fn finish(&mut self) {
+        self.last_use = LastUse::Finished;
+    }
 }
 
 impl Deref for Lease {
@@ -160,8 +207,16 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
+        if self.last_use == LastUse::Finished
+            && let Some(kept) = self.kept.upgrade()
+        {
+            let (acquired_at, last_use) = (self.acquired_at, LastUse::Unfinished);
+            kept.keep(Self { connection: Some(connection), acquired_at, kept: self.kept.clone(), last_use });
+            return;
+        }
+        let in_transaction = self.last_use == LastUse::InTransaction;
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(give_back(connection, self.in_transaction))),
+            Ok(runtime) => drop(runtime.spawn(give_back(connection, in_transaction))),
             Err(_) => drop(connection.detach()),
         }
     }

@@ -2,7 +2,7 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::PgConnection;
 
-use super::{Lease, Pool};
+use super::{LastUse, Lease, Pool};
 
 /// A transaction. Dropping it without a commit rolls it back. The caller has to limit the duration of the transaction,
 /// with [`Pool::run`].
@@ -13,7 +13,7 @@ impl Pool {
     pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
         let mut transaction = Transaction(self.acquire().await?);
         // Set before BEGIN, so that the transaction is rolled back even if the caller is cancelled during BEGIN.
-        transaction.0.in_transaction = true;
+        transaction.0.last_use = LastUse::InTransaction;
         transaction.run("BEGIN").await?;
         Ok(transaction)
     }
@@ -23,7 +23,7 @@ impl Transaction {
     /// Commits the transaction.
     pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
         self.run("COMMIT").await?;
-        self.0.in_transaction = false;
+        self.0.finish();
         Ok(())
     }
 

@@ -51,6 +51,7 @@ impl Deliverer {
             return Ok(None);
         }
         let written = write::write(&mut connection, sends, &plan, &before).await?;
+        connection.finish();
         Ok(written.map(|counters| self.remember(plan, &counters)))
     }
 

@@ -1,0 +1,71 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::Lease;
+
+/// Connections of a pool that are kept for the next use.
+///
+/// When a connection goes back to the pool, the pool tests it, which costs a round trip to the database. So a connection
+/// whose last statement has ended is kept here instead.
+#[derive(Debug, Default)]
+pub(super) struct KeptConnections(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The connection that was used last is at the end.
+    connections: Vec<KeptConnection>,
+    /// The number of callers that wait for a connection from the pool.
+    waiting: usize,
+}
+
+/// A connection, which goes back to the pool when it is dropped.
+#[derive(Debug)]
+pub(super) struct KeptConnection {
+    pub(super) lease: Lease,
+    /// When the last use of the connection ended.
+    pub(super) since: Instant,
+}
+
+impl KeptConnections {
+    /// Takes the connection that was used last.
+    pub(super) fn take(&self) -> Option<KeptConnection> {
+        self.state().connections.pop()
+    }
+
+    /// Keeps a connection, unless a caller waits for a connection from the pool. Then the connection goes back to the
+    /// pool.
+    pub(super) fn keep(&self, lease: Lease) {
+        let mut state = self.state();
+        if state.waiting == 0 {
+            state.connections.push(KeptConnection { lease, since: Instant::now() });
+        } else {
+            // The lock must not be held while the connection is dropped.
+            drop(state);
+            drop(lease);
+        }
+    }
+
+    /// Gives all kept connections back to the pool, and keeps none until the returned value is dropped.
+    pub(super) fn release(&self) -> Waiting<'_> {
+        let mut state = self.state();
+        state.waiting += 1;
+        let connections = std::mem::take(&mut state.connections);
+        drop(state);
+        drop(connections);
+        Waiting(self)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No step under the lock can panic halfway.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller that waits for a connection from the pool.
+pub(super) struct Waiting<'a>(&'a KeptConnections);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
+    }
+}
