@@ -9,12 +9,20 @@ use crate::store::{Acknowledged, SqlError, count};
 
 /// Common table expressions for a statement whose expression `deleted` returns the deleted envelopes. They decrement
 /// the `copies` of the messages of these envelopes, and delete the messages that have no copies left.
+///
+/// Most messages have no copies but the deleted ones. Such a message needs no lock, because no other statement deletes
+/// any of its envelopes. A message with more copies is locked first, because its number of copies may be lower by then.
 macro_rules! release_messages {
     () => {
         "deleted_copies AS (
             SELECT message_id, count(*) AS envelopes FROM deleted GROUP BY message_id
+        ), released AS MATERIALIZED (
+            SELECT m.id, m.copies > d.envelopes AS has_more FROM messages m JOIN deleted_copies d ON m.id = d.message_id
+        ), deleted_unlocked AS (
+            DELETE FROM messages WHERE id = ANY(ARRAY(SELECT id FROM released WHERE NOT has_more))
         ), locked_messages AS (
-            SELECT id, copies FROM messages WHERE id IN (SELECT message_id FROM deleted_copies) ORDER BY id FOR UPDATE
+            SELECT id, copies FROM messages WHERE id = ANY(ARRAY(SELECT id FROM released WHERE has_more))
+            ORDER BY id FOR UPDATE
         ), deleted_messages AS (
             DELETE FROM messages m USING locked_messages l, deleted_copies d
             WHERE m.id = l.id AND d.message_id = l.id AND l.copies = d.envelopes
