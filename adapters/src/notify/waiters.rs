@@ -98,8 +98,8 @@ impl Waiters {
 }
 
 impl WaitingReaders {
-    /// The cursor of a mailbox on which no reader waits. It is higher than any sequence number, so that the poll skips
-    /// the mailbox.
+    /// The cursor of a mailbox on which no reader waits. It is higher than any sequence number, so that the poll for
+    /// lost notifications finds no new message in the mailbox.
     const NONE_WAITS: SequenceNumber = SequenceNumber::MAX;
 
     fn notify(&mut self) {
@@ -199,7 +199,7 @@ mod tests {
         assert!(waiters.state().mailboxes.is_empty());
     }
 
-    /// Verifies promise D8 (prompt). The poll for lost notifications uses this list of mailboxes.
+    /// Verifies promise D8 (prompt). The poll for lost notifications uses the list that this test checks.
     #[tokio::test]
     async fn waiting_mailboxes_are_listed_with_the_lowest_cursor() {
         let waiters = Waiters::default();

@@ -8,7 +8,8 @@ use crate::pool::Pool;
 use crate::store::{Acknowledged, SqlError, count};
 
 /// Common table expressions for a statement whose expression `deleted` returns the deleted envelopes. They decrement
-/// the `copies` of the messages of these envelopes, and delete the messages that have no copies left.
+/// `copies`, the number of envelopes of a message, for the messages of the deleted envelopes, and delete the messages
+/// that have no envelopes left.
 macro_rules! release_messages {
     () => {
         "deleted_copies AS (
@@ -110,7 +111,7 @@ pub(super) async fn expire(pool: &Pool, now: Timestamp, limit: usize) -> Result<
 }
 
 /// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes left, deletes its row in
-/// `purges`.
+/// `purges`, the table of deleted devices that may still have envelopes.
 pub(super) async fn purge(pool: &Pool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
     // Counts the selected envelopes, not the deleted ones: a concurrent purge may delete the selected envelopes first,
     // while the device has more envelopes left.

@@ -25,7 +25,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// SQLite's result code `SQLITE_BUSY`.
 const BUSY: i32 = 5;
-/// Number of connections that read pages, and also the number of connections that read everything else. Reads are short
+/// Number of connections that read pages, and also the number of connections that read all other data. Reads are short
 /// and mostly served from memory, so more connections would only compete for processors.
 const READERS: u32 = 4;
 
@@ -42,7 +42,7 @@ const CACHED_STATEMENTS: usize = 32;
 
 /// The connections to an open database file.
 pub(super) struct OpenFile {
-    /// The connection that writes everything except mailboxes.
+    /// The connection that writes all data except mailboxes.
     pub(super) connection: SqliteConnection,
     /// The options with which `connection` was opened, to open it again.
     pub(super) options: SqliteConnectOptions,
@@ -50,7 +50,7 @@ pub(super) struct OpenFile {
     pub(super) mailbox_connection: Connection,
     /// Connections that read pages of mailboxes.
     pub(super) page_connections: Vec<Connection>,
-    /// Connections that read everything else.
+    /// Connections that read all data except pages of mailboxes.
     pub(super) read_pool: SqlitePool,
     /// Detects that the file was removed or replaced.
     pub(super) guard: Arc<FileGuard>,

@@ -2,8 +2,8 @@ use sqlx::migrate::Migrator;
 
 use super::OpenError;
 
-/// A query that selects the version of the newest applied migration. The table exists in every database that was ever
-/// migrated.
+/// A query that selects the version of the newest applied migration. The table of migrations exists in every database
+/// that was ever migrated.
 pub(crate) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
 
 /// Returns an error if the schema is newer than `migrations`.
