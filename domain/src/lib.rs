@@ -37,9 +37,9 @@
 //!
 //! # Adding a use case
 //!
-//! 1. Add the atomic step that the use case needs to a port, with MUST sentences in the doc comment and test cases in
-//!    `contract`.
-//! 2. Implement the step in `fakes`, then in the adapters.
+//! 1. Add the method that the use case needs to one of the [`ports`], with MUST sentences in the doc comment and test
+//!    cases in `contract`.
+//! 2. Implement the method in `fakes`, then in the adapters.
 //! 3. Write the use case with its own error enum and unit tests.
 
 #![cfg_attr(test, expect(clippy::ref_option_ref, reason = "code that mockall generates"))]

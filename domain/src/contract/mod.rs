@@ -179,7 +179,7 @@ use futures_util::future::BoxFuture;
 pub use self::cases::cases;
 use crate::ports::Stores;
 
-/// A test case of the contract.
+/// A test case of the delivery contract.
 #[derive(Clone, Copy)]
 pub struct Case {
     /// The name of the case. It states the tested behaviour, as `module::statement_in_snake_case`.

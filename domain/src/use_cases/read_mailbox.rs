@@ -36,7 +36,7 @@ impl ReadMailbox {
     /// Maximum time that a reader may wait. Many proxies end requests after 60 seconds.
     pub const MAX_WAIT: Duration = Duration::from_secs(50);
 
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(
         mailboxes: Arc<dyn Mailboxes>,
         sessions: Arc<dyn Sessions>,
@@ -55,8 +55,8 @@ impl ReadMailbox {
     ///
     /// # Errors
     ///
-    /// If the cursor is beyond the last number or of another incarnation, the session ends while the reader waits, or a
-    /// port fails.
+    /// If the cursor is beyond the last number or of another incarnation, the session ends while the reader waits, or
+    /// the store fails.
     pub async fn execute(
         &self,
         caller: &SessionCaller,
@@ -167,8 +167,8 @@ mod tests {
         MailboxPage { last: SequenceNumber::new(1), envelopes, ..empty() }
     }
 
-    /// Reads from a mailbox whose reads return `pages`, one page for each read. The waits between the reads end with
-    /// the outcomes `waits`.
+    /// Runs the use case on a simulated mailbox. Reads of the mailbox return `pages`, one page for each read. The waits
+    /// between the reads end with the outcomes `waits`.
     async fn read(
         pages: Vec<MailboxPage>,
         waits: Vec<WaitOutcome>,

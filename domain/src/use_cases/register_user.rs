@@ -55,7 +55,7 @@ pub enum RegisterUserError {
 }
 
 impl RegisterUser {
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(
         users: Arc<dyn Users>,
         hasher: Arc<dyn PasswordHasher>,
@@ -69,7 +69,7 @@ impl RegisterUser {
     ///
     /// # Errors
     ///
-    /// If the username is taken, or a port fails.
+    /// If the username is taken, or if the store, the password hasher or the source of randomness fails.
     pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
         // Checks the name before hashing, because hashing is expensive. Storing the user checks the name again.
         if self.users.find(&registration.username).await?.is_some() {

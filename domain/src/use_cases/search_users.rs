@@ -44,7 +44,7 @@ impl SearchUsers {
     /// user.
     pub const MAX_BYTES: usize = 640 * 1024;
 
-    /// Creates the use case, which calls this port. `allowed` states whether the operator allows searches.
+    /// Creates the use case from its dependencies. `allowed` states whether the operator allows searches.
     pub fn new(users: Arc<dyn Users>, allowed: bool) -> Self {
         Self { users, allowed }
     }
@@ -54,7 +54,7 @@ impl SearchUsers {
     ///
     /// # Errors
     ///
-    /// If searches are not allowed, the prefix is too short, the limit is out of range, or the port fails.
+    /// If searches are not allowed, the prefix is too short, the limit is out of range, or the store fails.
     pub async fn execute(
         &self,
         prefix: &str,
