@@ -25,8 +25,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// SQLite's result code `SQLITE_BUSY`.
 const BUSY: i32 = 5;
-/// Number of connections that read pages, and also the number of connections that read all other data. Reads are short
-/// and mostly served from memory, so more connections would only compete for processors.
+/// Number of connections that read pages of mailboxes, and also the number of connections that read all other data.
+/// Reads are short and mostly served from memory, so more connections would only compete for processors.
 const READERS: u32 = 4;
 
 /// Maximum size of the page cache of the connection that writes to mailboxes, in KiB.

@@ -56,6 +56,7 @@ pub struct Stores {
     pub mailboxes: Arc<dyn Mailboxes>,
     /// Notifies readers that wait on a mailbox.
     pub notifier: Arc<dyn Notifier>,
-    /// The clock that all replicas share, and the time of day that a replica stored last, while the time was not in doubt.
+    /// The clock that all replicas share, and the time of day that a replica stored last, while the time was not in
+    /// doubt.
     pub time: Arc<dyn TimeStore>,
 }

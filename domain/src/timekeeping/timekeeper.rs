@@ -59,7 +59,8 @@ pub struct Timekeeper {
 
 #[derive(Debug, Clone, Copy)]
 struct Doubt {
-    /// The time that was trusted last, before the doubt began. Only what expires at or before this time counts as expired.
+    /// The time that was trusted last, before the doubt began. Only what expires at or before this time counts as
+    /// expired.
     trusted: Timestamp,
     /// The time that the reference showed at its last reading.
     reference: Timestamp,
