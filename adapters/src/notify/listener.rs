@@ -34,7 +34,7 @@ pub(super) enum Received {
 }
 
 impl Listener {
-    /// Connects, and listens on a channel.
+    /// Connects to Postgres, and listens on a notification channel (`LISTEN`).
     pub(super) async fn connect(pool: Pool, channel: &'static str) -> sqlx::Result<Self> {
         let listener = PgListener::connect_with(pool.without_deadlines()).await?;
         let mut listener = Self { pool, channel, listener, silent: false };

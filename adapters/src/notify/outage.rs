@@ -6,7 +6,7 @@ use tokio::time::Instant;
 pub(super) struct Outage {
     /// The action, worded to complete the log message "can't …", for example `notify other replicas`.
     action: &'static str,
-    /// When the action began to fail. `None` while it works.
+    /// When the action began to fail. `None` while the action works.
     began: Option<Instant>,
 }
 

@@ -3,9 +3,9 @@ use std::collections::VecDeque;
 use woosh_domain::model::{Envelope, SequenceNumber};
 use woosh_domain::ports::Delivered;
 
-/// Maximum number of envelopes kept for the waiting readers of a mailbox.
+/// Maximum number of envelopes that are kept in memory for the waiting readers of a mailbox.
 const MAX_ENVELOPES: usize = 16;
-/// Maximum total size of contents kept for the waiting readers of a mailbox, in bytes.
+/// Maximum total size of the contents that are kept in memory for the waiting readers of a mailbox, in bytes.
 const MAX_BYTES: usize = 128 * 1024;
 
 /// The newest envelopes that were committed to a mailbox while readers waited. Their sequence numbers are consecutive.
@@ -43,7 +43,7 @@ impl Recent {
     }
 
     /// Returns all envelopes after the cursor `seen`. Returns `None` if there are none, or if some of them are not kept
-    /// here.
+    /// in memory.
     pub(super) fn after(&self, seen: SequenceNumber) -> Option<Delivered> {
         if self.envelopes.front()?.sequence > seen.next() {
             return None;

@@ -57,7 +57,7 @@ impl Waiters {
         self.state().mailboxes.values_mut().for_each(WaitingReaders::notify);
     }
 
-    /// Ends all current and future waits.
+    /// Ends all current and future waits for new envelopes, so that they don't delay a shutdown.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.notify_all();

@@ -9,7 +9,7 @@ use crate::store::{OpenError, OpenFailure};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// Returns the migrations of the schema.
+/// Returns the migrations that create and change the schema of a Postgres database.
 pub(crate) fn migrations() -> &'static Migrator {
     &MIGRATIONS
 }

@@ -93,7 +93,7 @@ impl Drop for FileLock {
 }
 
 impl FileGuard {
-    /// Guards the database file at `path` and its WAL, which has to exist.
+    /// Starts to guard the database file at `path` and its write-ahead log (WAL). The WAL has to exist.
     pub(super) fn new(path: &Path, lock: FileLock) -> io::Result<Self> {
         let file = |path: PathBuf| identity(&path).map(|identity| (path, identity));
         let files = [file(path.to_owned())?, file(beside(path, "-wal"))?];

@@ -29,10 +29,10 @@ const BUSY: i32 = 5;
 /// Reads are short and mostly served from memory, so more connections would only compete for processors.
 const READERS: u32 = 4;
 
-/// Maximum size of the page cache of the connection that writes to mailboxes, in KiB.
+/// Maximum size of SQLite's page cache for the connection that writes to mailboxes, in KiB.
 const CACHE_KIB: i64 = 8192;
-/// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint: it copies the pages to the database file.
-/// A page that changed several times is copied only once, so a larger WAL saves copies.
+/// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint, which copies the pages to the database
+/// file. A page that changed several times is copied only once, so a larger WAL saves copies.
 const WAL_PAGES: i64 = 2000;
 /// Size in bytes to which the WAL shrinks after it has grown: twice its usual size. The WAL grows while a long read
 /// keeps its pages from being copied to the database file.
@@ -44,7 +44,7 @@ const CACHED_STATEMENTS: usize = 32;
 pub(super) struct OpenFile {
     /// The connection that writes all data except mailboxes.
     pub(super) connection: SqliteConnection,
-    /// The options with which `connection` was opened, to open it again.
+    /// The options with which `connection` was opened, to open another connection if this one fails.
     pub(super) options: SqliteConnectOptions,
     /// The connection that writes to mailboxes.
     pub(super) mailbox_connection: Connection,
@@ -107,13 +107,13 @@ fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens a connection that reads pages.
+/// Opens a connection that reads pages of mailboxes.
 fn open_for_pages(path: &Path) -> rusqlite::Result<Connection> {
     open_directly(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens a connection with `rusqlite`. Its statements run on the calling thread; sqlx would run them on another thread
-/// and switch threads for each statement.
+/// Opens a connection with `rusqlite`, which runs statements on the calling thread. sqlx would run them on another
+/// thread, and switch threads for each statement.
 fn open_directly(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

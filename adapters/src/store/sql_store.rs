@@ -27,8 +27,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Returns the pool for statements that only read.
     fn read_pool(&self) -> &Self::ReadPool;
 
-    /// Returns the permits for reading pages. They limit the number of pages that are read at the same time to
-    /// [`CONCURRENT_PAGES`].
+    /// Returns the permits for reading pages of mailboxes. They limit the number of pages that are read at the same
+    /// time to [`CONCURRENT_PAGES`].
     fn page_permits(&self) -> &Semaphore;
 
     /// Returns the cache of sessions.
@@ -144,5 +144,5 @@ pub(crate) fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Maximum number of pages that a store reads at the same time.
+/// Maximum number of pages of mailboxes that a store reads at the same time.
 pub(crate) const CONCURRENT_PAGES: usize = 16;

@@ -188,7 +188,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Runs the case on fresh, empty stores.
+    /// Runs the test case on fresh, empty stores.
     ///
     /// # Panics
     ///

@@ -36,7 +36,8 @@ pub struct Plan<'a> {
 pub struct PlannedSend {
     /// The outcome to report to the sender after the changes are committed.
     pub outcome: DeliverOutcome,
-    /// The envelopes of the send. After the commit, the store notifies the readers that wait on their mailboxes.
+    /// The envelopes of the send. After the commit, the store notifies the readers that wait on the mailboxes of these
+    /// envelopes.
     pub copies: Vec<PlannedCopy>,
 }
 
@@ -147,8 +148,8 @@ pub struct PlannedReceipt {
 /// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
 /// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, all receipts stored under
-/// the idempotency keys of the batch, and all open sessions of the batch. `ids` MUST yield unused message identifiers,
-/// at least one for each recipient of each send.
+/// the idempotency keys of the batch, and those sessions of its senders that are open. `ids` MUST yield unused message
+/// identifiers, at least one for each recipient of each send.
 ///
 /// # Panics
 ///

@@ -87,7 +87,7 @@ impl MailboxState {
 /// An idempotency key, scoped to the device that sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScopedKey {
-    /// The device that sent the key.
+    /// The device that sent the idempotency key.
     pub device: DeviceId,
     /// The key.
     pub key: String,

@@ -24,7 +24,7 @@ pub struct Registration {
     pub public_key: PublicKey,
     /// The private key, encrypted by the client. `None` to store no private key.
     pub private_key: Option<PrivateKey>,
-    /// Private data of the client.
+    /// Private data of the client; part of the vault.
     pub info: Info,
     /// The name of the first device.
     pub device_name: DeviceName,
