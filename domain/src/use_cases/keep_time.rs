@@ -11,7 +11,7 @@ pub struct KeepTime {
     local: Arc<dyn LocalClock>,
     store: Arc<dyn TimeStore>,
     clock: Arc<SteadyClock>,
-    /// The time that this server last stored. `None` until it has stored a time.
+    /// The time that [`Self::store_time`] stored last. `None` until it has stored a time.
     stored: Mutex<Option<Timestamp>>,
 }
 

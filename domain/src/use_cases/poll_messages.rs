@@ -40,7 +40,7 @@ pub struct RestOfSecond {
 impl PollMessages {
     /// Maximum number of messages in the result of a poll, unless a single Unix second has more.
     pub const LIMIT: usize = 100;
-    /// Maximum total size of contents that are read at once, in bytes, with the escapes of JSON.
+    /// Maximum total size of contents that are read at once, in bytes, counted as escaped JSON strings.
     pub const MAX_BYTES: usize = ReadMailbox::MAX_BYTES;
 
     /// Creates the use case from its dependencies.

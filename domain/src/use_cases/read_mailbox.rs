@@ -30,8 +30,8 @@ pub enum ReadMailboxError {
 impl ReadMailbox {
     /// Maximum number of envelopes on a page.
     pub const MAX_COUNT: usize = 1000;
-    /// Maximum total size of the contents on a page in bytes, with the escapes of JSON. With its other fields and its
-    /// gaps, a page stays below 1 MiB as JSON.
+    /// Maximum total size of the contents on a page in bytes, counted as escaped JSON strings. With its other fields
+    /// and its gaps, a page stays below 1 MiB as JSON.
     pub const MAX_BYTES: usize = 640 * 1024;
     /// Maximum time that a reader may wait. Many proxies end requests after 60 seconds.
     pub const MAX_WAIT: Duration = Duration::from_secs(50);

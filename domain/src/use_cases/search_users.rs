@@ -40,8 +40,8 @@ impl SearchUsers {
     pub const MIN_PREFIX: usize = 3;
     /// Maximum number of users on a page.
     pub const MAX_LIMIT: usize = 100;
-    /// Maximum total size of the public keys on a page in bytes, with the escapes of JSON. A page has at least one
-    /// user.
+    /// Maximum total size of the public keys on a page in bytes, counted as escaped JSON strings. A page has at least
+    /// one user.
     pub const MAX_BYTES: usize = 640 * 1024;
 
     /// Creates the use case from its dependencies. `allowed` states whether the operator allows searches.

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use crate::ports::{Clock, Mailboxes, PortError};
 
-/// Maximum number of envelopes or idempotency keys that are deleted at once, so that large deletions block other
-/// requests only briefly.
+/// Maximum number of envelopes, mailboxes or idempotency keys that one call of the store changes, so that large changes
+/// block other requests only briefly.
 pub(super) const BATCH: usize = 1000;
 
 /// Deletes expired messages and other data that is no longer needed. Each server runs this use case periodically in the
