@@ -32,7 +32,7 @@
 //! | gap | a range of sequence numbers whose envelopes are gone unread, with the reason: expired, or the mailbox was full |
 //! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |
 //! | notify, subscribe, wait | the means by which a long poll or a stream learns of new envelopes |
-//! | store | an implementation of the database ports |
+//! | store | the code that talks to a database |
 //! | instance, replica | one running server; several on one Postgres database |
 //!
 //! # Adding a use case

@@ -13,8 +13,8 @@ use crate::notify::Notifier;
 /// A connection to the database of a store.
 pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-/// The interface through which the implementations of the ports (in `crate::ports`) reach a backend: pools,
-/// transactions, and the operations whose SQL differs between backends.
+/// The interface through which `crate::ports`, the implementations of the traits of the domain, reaches a backend:
+/// pools, transactions, and the operations whose SQL differs between backends.
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;

@@ -143,8 +143,8 @@
 //!
 //! # Running the cases
 //!
-//! A [`Case`] receives fresh, empty [`Stores`], calls only their ports, and panics if the stores break the contract of
-//! the ports. [`cases`] returns all cases, so that no implementation can leave one out:
+//! A [`Case`] receives fresh, empty [`Stores`], calls only the methods of their traits, and panics if the stores break
+//! the contract of these methods. [`cases`] returns all cases, so that no implementation can leave one out:
 //!
 //! ```
 //! # use woosh_domain::{contract, fakes::MemoryStore};

@@ -22,7 +22,7 @@ pub enum AcknowledgeError {
     /// The session ended after the caller was authenticated.
     #[error("the session has ended")]
     SessionEnded,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

@@ -16,7 +16,7 @@ pub enum AuthenticateError {
     /// The username or the password is wrong. The error does not reveal which (D9).
     #[error("username or password is wrong")]
     Denied,
-    /// A port failed.
+    /// The store or the password hasher failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

@@ -17,7 +17,7 @@ pub enum ChangePasswordError {
     /// The old password is wrong.
     #[error("old_password is wrong")]
     WrongPassword,
-    /// A port failed.
+    /// The store or the password hasher failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

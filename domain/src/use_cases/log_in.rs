@@ -52,7 +52,7 @@ pub enum LogInError {
     /// The user has [`MAX_DEVICES`] devices already.
     #[error("the user has {} devices already: delete one, or log in as one of them", MAX_DEVICES)]
     TooManyDevices,
-    /// A port failed.
+    /// The store, the password hasher or the source of randomness failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

@@ -22,7 +22,7 @@ pub enum ReadMailboxError {
     /// The mailbox refuses the cursor, because the reader can't have received it from this mailbox.
     #[error(transparent)]
     Cursor(#[from] CursorError),
-    /// A port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

@@ -49,7 +49,7 @@ pub enum RegisterUserError {
     /// The username is taken, or was the name of a deleted user. Upper and lower case make no difference.
     #[error("username is taken")]
     UsernameTaken,
-    /// A port failed.
+    /// The store, the password hasher or the source of randomness failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

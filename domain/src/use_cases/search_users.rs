@@ -30,7 +30,7 @@ pub enum SearchUsersError {
     /// The limit is below 1 or above [`SearchUsers::MAX_LIMIT`].
     #[error("limit has to be 1 to {}", SearchUsers::MAX_LIMIT)]
     Limit,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

@@ -62,7 +62,7 @@ pub enum SendMessageError {
     /// The caller's session has ended.
     #[error("the session has ended")]
     SessionEnded,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

@@ -18,7 +18,7 @@ pub enum UpdateUserError {
     /// The user was deleted after the request was authenticated.
     #[error("the user was deleted")]
     NotFound,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
