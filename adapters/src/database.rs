@@ -1,5 +1,5 @@
-//! The database that implements the ports. Callers open it by its URL, and need not know whether it is SQLite or
-//! Postgres.
+//! The database of a server. Callers open it by its URL and use it through the traits of the domain (ports), and need
+//! not know whether it is SQLite or Postgres.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,8 @@ use crate::store::SqlStore;
 pub use crate::database_url::{DatabaseUrl, DatabaseUrlError};
 pub use crate::store::OpenError;
 
-/// What [`Database`] needs of a store, as a trait object: the ports, and the operations that the server calls directly.
+/// The operations of a store that [`Database`] needs, as a trait object: the traits of the domain (ports), and
+/// operations that the server calls directly.
 #[async_trait]
 trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
     fn notifier(&self) -> &Notifier;
@@ -72,7 +73,7 @@ impl Database {
         })
     }
 
-    /// Returns the ports on this database.
+    /// Returns the traits of the domain (ports), implemented on this database.
     pub fn stores(&self) -> Stores {
         Stores {
             users: self.0.clone(),
@@ -103,8 +104,8 @@ impl Database {
         self.0.ping().await
     }
 
-    /// Reads all tables and checks them against each other, for tests. Returns a line for each kind of violation. If
-    /// the tables are consistent, returns no line.
+    /// Reads all tables and checks them against each other, for tests. Returns a line of text for each kind of
+    /// inconsistency. If the tables are consistent, returns no line.
     ///
     /// # Errors
     ///
@@ -113,7 +114,7 @@ impl Database {
         self.0.audit().await
     }
 
-    /// Finishes pending writes and closes all connections. Afterwards, the ports return errors.
+    /// Finishes pending writes and closes all connections. Afterwards, operations on the database return errors.
     pub async fn close(&self) {
         self.0.close().await;
     }

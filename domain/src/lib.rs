@@ -32,14 +32,14 @@
 //! | gap | a range of sequence numbers whose envelopes are gone unread, with the reason: expired, or the mailbox was full |
 //! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |
 //! | notify, subscribe, wait | the means by which a long poll or a stream learns of new envelopes |
-//! | store | an implementation of the database ports |
+//! | store | the code that talks to a database |
 //! | instance, replica | one running server; several on one Postgres database |
 //!
 //! # Adding a use case
 //!
-//! 1. Add the atomic step that the use case needs to a port, with MUST sentences in the doc comment and test cases in
-//!    `contract`.
-//! 2. Implement the step in `fakes`, then in the adapters.
+//! 1. Add the method that the use case needs to one of the [`ports`], with MUST sentences in the doc comment and test
+//!    cases in `contract`.
+//! 2. Implement the method in `fakes`, then in the adapters.
 //! 3. Write the use case with its own error enum and unit tests.
 
 #![cfg_attr(test, expect(clippy::ref_option_ref, reason = "code that mockall generates"))]

@@ -1,4 +1,4 @@
-//! Runs the contract suite of the ports on the in-memory store.
+//! Runs the test cases of the delivery contract on the in-memory store.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::path::Path;

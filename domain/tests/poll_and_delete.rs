@@ -1,7 +1,7 @@
-//! Property test of reading in the classic API: poll, then delete all messages sent before the poll's `query_time`.
-//! Messages may arrive between the two steps, and the clock may be set at any time. The client must receive every
-//! message at least once. If a message is older than a second when the client polls, the client must receive the
-//! message exactly once.
+//! Property test of reading through the classic API (the deprecated predecessor of v1): poll, then delete all messages
+//! sent before the poll's `query_time`. Messages may arrive between the two steps, and the clock may be set at any
+//! time. The client must receive every message at least once. If a message is older than a second when the client
+//! polls, the client must receive the message exactly once.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
@@ -92,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the client knows of a message.
+/// When a message was sent, and whether the client has received and deleted it.
 struct Delivery {
     sent_at: Timestamp,
     received: bool,

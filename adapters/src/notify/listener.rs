@@ -15,7 +15,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Delay between two attempts to connect.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
-/// A connection that listens on a channel of Postgres. Notices if the database host stops answering, and reconnects.
+/// A connection to Postgres that listens on a channel (`LISTEN`). If the database host stops answering, the listener
+/// notices this and reconnects.
 pub(super) struct Listener {
     pool: Pool,
     channel: &'static str,
@@ -33,7 +34,7 @@ pub(super) enum Received {
 }
 
 impl Listener {
-    /// Connects, and listens on a channel.
+    /// Connects to Postgres, and listens on a notification channel (`LISTEN`).
     pub(super) async fn connect(pool: Pool, channel: &'static str) -> sqlx::Result<Self> {
         let listener = pool.without_deadlines(PgListener::connect_with).await?;
         let mut listener = Self { pool, channel, listener, silent: false };
@@ -41,7 +42,8 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Waits for a notification. If the connection is lost, tries to reconnect until that succeeds.
+    /// Waits for a notification. If the connection is lost, tries to reconnect until that succeeds, and logs the
+    /// interruption through `outage`.
     pub(super) async fn receive(&mut self, outage: &mut Outage) -> Received {
         match self.try_receive().await {
             Ok(notification) => Received::Notification(notification),

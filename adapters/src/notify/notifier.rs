@@ -46,7 +46,7 @@ impl Notifier {
         }
     }
 
-    /// Ends all current and future waits.
+    /// Ends all current and future waits for new envelopes, so that they don't delay a shutdown.
     pub(crate) fn close(&self) {
         self.waiters.close();
     }

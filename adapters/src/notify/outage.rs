@@ -4,19 +4,19 @@ use tokio::time::Instant;
 
 /// Logs once when an action begins to fail, and once when it works again.
 pub(super) struct Outage {
-    /// The action, as it reads after "can't".
+    /// The action, worded to complete the log message "can't …", for example `notify other replicas`.
     action: &'static str,
-    /// When the action began to fail. `None` while it works.
+    /// When the action began to fail. `None` while the action works.
     began: Option<Instant>,
 }
 
 impl Outage {
-    /// Starts with an action that has not failed yet.
+    /// Creates the log of an action that has not failed yet.
     pub(super) const fn of(action: &'static str) -> Self {
         Self { action, began: None }
     }
 
-    /// Records that the action failed.
+    /// Records that the action failed. Logs the error if the action worked before.
     pub(super) fn began(&mut self, error: &dyn Error) {
         if self.began.is_none() {
             tracing::warn!(
@@ -28,14 +28,14 @@ impl Outage {
         }
     }
 
-    /// Records that the action succeeded.
+    /// Records that the action succeeded. Logs this if the action failed before.
     pub(super) fn ended(&mut self) {
         if let Some(began) = self.began.take() {
             tracing::info!("can {} again, after {:.1} seconds", self.action, began.elapsed().as_secs_f64());
         }
     }
 
-    /// Records the outcome of the action.
+    /// Records whether the action succeeded or failed, and logs a change.
     pub(super) fn report<T, E: Error>(&mut self, outcome: &Result<T, E>) {
         match outcome {
             Ok(_) => self.ended(),

@@ -3,9 +3,9 @@ use std::collections::VecDeque;
 use woosh_domain::model::{Envelope, SequenceNumber};
 use woosh_domain::ports::Delivered;
 
-/// Maximum number of envelopes kept for the waiting readers of a mailbox.
+/// Maximum number of envelopes that are kept in memory for the waiting readers of a mailbox.
 const MAX_ENVELOPES: usize = 16;
-/// Maximum total size of contents kept for the waiting readers of a mailbox, in bytes.
+/// Maximum total size of the contents that are kept in memory for the waiting readers of a mailbox, in bytes.
 const MAX_BYTES: usize = 128 * 1024;
 
 /// The newest envelopes that were committed to a mailbox while readers waited. Their sequence numbers are consecutive.
@@ -22,8 +22,8 @@ impl Recent {
     pub(super) const EMPTY: Self = Self { envelopes: VecDeque::new(), acknowledged: SequenceNumber::ZERO, bytes: 0 };
 
     /// Adds a committed envelope. If its sequence number does not directly follow that of the newest kept envelope,
-    /// drops the kept envelopes first. The numbers in between are then unknown here: another replica stored their
-    /// envelopes, or the mailbox was full.
+    /// drops the kept envelopes first, so that the kept numbers stay consecutive. Numbers can be missing because
+    /// another replica stored their envelopes, or because the mailbox was full.
     pub(super) fn add(&mut self, envelope: Envelope, acknowledged: SequenceNumber) {
         if self.envelopes.back().is_some_and(|last| last.sequence.next() != envelope.sequence) {
             self.clear();
@@ -43,7 +43,7 @@ impl Recent {
     }
 
     /// Returns all envelopes after the cursor `seen`. Returns `None` if there are none, or if some of them are not kept
-    /// here.
+    /// in memory.
     pub(super) fn after(&self, seen: SequenceNumber) -> Option<Delivered> {
         if self.envelopes.front()?.sequence > seen.next() {
             return None;
@@ -96,7 +96,8 @@ mod tests {
         assert_eq!(after(&Recent::EMPTY, 0), None);
     }
 
-    /// Verifies promise D3 (order): sends of other replicas and full mailboxes take numbers as well.
+    /// Verifies promise D3 (order). A sequence number is unknown to this process if another replica stored its
+    /// envelope, or if the mailbox was full.
     #[test]
     fn an_unknown_number_between_envelopes_drops_those_before_it() {
         for second in [7, 5, 4] {

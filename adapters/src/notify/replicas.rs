@@ -25,7 +25,7 @@ use crate::randomness::SystemRandomness;
 const CHANNEL: &str = "woosh_notifications";
 /// Maximum number of mailboxes in one notification. Postgres limits the payload to 8,000 bytes.
 const MAX_MAILBOXES: usize = 350;
-/// Maximum number of mailboxes that are queued for publishing.
+/// Maximum number of mailboxes whose identifiers are queued for publishing to other replicas.
 const MAX_QUEUED: usize = 10_000;
 /// Interval between polls for messages whose notification was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -59,8 +59,8 @@ impl Replicas {
         Ok(Self { queue, _tasks: tasks })
     }
 
-    /// Queues a mailbox for publishing. If the queue is full, does nothing, and other replicas find the message at
-    /// their next poll.
+    /// Queues the identifier of a changed mailbox for publishing to other replicas. If the queue is full, does nothing,
+    /// and other replicas find the message at their next poll.
     pub(super) fn publish(&self, mailbox: DeviceId) {
         let _ = self.queue.try_send(mailbox);
     }
@@ -83,7 +83,7 @@ async fn listen(mut listener: Listener, waiters: Waiters, replica: String, recon
     }
 }
 
-/// Publishes queued mailboxes to other replicas.
+/// Publishes the identifiers of queued mailboxes to other replicas.
 async fn publish(pool: Pool, mut queued: mpsc::Receiver<DeviceId>, replica: String) {
     let mut outage = Outage::of("notify other replicas");
     let mut mailboxes = Vec::with_capacity(MAX_MAILBOXES);

@@ -10,8 +10,9 @@ use woosh_domain::ports::{PasswordHasher, PortError, Randomness as _};
 
 use crate::randomness::SystemRandomness;
 
-/// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
-/// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) recommends.
+/// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB of memory, two passes and a parallelism of
+/// one, as the [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html)
+/// recommends.
 ///
 /// Hashes passwords on blocking threads, at most one per processor at a time. A few hundred calls may queue for a
 /// thread. Further calls fail with [`PortError::Unavailable`], so that a flood of wrong passwords delays other logins
@@ -24,7 +25,7 @@ pub struct Argon2idHasher {
     admission: Arc<Semaphore>,
 }
 
-/// Maximum number of calls that hash or are queued: a few seconds of work.
+/// Maximum number of calls that hash or are queued. Hashing for all of them takes a few seconds.
 const MAX_ADMITTED: usize = 256;
 
 /// A hash that no password matches, with the default parameters. If a user does not exist, the password is verified
@@ -82,7 +83,7 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
 }
 
 /// Returns a hash that has a new salt and the default parameters, but no output yet. A test checks that the defaults of
-/// the crate are the parameters documented above.
+/// the crate are the parameters that [`Argon2idHasher`] documents.
 fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
     let salt = &SystemRandomness.bits()?[..phc::Salt::RECOMMENDED_LENGTH];

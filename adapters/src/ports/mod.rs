@@ -1,5 +1,6 @@
-//! The ports, with SQL written once for both backends: `trait_gen` repeats each `impl … for Store` for
-//! [`SqliteStore`](crate::sqlite::SqliteStore) and [`PostgresStore`](crate::postgres::PostgresStore).
+//! The ports (traits of the domain), implemented with SQL that is written once for both backends: `trait_gen` repeats
+//! each `impl … for Store` for [`SqliteStore`](crate::sqlite::SqliteStore) and
+//! [`PostgresStore`](crate::postgres::PostgresStore).
 
 mod audit;
 mod devices;

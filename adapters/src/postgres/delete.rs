@@ -118,7 +118,7 @@ pub(super) async fn expire(pool: &Pool, now: Timestamp, limit: usize) -> Result<
 }
 
 /// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes left, deletes its row in
-/// `purges`.
+/// `purges`, the table of deleted devices that may still have envelopes.
 pub(super) async fn purge(pool: &Pool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
     // Counts the selected envelopes, not the deleted ones: a concurrent purge may delete the selected envelopes first,
     // while the device has more envelopes left.

@@ -9,18 +9,20 @@ use crate::store::{OpenError, OpenFailure};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// Returns the migrations of the schema.
+/// Returns the migrations that create and change the schema of a Postgres database.
 pub(crate) fn migrations() -> &'static Migrator {
     &MIGRATIONS
 }
 
 /// Interval between log lines about a migration that is still running.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
-/// Maximum duration of the query for such a log line.
+/// Maximum duration of a query for the progress of a running migration.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Migrates the schema on `connection`, whose statements must have no time limit. Meanwhile queries the progress on
-/// `observer`, and logs it. So a migration may take as long as it needs, but fails if the database stops answering.
+/// Migrates the schema on `connection`, whose statements must have no time limit, so that a migration may take as long
+/// as it needs. Meanwhile, queries the progress on the second connection `observer`, and logs the progress. These
+/// queries have a time limit. The migration fails if one of them exceeds the limit, because the database then probably
+/// does not answer any more.
 ///
 /// Takes an advisory lock: if several replicas start at once, one migrates and the others wait.
 pub(super) async fn migrate(
@@ -55,7 +57,8 @@ pub(super) async fn migrate(
     Ok(())
 }
 
-/// Describes what a process of Postgres does. Returns `None` if the process does not exist any more.
+/// Returns the progress of the migration that a process of Postgres runs, as text for the log. Returns `None` if the
+/// process does not exist any more.
 async fn state(observer: &mut PgConnection, process: i32) -> sqlx::Result<Option<String>> {
     let found: Option<(Option<String>, Option<String>, bool)> = sqlx::query_as(
         "SELECT state, wait_event_type, to_regclass('_sqlx_migrations') IS NOT NULL FROM pg_stat_activity WHERE pid = $1",

@@ -27,7 +27,8 @@ const NOTIFY_LIMIT: Duration = Duration::from_secs(2);
 /// The connections of an open database.
 pub(super) struct OpenDatabase {
     pub(super) pool: Pool,
-    /// A separate pool for notifications, so that requests that wait for `pool` do not delay them.
+    /// A separate pool for notifications, so that requests that wait for a connection of `pool` do not delay
+    /// notifications.
     pub(super) notify_pool: Pool,
 }
 

@@ -30,7 +30,7 @@ struct Lookup {
 
 #[derive(FromRow)]
 struct FoundRow {
-    /// The position of the lookup in the query, starting at 1.
+    /// The position of the token in the list of tokens that the query looks up, starting at 1.
     position: i64,
     #[sqlx(flatten)]
     owner: OwnerRow,

@@ -15,12 +15,12 @@ struct Due {
     last_due: Option<i64>,
     /// The number of envelopes to delete.
     due: i64,
-    /// The total size of the contents of these envelopes, in bytes.
+    /// The total size of the contents of the envelopes to delete, in bytes.
     bytes: i64,
 }
 
-/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes, deletes its row in
-/// `purges`.
+/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes, deletes its row in `purges`,
+/// the table of deleted devices that may still have envelopes.
 pub(super) fn purge(connection: &Connection, device: DeviceId, limit: i64) -> Result<(), SqlError> {
     let device = device.get();
     let last: Option<i64> = connection

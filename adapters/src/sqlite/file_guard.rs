@@ -15,23 +15,24 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Delay between two attempts to lock the file.
 const BACK_OFF: Duration = Duration::from_millis(20);
 
-/// Protects a database file from what would break promises: a second server on the same file, and the removal or
-/// replacement of the file while this server runs.
+/// Protects a database file from what would break the delivery contract: a second server on the same file, and the
+/// removal or replacement of the file while this server runs.
 ///
 /// The lock is held on a file beside the database, whose name ends in `-lock`. It can't be held on the database file:
 /// closing any handle of that file releases the locks of SQLite
 /// (<https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>). The
 /// operating system releases the lock when the process ends, however it ends.
 pub(super) struct FileGuard {
-    /// The database file and its WAL, with their identities.
+    /// The paths of the database file and its write-ahead log (WAL), each with the identity of the file that this
+    /// process opened.
     files: [(PathBuf, Identity); 2],
-    /// Whether the loss of a file was logged.
+    /// Whether the log already reports that a file was removed or replaced.
     reported: AtomicBool,
     /// `None` after [`Self::release`].
     lock: Mutex<Option<FileLock>>,
 }
 
-/// The device and the inode of a file.
+/// Identifies a file by the number of its file system and by its inode number.
 type Identity = (u64, u64);
 
 /// The lock on a database file.
@@ -92,19 +93,19 @@ impl Drop for FileLock {
 }
 
 impl FileGuard {
-    /// Guards the database file at `path` and its WAL, which has to exist.
+    /// Starts to guard the database file at `path` and its write-ahead log (WAL). The WAL has to exist.
     pub(super) fn new(path: &Path, lock: FileLock) -> io::Result<Self> {
         let file = |path: PathBuf| identity(&path).map(|identity| (path, identity));
         let files = [file(path.to_owned())?, file(beside(path, "-wal"))?];
         Ok(Self { files, reported: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
     }
 
-    /// Checks that the file and its WAL are still those that this process opened. Costs two system calls, so it is
-    /// called before each commit.
+    /// Checks that the database file and its WAL are still those that this process opened. Costs only two system calls,
+    /// and is called before each commit.
     ///
     /// # Errors
     ///
-    /// If one of the files was removed or replaced. The operator has to put it back, or to restart the server.
+    /// If one of the files was removed or replaced. The operator has to put the file back, or to restart the server.
     pub(super) fn check(&self) -> Result<(), SqlError> {
         for (path, expected) in &self.files {
             let changed = match identity(path) {
@@ -124,7 +125,7 @@ impl FileGuard {
         Ok(())
     }
 
-    /// Releases the lock, after all connections were closed.
+    /// Releases the lock. Callers call this only after they have closed all connections.
     pub(super) fn release(&self) {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -138,7 +139,7 @@ fn identity_of(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// Returns the path of the database file with a suffix.
+/// Returns the path of a file beside the database file: the path of the database file with `suffix` appended.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -6,7 +6,8 @@ use super::deliver;
 use super::mailbox_writer::Job;
 use crate::store::{PendingSend, SqlError};
 
-/// A job for the [`MailboxWriter`](super::mailbox_writer::MailboxWriter).
+/// A write to mailboxes, which the [`MailboxWriter`](super::mailbox_writer::MailboxWriter) commits together with other
+/// writes.
 #[expect(clippy::large_enum_variant, reason = "most jobs are sends")]
 pub(super) enum MailboxJob {
     /// A send, which is stored together with the other sends of its batch.
@@ -16,7 +17,7 @@ pub(super) enum MailboxJob {
 }
 
 impl MailboxJob {
-    /// Creates a job that runs `work`. The receiver gets the outcome of `work` after the commit.
+    /// Creates a job that runs the write `work`. The returned receiver gets the outcome of `work` after the commit.
     pub(super) fn step<T: Send + 'static>(
         work: impl Fn(&Connection) -> Result<T, SqlError> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Result<T, PortError>>) {
@@ -46,9 +47,9 @@ impl Job for MailboxJob {
     }
 }
 
-/// A write that is not a send.
+/// A write to mailboxes that is not a send.
 pub(super) trait Step: Send {
-    /// Runs the write and keeps its outcome.
+    /// Runs the write and keeps its outcome for [`Self::answer`].
     fn run(&mut self, connection: &Connection) -> Result<(), SqlError>;
 
     /// Sends the outcome to the caller. If the write was not committed, sends the error `failed` instead.

@@ -25,14 +25,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// SQLite's result code `SQLITE_BUSY`.
 const BUSY: i32 = 5;
-/// Number of connections that read pages, and also the number of connections that read everything else. Reads are short
-/// and mostly served from memory, so more connections would only compete for processors.
+/// Number of connections that read pages of mailboxes, and also the number of connections that read all other data.
+/// Reads are short and mostly served from memory, so more connections would only compete for processors.
 const READERS: u32 = 4;
 
-/// Maximum size of the page cache of the connection that writes to mailboxes, in KiB.
+/// Maximum size of SQLite's page cache for the connection that writes to mailboxes, in KiB.
 const CACHE_KIB: i64 = 8192;
-/// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint: it copies the pages to the database file.
-/// A page that changed several times is copied only once, so a larger WAL saves copies.
+/// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint, which copies the pages to the database
+/// file. A page that changed several times is copied only once, so a larger WAL saves copies.
 const WAL_PAGES: i64 = 2000;
 /// Size in bytes to which the WAL shrinks after it has grown: twice its usual size. The WAL grows while a long read
 /// keeps its pages from being copied to the database file.
@@ -42,15 +42,15 @@ const CACHED_STATEMENTS: usize = 32;
 
 /// The connections to an open database file.
 pub(super) struct OpenFile {
-    /// The connection that writes everything except mailboxes.
+    /// The connection that writes all data except mailboxes.
     pub(super) connection: SqliteConnection,
-    /// The options with which `connection` was opened, to open it again.
+    /// The options with which `connection` was opened, to open another connection if this one fails.
     pub(super) options: SqliteConnectOptions,
     /// The connection that writes to mailboxes.
     pub(super) mailbox_connection: Connection,
     /// Connections that read pages of mailboxes.
     pub(super) page_connections: Vec<Connection>,
-    /// Connections that read everything else.
+    /// Connections that read all data except pages of mailboxes.
     pub(super) read_pool: SqlitePool,
     /// Detects that the file was removed or replaced.
     pub(super) guard: Arc<FileGuard>,
@@ -107,13 +107,13 @@ fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens a connection that reads pages.
+/// Opens a connection that reads pages of mailboxes.
 fn open_for_pages(path: &Path) -> rusqlite::Result<Connection> {
     open_directly(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens a connection with `rusqlite`. Its statements run on the calling thread; sqlx would run them on another thread
-/// and switch threads for each statement.
+/// Opens a connection with `rusqlite`, which runs statements on the calling thread. sqlx would run them on another
+/// thread, and switch threads for each statement.
 fn open_directly(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

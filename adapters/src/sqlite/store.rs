@@ -223,7 +223,7 @@ mod tests {
         store.close().await;
     }
 
-    /// Promise D1 (durable) depends on these settings.
+    /// Promise D1 (durable) depends on the settings that this test checks.
     #[tokio::test]
     async fn both_writers_sync_each_commit_to_the_wal_and_enforce_foreign_keys() {
         let folder = tempfile::tempdir().unwrap();

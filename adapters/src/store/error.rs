@@ -19,7 +19,7 @@ pub(crate) enum SqlError {
     /// An error of `rusqlite`, through which the SQLite store writes to mailboxes and reads pages of mailboxes.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// The file at this path is no longer the database file, or its WAL, that the server opened.
+    /// The database file or its WAL was removed or replaced while the server runs. The value is the path of the file.
     #[error("{0} was removed or replaced while the server runs")]
     FileLost(String),
     /// The write was given up after several attempts: each time, another transaction changed the same rows.

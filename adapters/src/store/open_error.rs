@@ -48,7 +48,7 @@ pub enum OpenError {
         /// The identifier of the other process.
         process: String,
     },
-    /// A setting of the database breaks a promise of Woosh.
+    /// A setting of the database would break the delivery contract.
     #[error("{location} can't be used: {reason}")]
     Setting {
         /// The database.

@@ -1,4 +1,4 @@
-//! Helpers that prepare the stores for a case. A helper panics if one of its steps fails.
+//! Helpers that prepare the stores for a test case. A helper panics if one of its calls fails.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use crate::ports::{
     OpenSessionOutcome, PageLimit, Receipt, Stores,
 };
 
-/// The time at which every case starts, as a Unix second.
+/// The time at which every test case starts, as a Unix second.
 pub(super) const START: i64 = 1_700_000_000;
 
 /// Returns the time `micros` microseconds after [`START`].
@@ -66,7 +66,7 @@ pub(super) async fn add(stores: &Stores, username: &str) -> TestUser {
     TestUser { user: account.user, mailbox: account.device.id }
 }
 
-/// Returns the hash of the token with this number.
+/// Returns the hash of a test token. Each `number` stands for a different token.
 pub(super) fn token(number: u8) -> TokenHash {
     Token::from_random([number; 32]).hash()
 }
@@ -108,9 +108,9 @@ pub(super) async fn add_device(stores: &Stores, account: &TestUser) -> DeviceId 
     }
 }
 
-/// A quota that no case exceeds.
+/// A quota that is large enough for all test cases except those of the quota.
 pub(super) const ROOM: Quota = Quota { messages: 10_000, bytes: 100_000_000 };
-/// Seconds until the messages of a case expire.
+/// Seconds until the messages of a test case expire.
 pub(super) const TTL: u64 = 1000;
 
 /// Returns a send from an unregistered user at `micros` microseconds after [`START`].
@@ -186,7 +186,7 @@ pub(super) fn gaps(page: &MailboxPage) -> Vec<(i64, i64, GapReason)> {
     page.gaps.iter().map(|gap| (gap.first.get(), gap.last.get(), gap.reason)).collect()
 }
 
-/// Returns the value of a successful step, and panics if the step failed.
+/// Returns the value of a successful result, and panics if the result is an error.
 pub(super) fn must<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,

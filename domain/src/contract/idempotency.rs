@@ -98,7 +98,8 @@ pub(super) async fn old_keys_are_deleted_in_batches(stores: Stores) {
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2, 3, 4]);
 }
 
-/// If a device is deleted while its send is in flight, its client may repeat the send.
+/// An idempotency key must be kept even if the sending device is deleted. If this happens while a send is in flight,
+/// the client may repeat the send.
 pub(super) async fn a_key_outlives_its_device(stores: Stores) {
     let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
     let device = add_device(&stores, &bob).await;

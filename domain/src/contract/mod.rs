@@ -143,8 +143,8 @@
 //!
 //! # Running the cases
 //!
-//! A [`Case`] receives fresh, empty [`Stores`], calls only their ports, and panics if the stores break the contract of
-//! the ports. [`cases`] returns all cases, so that no implementation can leave one out:
+//! A [`Case`] receives fresh, empty [`Stores`], calls only the methods of their traits, and panics if the stores break
+//! the contract of these methods. [`cases`] returns all cases, so that no implementation can leave one out:
 //!
 //! ```
 //! # use woosh_domain::{contract, fakes::MemoryStore};
@@ -179,7 +179,7 @@ use futures_util::future::BoxFuture;
 pub use self::cases::cases;
 use crate::ports::Stores;
 
-/// A test case of the contract.
+/// A test case of the delivery contract.
 #[derive(Clone, Copy)]
 pub struct Case {
     /// The name of the case. It states the tested behaviour, as `module::statement_in_snake_case`.
@@ -188,7 +188,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Runs the case on fresh, empty stores.
+    /// Runs the test case on fresh, empty stores.
     ///
     /// # Panics
     ///

@@ -22,7 +22,7 @@ pub enum GapReason {
 }
 
 impl Gap {
-    /// Returns the first `most` gaps among the numbers above `after`, up to and including `up_to`.
+    /// Returns the first `most` gaps among the sequence numbers above `after`, up to and including `up_to`.
     ///
     /// `present` holds the sequence numbers that still have an envelope. `refused` holds the ranges (first and last
     /// number) whose envelopes were not stored because the mailbox was full. Both are in ascending order. The result

@@ -4,8 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Contents, Username};
 
-/// A key that a client chooses for a send, so that the server stores the message only once if the client repeats the
-/// request
+/// An idempotency key: a text that a client chooses for a send, so that the server stores the message only once if the
+/// client repeats the request
 /// ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
@@ -19,7 +19,7 @@ impl IdempotencyKey {
     /// Maximum length in characters.
     pub const MAX_LENGTH: usize = 255;
 
-    /// Validates a key.
+    /// Validates an idempotency key.
     ///
     /// # Errors
     ///
@@ -44,7 +44,8 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// A SHA-256 hash of a send request. Two different sends under the same key have different fingerprints.
+/// A SHA-256 hash of a send request. If an idempotency key is used again, the fingerprints tell a repetition of the
+/// same send from a different send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
@@ -67,7 +68,7 @@ impl Fingerprint {
         Self(hash.finalize().into())
     }
 
-    /// Returns the fingerprint as bytes.
+    /// Returns the hash as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

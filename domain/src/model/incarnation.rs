@@ -22,7 +22,7 @@ impl Incarnation {
         Self(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 
-    /// Wraps the number that a store keeps.
+    /// Creates an incarnation from the number that a store keeps for it.
     pub const fn new(value: i64) -> Self {
         Self(value)
     }

@@ -27,7 +27,7 @@ pub struct Plan<'a> {
     pub sends: Vec<PlannedSend>,
     /// The changes that the store has to write.
     pub changes: Changes<'a>,
-    /// The state of the recipients after the batch, by [`Username::key`].
+    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]).
     pub recipients: HashMap<String, RecipientState>,
 }
 
@@ -36,13 +36,14 @@ pub struct Plan<'a> {
 pub struct PlannedSend {
     /// The outcome to report to the sender after the changes are committed.
     pub outcome: DeliverOutcome,
-    /// The envelopes of the send. After the commit, the store notifies the readers that wait on their mailboxes.
+    /// The envelopes of the send. After the commit, the store notifies the readers that wait on the mailboxes of these
+    /// envelopes.
     pub copies: Vec<PlannedCopy>,
 }
 
 impl PlannedSend {
-    /// Returns the envelope of a copy, to hand over to waiting readers. Returns `None` if the send stored nothing.
-    /// `send` MUST be the send that this outcome belongs to.
+    /// Returns the envelope that `copy` describes, to hand it over to waiting readers. Returns `None` if the send
+    /// stored nothing. `send` MUST be the send that this outcome belongs to.
     pub fn envelope(&self, send: &NewDelivery, copy: &PlannedCopy) -> Option<Envelope> {
         let DeliverOutcome::Stored { receipt, recipients } = &self.outcome else { return None };
         let message = Message {
@@ -138,17 +139,17 @@ pub struct PlannedGap {
 /// A receipt to store under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedReceipt {
-    /// The idempotency key and its device.
+    /// The idempotency key and the device that sent it.
     pub key: ScopedKey,
-    /// The receipt and the fingerprint of the send.
+    /// The receipt, and the hash of the send request (its fingerprint).
     pub receipt: StoredReceipt,
 }
 
 /// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
 /// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, all receipts stored under
-/// the idempotency keys of the batch, and all open sessions of the batch. `ids` MUST yield unused message identifiers,
-/// at least one for each recipient of each send.
+/// the idempotency keys of the batch, and those sessions of its senders that are open. `ids` MUST yield unused message
+/// identifiers, at least one for each recipient of each send.
 ///
 /// # Panics
 ///
@@ -272,10 +273,10 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     }
 }
 
-/// Returns when the messages of a send expire: their lifetime after `sent_at`. If a clock was once far ahead,
-/// watermarks may still be, and therefore `sent_at`. The messages must not be stored for that time as well, so
-/// `sent_at` counts only up to [`MAX_STAMP_LEAD`] after the current time. A smaller lead counts in full, because
-/// `sent_at` may be the right time, and the clock behind.
+/// Returns the time at which the messages of a send expire: usually `sent_at` plus their lifetime. But `sent_at` can be
+/// far in the future, because watermarks stay ahead after a clock was ahead. So that messages are not stored for that
+/// long as well, their lifetime then starts [`MAX_STAMP_LEAD`] after the current time at the latest. If `sent_at` is
+/// ahead by less, their lifetime starts at `sent_at`, because `sent_at` may be right and the clock behind.
 pub fn expires_at(sent_at: Timestamp, send: &NewDelivery) -> Timestamp {
     sent_at.min(send.now.plus(MAX_STAMP_LEAD)).plus_seconds(send.ttl_seconds)
 }

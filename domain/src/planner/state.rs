@@ -6,11 +6,11 @@ use crate::ports::{DeliverOutcome, Receipt};
 /// The state that a store reads and locks before it plans a batch of sends.
 #[derive(Debug, Default)]
 pub struct BatchState {
-    /// The recipients that exist, by [`Username::key`].
+    /// The recipients that exist, by username in lower case ([`Username::key`]).
     pub recipients: HashMap<String, RecipientState>,
     /// The receipts that are already stored under the idempotency keys of the batch.
     pub receipts: HashMap<ScopedKey, StoredReceipt>,
-    /// The sessions of the batch that are open.
+    /// The open sessions among those with which the sends of the batch were requested.
     pub sessions: HashSet<SessionId>,
 }
 
@@ -46,9 +46,9 @@ pub struct MailboxState {
     pub last: SequenceNumber,
     /// The watermark: every message added from now on has `sent_at >= not_before`.
     pub not_before: Timestamp,
-    /// The number of pending envelopes.
+    /// The number of envelopes in the mailbox.
     pub pending: u64,
-    /// The total size of the contents of all pending envelopes, in bytes.
+    /// The total size of the contents of all envelopes in the mailbox, in bytes.
     pub bytes: u64,
     /// The first sequence number of the gap at the end of the mailbox, if its newest envelopes were not stored because
     /// the mailbox was full. `None` if the newest envelope was stored.
@@ -70,7 +70,7 @@ impl MailboxState {
         self.pending < quota.messages && self.bytes.saturating_add(size) <= quota.bytes
     }
 
-    /// Counts an envelope of `size` bytes as pending, and ends the gap at the end of the mailbox.
+    /// Counts an envelope of `size` bytes, and ends the gap at the end of the mailbox.
     pub(super) fn add(&mut self, size: u64) {
         self.pending += 1;
         self.bytes += size;
@@ -87,14 +87,14 @@ impl MailboxState {
 /// An idempotency key, scoped to the device that sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScopedKey {
-    /// The device that sent the key.
+    /// The device that sent the idempotency key.
     pub device: DeviceId,
     /// The key.
     pub key: String,
 }
 
 impl ScopedKey {
-    /// Scopes a key to a device.
+    /// Combines an idempotency key with the device that sent it.
     pub fn new(device: DeviceId, key: &IdempotencyKey) -> Self {
         Self { device, key: key.as_str().to_owned() }
     }
@@ -103,15 +103,15 @@ impl ScopedKey {
 /// A receipt that is stored under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredReceipt {
-    /// The [fingerprint](crate::model::Fingerprint) of the send.
+    /// The hash of the send request, its [fingerprint](crate::model::Fingerprint).
     pub fingerprint: Vec<u8>,
     /// The receipt.
     pub receipt: Receipt,
 }
 
 impl StoredReceipt {
-    /// Returns the outcome of another send under the same key: a repetition if the fingerprints are equal, otherwise a
-    /// refusal.
+    /// Returns the outcome of another send under the same idempotency key: a repetition if the fingerprints (hashes of
+    /// the send requests) are equal, otherwise a refusal.
     pub(super) fn outcome(&self, fingerprint: &[u8]) -> DeliverOutcome {
         if self.fingerprint == fingerprint {
             DeliverOutcome::Repeated(self.receipt.clone())

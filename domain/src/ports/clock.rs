@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 
-/// The source of the current time. All code reads the time from this port, so that tests can set the time.
+/// The source of the current time. All code reads the time through this trait, so that tests can set the time.
 #[cfg_attr(test, mockall::automock)]
 pub trait Clock: Send + Sync {
     /// Returns the current time. The time may jump backwards or forwards; callers MUST NOT lose messages if the time
@@ -10,7 +10,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 
     /// Returns the time to compare with expiry times: what expires at or before this time has expired. MUST stand still
-    /// while the time is [in doubt](crate::timekeeping), which it is for a while after a clock has jumped.
+    /// while the time is [in doubt](crate::timekeeping), for example after a clock has jumped.
     fn expiry_time(&self) -> Timestamp;
 
     /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. 0 unless a clock has

@@ -25,7 +25,7 @@ pub struct NewDelivery {
     pub ttl_seconds: u64,
     /// The capacity of each mailbox.
     pub quota: Quota,
-    /// The idempotency key, scoped to the sender's device, and the fingerprint of the request.
+    /// The idempotency key, scoped to the sender's device, and the hash of the request (its fingerprint).
     pub idempotency: Option<(IdempotencyKey, Fingerprint)>,
 }
 
@@ -241,7 +241,7 @@ pub trait Mailboxes: Send + Sync {
 
     /// Sets the incarnation of the first `limit` mailboxes after the mailbox `after`, ordered by device; if `after` is
     /// `None`, of the first `limit` mailboxes. Returns these mailboxes in the same order, and no mailbox if none is
-    /// left.
+    /// left. Called after a restore from a backup.
     ///
     /// MUST change nothing else. Mailboxes MAY share an incarnation, because a cursor is compared only with the
     /// incarnation of its own mailbox.

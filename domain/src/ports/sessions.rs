@@ -77,8 +77,9 @@ pub trait Sessions: Send + Sync {
     /// Returns the owner of a token from memory, if an earlier call of [`find`](Self::find) has left it there.
     /// Otherwise returns `None`.
     ///
-    /// Does not ask the store, so the session may have ended on another replica. Callers MUST pass the session on to a
-    /// step that checks whether the session is still open, such as [`Mailboxes::deliver`](super::Mailboxes::deliver).
+    /// Does not ask the store, so the session may have ended on another replica. Callers MUST pass the session on to an
+    /// operation that checks whether the session is still open, such as
+    /// [`Mailboxes::deliver`](super::Mailboxes::deliver).
     fn recall(&self, token: &TokenHash) -> Option<SessionOwner>;
 
     /// Returns a user's sessions, oldest first.

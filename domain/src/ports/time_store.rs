@@ -3,7 +3,8 @@ use async_trait::async_trait;
 use super::PortError;
 use crate::model::Timestamp;
 
-/// The clock that all replicas of a server share, and the last time that one of them trusted.
+/// The clock that all replicas share, and the trusted time: the time of day that a replica stored last, while the time
+/// was not in doubt.
 #[async_trait]
 pub trait TimeStore: Send + Sync {
     /// Returns the current time of the clock that all replicas share. `None` if the store allows only one replica,
@@ -22,8 +23,8 @@ pub trait TimeStore: Send + Sync {
     /// If the store fails.
     async fn trusted_time(&self) -> Result<Option<Timestamp>, PortError>;
 
-    /// Stores the current time. The caller calls this only while the time is not in doubt. MUST replace the stored
-    /// time, even by an earlier one.
+    /// Stores the current time, so that a server that starts later can tell whether its clock is plausible. Callers
+    /// call this only while the time is not in doubt. MUST replace the stored time, even by an earlier one.
     ///
     /// # Errors
     ///

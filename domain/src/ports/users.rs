@@ -17,7 +17,7 @@ pub struct NewUser {
     pub public_key: PublicKey,
     /// The private key, encrypted by the client. `None` to store no private key.
     pub private_key: Option<PrivateKey>,
-    /// Private data of the client.
+    /// Private data of the client; part of the vault.
     pub info: Info,
     /// The name of the first device.
     pub device_name: DeviceName,
@@ -75,15 +75,15 @@ pub enum UpdateUserOutcome {
     NotFound,
 }
 
-/// The accounts. The spellings of a username are the names that differ from the username only in ASCII case.
+/// The accounts. Usernames that differ only in ASCII case belong to the same account.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Users: Send + Sync {
     /// Adds a user, its first device and the empty mailbox of that device, with the given incarnation, all created at
     /// `created_at`. If a token is given, also opens a session on that device.
     ///
-    /// MUST return `None` and change nothing if the name is taken in any spelling, or was the name of a deleted user,
-    /// even if two calls run concurrently. MUST NOT reuse an identifier.
+    /// MUST return `None` and change nothing if the name, ignoring ASCII case, is taken or was the name of a deleted
+    /// user, even if two calls run concurrently. MUST NOT reuse an identifier.
     ///
     /// # Errors
     ///
@@ -92,14 +92,15 @@ pub trait Users: Send + Sync {
 
     /// Returns the user with that name, or `None` if there is no such user.
     ///
-    /// MUST find the user by any spelling of the name. MUST return the name as registered.
+    /// MUST ignore ASCII case. MUST return the name as registered.
     ///
     /// # Errors
     ///
     /// If the store fails.
     async fn find(&self, username: &Username) -> Result<Option<User>, PortError>;
 
-    /// Returns at most `limit` users whose names start with a prefix, ordered by [key](Username::key).
+    /// Returns at most `limit` users whose names start with a prefix, ordered by name in lower case
+    /// ([`Username::key`]).
     ///
     /// MUST ignore ASCII case. If `after` is given, MUST return only users ordered after that name.
     ///
@@ -110,8 +111,7 @@ pub trait Users: Send + Sync {
 
     /// Returns the credential that is needed to check a login under that name, or `None` if there is no such user.
     ///
-    /// MUST find the user by any spelling of the name. MUST return the credential that is stored at the time of the
-    /// call.
+    /// MUST ignore ASCII case. MUST return the credential that is stored at the time of the call.
     ///
     /// # Errors
     ///

@@ -30,9 +30,9 @@
 //!
 //! If a clock is wrong for long enough, the server trusts it. When the clock is corrected, mailboxes keep watermarks
 //! that are ahead of the corrected time, because `sent_at` never decreases. Later messages get the watermark as their
-//! `sent_at`, until the time has caught up with the watermark. Polls of the classic API may still raise the watermark,
-//! but by less than the time that passes. A message expires as if its `sent_at` were at most [`MAX_STAMP_LEAD`] ahead
-//! of the time.
+//! `sent_at`, until the time has caught up with the watermark. Polls of the classic API (the deprecated predecessor of
+//! v1) may still raise the watermark, but by less than the time that passes. A message expires as if its `sent_at` were
+//! at most [`MAX_STAMP_LEAD`] ahead of the time.
 
 mod steady_clock;
 #[cfg(test)]

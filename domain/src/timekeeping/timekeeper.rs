@@ -5,13 +5,15 @@ use crate::ports::LocalTime;
 
 /// After a leap, the reference is trusted again once it has not leapt for this long.
 pub const CONFIRMATION: Duration = Duration::from_secs(15 * 60);
-/// Maximum difference between the counted time and the reference that does not count as a leap. It leaves room for
-/// corrections of a clock that drifts, and for errors of measurement.
+/// Maximum difference between the reference and the counted time (which the server counts with its monotonic clock)
+/// that does not count as a leap. The tolerance leaves room for corrections of a clock that drifts, and for errors of
+/// measurement.
 pub const TOLERANCE: Duration = Duration::from_secs(10);
 /// When a server starts, maximum time by which the reference may be ahead of the last trusted time in the store. If the
 /// reference is further ahead, the time is in doubt.
 pub const MAX_DOWNTIME: Duration = Duration::from_secs(10 * 60);
-/// While the time is in doubt, maximum time by which stamps (`sent_at`) may be ahead of the counted time.
+/// While the time is in doubt, maximum time by which `sent_at` may be ahead of the counted time, which the server
+/// counts with its monotonic clock.
 pub const MAX_STAMP_LEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A reading of the reference clock, together with the clocks of this machine.
@@ -21,11 +23,12 @@ pub struct Sample {
     pub local: LocalTime,
     /// The time that the reference clock showed.
     pub reference: Timestamp,
-    /// Maximum error of `reference`. A reading over the network takes time, so it is not exact.
+    /// Maximum error of `reference`. A reading over the network takes time, and the exact moment of the reading is
+    /// unknown.
     pub error: Duration,
 }
 
-/// How a [`Sample`] changed whether the time is in doubt.
+/// A change of whether the time is in doubt, caused by a new reading of the reference clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockChange {
     /// The time is in doubt from now on, because the reference has leapt, or is implausible when the server starts.
@@ -33,7 +36,8 @@ pub enum ClockChange {
         /// How many seconds the reference is ahead of the expected time. Negative if the reference is behind.
         ahead_seconds: i64,
     },
-    /// The time is no longer in doubt, because the reference agrees with the counted time again.
+    /// The time is no longer in doubt, because the reference agrees again with the time that the server has counted
+    /// with its monotonic clock.
     Recovered,
     /// The time is no longer in doubt, because the reference has not leapt for [`CONFIRMATION`].
     Confirmed,
@@ -43,9 +47,10 @@ pub enum ClockChange {
 /// [module](crate::timekeeping) describes the rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Timekeeper {
-    /// The clocks of this machine at the last sample.
+    /// The clocks of this machine at the last reading of the reference.
     local: LocalTime,
-    /// The counted time at the last sample: the time without leaps that are not trusted.
+    /// The counted time at the last reading of the reference: the last trusted time, plus the time that the monotonic
+    /// clock has counted since.
     held: Timestamp,
     doubt: Option<Doubt>,
     /// The reading of the monotonic clock at which the last doubt ended.
@@ -54,13 +59,14 @@ pub struct Timekeeper {
 
 #[derive(Debug, Clone, Copy)]
 struct Doubt {
-    /// The last trusted time. Only what expires at or before this time counts as expired.
+    /// The time that was trusted last, before the doubt began. Only what expires at or before this time counts as
+    /// expired.
     trusted: Timestamp,
-    /// The reference at the last sample.
+    /// The time that the reference showed at its last reading.
     reference: Timestamp,
     /// The reading of the monotonic clock at the last leap of the reference.
     since: Duration,
-    /// The reference is plausible again once it is ahead of `held` by at most this duration.
+    /// The reference is plausible again once it is ahead of the counted time by at most this duration.
     max_lead: Duration,
 }
 
@@ -143,10 +149,10 @@ impl Timekeeper {
         self.doubt.is_some()
     }
 
-    /// Returns how far [`Self::now`] may be behind the right time. Counts leaps ahead, of the reference and, since the
-    /// last sample, of the local wall clock. The wall clock matters because a suspension may stop the monotonic clock,
-    /// and messages may be stamped after the suspension, before the next sample. Zero if the result would be at most
-    /// [`TOLERANCE`].
+    /// Returns how far [`Self::now`] may be behind the right time, because a clock that has leapt ahead may be right.
+    /// Considers leaps of the reference and, since the last reading of the reference, of the local wall clock. The wall
+    /// clock matters because a suspension may stop the monotonic clock, and messages may be sent after the suspension,
+    /// before the next reading of the reference. Zero if the result would be at most [`TOLERANCE`].
     pub fn lag(&self, local: LocalTime) -> Duration {
         let elapsed = self.elapsed(local);
         let reference = self.doubt.map_or(self.held, |doubt| doubt.reference);

@@ -22,13 +22,13 @@ pub enum AcknowledgeError {
     /// The session ended after the caller was authenticated.
     #[error("the session has ended")]
     SessionEnded,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
 impl Acknowledge {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
     }
@@ -40,7 +40,8 @@ impl Acknowledge {
     /// # Errors
     ///
     /// If `up_to` was not assigned yet, the mailbox has another incarnation than the given one, the session has ended,
-    /// or the port fails. If the port fails, the oldest envelopes may have been acknowledged already. Retrying is safe.
+    /// or the store fails. If the store fails, the oldest envelopes may have been acknowledged already. Retrying is
+    /// safe.
     pub async fn execute(
         &self,
         caller: &Caller,

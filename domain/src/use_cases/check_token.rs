@@ -10,7 +10,7 @@ pub struct CheckToken {
 }
 
 impl CheckToken {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(sessions: Arc<dyn Sessions>) -> Self {
         Self { sessions }
     }
@@ -19,7 +19,7 @@ impl CheckToken {
     ///
     /// # Errors
     ///
-    /// If the port fails.
+    /// If the store fails.
     pub async fn execute(&self, token: &Token) -> Result<Option<SessionCaller>, PortError> {
         let token = token.hash();
         let owner = self.sessions.find(&token).await?;
@@ -31,7 +31,7 @@ impl CheckToken {
     ///
     /// # Errors
     ///
-    /// If the port fails.
+    /// If the store fails.
     pub async fn recall(&self, token: &Token) -> Result<Option<SessionCaller>, PortError> {
         let hash = token.hash();
         match self.sessions.recall(&hash) {

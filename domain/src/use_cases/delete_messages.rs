@@ -5,13 +5,14 @@ use super::sweep::BATCH;
 use crate::model::Timestamp;
 use crate::ports::{Mailboxes, PortError};
 
-/// Deletes polled messages: the second step of reading in the classic API, after [`PollMessages`](super::PollMessages).
+/// Deletes messages that a client has polled: the second step of reading messages through the classic API (the
+/// deprecated predecessor of v1), after [`PollMessages`](super::PollMessages).
 pub struct DeleteMessages {
     mailboxes: Arc<dyn Mailboxes>,
 }
 
 impl DeleteMessages {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
     }
@@ -22,7 +23,7 @@ impl DeleteMessages {
     ///
     /// # Errors
     ///
-    /// If the port fails. The oldest messages may have been deleted already.
+    /// If the store fails. The oldest messages may have been deleted already.
     pub async fn execute(&self, caller: &Caller, until_seconds: i64) -> Result<u64, PortError> {
         let until = Timestamp::from_seconds(until_seconds);
         let mut deleted = 0;

@@ -11,15 +11,15 @@ pub struct KeepTime {
     local: Arc<dyn LocalClock>,
     store: Arc<dyn TimeStore>,
     clock: Arc<SteadyClock>,
-    /// The time that this server last stored. `None` until it has stored a time.
+    /// The time that [`Self::store_time`] stored last. `None` until it has stored a time.
     stored: Mutex<Option<Timestamp>>,
 }
 
 impl KeepTime {
-    /// Maximum duration of a reading of the shared clock. Slower readings are ignored, because the error of a reading
-    /// can be half of its duration.
+    /// Maximum duration of a reading of the clock that all replicas share. Slower readings are ignored, because the
+    /// error of a reading can be half of its duration.
     pub const MAX_READING: Duration = Duration::from_secs(2);
-    /// Minimum time between two stored trusted times.
+    /// Minimum time after which [`Self::store_time`] stores the time again.
     pub const STORE_INTERVAL: Duration = Duration::from_secs(60);
 
     /// Reads the clocks for the first time, and compares the time with the last trusted time in the store. Returns the
@@ -92,8 +92,8 @@ mod tests {
     use crate::ports::LocalTime;
     use async_trait::async_trait;
 
-    /// The clocks of a machine and of a database. A reading of the database's clock takes `reading`, and returns a time
-    /// that is `ahead` of the right time.
+    /// The clocks of a machine and of a database. A reading of the database's clock takes the duration `reading`, and
+    /// returns a time that is `ahead` of the right time.
     #[derive(Default)]
     struct World {
         time: Mutex<Duration>,

@@ -6,9 +6,9 @@ use crate::ports::{Mailboxes, PortError, Randomness};
 
 /// Prepares a store that was restored from a backup, so that clients learn that their cursors are no longer valid.
 ///
-/// After a restore, a mailbox assigns the sequence numbers that it had assigned since the backup once more, to other
-/// envelopes. A reader with an old cursor would skip these envelopes. With a new incarnation, the mailbox refuses old
-/// cursors, so that no envelope is skipped.
+/// After a restore, a mailbox assigns some sequence numbers a second time, to other envelopes: the numbers that it had
+/// assigned between the backup and the restore. A reader with an old cursor would skip these envelopes. With a new
+/// incarnation, the mailbox refuses old cursors, so that no envelope is skipped.
 pub struct MarkRestored {
     mailboxes: Arc<dyn Mailboxes>,
     randomness: Arc<dyn Randomness>,
@@ -22,17 +22,17 @@ pub struct Restored {
 }
 
 impl MarkRestored {
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, randomness: Arc<dyn Randomness>) -> Self {
         Self { mailboxes, randomness }
     }
 
-    /// Gives every mailbox a new incarnation, in steps. Has to run before a server uses the restored store. Repeating
-    /// the call is safe, and completes a run that was interrupted.
+    /// Gives every mailbox a new incarnation. Has to run before a server uses the restored store. Repeating the call is
+    /// safe, and completes a run that was interrupted.
     ///
     /// # Errors
     ///
-    /// If a port fails. In that case, some mailboxes may have a new incarnation already.
+    /// If the store or the source of randomness fails. In that case, some mailboxes may have a new incarnation already.
     pub async fn execute(&self) -> Result<Restored, PortError> {
         let incarnation = Incarnation::from_random(self.randomness.bits()?);
         let (mut restored, mut after) = (Restored::default(), None);

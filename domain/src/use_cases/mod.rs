@@ -1,5 +1,6 @@
-//! The operations of the server, one file each. Clients request most of them through the classic API or v1. `KeepTime`
-//! and `Sweep` run in the background, and `MarkRestored` runs from the command line.
+//! The operations of the server, one file each. Clients request most of them through the v1 API or its deprecated
+//! predecessor, the classic API. `KeepTime` and `Sweep` run in the background, and `MarkRestored` runs from the command
+//! line.
 
 mod acknowledge;
 mod authenticate;

@@ -4,8 +4,8 @@ use super::{Caller, ReadMailbox};
 use crate::model::{DeviceId, Envelope, Message, SequenceNumber, Timestamp};
 use crate::ports::{Clock, MailboxPage, Mailboxes, PageLimit, PortError};
 
-/// Reads pending messages: the first step of reading in the classic API, before
-/// [`DeleteMessages`](super::DeleteMessages).
+/// Reads pending messages: the first step of reading messages through the classic API (the deprecated predecessor of
+/// v1), before [`DeleteMessages`](super::DeleteMessages).
 ///
 /// A classic client polls, and then deletes all messages sent before the poll's `query_time`, a Unix second. So that
 /// this deletion loses no message, `query_time` never exceeds the mailbox's watermark `not_before`. Therefore the poll
@@ -19,18 +19,18 @@ pub struct PollMessages {
 /// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
-    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`] or, if a single second has more messages
-    /// than that, the first messages of that second.
+    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`] or, if more than that were sent in a
+    /// single Unix second, the first messages of that second.
     pub messages: Vec<Message>,
-    /// Where that second continues, if `messages` has only a part of its messages. The rest belongs to the result, too;
-    /// read it with [`PollMessages::next`].
+    /// Where to continue if `messages` ends in the middle of a Unix second. The remaining messages of that second
+    /// belong to the result, too; read them with [`PollMessages::next`].
     pub rest: Option<RestOfSecond>,
-    /// A Unix second. The result, with its rest, has all pending messages sent before `query_time`, and no further
-    /// message sent before `query_time` can arrive.
+    /// A Unix second. All pending messages sent before `query_time` are in `messages`, or can be read with `rest`, and
+    /// no further message sent before `query_time` can arrive.
     pub query_time: i64,
 }
 
-/// Where to continue reading a second that has too many messages to be read at once.
+/// Where to continue reading the messages of a Unix second, if they are too many to be read at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestOfSecond {
     after: SequenceNumber,
@@ -38,12 +38,12 @@ pub struct RestOfSecond {
 }
 
 impl PollMessages {
-    /// Maximum number of messages in a result, unless a single second has more.
+    /// Maximum number of messages in the result of a poll, unless a single Unix second has more.
     pub const LIMIT: usize = 100;
-    /// Maximum total size of contents that are read at once, in bytes, with the escapes of JSON.
+    /// Maximum total size of contents that are read at once, in bytes, counted as escaped JSON strings.
     pub const MAX_BYTES: usize = ReadMailbox::MAX_BYTES;
 
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
         Self { mailboxes, clock }
     }
@@ -52,7 +52,7 @@ impl PollMessages {
     ///
     /// # Errors
     ///
-    /// If a port fails.
+    /// If the store fails.
     pub async fn execute(&self, caller: &Caller) -> Result<Poll, PortError> {
         let mailbox = caller.device;
         let Some(mut page) = self.read(mailbox).await? else {
@@ -70,12 +70,12 @@ impl PollMessages {
         Ok(end_at_second(page))
     }
 
-    /// Reads the next messages of a second. Returns these messages, and the rest of the second, or `None` if no message
+    /// Reads the next messages of a Unix second. Returns these messages, and where to continue, or `None` if no message
     /// of the second remains.
     ///
     /// # Errors
     ///
-    /// If a port fails.
+    /// If the store fails.
     pub async fn next(
         &self,
         caller: &Caller,
@@ -85,7 +85,8 @@ impl PollMessages {
         Ok(up_to_end(page.map(|page| page.envelopes).unwrap_or_default(), rest.end))
     }
 
-    /// Reads the oldest envelopes: one more than fits into a result, to find the second at which the result can end.
+    /// Reads the oldest envelopes: one more than fits into the result of a poll, to find the Unix second at which the
+    /// result can end.
     async fn read(&self, mailbox: DeviceId) -> Result<Option<MailboxPage>, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }
@@ -101,7 +102,8 @@ impl PollMessages {
     }
 }
 
-/// Ends the result at the end of a second, so that the result has all messages sent before its `query_time`.
+/// Ends the result of a poll at the end of a Unix second, so that the result has all messages sent before its
+/// `query_time`.
 fn end_at_second(page: MailboxPage) -> Poll {
     let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
     let complete_before = not_before.floor_to_second();
@@ -122,7 +124,7 @@ fn end_at_second(page: MailboxPage) -> Poll {
     Poll { rest, ..poll(messages, end) }
 }
 
-/// Returns the messages sent before `end`, and where to continue if more of them may follow.
+/// Returns the messages sent before `end`, and where to continue if more such messages may follow.
 fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Option<RestOfSecond>) {
     let last = envelopes.last().filter(|last| sent_at(last) < end);
     let rest = last.map(|last| RestOfSecond { after: last.sequence, end });

@@ -22,7 +22,7 @@ pub enum ReadMailboxError {
     /// The mailbox refuses the cursor, because the reader can't have received it from this mailbox.
     #[error(transparent)]
     Cursor(#[from] CursorError),
-    /// A port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -30,13 +30,13 @@ pub enum ReadMailboxError {
 impl ReadMailbox {
     /// Maximum number of envelopes on a page.
     pub const MAX_COUNT: usize = 1000;
-    /// Maximum total size of the contents on a page in bytes, with the escapes of JSON. With its other fields and its
-    /// gaps, a page stays below 1 MiB as JSON.
+    /// Maximum total size of the contents on a page in bytes, counted as escaped JSON strings. With its other fields
+    /// and its gaps, a page stays below 1 MiB as JSON.
     pub const MAX_BYTES: usize = 640 * 1024;
     /// Maximum time that a reader may wait. Many proxies end requests after 60 seconds.
     pub const MAX_WAIT: Duration = Duration::from_secs(50);
 
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(
         mailboxes: Arc<dyn Mailboxes>,
         sessions: Arc<dyn Sessions>,
@@ -55,8 +55,8 @@ impl ReadMailbox {
     ///
     /// # Errors
     ///
-    /// If the cursor is beyond the last number or of another incarnation, the session ends while the reader waits, or a
-    /// port fails.
+    /// If the cursor is beyond the last number or of another incarnation, the session ends while the reader waits, or
+    /// the store fails.
     pub async fn execute(
         &self,
         caller: &SessionCaller,
@@ -167,8 +167,8 @@ mod tests {
         MailboxPage { last: SequenceNumber::new(1), envelopes, ..empty() }
     }
 
-    /// Reads from a mailbox whose reads return `pages`, one page for each read. The waits between the reads end with
-    /// the outcomes `waits`.
+    /// Runs the use case on a simulated mailbox. Reads of the mailbox return `pages`, one page for each read. The waits
+    /// between the reads end with the outcomes `waits`.
     async fn read(
         pages: Vec<MailboxPage>,
         waits: Vec<WaitOutcome>,

@@ -30,7 +30,7 @@ pub enum SearchUsersError {
     /// The limit is below 1 or above [`SearchUsers::MAX_LIMIT`].
     #[error("limit has to be 1 to {}", SearchUsers::MAX_LIMIT)]
     Limit,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -40,11 +40,11 @@ impl SearchUsers {
     pub const MIN_PREFIX: usize = 3;
     /// Maximum number of users on a page.
     pub const MAX_LIMIT: usize = 100;
-    /// Maximum total size of the public keys on a page in bytes, with the escapes of JSON. A page has at least one
-    /// user.
+    /// Maximum total size of the public keys on a page in bytes, counted as escaped JSON strings. A page has at least
+    /// one user.
     pub const MAX_BYTES: usize = 640 * 1024;
 
-    /// Creates the use case, which calls this port. `allowed` states whether the operator allows searches.
+    /// Creates the use case from its dependencies. `allowed` states whether the operator allows searches.
     pub fn new(users: Arc<dyn Users>, allowed: bool) -> Self {
         Self { users, allowed }
     }
@@ -54,7 +54,7 @@ impl SearchUsers {
     ///
     /// # Errors
     ///
-    /// If searches are not allowed, the prefix is too short, the limit is out of range, or the port fails.
+    /// If searches are not allowed, the prefix is too short, the limit is out of range, or the store fails.
     pub async fn execute(
         &self,
         prefix: &str,

@@ -62,7 +62,7 @@ pub enum SendMessageError {
     /// The caller's session has ended.
     #[error("the session has ended")]
     SessionEnded,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -71,7 +71,7 @@ impl SendMessage {
     /// Maximum number of recipients of a send.
     pub const MAX_RECIPIENTS: usize = 100;
 
-    /// Creates the use case, which calls these ports and applies these limits.
+    /// Creates the use case from its dependencies and the limits that the operator has set.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         Self { mailboxes, clock, limits }
     }
@@ -81,8 +81,8 @@ impl SendMessage {
     ///
     /// # Errors
     ///
-    /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the key was
-    /// used for another send, or the port fails.
+    /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the
+    /// idempotency key was used for another send, or the store fails.
     pub async fn execute(
         &self,
         caller: &Caller,

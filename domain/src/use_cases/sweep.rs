@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use crate::ports::{Clock, Mailboxes, PortError};
 
-/// Maximum number of envelopes that one step deletes, so that large deletions block other requests only briefly.
+/// Maximum number of envelopes, mailboxes or idempotency keys that one call of the store changes, so that large changes
+/// block other requests only briefly.
 pub(super) const BATCH: usize = 1000;
 
-/// Deletes data that is no longer needed. Each server runs this use case periodically in the background.
+/// Deletes expired messages and other data that is no longer needed. Each server runs this use case periodically in the
+/// background.
 pub struct Sweep {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,
@@ -15,7 +17,7 @@ impl Sweep {
     /// Minimum time for which an idempotency key is stored, in seconds: one day.
     pub const IDEMPOTENCY_KEY_SECONDS: u64 = 24 * 60 * 60;
 
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
         Self { mailboxes, clock }
     }
@@ -24,7 +26,7 @@ impl Sweep {
     ///
     /// # Errors
     ///
-    /// If the port fails. Some of the data may have been deleted already.
+    /// If the store fails. Some of the data may have been deleted already.
     pub async fn execute(&self) -> Result<(), PortError> {
         let now = self.clock.expiry_time();
         while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}

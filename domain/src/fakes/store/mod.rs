@@ -1,4 +1,4 @@
-//! In-memory implementations of all ports that a backend implements.
+//! In-memory implementations of all traits of the domain (ports) that a database implements.
 
 mod devices;
 mod mailboxes;
@@ -64,7 +64,7 @@ struct KeyedSend {
 }
 
 impl MemoryStore {
-    /// Returns the ports of an empty store.
+    /// Creates an empty store. Returns the traits of the domain (ports) that the store implements.
     pub fn stores() -> Stores {
         let store = Arc::new(Self::default());
         Stores {
