@@ -141,8 +141,8 @@ async fn unauthenticated_requests_are_refused_before_their_body_is_read() {
     assert_eq!(&status, b"HTTP/1.1 401");
 }
 
-/// Each login needs 19 MiB for a moment. If the allocator kept this memory, the server would use hundreds of megabytes
-/// after many logins.
+/// To verify a password, each login needs 19 MiB for a moment. If the allocator kept this memory, the server would use
+/// hundreds of megabytes after many logins.
 #[tokio::test]
 async fn a_flood_of_logins_does_not_retain_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -196,7 +196,7 @@ async fn json_logs_have_one_object_per_line_with_the_request_id() {
 }
 
 /// Verifies promise D1 (durable): after its database file was removed, a server would store messages in a file that
-/// nobody can open again, so it must refuse them.
+/// nobody can open again, so the server must refuse new messages.
 #[tokio::test]
 async fn nothing_is_accepted_while_the_database_file_is_removed_or_replaced() {
     let folder = tempfile::tempdir().unwrap();

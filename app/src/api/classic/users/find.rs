@@ -16,7 +16,8 @@ pub(super) enum ClassicFindUserReply {
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
     BadRequest(Json<ClassicError>),
-    /// No user has this username.
+    /// Marks a response whose body is a buffer that many responses share, such as the OpenAPI document. The server does
+    /// not count this body towards the memory limits of the client, because it takes no additional memory.
     #[oai(status = 404)]
     NotFound(Json<ClassicError>),
 }
