@@ -18,7 +18,8 @@ pub(super) enum Workload {
     Roundtrip,
     /// Clients send, while as many readers receive the messages by long poll and acknowledge them.
     Mixed,
-    /// Clients send messages to 100 users each, then messages to one user with ten devices.
+    /// Returns whether the workload is measured with each of the given numbers of clients. Otherwise it is measured
+    /// only with the largest number.
     FanOut,
     /// All clients send to the same mailbox.
     Hot,

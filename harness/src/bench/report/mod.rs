@@ -1,4 +1,4 @@
-//! The report: a self-contained HTML page with the figures and plots.
+//! The report: a self-contained HTML page with a table and plots of the measured values.
 
 mod bars;
 mod html;
