@@ -19,9 +19,9 @@ impl<'a> Ratios<'a> {
         Self { all }
     }
 
-    /// Returns the ratios of a series to the limits that are meaningful for a kind of value. Stored envelopes per
-    /// second are compared with bulk inserts. Throughput, latency and server CPU are compared with the echo server,
-    /// with the same number of clients.
+    /// Returns the ratios of a workload's values to those of the limits, as far as they are meaningful for this kind of
+    /// value. Envelopes per second are compared with bulk inserts. Throughput, latency and server CPU are compared with
+    /// the echo server, with the same number of clients.
     pub(super) fn of(&self, series: &Series, figure: Figure) -> Vec<Ratio> {
         let subject = &series.subject;
         if subject.workload.starts_with("limit:") {

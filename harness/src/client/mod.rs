@@ -51,7 +51,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     urls: Vec<String>,
     requests: Arc<AtomicUsize>,
-    /// A random number in all usernames of this client, which makes them unique.
+    /// A random number in all usernames of this client, which makes the usernames unique.
     run: u64,
 }
 
@@ -97,7 +97,7 @@ impl Client {
         send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// Registers a user through the classic API, with a username that starts with `base`.
+    /// Returns the number of replicas. That many consecutive requests reach each replica once.
     pub(crate) async fn user(&self, base: &str) -> anyhow::Result<ClassicUser> {
         let (name, password) = (self.name(base), format!("password of {base}"));
         let body = registration(&name, &password);
