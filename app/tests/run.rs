@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Verifies promises D1 (durable) and D2 (no loss): the server is killed repeatedly while several clients send.
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract: the server is killed repeatedly while
+/// several clients send.
 #[tokio::test]
 async fn sends_answered_with_201_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
@@ -195,8 +196,8 @@ async fn json_logs_have_one_object_per_line_with_the_request_id() {
     assert_eq!(line["span"]["request_id"], id);
 }
 
-/// Verifies promise D1 (durable): after its database file was removed, a server would store messages in a file that
-/// nobody can open again, so the server must refuse new messages.
+/// Verifies promise D1 (durable) of the delivery contract: after its database file was removed, a server would store
+/// messages in a file that nobody can open again, so the server must refuse new messages.
 #[tokio::test]
 async fn nothing_is_accepted_while_the_database_file_is_removed_or_replaced() {
     let folder = tempfile::tempdir().unwrap();
