@@ -34,8 +34,8 @@ const MAX_TIME: Duration = Duration::from_secs(30);
 const MAX_DRAINED: usize = 16 * 1024 * 1024;
 const MAX_DRAINING: Duration = Duration::from_secs(5);
 
-/// Marks a response whose body is one buffer that all responses share. It is not charged to a client, because it takes
-/// no additional memory.
+/// Marks a response whose body is a buffer that many responses share, such as the OpenAPI document. The server does not
+/// count this body towards the memory limits of the client, because it takes no additional memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedBody;
 

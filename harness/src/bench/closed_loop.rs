@@ -20,7 +20,7 @@ pub(super) trait Operation: 'static {
     async fn run(&mut self) -> anyhow::Result<u64>;
 }
 
-/// The measurement of all clients.
+/// The measurement of all clients: CPU times, number of operations, and latencies.
 pub(super) struct Measured {
     pub(super) usage: Usage,
     pub(super) operations: u64,

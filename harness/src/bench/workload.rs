@@ -18,8 +18,7 @@ pub(super) enum Workload {
     Roundtrip,
     /// Clients send, while as many readers receive the messages by long poll and acknowledge them.
     Mixed,
-    /// Returns whether the workload is measured with each of the given numbers of clients. Otherwise it is measured
-    /// only with the largest number.
+    /// Clients send messages to 100 users each, then messages to one user with ten devices.
     FanOut,
     /// All clients send to the same mailbox.
     Hot,
@@ -37,8 +36,8 @@ impl Workload {
     pub(super) const DEFAULT: [Self; 6] =
         [Self::Send, Self::Receive, Self::Roundtrip, Self::Mixed, Self::FanOut, Self::Hot];
 
-    /// Returns whether the workload is measured with each number of clients. Otherwise it is measured only with the
-    /// largest.
+    /// Returns whether the workload is measured with each of the given numbers of clients. Otherwise it is measured
+    /// only with the largest number.
     pub(super) fn depends_on_clients(self) -> bool {
         match self {
             Self::Send | Self::Receive | Self::Mixed | Self::FanOut | Self::Hot => true,

@@ -75,7 +75,7 @@ impl Client {
         format!("{base}-{:x}", self.run)
     }
 
-    /// Returns the number of servers. As many consecutive requests reach each server once.
+    /// Returns the number of replicas. That many consecutive requests reach each replica once.
     pub(crate) fn replicas(&self) -> usize {
         self.urls.len()
     }
@@ -97,7 +97,7 @@ impl Client {
         send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// Returns the number of replicas. That many consecutive requests reach each replica once.
+    /// Registers a user through the classic API, with a username that starts with `base`.
     pub(crate) async fn user(&self, base: &str) -> anyhow::Result<ClassicUser> {
         let (name, password) = (self.name(base), format!("password of {base}"));
         let body = registration(&name, &password);

@@ -27,8 +27,8 @@ pub(super) fn database_name(owner: &str, number: u64) -> String {
     format!("woosh_test_{owner}_{number}")
 }
 
-/// Returns the name of the template database. The name contains a hash of the migrations, so each version of the schema
-/// has its own template.
+/// Returns the name of the template database, which test databases are cloned from. The name contains a hash of the
+/// migrations, so each version of the schema has its own template.
 fn template_name() -> String {
     format!("woosh_template_{}", postgres_schema())
 }
@@ -40,8 +40,7 @@ async fn run(connection: &mut PgConnection, statement: String) -> sqlx::Result<(
     Ok(())
 }
 
-/// Returns the name of the template database, which test databases are cloned from. The name contains a hash of the
-/// migrations, so each version of the schema has its own template.
+/// Creates the template database, which test databases are cloned from, if it does not exist.
 pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptions) -> anyhow::Result<()> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut *connection).await?;
     let name = template_name();

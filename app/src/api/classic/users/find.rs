@@ -16,8 +16,7 @@ pub(super) enum ClassicFindUserReply {
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
     BadRequest(Json<ClassicError>),
-    /// Marks a response whose body is a buffer that many responses share, such as the OpenAPI document. The server does
-    /// not count this body towards the memory limits of the client, because it takes no additional memory.
+    /// No user has this username.
     #[oai(status = 404)]
     NotFound(Json<ClassicError>),
 }
