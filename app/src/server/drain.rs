@@ -19,8 +19,8 @@ const MIN_RATE: usize = 4 * 1024;
 const WINDOW: Duration = Duration::from_secs(20);
 /// How often the server checks the rate at which a client reads.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// Maximum size of the pieces in which a body is written, in bytes. The task yields between two pieces, so that other
-/// connections make progress.
+/// Maximum size of the pieces in which a response body is written, in bytes. The task yields between two pieces, so
+/// that other connections make progress.
 const PIECE: usize = 32 * 1024;
 
 tokio::task_local! {

@@ -30,7 +30,7 @@ pub struct RunningPlan {
 pub enum Length {
     /// After this number of restarts.
     Restarts(u32),
-    /// After the first restart that is complete later than this duration after the start of the run.
+    /// After the first restart that completes when at least this time has passed since the start of the run.
     Duration(Duration),
 }
 

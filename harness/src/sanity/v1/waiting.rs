@@ -12,8 +12,8 @@ use super::mailbox::filled;
 
 /// Maximum time for a prompt response: long enough for a busy machine, and far below the timeouts of the readers.
 const SOON: Duration = Duration::from_secs(5);
-/// The time for which a sender lets a reader start to wait. A reader that takes longer finds the message without
-/// waiting.
+/// The time that a sender lets pass before it sends, so that the reader waits already. A reader that needs more time to
+/// start finds the message without waiting.
 const HEAD_START: Duration = Duration::from_millis(50);
 
 pub(super) async fn a_waiting_reader_gets_a_message_promptly(client: Client) -> anyhow::Result<()> {
