@@ -155,8 +155,7 @@ async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()
     Ok(())
 }
 
-/// Verifies promise D8 (prompt) of the delivery contract: if a notification is lost, the message arrives later, but is
-/// not lost.
+/// Verifies promise D8 (prompt) of the delivery contract: a lost notification delays a message, but does not lose it.
 async fn lost_notifications() -> anyhow::Result<()> {
     let mut fixture = Fixture::start(Backend::Postgres, 2).await?;
     let options = fixture.database.postgres_options().unwrap();
@@ -243,8 +242,7 @@ async fn now(connection: &mut PgConnection) -> sqlx::Result<f64> {
     sqlx::query_scalar("SELECT extract(epoch FROM clock_timestamp())::float8").fetch_one(connection).await
 }
 
-/// Verifies promise D8 (prompt) of the delivery contract with many waiting readers, and that they need few database
-/// connections.
+/// Verifies promise D8 (prompt) of the delivery contract with many readers, which need few database connections.
 async fn many_readers() -> anyhow::Result<()> {
     const READERS: usize = 500;
     const USERS: usize = 20;
