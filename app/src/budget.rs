@@ -1,5 +1,5 @@
-//! Budgets of memory for bodies of requests and responses: how much all clients together may use, and how much each
-//! account and each address.
+//! Limits on the memory of request and response bodies: of all clients together, of each account, and of each IP
+//! address.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,14 +11,14 @@ use woosh_domain::model::UserId;
 
 const MIB: usize = 1024 * 1024;
 
-/// Memory for request bodies. A body is charged from its arrival until its request is answered.
+/// The memory limits of request bodies. A body counts from its arrival until its request is answered.
 pub(crate) static REQUEST_BODIES: Budget = Budget::new(Shares { total: 32 * MIB, account: 8 * MIB, address: 24 * MIB });
-/// Memory for response bodies. A body is charged until it is written to its connection.
+/// The memory limits of response bodies. A body counts until it is written to its connection.
 pub(crate) static RESPONSE_BODIES: Budget =
     Budget::new(Shares { total: 64 * MIB, account: 16 * MIB, address: 48 * MIB });
 
-/// Limits in bytes: for all clients together, for each account, and for each address. Behind a proxy, all clients have
-/// the address of the proxy, so the limit of an address is most of the total.
+/// Limits in bytes: for all clients together, for each account, and for each IP address. The limit of an address is
+/// most of the total, because all clients behind a proxy have the address of the proxy.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shares {
     pub(crate) total: usize,
@@ -26,14 +26,15 @@ pub(crate) struct Shares {
     pub(crate) address: usize,
 }
 
-/// A budget of bytes. If a reservation would exceed a limit, it fails at once instead of waiting.
+/// A limited amount of memory that clients reserve, in bytes. A reservation that would exceed a limit fails at once
+/// instead of waiting.
 #[derive(Debug)]
 pub(crate) struct Budget {
     shares: Shares,
     used: Mutex<Used>,
 }
 
-/// The bytes that are reserved now. The maps contain only accounts and addresses with reservations.
+/// The number of bytes that are reserved now. The maps contain only accounts and addresses with reservations.
 #[derive(Debug)]
 struct Used {
     total: usize,
@@ -41,7 +42,7 @@ struct Used {
     addresses: BTreeMap<IpAddr, usize>,
 }
 
-/// The client that sent a request: its address, and its account once the client is authenticated.
+/// The client that sent a request: its IP address, and its account once the client is authenticated.
 #[derive(Debug)]
 pub(crate) struct Client {
     address: Option<IpAddr>,
@@ -61,8 +62,8 @@ impl Client {
     }
 }
 
-/// Returns the address itself for IPv4, and the /64 network for IPv6, because a client with IPv6 can use every address
-/// of its network.
+/// Returns the address to count memory for: the address itself for IPv4, and the /64 network for IPv6, because a client
+/// with IPv6 can use every address of its network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -101,8 +102,8 @@ impl Budget {
         Some(Reservation { budget: self, account, address, bytes })
     }
 
-    /// Reserves the memory of `bytes`, and returns the same bytes. The reservation ends when they and all slices of
-    /// them are dropped. Returns `None` if the reservation would exceed a limit.
+    /// Reserves memory for `bytes`, and returns the same bytes. The reservation ends when the returned bytes and all
+    /// slices of them are dropped. Returns `None` if the reservation would exceed a limit.
     pub(crate) fn charge(&'static self, client: &Client, bytes: Bytes) -> Option<Bytes> {
         let reservation = self.reserve(client, bytes.len())?;
         Some(Bytes::from_owner(Charged { bytes, _reservation: reservation }))
@@ -114,7 +115,7 @@ impl Budget {
     }
 }
 
-/// Reserved bytes. On drop, they return to the budget.
+/// Reserved bytes of a budget. Dropping this value makes the bytes available again.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: &'static Budget,

@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Verifies promises D1 (durable) and D2 (no loss): the server is killed repeatedly while several clients send.
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract: the server is killed repeatedly while
+/// several clients send.
 #[tokio::test]
 async fn sends_answered_with_201_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
@@ -141,8 +142,8 @@ async fn unauthenticated_requests_are_refused_before_their_body_is_read() {
     assert_eq!(&status, b"HTTP/1.1 401");
 }
 
-/// Each login needs 19 MiB for a moment. If the allocator kept this memory, the server would use hundreds of megabytes
-/// after many logins.
+/// To verify a password, each login needs 19 MiB for a moment. If the allocator kept this memory, the server would use
+/// hundreds of megabytes after many logins.
 #[tokio::test]
 async fn a_flood_of_logins_does_not_retain_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -195,8 +196,8 @@ async fn json_logs_have_one_object_per_line_with_the_request_id() {
     assert_eq!(line["span"]["request_id"], id);
 }
 
-/// Verifies promise D1 (durable): after its database file was removed, a server would store messages in a file that
-/// nobody can open again, so it must refuse them.
+/// Verifies promise D1 (durable) of the delivery contract: after its database file was removed, a server would store
+/// messages in a file that nobody can open again, so the server must refuse new messages.
 #[tokio::test]
 async fn nothing_is_accepted_while_the_database_file_is_removed_or_replaced() {
     let folder = tempfile::tempdir().unwrap();

@@ -42,8 +42,8 @@ enum Command {
     Kill(KillArgs),
     /// Measure a server: operations per second, latency, CPU and memory, compared with the limits of this machine.
     ///
-    /// Prints a table with the median, the lowest and the highest value of each figure. Checks every response and every
-    /// message: the first error or wrong response ends the benchmark with status 1.
+    /// Prints a table with the median, the lowest and the highest of each measured value. Checks every response and
+    /// every message: the first error or wrong response ends the benchmark with status 1.
     Bench(Box<BenchArgs>),
     /// Serve like woosh-server until standard input closes. The harness starts its servers with this command.
     #[command(hide = true)]
@@ -170,7 +170,7 @@ async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the URLs and the kind of database of an instance, as in the output of `start`.
+/// Returns the URLs and the kind of database of servers that share a database, as in the output of `start`.
 fn describe(servers: &[TestServer]) -> Value {
     let urls: Vec<_> = servers.iter().map(TestServer::url).collect();
     let backend = servers.first().map(|server| server.backend().to_string());

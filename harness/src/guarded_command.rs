@@ -6,8 +6,8 @@ use tokio::process::{Child, Command};
 use crate::exit_script::ExitScript;
 use crate::temp_folder::TempFolder;
 
-/// The shell script that waits until the folder `$0` contains a file named `start`, then executes the command. It exits
-/// if the folder is deleted first.
+/// The shell script that waits until the folder `$0` contains a file named `start`, then executes the command. The
+/// script exits if the folder is deleted first.
 const WAIT_AND_EXECUTE: &str = r#"
 until [ -e "$0/start" ]; do [ -d "$0" ] || exit; sleep 0.01; done
 exec "$@"

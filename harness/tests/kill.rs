@@ -1,4 +1,5 @@
-//! Verifies that promises D1 (durable) to D6 (atomic fan-out) hold while servers are killed and restarted.
+//! Verifies that promises D1 (durable) to D6 (atomic fan-out) of the delivery contract hold while servers are killed
+//! and restarted.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -27,7 +28,7 @@ while :; do
 done
 "#;
 
-/// A command that kills the server, and waits until the script has started it again.
+/// A shell command that kills the server, and waits until the script `SUPERVISE` has started the server again.
 const RESTART: &str = r#"old=$(cat pid) && kill -9 "$old" && while [ "$(cat pid)" = "$old" ]; do sleep 0.01; done"#;
 
 fn main() {
@@ -45,7 +46,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.chain([running]).collect()).exit();
 }
 
-/// Verifies promises D1 (durable) to D6 (atomic fan-out).
+/// Verifies promises D1 (durable) to D6 (atomic fan-out) of the delivery contract.
 fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     let program = Path::new(PROGRAM);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -1,5 +1,5 @@
-//! Verifies promise D3 (order): after a reader has seen a sequence number, no lower number appears, even if one send
-//! overtakes another.
+//! Verifies promise D3 (order) of the delivery contract: after a reader has seen a sequence number, no lower number
+//! appears, even if one send overtakes another.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -38,7 +38,7 @@ fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
     runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
-/// Verifies promise D3 (order).
+/// Verifies promise D3 (order) of the delivery contract.
 async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let mut servers = Vec::new();
@@ -74,8 +74,8 @@ async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promises D2 (no loss) and D5 (idempotent acknowledge): acknowledges a sequence number while the send that
-/// takes this number is being committed.
+/// Verifies promises D2 (no loss) and D5 (idempotent acknowledge) of the delivery contract: acknowledges a sequence
+/// number while the send that takes this number is being committed.
 async fn acknowledge_ahead() -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);
     let server = TestServer::start_on(database.clone(), 0).await?;
@@ -143,8 +143,8 @@ async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     }
 }
 
-/// Locks zoe's mailbox repeatedly, so that sends to both users wait while they hold the lock of alice's mailbox.
-/// Returns the number of locks.
+/// Locks zoe's mailbox repeatedly, so that a send to alice and zoe has to wait while it holds the lock of alice's
+/// mailbox. Returns how often the mailbox was locked.
 async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
     let mut connection = options.connect().await?;
     let mut locks = 0;

@@ -72,7 +72,8 @@ async fn send(from: &Device, texts: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asserts that each request with the cursor 4 of the old incarnation is refused, and returns the new incarnation.
+/// Asserts that the server refuses requests with the incarnation `old`, from before the restore, and returns the new
+/// incarnation.
 async fn refused(reader: &Device, old: &str, newest: i64) -> String {
     let cursor = format!("?after=4&incarnation={old}");
     let stream = reader.stream_request("").header("Last-Event-ID", format!("{old}-4"));
@@ -98,9 +99,9 @@ async fn refused(reader: &Device, old: &str, newest: i64) -> String {
 
 /// A backup of a running server's database.
 enum Backup {
-    /// A copy of the file, made by SQLite.
+    /// On SQLite: a copy of the database file, made by SQLite.
     Sqlite(tempfile::TempPath),
-    /// A copy of each table in another schema.
+    /// On Postgres: copies of all tables, in the schema `backup` of the same database.
     Postgres,
 }
 
@@ -143,8 +144,8 @@ impl Backup {
     }
 }
 
-/// Runs statements in one transaction. Passes the tables to `statements`, each table after the tables that it refers
-/// to.
+/// Runs SQL statements in one transaction. `statements` receives the names of all tables, each table after the tables
+/// that it refers to, and returns the statements.
 async fn run_sql(options: PgConnectOptions, statements: impl Fn(&[String]) -> String) -> anyhow::Result<()> {
     let mut connection = options.connect().await?;
     let tables: Vec<String> = sqlx::query_scalar(

@@ -1,4 +1,5 @@
-//! Verifies promise D2 (no loss): a database of an older version is migrated without losing messages.
+//! Verifies promise D2 (no loss) of the delivery contract: a database of an older version is migrated without losing
+//! messages.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -74,7 +75,7 @@ async fn insert_as_the_first_version(test_database: &TestDatabase) -> sqlx::Resu
     Ok(())
 }
 
-/// Verifies promise D2 (no loss).
+/// Verifies promise D2 (no loss) of the delivery contract.
 fn upgrade(backend: Backend) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;

@@ -16,7 +16,8 @@ use super::limits::IncomingBody;
 /// A JSON request body.
 pub(super) struct Body<T>(pub(super) T);
 
-/// Why a body is invalid. The error message names the invalid field, and never repeats its value.
+/// Why a request body is invalid. The error message names the invalid field, and never repeats the value of the field,
+/// which may be a secret.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the body is missing: expected a JSON object")]

@@ -50,7 +50,7 @@ impl Document {
         service().swagger_ui_html().replace(&self.raw, &self.json).replace("<title>Swagger UI", "<title>Woosh")
     }
 
-    /// Returns the methods that operations of this path have, and `HEAD` if there is `GET`.
+    /// Returns the HTTP methods that the API accepts for this path. If the path accepts `GET`, also returns `HEAD`.
     pub(super) fn methods(&self, path: &str) -> impl Iterator<Item = &Method> {
         let exact = self.methods.get(path);
         let template = || self.methods.iter().find(|(template, _)| matches(template, path)).map(|(_, methods)| methods);

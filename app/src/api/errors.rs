@@ -1,5 +1,5 @@
-//! Turns errors that no operation declares into responses: errors of the web framework, failures of ports, and panics.
-//! The response has the error format of the API that the path belongs to.
+//! Turns errors that no operation declares into responses: errors of the web framework, failures of ports (such as the
+//! database), and panics. The response has the error format of the API that the path belongs to.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::limits::LimitError;
 use super::v1::Problem;
 use crate::logging::causes;
 
-/// A port failed. The cause is logged and never sent to the client.
+/// A port failed: an interface to the outside, such as the database. The cause is logged and never sent to the client.
 #[derive(Debug, thiserror::Error)]
 #[error("a port failed")]
 pub(super) struct PortFailed(#[from] PortError);
@@ -49,8 +49,8 @@ impl ErrorFormat {
         }
     }
 
-    /// Returns the response to a server error. It tells the client only whether a retry can help; the cause is in the
-    /// log.
+    /// Returns the response to a server error. The response tells the client only whether a retry can help; the cause
+    /// is in the log.
     fn server_error(self, status: StatusCode) -> Response {
         let transient = status == StatusCode::SERVICE_UNAVAILABLE;
         let message = if transient { "the server is temporarily unavailable: try again" } else { "internal error" };

@@ -1,5 +1,5 @@
-//! Errors about an invalid field of a request body or an invalid parameter: the location of the value, and a typed
-//! reason. The client receives both as one text.
+//! Errors about an invalid field of a request body or an invalid parameter. An error contains the location of the value
+//! and the reason as typed values; the client receives both as one text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -53,8 +53,8 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-/// Lets [`Json`](super::json::Json) return typed reasons. A reason omits the value that serde reports, because the
-/// value may be a secret.
+/// Lets the deserializer [`Json`](super::json::Json) return a [`Reason`] as its error. The reason omits the value that
+/// serde reports, because the value may be a secret.
 impl de::Error for Reason {
     fn custom<T: fmt::Display>(reason: T) -> Self {
         Self::Invalid(reason.to_string())

@@ -28,14 +28,14 @@ const MAX_BODY_TIME: Duration = Duration::from_secs(20);
 /// Maximum duration of a request, including the arrival of its body. A request that waits for messages extends its
 /// [`Deadline`].
 const MAX_TIME: Duration = Duration::from_secs(30);
-/// If a request is refused before its body is read, the server reads and discards at most this many bytes of the body,
-/// for at most this time. Otherwise a client that sends the whole body before it reads the response would see a reset
-/// connection instead of the response.
+/// If a request is refused before its body is read, the server reads and discards at most `MAX_DRAINED` bytes of the
+/// body, for at most the time `MAX_DRAINING`. Otherwise a client that sends the whole body before it reads the response
+/// would see a reset connection instead of the response.
 const MAX_DRAINED: usize = 16 * 1024 * 1024;
 const MAX_DRAINING: Duration = Duration::from_secs(5);
 
-/// Marks a response whose body is one buffer that all responses share. It is not charged to a client, because it takes
-/// no additional memory.
+/// Marks a response whose body is a buffer that many responses share, such as the OpenAPI document. The server does not
+/// count this body towards the memory limits of the client, because it takes no additional memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedBody;
 
@@ -57,7 +57,8 @@ pub(super) enum LimitError {
 }
 
 impl LimitError {
-    /// Returns whether the error means that clients exceed their share of memory, not that the server has failed.
+    /// Returns whether clients caused the error, because their requests or responses take too much memory. Such an
+    /// error does not mean that the server has failed.
     pub(super) fn is_by_clients(&self) -> bool {
         matches!(self, Self::TooManyBodies | Self::TooManyResponses)
     }
@@ -84,7 +85,8 @@ struct Incoming {
     chunks: BoxStream<'static, io::Result<Bytes>>,
     /// The size of the body in bytes, as declared in `Content-Length`.
     declared: Option<usize>,
-    /// Reserved memory for the body. Kept until the request is answered, because the parsed body takes memory, too.
+    /// Reservations of memory for the body. Kept until the request is answered, because the values parsed from the body
+    /// take memory, too.
     reservations: Vec<Reservation>,
 }
 
@@ -132,7 +134,8 @@ impl IncomingBody {
     }
 }
 
-/// Records the account of the caller, so that the memory of the request is charged to this account, too.
+/// Records the account of the authenticated caller, so that the memory of the request counts towards the limit of this
+/// account, and not only towards the limit of the client's address.
 pub(super) fn set_account(request: &Request, account: UserId) {
     if let Some(client) = request.data::<Arc<Client>>() {
         client.set_account(account);
@@ -156,8 +159,9 @@ impl Deadline {
         self.at.send_modify(|deadline| *deadline += by);
     }
 
-    /// Completes [`HALF_CLOSED_WAIT`](crate::server::HALF_CLOSED_WAIT) after the client closed its side of the
-    /// connection. A request that waits for messages then stops waiting.
+    /// Completes when the client has closed its sending side of the connection, and
+    /// [`HALF_CLOSED_WAIT`](crate::server::HALF_CLOSED_WAIT) has passed since then. A request that waits for messages
+    /// then stops waiting.
     pub(super) async fn client_waited(&self) {
         match &self.hang_up {
             Some(hang_up) => hang_up.waited().await,
@@ -207,8 +211,8 @@ where
     response
 }
 
-/// Charges the memory of a response body to its client until the body is written. The parts of a streamed body are
-/// charged by the stream that produces them.
+/// Counts the memory of a response body towards the limits of the client until the body is written to the connection.
+/// Leaves out streamed bodies: the stream itself counts the parts that it produces.
 async fn charge(mut response: Response, client: &Client, budget: &'static Budget) -> poem::Result<Response> {
     if response.extensions().get::<SharedBody>().is_some() {
         return Ok(response);

@@ -20,7 +20,8 @@ const OTHER_HANDLES: u64 = 64;
 const BACK_OFF: Duration = Duration::from_millis(250);
 
 /// TCP keepalive: after `PROBE_AFTER` without data, the operating system sends a probe to the client every
-/// `PROBE_INTERVAL`. If `PROBES` probes get no answer, it ends the connection, because the client's machine is gone.
+/// `PROBE_INTERVAL`. If `PROBES` probes get no answer, the operating system ends the connection, because the client's
+/// machine is gone.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
@@ -31,7 +32,7 @@ pub(super) struct ConnectionAcceptor {
     permits: Arc<Semaphore>,
 }
 
-/// An accepted connection, with the permit that counts it as open.
+/// An accepted connection, with its permit. The number of permits limits the number of open connections.
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) remote: SocketAddr,

@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The server closes a connection if no byte was read or written for this time. It checks at intervals of this time, so
-/// an idle connection lasts at most twice as long. So a client that stalls in the middle of a request or response can't
-/// hold a connection.
+/// The server closes a connection if no byte was read or written for this time, so that a client that stalls in the
+/// middle of a request or response can't hold a connection. The server checks a connection at intervals of this time,
+/// so an idle connection lasts at most twice as long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// The server closes a connection if this time passes between the first byte of a request and the first byte of the
 /// response, even if more of the request keeps arriving. This time is far above the time limits of operations.
@@ -50,7 +50,8 @@ impl Connection {
         Self { stream, timeouts, progress: false, unanswered_since: None, check, _permit: permit }
     }
 
-    /// Records progress if `io` is ready. Otherwise fails if a timeout has elapsed.
+    /// Returns `io`, the outcome of a read or a write, and if it is ready, records that the connection makes progress.
+    /// If `io` is pending and a timeout has elapsed, returns an error instead.
     fn watch<T>(&mut self, context: &mut Context<'_>, io: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if io.is_ready() {
             self.progress = true;
@@ -124,8 +125,8 @@ impl AsyncWrite for Connection {
         self.write(context, |stream| stream.try_write_vectored(bufs))
     }
 
-    /// Returns true, so that hyper writes bodies from their own buffers. Copied into hyper's buffer, their memory would
-    /// no longer count as unsent.
+    /// Returns true, so that hyper writes response bodies directly from their buffers. If hyper copied a body into a
+    /// buffer of its own, the body would count as sent before it is.
     fn is_write_vectored(&self) -> bool {
         true
     }

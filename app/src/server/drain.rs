@@ -13,22 +13,22 @@ use http_body_util::combinators::BoxBody;
 use hyper::rt::Executor;
 use tokio::time::{Instant, sleep};
 
-/// Minimum rate in bytes per second. Measured as the average over a [`WINDOW`] during which there are always unsent
-/// bytes.
+/// Minimum rate at which a client has to read responses, in bytes per second. Measured as the average over a [`WINDOW`]
+/// during which the server always has unsent bytes.
 const MIN_RATE: usize = 4 * 1024;
 const WINDOW: Duration = Duration::from_secs(20);
-/// How often the rate is checked.
+/// How often the server checks the rate at which a client reads.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// Maximum size of the pieces in which a body is written, in bytes. The task yields between two pieces, so that other
-/// connections make progress.
+/// Maximum size of the pieces in which a response body is written, in bytes. The task yields between two pieces, so
+/// that other connections make progress.
 const PIECE: usize = 32 * 1024;
 
 tokio::task_local! {
     static PROGRESS: Arc<Progress>;
 }
 
-/// Runs the future of a connection or of a stream. Returns its output, or `None` if its client reads too slowly: then
-/// the future is dropped.
+/// Runs a future that serves a connection or an HTTP/2 stream, and returns its output. If the client reads responses
+/// too slowly, drops the future, and returns `None`.
 pub(super) async fn drained<T>(future: impl Future<Output = T>) -> Option<T> {
     let progress = Arc::new(Progress::default());
     tokio::select! {
@@ -58,11 +58,11 @@ struct Progress(Mutex<Unsent>);
 struct Unsent {
     /// Number of bytes that are not written to the connection yet.
     bytes: usize,
-    /// Number of bytes that were written since `since`.
+    /// Number of bytes that were written after the time `since`.
     written: usize,
-    /// The start of the current window. `None` if all bytes are written.
+    /// The start of the current interval for measuring the rate. `None` if all bytes are written.
     since: Option<Instant>,
-    /// Wakes the body that waits until everything is written.
+    /// Wakes the response body that waits until all bytes are written.
     waker: Option<Waker>,
 }
 
@@ -95,7 +95,7 @@ impl Progress {
         }
     }
 
-    /// Completes when everything is written.
+    /// Completes when all bytes are written to the connection.
     fn poll_written(&self, context: &Context<'_>) -> Poll<()> {
         let mut unsent = self.unsent();
         if unsent.bytes == 0 {
@@ -105,7 +105,7 @@ impl Progress {
         Poll::Pending
     }
 
-    /// Completes when the client reads too slowly.
+    /// Completes when the client reads more slowly than [`MIN_RATE`].
     async fn stalled(&self) {
         loop {
             sleep(CHECK_INTERVAL).await;
@@ -129,7 +129,8 @@ impl Progress {
     }
 }
 
-/// A response body that is written in pieces, and that records what is written.
+/// A response body that is written in pieces, and that counts the written bytes, so that the server notices a client
+/// that reads too slowly.
 pub(super) struct DrainedBody {
     inner: BoxBody<Bytes, io::Error>,
     progress: Option<Arc<Progress>>,
@@ -140,7 +141,8 @@ pub(super) struct DrainedBody {
 }
 
 impl DrainedBody {
-    /// Wraps the body of a response. Call this in a future that [`drained`] runs; otherwise the body is not watched.
+    /// Wraps the body of a response. Call this in a future that [`drained`] runs; otherwise, nothing checks how fast
+    /// the client reads this body.
     pub(super) fn new(inner: BoxBody<Bytes, io::Error>) -> Self {
         Self { inner, progress: PROGRESS.try_with(Arc::clone).ok(), rest: Bytes::new(), yields: false, ended: false }
     }
@@ -215,7 +217,8 @@ impl Drop for DrainedBody {
     }
 }
 
-/// A piece of a body. hyper drops a piece when it is written, and `drop` records this.
+/// A piece of a response body. hyper drops a piece once it is written to the connection, and `drop` then counts its
+/// bytes as written.
 struct Piece {
     bytes: Bytes,
     progress: Arc<Progress>,

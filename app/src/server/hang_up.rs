@@ -30,15 +30,16 @@ impl HangUp {
         }
     }
 
-    /// Completes [`HALF_CLOSED_WAIT`] after the client has closed its sending side.
+    /// Completes when the client has closed its sending side, and [`HALF_CLOSED_WAIT`] has passed since then.
     pub(crate) async fn waited(&self) {
         self.closed().await;
         sleep(HALF_CLOSED_WAIT).await;
     }
 }
 
-/// Watches a connection. Returns the state of the client's sending side, and a future that completes when the
-/// connection is reset, which means that the client is gone. The state changes only while the future is polled.
+/// Watches a connection. Returns a handle that tells whether the client has closed its sending side, and a future that
+/// completes when the connection is reset, which means that the client is gone. The handle is updated only while the
+/// future is polled.
 pub(super) fn watch(stream: Arc<TcpStream>) -> (HangUp, impl Future<Output = ()>) {
     let (sender, receiver) = watch::channel(false);
     let watching = async move {

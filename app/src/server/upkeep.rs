@@ -1,4 +1,4 @@
-//! The periodic work of a server in the background: it checks its clock, and deletes expired data.
+//! The background task of a server, which checks the clock and deletes expired data periodically.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,12 @@ use woosh_domain::timekeeping::{CONFIRMATION, ClockChange};
 use crate::logging::causes;
 use crate::services::Services;
 
-/// Interval between two rounds. A round stores the time, checks the clock, and deletes expired data.
+/// Interval between two rounds of the background task. A round stores the time, checks the clock, and deletes expired
+/// data.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Runs until the task is aborted. A step that fails is repeated in the next round.
+/// Checks the clock and deletes expired data in each round, until the task is aborted. What fails in a round is
+/// repeated in the next round.
 pub(super) async fn run(services: Arc<Services>) {
     loop {
         // Stores the time before the first pause, so that the next start knows the time even if this server is killed
@@ -30,7 +32,8 @@ pub(super) async fn run(services: Arc<Services>) {
     }
 }
 
-/// Logs a change of the clock, and what the operator should do. Logs nothing if `change` is `None`.
+/// Logs that the clock is in doubt from now on, or no longer in doubt, and what the operator should do. Logs nothing if
+/// `change` is `None`.
 pub(super) fn log(change: Option<ClockChange>) {
     let minutes = CONFIRMATION.as_secs() / 60;
     match change {

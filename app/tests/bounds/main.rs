@@ -1,4 +1,4 @@
-//! Tests that the memory and the time that clients can use up have a bound.
+//! Tests that clients can make the server use only a bounded amount of memory and time.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod client;

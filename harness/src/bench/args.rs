@@ -47,7 +47,7 @@ pub(crate) struct BenchArgs {
     /// The number of readers that wait at the same time in the workload `waiters`.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub(super) waiters: u32,
-    /// Write the figures of all runs, with a description of this machine, to this file as JSON.
+    /// Write all measured values of all runs, with a description of this machine, to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
     /// Write an HTML page with the table and plots to this file.

@@ -15,11 +15,12 @@ const LAST: Duration = Duration::from_secs(90);
 
 /// An operation that a client repeats.
 pub(super) trait Operation: 'static {
-    /// Runs the operation once, as one latency. Returns how many operations it counts as in the throughput.
+    /// Runs the operation once. The duration of this call is one latency. Returns the number of operations that the
+    /// throughput counts for this call.
     async fn run(&mut self) -> anyhow::Result<u64>;
 }
 
-/// What the clients did during the measurement.
+/// The measurement of all clients: CPU times, number of operations, and latencies.
 pub(super) struct Measured {
     pub(super) usage: Usage,
     pub(super) operations: u64,
@@ -34,8 +35,8 @@ enum Phase {
     Stop,
 }
 
-/// Runs the clients for a warm-up of at most one second, then measures them for `seconds`. Waits until each client has
-/// finished its last operation, and returns the measurement and the clients. Fails at the first error.
+/// Runs the clients for a warm-up of at most one second, then measures them for `seconds` seconds. Waits until each
+/// client has finished its last operation, and returns the measurement and the clients. Fails at the first error.
 pub(super) async fn run<O: Operation>(
     processes: Processes,
     clients: Vec<O>,

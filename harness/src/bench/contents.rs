@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, ensure};
 
-/// The length of a mark in bytes: five digits for the sender, a dot, ten digits for the message, and a dot.
+/// The length in bytes of a mark, which identifies a message at the start of its contents: five digits for the sender,
+/// a dot, ten digits for the message, and a dot.
 const MARK: usize = 17;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
 
@@ -30,7 +31,8 @@ impl Contents {
         let _ = write!(output, "{sender:05}.{number:010}.{}", self.filler);
     }
 
-    /// Returns the sender and the number in the mark of received contents. Fails unless the rest is as sent.
+    /// Returns the number of the sender and the number of the message from the start of received contents. Fails if the
+    /// rest of the contents is not as it was sent.
     pub(super) fn check(&self, contents: &str) -> anyhow::Result<(u32, u32)> {
         let parts = contents.split_at_checked(MARK).filter(|(_, filler)| *filler == self.filler);
         let mark = parts.and_then(|(mark, _)| mark.strip_suffix('.')?.split_once('.'));

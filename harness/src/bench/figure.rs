@@ -1,4 +1,4 @@
-/// A value that is measured for a workload. The table has the figures in the order of these variants.
+/// A kind of value that is measured for a workload. The table lists the values in the order of these variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Figure {
     /// Operations per second.
@@ -27,7 +27,7 @@ pub(super) enum Figure {
 }
 
 impl Figure {
-    /// Returns the key of the figure in the JSON output.
+    /// Returns the field name of this kind of value in the JSON output.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Throughput => "operations_per_second",
@@ -44,7 +44,8 @@ impl Figure {
         }
     }
 
-    /// Returns the label of the figure in the table. `noun` is the plural noun for the operations, such as `sends`.
+    /// Returns the label of this kind of value in the table. `noun` is the plural noun for the operations, such as
+    /// `sends`.
     pub(super) fn label(self, noun: &str) -> String {
         match self {
             Self::Throughput => format!("{noun}/s"),
@@ -61,7 +62,7 @@ impl Figure {
         }
     }
 
-    /// Formats a value of this figure, with its significant decimals.
+    /// Formats a measured value of this kind, rounded to its significant decimals.
     pub(super) fn format(self, value: f64) -> String {
         match self {
             Self::Throughput | Self::Envelopes => thousands(value),

@@ -8,7 +8,7 @@ pub(super) fn raise() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// Fails if this process can't open `needed` files.
+/// Fails if the limit on open files of this process is lower than `needed`.
 pub(super) fn ensure(needed: u64) -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     ensure!(

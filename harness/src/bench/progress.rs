@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// Minimum time between two updates of the line.
+/// Minimum time between two updates of the line that shows the progress.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// A line on standard error that shows the progress. Shows nothing if standard error is not a terminal.
@@ -19,7 +19,7 @@ impl Progress {
         Self { shown, steps, done: Cell::new(0), written: Cell::new(None) }
     }
 
-    /// Counts a step, and shows its description.
+    /// Counts one more measurement, and shows its description `what`.
     pub(super) fn step(&self, what: &str) {
         self.done.set(self.done.get() + 1);
         if self.shown && self.written.get().is_none_or(|written| written.elapsed() > INTERVAL) {

@@ -2,12 +2,12 @@ use super::figure::Figure;
 use super::limits::{BULK, ECHO};
 use super::sample::Series;
 
-/// Divides the medians of workloads by the medians of limits.
+/// Divides the median values of workloads by the median values of limits, the reference measurements.
 pub(super) struct Ratios<'a> {
     all: &'a [Series],
 }
 
-/// The median of a workload, divided by the median of a limit.
+/// A median value of a workload, divided by a median value of a limit, which is a reference measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ratio {
     pub(super) limit: &'static str,
@@ -19,8 +19,9 @@ impl<'a> Ratios<'a> {
         Self { all }
     }
 
-    /// Returns the ratios that are meaningful for a figure. Envelopes per second are compared with bulk inserts.
-    /// Throughput, latency and server CPU are compared with the echo server, with the same number of clients.
+    /// Returns the ratios of a workload's values to those of the limits, as far as they are meaningful for this kind of
+    /// value. Envelopes per second are compared with bulk inserts. Throughput, latency and server CPU are compared with
+    /// the echo server, with the same number of clients.
     pub(super) fn of(&self, series: &Series, figure: Figure) -> Vec<Ratio> {
         let subject = &series.subject;
         if subject.workload.starts_with("limit:") {

@@ -19,7 +19,7 @@ pub(super) struct Reader {
     endpoint: Rc<Endpoint>,
     connection: Connection,
     token: String,
-    /// The index of the mailbox in the [`Ledger`].
+    /// The index of the mailbox in the [`Ledger`], which records the messages that were sent to each mailbox.
     mailbox: usize,
     /// The sequence number of the last received message.
     after: i64,

@@ -1,4 +1,5 @@
-//! Samples and series. A sample has the figures of one run, a series those of all runs.
+//! Samples and series. A sample has the values that one run has measured for a workload or limit, and a series has
+//! those of all runs.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +7,13 @@ use super::figure::Figure;
 use super::measure::Usage;
 use super::stats::{Spread, percentile};
 
-/// What a sample or a series measures: a workload or a limit, with its variant and parameters.
+/// What was measured: a workload, or a limit (a reference measurement), with its variant and parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Subject {
     /// The name of the workload or limit.
     pub(super) workload: String,
-    /// Tells several series of the same workload apart. Empty if there is only one.
+    /// Tells several measurements of the same workload apart, such as `long poll` and `stream`. Empty if there is only
+    /// one.
     pub(super) variant: String,
     /// The plural noun for the operations, such as `sends`.
     pub(super) noun: &'static str,
@@ -44,12 +46,13 @@ impl Subject {
         }
     }
 
-    /// Sets the number of clients. The clients run their operations without a pause.
+    /// Sets the number of clients. Each client starts an operation as soon as its previous one is complete.
     pub(super) fn clients(self, clients: usize) -> Self {
         Self { clients: Some(clients), ..self }.without_pause()
     }
 
-    /// Records that the operations run without a pause.
+    /// Declares that each operation starts as soon as the previous one is complete, so that the throughput is
+    /// meaningful and is reported.
     pub(super) fn without_pause(self) -> Self {
         Self { without_pause: true, ..self }
     }
@@ -64,7 +67,7 @@ impl Subject {
         Self { stored: Some(messages), ..self }
     }
 
-    /// Returns the title of the series in the table and in the report.
+    /// Returns the title of the measurement in the table and in the report.
     pub(super) fn title(&self) -> String {
         let clients = match self.clients {
             Some(1) => ", 1 client".to_owned(),
@@ -76,16 +79,17 @@ impl Subject {
     }
 }
 
-/// The figures of a subject from one run.
+/// The values that one run has measured for a workload or limit.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     pub(super) subject: Subject,
-    /// The measured value of each figure. `None` if the value is unknown.
+    /// The measured values by their kind. A value is `None` if it is unknown.
     pub(super) figures: BTreeMap<Figure, Option<f64>>,
 }
 
 impl Sample {
-    /// Creates a sample that has only the percentiles of latencies. `latencies` are in microseconds, in any order.
+    /// Creates a sample, the measured values of one run, that has only the percentiles of latencies. `latencies` are in
+    /// microseconds, in any order.
     pub(super) fn latencies(subject: Subject, mut latencies: Vec<u32>) -> Self {
         let mut figures = BTreeMap::new();
         latencies.sort_unstable();
@@ -97,8 +101,8 @@ impl Sample {
         Self { subject, figures }
     }
 
-    /// Creates a sample with the percentiles of latencies. If the operations run without a pause, it also has the
-    /// throughput.
+    /// Creates a sample, the measured values of one run, with the percentiles of latencies. If each operation starts as
+    /// soon as the previous one is complete, the sample also has the throughput.
     pub(super) fn bare(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::latencies(subject, latencies);
         if sample.subject.without_pause {
@@ -111,7 +115,7 @@ impl Sample {
         sample
     }
 
-    /// Creates a sample with throughput, percentiles of latencies, and the CPU time of the operations.
+    /// Creates a sample, the measured values of one run, like [`Self::bare`], and adds the CPU times.
     pub(super) fn new(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::bare(subject, operations, usage, latencies);
         let figures = &mut sample.figures;
@@ -125,18 +129,18 @@ impl Sample {
         sample
     }
 
-    /// Adds a figure to the sample.
+    /// Adds a measured value to the sample.
     pub(super) fn with(mut self, figure: Figure, value: Option<f64>) -> Self {
         self.figures.insert(figure, value);
         self
     }
 }
 
-/// The figures of a subject from all runs.
+/// The values that all runs have measured for a workload or limit.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) subject: Subject,
-    /// The measured values of each figure, one for each run. Empty if the figure is unknown.
+    /// The measured values by their kind, one value for each run. Empty if the value is unknown.
     pub(super) figures: BTreeMap<Figure, Vec<f64>>,
 }
 
@@ -150,7 +154,8 @@ impl Series {
     }
 }
 
-/// Adds a sample to the series with its subject. If there is none yet, creates the series.
+/// Adds a sample, the measured values of one run, to the series of the same workload or limit. If there is none yet,
+/// creates the series.
 pub(super) fn collect(all: &mut Vec<Series>, sample: Sample) {
     let index = all.iter().position(|series| series.subject == sample.subject).unwrap_or_else(|| {
         all.push(Series { subject: sample.subject.clone(), figures: BTreeMap::new() });

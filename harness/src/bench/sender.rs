@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A client that sends messages on a connection of its own, and checks the responses.
 pub(super) struct Sender {
     connection: Connection,
-    /// The head of each request, up to and including `content-length:`.
+    /// The request line and the headers of each request, up to and including `content-length:`.
     head: String,
     id: u32,
     /// The number of messages that this sender has sent.

@@ -55,7 +55,7 @@ impl ClassicUser {
     }
 
     /// Polls until at least `count` messages are pending and all of them were sent before the `query_time`. Returns the
-    /// last poll, whose messages can then all be deleted.
+    /// last poll, after which all of these messages can be deleted.
     pub(crate) async fn poll_until_old(&self, count: usize) -> anyhow::Result<(Vec<Value>, i64)> {
         for _ in 0..500 {
             let (messages, query_time) = self.poll().await?;

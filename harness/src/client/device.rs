@@ -62,7 +62,7 @@ impl Device {
         self.client.log_in(&self.login()).await
     }
 
-    /// Logs in again on this device. Returns it with a new session.
+    /// Logs in again on this device. Returns the device with a new session.
     pub(crate) async fn again(&self) -> anyhow::Result<Self> {
         let mut login = self.login();
         login["device_id"] = json!(self.id);
@@ -188,14 +188,14 @@ impl Device {
         Events::open(self.stream_request(query)).await
     }
 
-    /// Fails unless every replica accepts the token. Afterwards, each replica that caches sessions has cached the
-    /// token.
+    /// Fails unless every replica accepts the token of this session. Afterwards, each replica that caches sessions has
+    /// cached the token.
     pub(crate) async fn ensure_alive(&self) -> anyhow::Result<()> {
         let responses = try_join_all((0..self.client.replicas()).map(|_| self.get("/v1/devices"))).await?;
         responses.iter().try_for_each(|response| response.expect(200).map(drop))
     }
 
-    /// Fails unless every replica rejects the token.
+    /// Fails unless every replica rejects the token of this session.
     pub(crate) async fn ensure_ended(&self) -> anyhow::Result<()> {
         let responses = try_join_all((0..self.client.replicas()).map(|_| self.get("/v1/devices"))).await?;
         responses.iter().try_for_each(|response| response.expect_problem("unauthenticated", &[]))

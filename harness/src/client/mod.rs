@@ -51,7 +51,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     urls: Vec<String>,
     requests: Arc<AtomicUsize>,
-    /// A random number in all usernames of this client, which makes them unique.
+    /// A random number in all usernames of this client, which makes the usernames unique.
     run: u64,
 }
 
@@ -75,7 +75,7 @@ impl Client {
         format!("{base}-{:x}", self.run)
     }
 
-    /// Returns the number of servers. As many consecutive requests reach each server once.
+    /// Returns the number of replicas. That many consecutive requests reach each replica once.
     pub(crate) fn replicas(&self) -> usize {
         self.urls.len()
     }

@@ -12,7 +12,8 @@ impl Choices {
         Self(Rng::with_seed(seed))
     }
 
-    /// Returns another sequence of choices, for a task that runs concurrently. It also depends only on the seed.
+    /// Returns a new sequence of random choices, for a task that runs concurrently. The new sequence depends only on
+    /// the seed, too.
     pub(super) fn fork(&mut self) -> Self {
         Self(self.0.fork())
     }

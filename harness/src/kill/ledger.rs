@@ -3,7 +3,8 @@ use std::fmt;
 
 use crate::client::Message;
 
-/// The accepted and received messages, and the violations found so far.
+/// The record of a kill run, which sends messages while servers are killed: the accepted and received messages, and the
+/// violations of the delivery contract found so far.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     accepted: Vec<SentMessage>,
@@ -23,7 +24,7 @@ pub(super) struct SentMessage {
     pub(super) recipients: Vec<String>,
 }
 
-/// The result of a run.
+/// The result of a kill run, which sends messages while servers are killed.
 #[derive(Debug)]
 pub struct Outcome {
     /// Number of sends that were accepted with 201.
@@ -77,7 +78,7 @@ impl Ledger {
         self.violations.push(violation);
     }
 
-    /// Compares the received messages with the accepted messages, at the end of a run.
+    /// Compares the received messages with the accepted messages, at the end of a kill run.
     pub(super) fn check(mut self, recipients: &[String]) -> Outcome {
         let mut lost = 0;
         for recipient in recipients {

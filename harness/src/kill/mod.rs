@@ -36,7 +36,7 @@ const RECIPIENTS: [&str; 2] = ["alice", "zoe"];
 /// Maximum time that a client waits for a response before it retries.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The settings in which a run on its own servers differs from a run on a server that is already running.
+/// The settings in which a kill run on its own servers differs from a kill run on a server that is already running.
 #[derive(Debug)]
 struct Conditions {
     /// The URLs of the replicas.
@@ -45,13 +45,14 @@ struct Conditions {
     suffix: String,
     /// The response statuses that mean that no server is available, so that the client retries.
     unavailable: &'static [u16],
-    /// Maximum duration of a send with all its retries, and of reading the remaining messages.
+    /// Maximum duration of a send with all its retries, and of reading the messages that remain after the last send:
+    /// for each separately.
     limit: Duration,
     /// The pause before a client retries a failed request.
     pause: Duration,
 }
 
-/// The data that the tasks of a run share.
+/// The data that the senders, the readers and the task that kills servers share.
 #[derive(Debug)]
 struct Run {
     conditions: Conditions,
@@ -95,8 +96,8 @@ impl Run {
         self.sending.load(Ordering::Relaxed)
     }
 
-    /// Registers users, then lets them send and read messages until `killing` completes and the readers have read all
-    /// messages. Fails if this takes longer than `limit`.
+    /// Registers users, then lets them send and read messages while `killing` kills servers. Completes when `killing`
+    /// is complete and the readers have read all messages. Fails if this takes longer than `limit`.
     async fn drive(
         &self,
         choices: &mut Choices,

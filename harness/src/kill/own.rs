@@ -12,7 +12,7 @@ use super::ledger::Outcome;
 use super::{Conditions, Run};
 use crate::{Backend, ServerProcess, TestDatabase};
 
-/// Parameters of a run that starts its own servers.
+/// Parameters of a kill run that starts its own servers.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// The kind of database.
@@ -25,16 +25,18 @@ pub struct Plan {
     pub duration: Duration,
 }
 
-/// Maximum duration of a send with all its retries, and of reading the remaining messages.
+/// Maximum duration of a send with all its retries, and of reading the messages that remain after the last send: for
+/// each separately.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts servers on a fresh database, sends and reads messages, and kills servers at random moments. The servers are
-/// processes of `program`, the binary of the harness. At the end, the run stops the servers and audits the tables.
+/// processes of `program`, the binary of the harness. At the end, stops the servers and checks the tables of the
+/// database for inconsistencies.
 ///
 /// # Errors
 ///
-/// If the servers can't be started, or the run does not end in time. Violations of the contract are no errors: they are
-/// part of the outcome.
+/// If the servers can't be started, or the run does not end in time. Violations of the delivery contract are no errors:
+/// they are part of the outcome.
 pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
     let Plan { backend, replicas, seed, duration } = *plan;
     ensure!(replicas > 0, "the number of replicas must be at least 1");

@@ -12,7 +12,7 @@ use super::ledger::Outcome;
 use super::{Conditions, Run};
 use crate::client;
 
-/// Parameters of a run on a server that is already running.
+/// Parameters of a kill run on a server that is already running.
 #[derive(Debug, Clone)]
 pub struct RunningPlan {
     /// The URL of the server, or of a proxy in front of its replicas.
@@ -25,20 +25,20 @@ pub struct RunningPlan {
     pub seed: u64,
 }
 
-/// When a run on a running server ends.
+/// When a kill run on a server that was already running ends.
 #[derive(Debug, Clone, Copy)]
 pub enum Length {
     /// After this number of restarts.
     Restarts(u32),
-    /// After the first restart that is complete later than this duration after the start of the run.
+    /// After the first restart that completes when at least this time has passed since the start of the run.
     Duration(Duration),
 }
 
 /// Maximum duration of a send with all its retries, of reading the remaining messages, of a restart, and of the wait
 /// until the server is ready: for each separately.
 const LIMIT: Duration = Duration::from_secs(180);
-/// The number of sends that the server must accept before each restart and after the last one. So each restart happens
-/// while messages are sent.
+/// The number of sends that the server must accept before each restart and after the last one, so that each restart
+/// happens while messages are sent.
 const SENDS: usize = 50;
 
 /// Sends and reads messages on a running server, while a command restarts the server. The users that the run registers

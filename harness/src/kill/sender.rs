@@ -9,7 +9,8 @@ use super::ledger::SentMessage;
 use super::{ATTEMPT, Run};
 use crate::client::{Device, try_send};
 
-/// Sends one message after another until the run stops the senders. Retries each message until a server accepts it.
+/// Sends one message after another until the run tells all senders to stop. Retries each message until a server accepts
+/// it.
 pub(super) async fn send(run: &Run, device: &Device, mut choices: Choices) {
     let mut number = 0;
     while run.is_sending() {

@@ -10,15 +10,15 @@ use tokio::time::timeout;
 use super::durability::Durability;
 use super::local::wait_until_ready;
 
-/// The environment variable that names the image of the server, as `NAME:TAG`.
+/// The environment variable that names the Docker image of Postgres, as `NAME:TAG`.
 const IMAGE_VARIABLE: &str = "WOOSH_TEST_POSTGRES_IMAGE";
 const DEFAULT_IMAGE: &str = "postgres:17";
 /// Maximum time for Docker to pull the image and start a container.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// The shell script that runs in the container. It starts the server. If no harness is connected for 20 seconds, it
-/// stops the server, so that the container does not outlive a killed harness. When the script ends, Docker removes the
-/// container.
+/// The shell script that runs in the container. The script starts Postgres. If no harness is connected for 20 seconds,
+/// the script stops Postgres, so that the container does not outlive a killed harness. When the script ends, Docker
+/// removes the container.
 const SCRIPT: &str = r#"
 docker-entrypoint.sh postgres "$@" & server=$!
 sessions="SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'woosh-harness-%'"
@@ -63,7 +63,7 @@ impl Container {
         Ok(server)
     }
 
-    /// Returns the options to connect as the superuser.
+    /// Returns the options to connect to the server as the Postgres superuser.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().host(&self.host).port(self.port).username("woosh").database("postgres")
     }

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::durability::Durability;
 
-/// The shell script that supervises the server. It creates a data folder, and runs the server. When standard input
-/// closes, it stops the server, and deletes the folder.
+/// The shell script that supervises the Postgres server. The script creates a data folder, and runs the server. When
+/// standard input closes, the script stops the server, and deletes the folder.
 const SCRIPT: &str = r#"
 folder=$PWD programs=$1; shift
 exec 3<&0 </dev/null
@@ -60,7 +60,7 @@ impl LocalServer {
         Ok(server)
     }
 
-    /// Returns the options to connect as the superuser.
+    /// Returns the options to connect to the server as the Postgres superuser.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("woosh").database("postgres")
     }

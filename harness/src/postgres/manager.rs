@@ -23,7 +23,8 @@ enum Command {
 }
 
 impl Manager {
-    /// Starts a server, prepares it for tests, and prints to standard error which provider it is from.
+    /// Starts a Postgres server or connects to one, prepares it for tests, and prints to standard error where it is
+    /// from, such as Docker.
     pub(super) async fn start(durability: Durability) -> anyhow::Result<Self> {
         let owner = format!("{:016x}", fastrand::u64(..));
         let (commands, received) = mpsc::unbounded_channel();
@@ -61,7 +62,8 @@ impl Manager {
     }
 }
 
-/// The body of the thread: starts a Postgres server or connects to one, then executes commands until this process ends.
+/// The body of the thread: starts a Postgres server or connects to one, then creates and drops databases as commanded
+/// until this process ends.
 fn run(
     session: &str,
     durability: Durability,

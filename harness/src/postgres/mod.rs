@@ -1,8 +1,9 @@
 //! Postgres databases for tests.
 //!
 //! A process uses at most two servers: a fast one for tests, and a durable one for the benchmark. Each is from the
-//! first provider that works (see `provider`). Each database is a clone of a template database, so that the schema is
-//! migrated only once. A thread, the `Manager`, creates and drops the databases, because the method `drop` can't await.
+//! first provider that works, such as Docker (see `provider`). Each database is a clone of a template database, so that
+//! the schema is migrated only once. A thread, the `Manager`, creates and drops the databases, because the method
+//! `drop` can't await.
 
 mod docker;
 mod durability;

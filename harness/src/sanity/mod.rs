@@ -99,7 +99,7 @@ macro_rules! suite {
 }
 use suite;
 
-/// Returns an error that shows both values if they differ.
+/// Makes the calling function return an error that shows both values if they differ.
 macro_rules! ensure_eq {
     ($left:expr, $right:expr $(,)?) => {
         match (&$left, &$right) {

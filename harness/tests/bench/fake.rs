@@ -1,4 +1,4 @@
-//! A server that keeps messages in memory, and that can misbehave in one selected way.
+//! A fake server for tests of the benchmark. It keeps messages in memory, and can misbehave in one selected way.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ pub(crate) enum Fault {
     Garbage,
     /// Answers each send with status 503.
     Refuse,
-    /// Leaves out the eleventh message of a mailbox.
+    /// Leaves out the eleventh message of a mailbox when the mailbox is read.
     Drop,
     /// Loses every message after the tenth message of a mailbox.
     DropLast,

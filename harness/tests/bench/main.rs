@@ -81,7 +81,7 @@ fn every_series_has_figures(backend: Backend, workloads: &str) -> Result<(), Fai
     Ok(())
 }
 
-/// Checks that the figures of a series are present and plausible.
+/// Checks that the measured values of a workload or limit, an entry of the JSON output, are present and plausible.
 fn check(series: &Value, backend: Backend) {
     let figures = series["figures"].as_object().unwrap();
     assert!(!figures.is_empty(), "{series}");

@@ -1,5 +1,5 @@
-//! Verifies promises D2 (no loss) and D4 (idempotent send) with clocks that leap: on SQLite the clock of the machine,
-//! on Postgres the clock of the database.
+//! Verifies promises D2 (no loss) and D4 (idempotent send) of the delivery contract with clocks that leap: on SQLite
+//! the clock of the machine, on Postgres the clock of the database.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../support/mod.rs"]

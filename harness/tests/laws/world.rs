@@ -1,4 +1,4 @@
-//! A store and its model: each step runs on both, and their results are compared.
+//! A store and its model. Each operation of a test runs on both, and their results are compared.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -110,7 +110,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Gives all mailboxes a new incarnation, in steps.
+    /// Gives all mailboxes a new incarnation, two mailboxes at a time.
     async fn restored(&mut self) {
         static INCARNATIONS: AtomicI64 = AtomicI64::new(1);
         let incarnation = INCARNATIONS.fetch_add(1, Ordering::Relaxed);
@@ -130,7 +130,8 @@ impl<'a> World<'a> {
         self.deleted && mailbox == 1
     }
 
-    /// Verifies promises D3 (order), D6 (atomic fan-out) and D7 (visible loss).
+    /// Sends a message on the store and on the model, and compares the results. Verifies promises D3 (order), D6
+    /// (atomic fan-out) and D7 (visible loss) of the delivery contract.
     async fn send(&mut self, to: u8, size: usize, ttl: u64) -> Result<(), TestCaseError> {
         self.count += 1;
         let text = format!("{:0>size$}", self.count, size = size)[..size].to_owned();
@@ -185,7 +186,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Verifies promises D3 (order), D7 (visible loss) and D10 (agnostic).
+    /// Reads a page from the store and from the model, and compares the pages. Verifies promises D3 (order), D7
+    /// (visible loss) and D10 (agnostic) of the delivery contract.
     async fn read(&self, mailbox: usize, after: i64, count: usize, bytes: usize) -> Result<(), TestCaseError> {
         let (now, limit) = (Timestamp::from_seconds(self.now), PageLimit { count, bytes });
         let read = self.stores.mailboxes.read(self.devices[mailbox], SequenceNumber::new(after), limit, now);
@@ -218,7 +220,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Verifies promises D2 (no loss) and D5 (idempotent acknowledge).
+    /// Acknowledges envelopes in the store and in the model, and compares the results. Verifies promises D2 (no loss)
+    /// and D5 (idempotent acknowledge) of the delivery contract.
     async fn acknowledge(
         &mut self,
         mailbox: usize,
@@ -257,7 +260,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Reads and acknowledges everything, and deletes the users.
+    /// Reads and acknowledges all mailboxes, and deletes the users.
     pub(crate) async fn finish(mut self) -> Result<(), TestCaseError> {
         for mailbox in 0..3 {
             self.read(mailbox, 0, 1000, 1000).await?;

@@ -93,7 +93,8 @@ async fn terminate(admin: &mut sqlx::PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Makes a read-only database writable again. The session of `admin` has to be older than the change to read-only.
+/// Makes a read-only database writable again. `admin` has to be a connection that was opened before the database became
+/// read-only, because later connections can't write.
 async fn alter_writable(admin: &mut sqlx::PgConnection, database: &woosh_harness::TestDatabase) -> sqlx::Result<()> {
     let options = database.postgres_options().unwrap();
     let statement = format!("ALTER DATABASE {} RESET default_transaction_read_only", options.get_database().unwrap());

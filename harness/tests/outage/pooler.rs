@@ -1,5 +1,5 @@
-//! A pooler between a server and its database. It pools transactions: a client has a connection to the database only
-//! while the client is in a transaction.
+//! A pooler between a server and Postgres. It pools transactions: a client has a connection to the database only while
+//! the client is in a transaction.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use woosh_server::database::DatabaseUrl;
 
 use super::proxy::{Stream, dial, read_startup, without_options};
 
-/// The connections to the database that no client uses. The pooler takes the one that was used last.
+/// The connections to the database that no client uses. The pooler takes the connection that was used last.
 type Idle = Arc<Mutex<Vec<Box<dyn Stream>>>>;
 
-/// Starts a pooler. Returns the URL of the database behind it.
+/// Starts a pooler. Returns the URL for connecting to the database through the pooler.
 pub(crate) async fn start(database: &TestDatabase) -> DatabaseUrl {
     let options = Arc::new(database.postgres_options().unwrap());
     let name = options.get_database().unwrap().to_owned();
@@ -55,7 +55,7 @@ async fn serve(mut client: TcpStream, options: Arc<PgConnectOptions>, idle: Idle
     }
 }
 
-/// Forwards the answer of the database to the client. Returns whether the client is in a transaction after it.
+/// Forwards the answer of the database to the client. Returns whether the client is in a transaction after this answer.
 async fn answer(server: &mut Box<dyn Stream>, client: &mut TcpStream) -> Option<bool> {
     loop {
         let response = message(server).await?;
@@ -66,7 +66,8 @@ async fn answer(server: &mut Box<dyn Stream>, client: &mut TcpStream) -> Option<
     }
 }
 
-/// Opens a connection to the database. Returns the connection, and all that the database sends until it is ready.
+/// Opens a connection to the database. Returns the connection, and all bytes that the database sends until it is ready
+/// for a query.
 async fn open(options: &PgConnectOptions, startup: &[u8]) -> Option<(Box<dyn Stream>, Vec<u8>)> {
     let mut server = dial(options).await;
     server.write_all(startup).await.ok()?;

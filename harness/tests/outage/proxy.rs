@@ -1,4 +1,4 @@
-//! A proxy between a server and its database, for faults of the network.
+//! A proxy between a server and its database, which simulates faults of the network.
 
 use std::sync::Arc;
 
@@ -16,12 +16,13 @@ enum Network {
     Down,
 }
 
-/// A proxy that can cut and silence connections, and that drops the options of sessions as poolers do.
+/// A proxy between a server and Postgres that can cut and silence connections. Like some poolers, it drops the settings
+/// that the server passes in `options` when it connects.
 pub(crate) struct Proxy {
     port: u16,
     database: String,
     network: watch::Sender<Network>,
-    /// The number of calls of [`Self::silence`]. Each call silences the connections that exist at that time.
+    /// The number of calls of [`Self::silence`]. Each call silences the connections that are open at that time.
     silences: watch::Sender<u32>,
     /// Each connection holds a read lock while it is open, so that [`Self::cut`] can wait until all are closed.
     connections: Arc<RwLock<()>>,
@@ -64,7 +65,7 @@ impl Proxy {
         Self { port, database: name, network, silences, connections }
     }
 
-    /// Returns the URL of the database behind the proxy.
+    /// Returns the URL for connecting to the database through the proxy.
     pub(crate) fn url(&self) -> DatabaseUrl {
         let url = format!("postgres://woosh@127.0.0.1:{}/{}?sslmode=disable", self.port, self.database);
         url.parse::<DatabaseUrl>().unwrap().allow_fsync_off()
@@ -95,7 +96,8 @@ async fn is_down(network: &mut watch::Receiver<Network>) {
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Connects a client to the database, and removes the options of the session from the client's first message.
+/// Connects a client to the database. Removes the parameter `options`, in which the client passes settings, from the
+/// client's first message.
 async fn connect(mut client: TcpStream, database: &PgConnectOptions) -> (TcpStream, Box<dyn Stream>) {
     let startup = read_startup(&mut client).await;
     let mut server = dial(database).await;
@@ -123,7 +125,7 @@ pub(crate) async fn read_startup(client: &mut (impl AsyncRead + Unpin)) -> Vec<u
     message
 }
 
-/// Removes the parameter `options` from the first message of a client.
+/// Removes the parameter `options`, in which a client passes settings, from the first message of the client.
 pub(crate) fn without_options(startup: &[u8]) -> Vec<u8> {
     let mut parameters = startup[8..].split(|byte| *byte == 0);
     let mut message = startup[..8].to_vec();

@@ -18,7 +18,8 @@ CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER record AFTER INSERT ON messages EXECUTE FUNCTION record()";
 
-/// Verifies promises D1 (durable) and D4 (idempotent send) behind a pooler that drops the options of sessions.
+/// Verifies promises D1 (durable) and D4 (idempotent send) of the delivery contract behind a pooler that drops the
+/// settings that the server passes when it connects.
 pub(crate) async fn defaults() -> anyhow::Result<()> {
     for (default, used) in [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")] {
         let database = database().await?;
@@ -41,7 +42,7 @@ pub(crate) async fn defaults() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promise D1 (durable).
+/// Verifies promise D1 (durable) of the delivery contract.
 pub(crate) async fn fsync_off() -> anyhow::Result<()> {
     let database = database().await?;
     let options = database.postgres_options().unwrap();

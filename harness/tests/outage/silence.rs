@@ -9,12 +9,12 @@ use super::proxy::Proxy;
 
 /// Number of requests that wait for the database when it stops answering: more than the server has connections.
 const WAITING: usize = 40;
-/// Maximum interruption of the service.
+/// Maximum time for which the server may refuse requests.
 const MAX_INTERRUPTION: Duration = Duration::from_secs(20);
 /// Maximum delay of notifications.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// Verifies promises D1 (durable) and D2 (no loss).
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract.
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;
@@ -46,7 +46,7 @@ pub(crate) async fn under_load() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promise D8 (prompt).
+/// Verifies promise D8 (prompt) of the delivery contract.
 pub(crate) async fn notifications() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;
@@ -68,8 +68,8 @@ pub(crate) async fn notifications() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the time from the response to a sender until a waiting reader receives the message. Calls `happens` while
-/// the reader waits, before the message is sent.
+/// Sends a message to a waiting reader. Returns the time from the response that the sender receives until the reader
+/// receives the message. Calls `happens` while the reader waits, before the message is sent.
 async fn delay(reader: &Device, sender: &Device, happens: impl FnOnce()) -> anyhow::Result<Duration> {
     let mut after = 0;
     loop {

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use super::fixture::{Fixture, assert_unavailable, database};
 use super::proxy::Proxy;
 
-/// Verifies promises D1 (durable) and D2 (no loss).
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract.
 pub(crate) async fn outage() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;

@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::limits::SharedBody;
 
-/// A client may use a document for 300 seconds before it asks whether the document has changed. A new version of the
-/// server changes it.
+/// A client may use a document for 300 seconds before it asks whether the document has changed. Only a new version of
+/// the server changes a document.
 const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// A document that does not change while the server runs, uncompressed and compressed. All responses share its bytes.
@@ -23,7 +23,7 @@ pub(super) struct StaticDocument {
     gzip: Representation,
 }
 
-/// A document in one encoding.
+/// A document in one content encoding: uncompressed, or compressed with gzip.
 #[derive(Clone)]
 pub(super) struct Representation {
     bytes: Bytes,
@@ -40,8 +40,8 @@ impl StaticDocument {
         Ok(Self { identity: Representation::new(bytes, false), gzip: Representation::new(compressed, true) })
     }
 
-    /// Returns the document in the encoding that the request accepts. If the client already has it (`If-None-Match`),
-    /// returns its entity tag as the error.
+    /// Returns the document in the encoding that the request accepts. If the client already has this version of the
+    /// document (`If-None-Match`), returns the entity tag of the document as the error.
     pub(super) fn negotiate(&self, headers: &HeaderMap) -> Result<Representation, String> {
         let accepts_gzip = items(headers, header::ACCEPT_ENCODING).any(is_gzip);
         let representation = if accepts_gzip { &self.gzip } else { &self.identity };

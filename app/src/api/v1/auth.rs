@@ -13,8 +13,9 @@ use crate::services::Services;
 /// The name of the security scheme in the OpenAPI document.
 const SCHEME: &str = "Token";
 
-/// The caller, authenticated by a bearer token. If `RECALL` is true, the session may have ended already on another
-/// replica. This saves a query for operations whose use case checks the session again.
+/// The caller, authenticated by a bearer token. If `RECALL` is true, the session may come from the memory of this
+/// server, and may have ended already on another replica. This saves a database query; it is only for operations whose
+/// use case checks the session again.
 pub(super) struct TokenCaller<const RECALL: bool = false>(pub(super) SessionCaller);
 
 impl<'a, const RECALL: bool> ApiExtractor<'a> for TokenCaller<RECALL> {

@@ -1,4 +1,4 @@
-//! Adds the users that send and read messages.
+//! Adds the users that send and read messages during the benchmark.
 
 mod api;
 mod postgres;
@@ -10,7 +10,7 @@ pub(super) use self::api::register;
 
 use crate::{Backend, TestDatabase};
 
-/// A user and its devices, on each of which it is logged in.
+/// A user, logged in on each of its devices.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) name: String,
@@ -20,7 +20,8 @@ pub(super) struct Account {
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) token: String,
-    /// The index of the device's mailbox in the [`Ledger`](super::ledger::Ledger).
+    /// The index of the device's mailbox in the [`Ledger`](super::ledger::Ledger), which records the messages that were
+    /// sent to each mailbox.
     pub(super) mailbox: usize,
 }
 
@@ -39,8 +40,8 @@ struct Plan<'a> {
 }
 
 /// Adds users with devices and sessions directly to the database of a running server, in one transaction. Registration
-/// through the API would hash a password for each user: this would be slow, and its memory would hide the peak memory
-/// of the workload.
+/// through the API would hash a password for each user: that would be slow, and would need so much memory that it would
+/// hide the peak memory of the workload.
 pub(super) async fn add(
     database: &TestDatabase,
     prefix: &str,

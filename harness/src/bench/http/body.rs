@@ -3,7 +3,7 @@ use anyhow::{Context as _, bail, ensure};
 /// Maximum size of a body or chunk, in bytes: far more than the largest page of a mailbox.
 const MAX_BODY: usize = 64 << 20;
 
-/// Decodes the body of a response as its bytes arrive, with or without chunks.
+/// Decodes the body of a response as its bytes arrive, with or without chunked transfer encoding.
 #[derive(Debug)]
 pub(super) struct Decoder {
     state: State,

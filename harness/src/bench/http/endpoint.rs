@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::time::timeout;
 
-/// The address of a server. Its methods write the heads of requests to the server.
+/// The address of a server. The methods return the heads of requests to the server: the request line and the headers.
 #[derive(Debug)]
 pub(in crate::bench) struct Endpoint {
     pub(super) address: SocketAddr,
@@ -32,13 +32,13 @@ impl Endpoint {
         Ok(Self { address, host: format!("{host}:{port}"), base: parsed.path().trim_end_matches('/').to_owned() })
     }
 
-    /// Returns the head of a GET request.
+    /// Returns the head of a GET request: the request line and the headers.
     pub(in crate::bench) fn get(&self, path: &str, token: &str) -> String {
         format!("GET {}{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n", self.base, self.host)
     }
 
-    /// Returns the head of a POST request with a JSON body, up to and including `content-length:`. The caller appends
-    /// the length of the body, and the body.
+    /// Returns the head of a POST request with a JSON body: the request line and the headers, up to and including
+    /// `content-length:`. The caller appends the length of the body, and the body.
     pub(in crate::bench) fn post(&self, path: &str, token: &str) -> String {
         format!(
             "POST {}{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\

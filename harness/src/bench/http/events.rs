@@ -14,7 +14,7 @@ pub(in crate::bench) struct Events {
 }
 
 impl Events {
-    /// Sends a request for an event stream, and waits for the head of the response.
+    /// Sends a request for an event stream, and waits for the status and the headers of the response.
     pub(in crate::bench) async fn open(
         mut connection: Connection,
         request: &[u8],

@@ -20,8 +20,8 @@ const MAILBOXES: i64 = 200;
 /// Maximum duration of the measurement, in seconds.
 const SECONDS: u32 = 2;
 
-/// Measures bulk inserts: inserts the rows that sends insert, with the same database driver and durability, but many in
-/// one transaction, on one connection, without a server and without checks.
+/// Measures bulk inserts, the limit that sends are compared with: inserts the same rows as sends, with the same
+/// database driver and durability, but many in one transaction, on one connection, without a server and without checks.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Sample> {
     let database = TestDatabase::create_with(args.backend, Durability::Durable).await?;
     // Opening the database creates its tables.
@@ -54,7 +54,7 @@ enum Connection {
 }
 
 impl Connection {
-    /// Inserts a batch of messages in one transaction. `stored` is the number of messages before it.
+    /// Inserts a batch of messages in one transaction. `stored` is the number of messages that are stored already.
     async fn insert(&mut self, stored: i64, contents: &[u8]) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(connection) => insert_into_sqlite(connection, stored, contents).await,

@@ -13,8 +13,8 @@ use crate::{Backend, postgres};
 const PAGE: [u8; 4096] = [7; 4096];
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Measures syncs of the disk: appends a page to a file and syncs it, again and again, in the folder where databases
-/// are created. Returns `None` if the database is not on a disk of this machine.
+/// Measures how fast a disk of this machine syncs: appends a page to a file and syncs the file, again and again, in the
+/// folder where databases are created. Returns `None` if the database is not on a disk of this machine.
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Option<Sample>> {
     if args.backend == Backend::Postgres && !postgres::is_local() {
         return Ok(None);

@@ -25,16 +25,16 @@ pub(super) struct Processes {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usage {
     pub(super) wall: f64,
-    /// CPU time. `None` if it is unknown.
+    /// CPU time of the server. `None` if it is unknown.
     pub(super) server: Option<f64>,
     pub(super) has_database: bool,
-    /// CPU time. `None` if it is unknown.
+    /// CPU time of the database. `None` if it is unknown.
     pub(super) database: Option<f64>,
     pub(super) generator: f64,
     machine: Option<f64>,
 }
 
-/// A measurement that is running. It starts when this value is created.
+/// A running measurement of the elapsed time and of CPU times. The measurement starts when this value is created.
 pub(super) struct Meter {
     processes: Processes,
     start: Snapshot,
@@ -84,7 +84,7 @@ impl Meter {
 }
 
 impl Usage {
-    /// Adds the times of another interval.
+    /// Adds the elapsed time and the CPU times of another interval.
     pub(super) fn add(&mut self, other: &Self) {
         let sum = |one: Option<f64>, other: Option<f64>| Some(one? + other?);
         self.wall += other.wall;
@@ -101,8 +101,7 @@ impl Usage {
         Some((self.machine? - self.server? - database - self.generator).max(0.0))
     }
 
-    /// Returns `cpu`, a CPU time in seconds, as a share of the CPU time that the machine had during the interval, in
-    /// percent.
+    /// Returns `cpu`, a CPU time in seconds, in percent of the CPU time of all cores during the interval.
     pub(super) fn share(&self, cpu: f64) -> f64 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         100.0 * cpu / (self.wall * cores as f64)

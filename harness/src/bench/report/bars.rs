@@ -5,10 +5,11 @@ use crate::bench::sample::Series;
 
 const ROW: f64 = 26.0;
 const TOP: f64 = 24.0;
-/// Width of the text with the value after a bar, in SVG units.
+/// Width of the text after a bar, which shows the value, in SVG units.
 const VALUE: f64 = 135.0;
 
-/// Returns a bar chart of the throughput of each series. Empty if no series has a throughput.
+/// Returns a bar chart of the throughput of each limit, and of each workload except `growth`. Empty if no throughput
+/// was measured.
 pub(super) fn plot(all: &[Series]) -> String {
     let bars: Vec<_> = all
         .iter()
@@ -54,7 +55,8 @@ pub(super) fn plot(all: &[Series]) -> String {
     svg(height, "Operations per second", &content)
 }
 
-/// Returns the first word of a noun, because a bar has no room for more.
+/// Returns the first word of a noun for operations, such as `messages sent and received`, because a bar has no room for
+/// more.
 fn short(noun: &str) -> &str {
     noun.split(' ').next().unwrap_or(noun)
 }

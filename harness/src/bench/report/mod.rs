@@ -1,4 +1,4 @@
-//! The report: a self-contained HTML page with the figures and plots.
+//! The report: a self-contained HTML page with a table and plots of the measured values.
 
 mod bars;
 mod html;
@@ -18,7 +18,7 @@ const WIDTH: f64 = 900.0;
 /// Width of the column of names at the left of a plot, in SVG units.
 const NAMES: f64 = 300.0;
 
-/// Returns the page as HTML.
+/// Returns the report as an HTML page.
 pub(super) fn page(outcome: &Outcome) -> String {
     let series = &outcome.series;
     let plots = [

@@ -5,7 +5,7 @@ use crate::bench::measure::Meter;
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
-/// Number of mailboxes that contain the stored messages.
+/// Number of mailboxes that store more and more messages during the workload.
 const ARCHIVE: usize = 100;
 /// Number of measurements after the first one, which runs on an empty store.
 const STEPS: u64 = 4;

@@ -12,14 +12,14 @@ use crate::bench::sample::{Sample, Subject};
 use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
-/// Number of messages in each mailbox, and on each page. It is the default of the API for a page.
+/// Number of messages in each mailbox, and on each page: the default page size of the API.
 pub(super) const BACKLOG: usize = 100;
 /// Number of recipients of each message that fills the mailboxes: the maximum of the API.
 const AT_ONCE: usize = 100;
 /// Number of senders that fill the mailboxes.
 const FILLERS: usize = 4;
-/// Maximum duration of the workload, as a multiple of --seconds. It takes longer than its measurement, because filling
-/// the mailboxes takes longer than reading them and is not measured.
+/// Maximum duration of the workload, as a multiple of --seconds. The workload takes longer than its measurement,
+/// because filling the mailboxes takes longer than reading them and is not measured.
 const LIMIT: f64 = 12.0;
 
 /// Measures reads and acknowledgements of mailboxes with 100 messages each. The clients read in rounds. The mailboxes

@@ -45,7 +45,7 @@ pub(super) async fn clients(
     Ok(senders.map(client).collect())
 }
 
-/// Measures clients that send without a pause. Returns the measurement and the clients.
+/// Measures clients that send one message after another without a pause. Returns the measurement and the clients.
 pub(super) async fn measure(stage: &Stage, clients: Vec<Sending>) -> anyhow::Result<(Measured, Vec<Sending>)> {
     closed_loop::run(stage.target.processes(), clients, stage.seconds()).await
 }

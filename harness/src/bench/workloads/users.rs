@@ -6,7 +6,7 @@ use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
 /// Measures sends before and after many users are added in one transaction. The second measurement starts before the
-/// database has updated the statistics of its tables, so it shows whether sends depend on them.
+/// database has updated the statistics of its tables, so it shows whether sends are slow with outdated statistics.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     ensure!(
         stage.target.is_fresh(),

@@ -23,11 +23,12 @@ const WAIT: u64 = 50;
 const OTHER_HANDLES: u64 = 512;
 /// Maximum time until all readers wait, and until a message arrives: for each separately.
 const LIMIT: Duration = Duration::from_secs(120);
-/// If the CPU time of the server is unknown, the server is taken to be idle after this time.
+/// If the CPU time of the server is unknown, the benchmark assumes that the server is idle after this time.
 const SETTLE: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_millis(250);
 
-/// What a sender knows about a waiting reader: the recipient, and a notification that the message has arrived.
+/// What a sender knows about a waiting reader: the recipient's account, and a notification that the message has
+/// arrived.
 struct Waiter {
     account: [Rc<Account>; 1],
     received: Notify,
@@ -104,7 +105,7 @@ async fn ensure_running(
     }
 }
 
-/// Waits until the server is idle.
+/// Waits until the server uses little CPU time.
 async fn settle(stage: &Stage) -> anyhow::Result<()> {
     let idle = async {
         loop {

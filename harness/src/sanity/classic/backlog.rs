@@ -68,7 +68,8 @@ struct Reader {
     user: ClassicUser,
     /// The ids of the received messages, in the order of their first arrival.
     order: Vec<i64>,
-    /// For each message that was sent before the `query_time` of a poll, the number of polls that returned it as such.
+    /// For each message, how many polls returned it with a `query_time` after its `sent_at`. The reader deletes a
+    /// message after the first such poll.
     old_arrivals: BTreeMap<i64, u32>,
     rounds: u32,
 }

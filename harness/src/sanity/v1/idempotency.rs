@@ -142,7 +142,7 @@ async fn keyed(sender: &Device, key: &str, body: &Value) -> anyhow::Result<ApiRe
     send(sender.request(Method::POST, "/v1/messages").header(HEADER, key).json(body)).await
 }
 
-/// Sends a message, and returns the connection without reading the response.
+/// Sends a message with the idempotency key `key`, and returns the connection without reading the response.
 async fn unread(sender: &Device, key: &str, body: &Value) -> anyhow::Result<TcpStream> {
     let host = sender.client.url().strip_prefix("http://").context("the check needs a URL that starts with http://")?;
     let body = body.to_string();

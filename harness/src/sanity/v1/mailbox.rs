@@ -153,7 +153,7 @@ pub(super) async fn no_message_is_lost_or_reordered_during_concurrent_sends(clie
     Ok(())
 }
 
-/// Registers a user and sends `count` messages to it: "message 1", "message 2" and so on.
+/// Registers a user and sends `count` messages to this user: "message 1", "message 2" and so on.
 pub(super) async fn filled(client: &Client, count: usize) -> anyhow::Result<Device> {
     let (alice, bob) = (client.account("sender").await?, client.account("reader").await?);
     for number in 1..=count {

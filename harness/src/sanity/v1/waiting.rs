@@ -12,8 +12,8 @@ use super::mailbox::filled;
 
 /// Maximum time for a prompt response: long enough for a busy machine, and far below the timeouts of the readers.
 const SOON: Duration = Duration::from_secs(5);
-/// The time for which a sender lets a reader start to wait. A reader that takes longer finds the message without
-/// waiting.
+/// The time that a sender lets pass before it sends, so that the reader waits already. A reader that needs more time to
+/// start finds the message without waiting.
 const HEAD_START: Duration = Duration::from_millis(50);
 
 pub(super) async fn a_waiting_reader_gets_a_message_promptly(client: Client) -> anyhow::Result<()> {
@@ -106,7 +106,7 @@ pub(super) async fn a_waiting_reader_gets_401_when_its_session_ends(client: Clie
     ensure_rejected(&alice, alice.delete("/v1/users/me")).await
 }
 
-/// Fails unless a waiting reader promptly receives 401 after its session ends.
+/// Fails unless a waiting reader promptly receives 401 after `ending` has ended its session.
 async fn ensure_rejected(
     reader: &Device,
     ending: impl Future<Output = anyhow::Result<ApiResponse>>,

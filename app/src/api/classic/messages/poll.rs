@@ -52,8 +52,8 @@ pub(super) enum ClassicPollMessagesReply {
     Ok(PageBody),
 }
 
-/// A page as JSON. If more messages were sent within one second than the server reads at once, it reads and sends the
-/// page in parts.
+/// A page as JSON. It contains all pending messages sent before its `query_time`. If more messages were sent within one
+/// second than the server reads at once, the server reads and sends the page in parts.
 pub(super) enum PageBody {
     Whole(ClassicMessagePage),
     Parts(BoxStream<'static, io::Result<Bytes>>),
@@ -100,7 +100,7 @@ pub(super) async fn poll(
     }))
 }
 
-/// Returns the JSON of a page in parts: `first`, then the parts that `reader` reads.
+/// Returns the JSON text of a page in parts: `first`, which was read already, then the parts that `reader` reads.
 fn parts(first: &ClassicMessagePage, reader: Reader) -> poem::Result<BoxStream<'static, io::Result<Bytes>>> {
     let first = serde_json::to_string(first).map_err(poem::error::InternalServerError)?;
     // The array of messages is the last field of the page. It stays open here, and the last part closes it.
@@ -113,7 +113,8 @@ fn parts(first: &ClassicMessagePage, reader: Reader) -> poem::Result<BoxStream<'
     Ok(stream::once(async { Ok(first) }).chain(more).boxed())
 }
 
-/// Reads the later parts of a page. Reads a part only after the connection has taken the previous part.
+/// Reads the later parts of a page. Reads a part only after the connection has taken the previous part, so that the
+/// parts do not fill the memory.
 struct Reader {
     services: Arc<Services>,
     caller: Caller,

@@ -10,7 +10,8 @@ pub(super) use nullable::{Nullable, present};
 pub(super) use text::Text;
 pub(super) use time::Time;
 
-/// Implements [`Type`](poem_openapi::types::Type) for a value that has its own schema.
+/// Implements [`Type`](poem_openapi::types::Type) for a type of values, with the given name and schema in the OpenAPI
+/// document.
 macro_rules! value {
     ([$($generics:tt)*] $type:ty, $name:expr, $schema:expr) => {
         impl<$($generics)*> ::poem_openapi::types::Type for $type {
