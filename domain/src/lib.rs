@@ -14,6 +14,8 @@
 //!
 //! # Glossary
 //!
+//! The short form of the glossary in `CONTRIBUTING.md`.
+//!
 //! | term | meaning |
 //! |---|---|
 //! | user, account | username, password hash, public key, and the vault |
@@ -32,7 +34,10 @@
 //! | gap | a range of sequence numbers whose envelopes are gone unread, with the reason: expired, or the mailbox was full |
 //! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |
 //! | notify, subscribe, wait | the means by which a long poll or a stream learns of new envelopes |
-//! | store | the code that talks to a database |
+//! | batch, planner | sends that are committed in one transaction, and the code that works out what they change |
+//! | reference, leap, doubt | the clock that `sent_at` follows; a jump of it; the state after a leap: nothing expires |
+//! | sweep | the periodic deletion of expired envelopes, old idempotency keys and leftovers of deleted devices |
+//! | backend, store | SQLite or Postgres, and the code that talks to it |
 //! | instance, replica | one running server; several on one Postgres database |
 //!
 //! # Adding a use case

@@ -15,7 +15,8 @@ impl Failure for sqlx::Error {
     }
 }
 
-/// Awaits `work`, which uses the database, for at most `limit`. Then returns an I/O error of the kind `TimedOut`.
+/// Awaits `work`, which uses the database, for at most `limit`. If `limit` elapses first, returns an I/O error of the
+/// kind `TimedOut`.
 pub(crate) async fn within<T, E: From<sqlx::Error>>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,

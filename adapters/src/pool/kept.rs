@@ -3,10 +3,10 @@ use std::time::Instant;
 
 use super::Lease;
 
-/// Connections of a pool that are kept for the next use.
+/// Connections that callers have finished using, kept until another caller needs one.
 ///
-/// When a connection goes back to the pool, the pool tests it, which costs a round trip to the database. So a connection
-/// whose last statement has ended is kept here instead.
+/// When a connection goes back to the pool of `sqlx`, that pool tests the connection, which costs a round trip to the
+/// database. A connection whose last statement has ended needs no test, so it is kept here instead.
 #[derive(Debug, Default)]
 pub(super) struct KeptConnections(Mutex<State>);
 
@@ -22,7 +22,7 @@ struct State {
 #[derive(Debug)]
 pub(super) struct KeptConnection {
     pub(super) lease: Lease,
-    /// When the last use of the connection ended.
+    /// When the last caller finished using the connection.
     pub(super) since: Instant,
 }
 
@@ -61,7 +61,7 @@ impl KeptConnections {
     }
 }
 
-/// A caller that waits for a connection from the pool.
+/// Counts a caller that waits for a connection from the pool, until this value is dropped.
 pub(super) struct Waiting<'a>(&'a KeptConnections);
 
 impl Drop for Waiting<'_> {

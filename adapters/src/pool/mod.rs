@@ -37,7 +37,8 @@ use crate::transient::is_stale;
 
 /// Maximum time that a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer than this is tested before use, so that no request gets a dead connection.
+/// A connection that was idle for longer than this is tested before it is used again, so that no request gets a dead
+/// connection.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// Maximum time for Postgres to answer the test of a connection.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -53,13 +54,13 @@ pub(crate) struct Pool {
     kept: Arc<KeptConnections>,
     /// Connections that were opened before this moment are closed instead of being used again.
     oldest: Arc<Mutex<Instant>>,
-    /// Maximum duration of a use, including the wait for a connection.
+    /// Maximum time for which a caller may use a connection, including the wait for the connection.
     limit: Duration,
 }
 
 impl Pool {
-    /// Creates a pool of at most `size` connections. Opens connections as needed. A use of a connection ends after
-    /// `limit`.
+    /// Creates a pool of at most `size` connections. Opens connections as needed. A caller may use a
+    /// connection for at most `limit`.
     pub(crate) fn new(options: PgConnectOptions, requirements: Requirements, size: u32, limit: Duration) -> Self {
         let oldest = Arc::new(Mutex::new(Instant::now()));
         let connections = PgPoolOptions::new()
@@ -85,7 +86,8 @@ impl Pool {
         Self { connections, kept: Arc::default(), oldest, limit }
     }
 
-    /// Returns a pool that shares the connections of this pool, with another maximum duration of a use.
+    /// Returns a pool that shares the connections of this pool, but whose callers may use a connection for at most
+    /// `limit`.
     pub(crate) fn with_limit(&self, limit: Duration) -> Self {
         Self { limit, ..self.clone() }
     }
@@ -101,7 +103,7 @@ impl Pool {
         self.connections.connect_options()
     }
 
-    /// Runs `work`, which uses connections of this pool, and cancels it after the maximum duration of a use. If a
+    /// Runs `work`, which uses connections of this pool, and cancels it when it has used them for the maximum time. If a
     /// prepared statement is stale, also calls [`Self::renew`].
     pub(crate) async fn run<T, E: Failure>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let outcome = within(self.limit, work).await;
@@ -118,8 +120,8 @@ impl Pool {
         *self.oldest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Takes a connection, which goes back to the pool when it is dropped. The caller has to limit the duration of the
-    /// use, with [`Self::run`].
+    /// Takes a connection, which goes back to the pool when it is dropped. The caller has to limit the time of
+    /// its use, with [`Self::run`].
     pub(crate) async fn acquire(&self) -> sqlx::Result<Lease> {
         let oldest = *self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(KeptConnection { lease, since }) = self.kept.take() {
@@ -164,19 +166,19 @@ pub(crate) struct Lease {
     connection: Option<PoolConnection<Postgres>>,
     /// When the pool handed the connection out.
     acquired_at: Instant,
-    /// Keeps the connection for the next use.
+    /// The connections of the pool that are kept until a caller needs one.
     kept: Weak<KeptConnections>,
     last_use: LastUse,
 }
 
-/// How the last use of a connection ended.
+/// What is known about the last statement on a connection.
 #[derive(Debug, PartialEq)]
 enum LastUse {
-    /// Its statement may still run.
+    /// The statement may still run.
     Unfinished,
-    /// In a transaction, which has to be rolled back before another use.
+    /// The statement was part of a transaction, which has to be rolled back before the connection is used again.
     InTransaction,
-    /// All its statements have ended, outside of a transaction.
+    /// The statement has ended, and no transaction is open.
     Finished,
 }
 

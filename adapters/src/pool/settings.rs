@@ -31,7 +31,7 @@ pub(crate) struct SettingError {
     remedy: &'static str,
 }
 
-/// Sets time limits, and everything that a promise depends on and that a session can set.
+/// Statements that set time limits, and those settings of a session of Postgres that the delivery contract depends on.
 ///
 /// - A commit is on the disk before it is answered (D1). The value `remote_apply` stays, because it guarantees more
 ///   than `on`.

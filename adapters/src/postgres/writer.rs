@@ -55,7 +55,7 @@ impl Writer {
     }
 }
 
-/// Takes batches from a lane until the lane is closed.
+/// Stores the sends of a lane, in batches, until the lane is closed.
 async fn run_lane(pool: Pool, turn: Arc<Mutex<()>>, mut queued: mpsc::Receiver<PendingSend>) {
     let mut lane = Lane { pool, deliverer: Deliverer::default(), conflicts: 0, locked_batches: 0 };
     let mut batch = Vec::with_capacity(MAX_BATCH);

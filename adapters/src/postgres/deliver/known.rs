@@ -24,7 +24,7 @@ impl Default for KnownRecipients {
 
 impl KnownRecipients {
     /// Removes and returns the known recipients of these sends, so that no outdated state is left if the sends fail.
-    /// Also returns the keys of the recipients that are not known.
+    /// Also returns the usernames, in lower case, of the recipients that are not known.
     pub(super) fn take(&mut self, sends: &[&NewDelivery]) -> (BatchState, Vec<String>) {
         let mut state = BatchState::default();
         let mut unknown = Vec::new();

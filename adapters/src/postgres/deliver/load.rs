@@ -62,7 +62,8 @@ pub(super) async fn mailboxes(
 /// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction,
 /// and loads the state of the batch.
 ///
-/// Every transaction locks keys before mailboxes, and both in a fixed order, so that no two transactions deadlock.
+/// Every transaction locks idempotency keys before mailboxes, and both in a fixed order, so that no two transactions
+/// deadlock.
 pub(super) async fn lock_all(connection: &mut PgConnection, sends: &[&NewDelivery]) -> Result<BatchState, SqlError> {
     let mut state = BatchState::default();
     let keys = scoped_keys(sends);
@@ -109,8 +110,8 @@ async fn lock_keys(connection: &mut PgConnection, keys: &[ScopedKey]) -> Result<
     Ok(())
 }
 
-/// Loads the receipts that are stored under these keys. This statement is separate from the locking statement, so that
-/// it sees what transactions that held the locks before have committed.
+/// Loads the receipts that are stored under these idempotency keys. This statement is separate from the locking
+/// statement, so that it sees what transactions that held the locks before have committed.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],

@@ -56,7 +56,7 @@ impl Deliverer {
     }
 
     /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Returns `None`, and stores
-    /// nothing, if meanwhile another transaction stored one of the keys, added a device or ended a session, because
+    /// nothing, if meanwhile another transaction stored one of these keys, added a device or ended a session, because
     /// none of these changes waits for the locks.
     pub(super) async fn deliver_locked(
         &mut self,
