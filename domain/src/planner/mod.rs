@@ -28,7 +28,8 @@ pub struct Plan<'a> {
     pub sends: Vec<PlannedSend>,
     /// The changes that the store has to write.
     pub changes: Changes<'a>,
-    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]).
+    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]). A store may remember
+    /// this state for the next batch.
     pub recipients: HashMap<String, RecipientState>,
 }
 
@@ -96,7 +97,7 @@ pub struct Changes<'a> {
 pub struct PlannedMessage<'a> {
     /// The unique identifier of the row in the `messages` table.
     pub id: i64,
-    /// The identifier of the send, which all messages of the send share.
+    /// The identifier of the send, which all messages of the send share: the `id` of the first of these messages.
     pub send: MessageId,
     /// The sender's username.
     pub sender: &'a Username,

@@ -280,8 +280,7 @@ pub trait Mailboxes: Send + Sync {
     /// Deletes at most `limit` envelopes that have expired at `now`. Returns the number of deleted envelopes.
     ///
     /// MUST delete a message together with its last envelope. MUST stop counting the deleted envelopes towards the
-    /// quotas of their mailboxes. From then on, pages MUST report the sequence numbers of the deleted envelopes as gaps
-    /// (D7).
+    /// quotas of their mailboxes. Pages MUST still report the sequence numbers of the deleted envelopes as gaps (D7).
     ///
     /// # Errors
     ///

@@ -132,9 +132,10 @@ fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Opt
     (messages(envelopes), rest)
 }
 
-/// Returns the time to which `not_before` should be raised, so that the client can delete more of the pending messages.
-/// Returns `None` if raising `not_before` would not help. For an empty mailbox the result is `None`, so that polling an
-/// empty mailbox never writes to the database.
+/// Returns the time to which the watermark `not_before` should be raised. The client can delete only messages sent
+/// before the watermark, so raising it lets the client delete more of the pending messages. Returns `None` if raising
+/// the watermark would not help. For an empty mailbox the result is `None`, so that polling an empty mailbox never
+/// writes to the database.
 fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     let complete_before = page.not_before.floor_to_second();
     let second = now.floor_to_second();
