@@ -71,7 +71,8 @@ pub(super) fn token(number: u8) -> TokenHash {
     Token::from_random([number; 32]).hash()
 }
 
-/// Returns a request to open a session for a user, on the given device or on a new device.
+/// Returns a request to open a session for a user, on the given device or on a new device. The session's token is
+/// `token(number)`.
 pub(super) fn new_session(account: &TestUser, device: Option<DeviceId>, number: u8) -> NewSession {
     NewSession {
         user_id: account.user.id,
@@ -176,7 +177,7 @@ pub(super) async fn acknowledge_before(stores: &Stores, mailbox: DeviceId, momen
     must(stores.mailboxes.acknowledge_before(mailbox, moment, limit).await)
 }
 
-/// Returns the sequence numbers of a page.
+/// Returns the sequence numbers of the envelopes on a page.
 pub(super) fn numbers(page: &MailboxPage) -> Vec<i64> {
     page.envelopes.iter().map(|envelope| envelope.sequence.get()).collect()
 }

@@ -10,7 +10,7 @@ pub struct Cursor {
     pub incarnation: Option<Incarnation>,
 }
 
-/// The state of a mailbox that cursors are checked against.
+/// The part of a mailbox's state against which the cursors of readers are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxPosition {
     /// The incarnation of the mailbox.

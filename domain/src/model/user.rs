@@ -23,7 +23,7 @@ pub struct User {
 pub struct Version(i64);
 
 impl Version {
-    /// The version before any change.
+    /// The version of a new user, before any change.
     pub const FIRST: Self = Self(1);
 
     /// Wraps a version from a store or a client.

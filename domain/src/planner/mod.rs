@@ -1,8 +1,9 @@
 //! Works out what a batch of sends changes: pure code, shared by all stores.
 //!
-//! A store locks the mailboxes of all recipients of a batch, reads their [`BatchState`], and calls [`plan`]. It then
-//! writes the [`Changes`] in the same transaction, commits, and answers each send with its [`PlannedSend`]. The planner
-//! does no I/O.
+//! A store finds out the [`BatchState`], for example the mailboxes of all recipients of the batch, and calls [`plan`].
+//! The store then writes the [`Changes`] in one transaction, commits, and answers each send with its [`PlannedSend`]. A
+//! store may lock the state before it calls [`plan`]. Otherwise the store has to check the state when it writes the
+//! changes, and must write nothing if the state has changed. The planner does no I/O.
 //!
 //! The planner implements the parts of the delivery contract that need no I/O: consecutive sequence numbers (D3), one
 //! message per idempotency key (D4), sends that are stored for all recipients or for none (D6), and gaps for full
@@ -27,7 +28,8 @@ pub struct Plan<'a> {
     pub sends: Vec<PlannedSend>,
     /// The changes that the store has to write.
     pub changes: Changes<'a>,
-    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]).
+    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]). A store may remember
+    /// this state for the next batch.
     pub recipients: HashMap<String, RecipientState>,
 }
 
@@ -42,8 +44,8 @@ pub struct PlannedSend {
 }
 
 impl PlannedSend {
-    /// Returns the envelope that `copy` describes, to hand it over to waiting readers. Returns `None` if the send
-    /// stored nothing. `send` MUST be the send that this outcome belongs to.
+    /// Returns the envelope that `copy` describes, so that the store can hand the envelope over to waiting readers.
+    /// Returns `None` if the send stored nothing. `send` MUST be the planned send, and `copy` one of [`Self::copies`].
     pub fn envelope(&self, send: &NewDelivery, copy: &PlannedCopy) -> Option<Envelope> {
         let DeliverOutcome::Stored { receipt, recipients } = &self.outcome else { return None };
         let message = Message {
@@ -66,7 +68,8 @@ pub struct PlannedCopy {
     pub mailbox: DeviceId,
     /// The sequence number of the envelope.
     pub sequence: SequenceNumber,
-    /// Everything in the mailbox up to and including this sequence number is acknowledged.
+    /// Everything in the mailbox up to and including this sequence number is acknowledged. Waiting readers receive this
+    /// number together with the envelope.
     pub acknowledged: SequenceNumber,
     /// The index of the recipient in [`NewDelivery::recipients`].
     pub recipient: usize,
@@ -94,7 +97,7 @@ pub struct Changes<'a> {
 pub struct PlannedMessage<'a> {
     /// The unique identifier of the row in the `messages` table.
     pub id: i64,
-    /// The identifier of the send, which all messages of the send share.
+    /// The identifier of the send, which all messages of the send share: the `id` of the first of these messages.
     pub send: MessageId,
     /// The sender's username.
     pub sender: &'a Username,
@@ -148,7 +151,8 @@ pub struct PlannedReceipt {
 /// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
 /// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, all receipts stored under
-/// the idempotency keys of the batch, and those sessions of its senders that are open. `ids` MUST yield unused message
+/// the idempotency keys of the batch, and those sessions of its senders that are open. If a store only assumes a part
+/// of the state, the store MUST check that part when it writes the changes. `ids` MUST yield unused message
 /// identifiers, at least one for each recipient of each send.
 ///
 /// # Panics
@@ -273,15 +277,17 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     }
 }
 
-/// Returns the time at which the messages of a send expire: usually `sent_at` plus their lifetime. But `sent_at` can be
-/// far in the future, because watermarks stay ahead after a clock was ahead. So that messages are not stored for that
-/// long as well, their lifetime then starts [`MAX_STAMP_LEAD`] after the current time at the latest. If `sent_at` is
-/// ahead by less, their lifetime starts at `sent_at`, because `sent_at` may be right and the clock behind.
+/// Returns the time at which the messages of a send expire: `sent_at` plus their lifetime. If `sent_at` is more than
+/// [`MAX_STAMP_LEAD`] ahead of the current time, the lifetime starts [`MAX_STAMP_LEAD`] after the current time instead.
+///
+/// A clock that was ahead leaves a watermark in the future, which later messages get as their `sent_at`. The limit
+/// prevents such messages from being stored for years. A smaller lead counts in full, because `sent_at` may be right
+/// and the clock behind.
 pub fn expires_at(sent_at: Timestamp, send: &NewDelivery) -> Timestamp {
     sent_at.min(send.now.plus(MAX_STAMP_LEAD)).plus_seconds(send.ttl_seconds)
 }
 
-/// The part of a send that is already planned.
+/// Collects the results for one send, while the planner works through the recipients of the send.
 struct Storing {
     sent_at: Timestamp,
     id: Option<MessageId>,

@@ -3,14 +3,14 @@ use std::collections::{HashMap, HashSet};
 use crate::model::{DeviceId, IdempotencyKey, Quota, SequenceNumber, SessionId, Timestamp, UserId, Username};
 use crate::ports::{DeliverOutcome, Receipt};
 
-/// The state that a store reads and locks before it plans a batch of sends.
+/// What the planner has to know about the recipients, idempotency keys and sessions of a batch of sends.
 #[derive(Debug, Default)]
 pub struct BatchState {
     /// The recipients that exist, by username in lower case ([`Username::key`]).
     pub recipients: HashMap<String, RecipientState>,
     /// The receipts that are already stored under the idempotency keys of the batch.
     pub receipts: HashMap<ScopedKey, StoredReceipt>,
-    /// The open sessions among those with which the sends of the batch were requested.
+    /// The sessions that requested sends of the batch and are still open.
     pub sessions: HashSet<SessionId>,
 }
 
@@ -58,7 +58,7 @@ pub struct MailboxState {
 }
 
 impl MailboxState {
-    /// Assigns the next sequence number, to a message with this `sent_at`.
+    /// Assigns the next sequence number to a message, and sets the watermark to the `sent_at` of the message.
     pub(super) fn take_number(&mut self, sent_at: Timestamp) -> SequenceNumber {
         self.last = self.last.next();
         self.not_before = sent_at;
@@ -70,7 +70,8 @@ impl MailboxState {
         self.pending < quota.messages && self.bytes.saturating_add(size) <= quota.bytes
     }
 
-    /// Counts an envelope of `size` bytes, and ends the gap at the end of the mailbox.
+    /// Adds an envelope of `size` bytes to the totals [`Self::pending`] and [`Self::bytes`]. Ends the gap at the end of
+    /// the mailbox, if there is one.
     pub(super) fn add(&mut self, size: u64) {
         self.pending += 1;
         self.bytes += size;

@@ -13,7 +13,7 @@ pub struct NewDelivery {
     pub sender: Username,
     /// The device of the sender.
     pub sender_device: DeviceId,
-    /// The session that the sender calls with; `None` if the sender was authenticated by a password.
+    /// The session whose token authenticated the sender. `None` if a password authenticated the sender.
     pub session: Option<SessionId>,
     /// Recipients with their contents; each user at most once.
     pub recipients: Vec<AddressedContents>,
@@ -102,8 +102,8 @@ pub struct MailboxPage {
     /// The watermark of the mailbox: every message added from now on has `sent_at >= not_before`. The watermark never
     /// decreases.
     pub not_before: Timestamp,
-    /// The time at which [`Mailboxes::raise_not_before`] last raised `not_before`. Initially the time at which the
-    /// mailbox was created.
+    /// The time of the call of [`Mailboxes::raise_not_before`] that last raised `not_before`, and so closed the mailbox
+    /// to messages with an earlier `sent_at`. Initially the time at which the mailbox was created.
     pub closed_at: Timestamp,
     /// The envelopes, ordered by sequence number.
     pub envelopes: Vec<Envelope>,
@@ -147,7 +147,7 @@ impl MailboxPage {
         self.gaps = gaps;
     }
 
-    /// Returns the state of the mailbox that cursors are checked against.
+    /// Returns the part of the mailbox's state against which the cursors of readers are checked.
     pub fn position(&self) -> MailboxPosition {
         MailboxPosition { incarnation: self.incarnation, acknowledged: self.acknowledged, last: self.last }
     }
@@ -200,10 +200,10 @@ pub trait Mailboxes: Send + Sync {
 
     /// Reads the oldest envelopes after the sequence number `after`, except those that have expired at `now`.
     ///
-    /// MUST change nothing (D2). MUST return every unexpired envelope after `after` with `sent_at` before the page's
-    /// `not_before`, up to the limit. MUST return at least one envelope if there is an unexpired one after `after`,
-    /// unless [`MailboxPage::MAX_GAPS`] gaps come first. For each number above `after`, above the last acknowledged
-    /// number and not above [`MailboxPage::up_to`], MUST return an envelope or a gap. MUST return at most
+    /// MUST change nothing (D2). Among the unexpired envelopes after `after`, MUST return all that have a `sent_at`
+    /// before the page's `not_before`, up to the limit. MUST return at least one envelope if there is an unexpired one
+    /// after `after`, unless [`MailboxPage::MAX_GAPS`] gaps come first. For each number above `after`, above the last
+    /// acknowledged number and not above [`MailboxPage::up_to`], MUST return an envelope or a gap. MUST return at most
     /// [`MailboxPage::MAX_GAPS`] gaps: if there are more, the page ends before the first gap that does not fit, and
     /// `has_more` is `true`. MUST return `None` if the mailbox does not exist.
     ///
@@ -239,9 +239,9 @@ pub trait Mailboxes: Send + Sync {
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError>;
 
-    /// Sets the incarnation of the first `limit` mailboxes after the mailbox `after`, ordered by device; if `after` is
-    /// `None`, of the first `limit` mailboxes. Returns these mailboxes in the same order, and no mailbox if none is
-    /// left. Called after a restore from a backup.
+    /// Changes the incarnation of at most `limit` mailboxes to `incarnation`: the next mailboxes after the mailbox
+    /// `after`, ordered by device, or the first mailboxes if `after` is `None`. Returns the changed mailboxes in the
+    /// same order; returns no mailbox if none is left. Called after a restore from a backup.
     ///
     /// MUST change nothing else. Mailboxes MAY share an incarnation, because a cursor is compared only with the
     /// incarnation of its own mailbox.
@@ -280,8 +280,7 @@ pub trait Mailboxes: Send + Sync {
     /// Deletes at most `limit` envelopes that have expired at `now`. Returns the number of deleted envelopes.
     ///
     /// MUST delete a message together with its last envelope. MUST stop counting the deleted envelopes towards the
-    /// quotas of their mailboxes. From then on, pages MUST report the sequence numbers of the deleted envelopes as gaps
-    /// (D7).
+    /// quotas of their mailboxes. Pages MUST still report the sequence numbers of the deleted envelopes as gaps (D7).
     ///
     /// # Errors
     ///

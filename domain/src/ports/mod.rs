@@ -56,7 +56,7 @@ pub struct Stores {
     pub mailboxes: Arc<dyn Mailboxes>,
     /// Notifies readers that wait on a mailbox.
     pub notifier: Arc<dyn Notifier>,
-    /// The clock that all replicas share, and the time of day that a replica stored last, while the time was not in
-    /// doubt.
+    /// Reads the clock that all replicas share. Also keeps the *trusted time*: the current time, which servers store
+    /// periodically while the time is not in doubt.
     pub time: Arc<dyn TimeStore>,
 }

@@ -9,7 +9,8 @@ use crate::model::{DeviceId, Envelope, SequenceNumber};
 pub trait Notifier: Send + Sync {
     /// Subscribes to a mailbox until `timeout` has elapsed.
     ///
-    /// MUST notify the subscription of every delivery that is missing from a read started after this call.
+    /// A reader subscribes before it reads the mailbox, so that the reader misses no delivery. MUST notify the
+    /// subscription of every delivery that is not yet visible to a read started after this call.
     fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription>;
 }
 

@@ -74,8 +74,8 @@ pub trait Sessions: Send + Sync {
     /// If the store fails.
     async fn find(&self, token: &TokenHash) -> Result<Option<SessionOwner>, PortError>;
 
-    /// Returns the owner of a token from memory, if an earlier call of [`find`](Self::find) has left it there.
-    /// Otherwise returns `None`.
+    /// Returns the owner of a token if an earlier call of [`find`](Self::find) has kept the owner in memory. Otherwise
+    /// returns `None`.
     ///
     /// Does not ask the store, so the session may have ended on another replica. Callers MUST pass the session on to an
     /// operation that checks whether the session is still open, such as

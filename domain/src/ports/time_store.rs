@@ -3,8 +3,8 @@ use async_trait::async_trait;
 use super::PortError;
 use crate::model::Timestamp;
 
-/// The clock that all replicas share, and the trusted time: the time of day that a replica stored last, while the time
-/// was not in doubt.
+/// Reads the clock that all replicas share. Also keeps the *trusted time*: the current time, which servers store
+/// periodically while the time is not in doubt.
 #[async_trait]
 pub trait TimeStore: Send + Sync {
     /// Returns the current time of the clock that all replicas share. `None` if the store allows only one replica,

@@ -136,8 +136,9 @@ pub trait Users: Send + Sync {
     /// Replaces a user's password hash, and ends all sessions of the user except `keep`. Returns whether the hash was
     /// replaced.
     ///
-    /// MUST return `false` and change nothing if `old` is not the stored hash. When this method returns, these sessions
-    /// MUST have ended on every replica. MUST notify readers that wait on the devices of these sessions.
+    /// MUST return `false` and change nothing if `old` is not the stored hash. When this method returns `true`, all
+    /// sessions of the user except `keep` MUST have ended on every replica. MUST notify readers that wait on the
+    /// devices of the ended sessions.
     ///
     /// # Errors
     ///
@@ -153,10 +154,10 @@ pub trait Users: Send + Sync {
     /// Deletes a user with its devices, their mailboxes and sessions, and returns whether the user existed.
     ///
     /// MUST keep nothing of the user except what [`Self::add`] needs to refuse the name in future. When this method
-    /// returns, the sessions MUST have ended on every replica. MUST notify readers that wait on the user's devices.
-    /// From then on, the envelopes of the mailboxes MUST be unreadable. An implementation MAY leave the deletion of the
-    /// envelopes to [`Mailboxes::purge`](super::Mailboxes::purge). Messages that the user sent MUST remain with their
-    /// recipients (D2).
+    /// returns, the sessions MUST have ended on every replica, and the envelopes of the mailboxes MUST be unreadable.
+    /// An implementation MAY leave the deletion of the envelopes to [`Mailboxes::purge`](super::Mailboxes::purge). MUST
+    /// notify readers that wait on the user's devices. Messages that the user sent MUST remain with their recipients
+    /// (D2).
     ///
     /// # Errors
     ///

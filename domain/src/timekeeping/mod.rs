@@ -5,7 +5,8 @@
 //! an operator sets it, a broken time server sets it, or it is set after the machine was suspended. If expiry followed
 //! a leap, messages would be lost unread (D2). Therefore the server counts time with the monotonic clock, which never
 //! leaps. It periodically compares this *counted time* with the reference, and follows the reference only while the
-//! reference does not leap.
+//! reference does not leap. As long as the time is not in doubt (see below), the server also stores the time
+//! periodically, as the *trusted time*.
 //!
 //! - [`Timekeeper`]: makes the decisions. Pure code.
 //! - [`SteadyClock`]: the [`Clock`](crate::ports::Clock) that reads the time from a timekeeper.
@@ -13,15 +14,15 @@
 //!
 //! # While the time is in doubt
 //!
-//! The time is in doubt after the reference has leapt. The time is also in doubt if, when a server starts, the
-//! reference is behind the last trusted time in the store, or more than [`MAX_DOWNTIME`] ahead of it. Until the
-//! reference agrees with the counted time again, or has not leapt for [`CONFIRMATION`]:
+//! The time is in doubt after the reference has leapt. When a server starts, the time is also in doubt if the reference
+//! is behind the last trusted time in the store, or more than [`MAX_DOWNTIME`] ahead of it. Until the reference agrees
+//! with the counted time again, or has not leapt for [`CONFIRMATION`]:
 //!
 //! - no further message expires, and no idempotency key is deleted;
 //! - stamps follow the reference if it is ahead of the counted time, but are at most [`MAX_STAMP_LEAD`] ahead of the
 //!   counted time. If the reference is behind, stamps follow the counted time;
-//! - if the stamp of a message may be too early, the message lives longer by that time, so that it does not expire
-//!   early if the reference turns out to be right.
+//! - if the stamp of a message may be too early by some time, the message expires later by the same time. So the
+//!   message does not expire early if the reference turns out to be right.
 //!
 //! The stamps of idempotency keys may be too early as well. Therefore no key is deleted for another day after the doubt
 //! has ended.
@@ -31,8 +32,8 @@
 //! If a clock is wrong for long enough, the server trusts it. When the clock is corrected, mailboxes keep watermarks
 //! that are ahead of the corrected time, because `sent_at` never decreases. Later messages get the watermark as their
 //! `sent_at`, until the time has caught up with the watermark. Polls of the classic API (the deprecated predecessor of
-//! v1) may still raise the watermark, but by less than the time that passes. A message expires as if its `sent_at` were
-//! at most [`MAX_STAMP_LEAD`] ahead of the time.
+//! v1) may still raise the watermark, but more slowly than the time advances. A message expires as if its `sent_at`
+//! were at most [`MAX_STAMP_LEAD`] ahead of the time.
 
 mod steady_clock;
 #[cfg(test)]

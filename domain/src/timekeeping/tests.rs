@@ -31,6 +31,7 @@ struct World {
 
 impl World {
     /// Starts a server 100 days after the epoch, with clocks that are `error` seconds ahead of the right time.
+    /// `trusted` is the last trusted time in the store.
     fn start(error: i64, trusted: Option<Timestamp>) -> Self {
         let time = Duration::from_secs((100 * DAY).unsigned_abs());
         let error = error * 1_000_000;

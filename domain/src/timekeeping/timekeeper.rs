@@ -28,12 +28,13 @@ pub struct Sample {
     pub error: Duration,
 }
 
-/// A change of whether the time is in doubt, caused by a new reading of the reference clock.
+/// The beginning or the end of a doubt about the time, caused by a new reading of the reference clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockChange {
     /// The time is in doubt from now on, because the reference has leapt, or is implausible when the server starts.
     Doubted {
-        /// How many seconds the reference is ahead of the expected time. Negative if the reference is behind.
+        /// How many seconds the reference is ahead of the counted time or, when the server starts, of the last trusted
+        /// time in the store. Negative if the reference is behind.
         ahead_seconds: i64,
     },
     /// The time is no longer in doubt, because the reference agrees again with the time that the server has counted
@@ -149,10 +150,11 @@ impl Timekeeper {
         self.doubt.is_some()
     }
 
-    /// Returns how far [`Self::now`] may be behind the right time, because a clock that has leapt ahead may be right.
-    /// Considers leaps of the reference and, since the last reading of the reference, of the local wall clock. The wall
-    /// clock matters because a suspension may stop the monotonic clock, and messages may be sent after the suspension,
-    /// before the next reading of the reference. Zero if the result would be at most [`TOLERANCE`].
+    /// Returns how far [`Self::now`] may be behind the right time. Zero if the result would be at most [`TOLERANCE`].
+    ///
+    /// There are two reasons for a lag. If the reference leaps ahead by more than [`MAX_STAMP_LEAD`], [`Self::now`]
+    /// follows only up to this limit, but the reference may be right. If the machine is suspended, the monotonic clock
+    /// may stand still. Until the next reading of the reference, only the local wall clock shows that time has passed.
     pub fn lag(&self, local: LocalTime) -> Duration {
         let elapsed = self.elapsed(local);
         let reference = self.doubt.map_or(self.held, |doubt| doubt.reference);

@@ -17,9 +17,9 @@ impl DeleteMessages {
         Self { mailboxes }
     }
 
-    /// Deletes the caller's messages sent before the Unix second `until_seconds`. Returns the number of deleted
-    /// messages. If `until_seconds` is the `query_time` of a [`Poll`](super::Poll), deletes only messages that the poll
-    /// returned.
+    /// Deletes the messages in the caller's mailbox that were sent before the Unix second `until_seconds`. Returns the
+    /// number of deleted messages. If `until_seconds` is the `query_time` of a [`Poll`](super::Poll), deletes only
+    /// messages that the poll returned.
     ///
     /// # Errors
     ///

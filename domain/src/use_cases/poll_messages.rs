@@ -19,8 +19,8 @@ pub struct PollMessages {
 /// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
-    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`] or, if more than that were sent in a
-    /// single Unix second, the first messages of that second.
+    /// The oldest pending messages in order, at most [`PollMessages::LIMIT`]. If a single Unix second has too many
+    /// messages for one result, only the first messages of that second.
     pub messages: Vec<Message>,
     /// Where to continue if `messages` ends in the middle of a Unix second. The remaining messages of that second
     /// belong to the result, too; read them with [`PollMessages::next`].
@@ -70,8 +70,8 @@ impl PollMessages {
         Ok(end_at_second(page))
     }
 
-    /// Reads the next messages of a Unix second. Returns these messages, and where to continue, or `None` if no message
-    /// of the second remains.
+    /// Reads the next messages of a Unix second. Returns these messages and, if more messages of the second may follow,
+    /// where to continue.
     ///
     /// # Errors
     ///
@@ -85,8 +85,8 @@ impl PollMessages {
         Ok(up_to_end(page.map(|page| page.envelopes).unwrap_or_default(), rest.end))
     }
 
-    /// Reads the oldest envelopes: one more than fits into the result of a poll, to find the Unix second at which the
-    /// result can end.
+    /// Reads the oldest envelopes, up to [`Self::LIMIT`] and one more. The additional envelope shows the Unix second
+    /// with which the rest begins, so that the result of the poll can end before that second.
     async fn read(&self, mailbox: DeviceId) -> Result<Option<MailboxPage>, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }
@@ -132,9 +132,10 @@ fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Opt
     (messages(envelopes), rest)
 }
 
-/// Returns the time to which `not_before` should be raised, so that the client can delete more of the pending messages.
-/// Returns `None` if raising `not_before` would not help. For an empty mailbox the result is `None`, so that polling an
-/// empty mailbox never writes to the database.
+/// Returns the time to which the watermark `not_before` should be raised. The client can delete only messages sent
+/// before the watermark, so raising it lets the client delete more of the pending messages. Returns `None` if raising
+/// the watermark would not help. For an empty mailbox the result is `None`, so that polling an empty mailbox never
+/// writes to the database.
 fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     let complete_before = page.not_before.floor_to_second();
     let second = now.floor_to_second();

@@ -50,8 +50,8 @@ impl ReadMailbox {
     /// arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader holds no thread and no database
     /// connection.
     ///
-    /// Checks the cursor against every page that is read, also while the reader waits. A cursor at the last number of
-    /// the mailbox is valid.
+    /// Checks the cursor before and after each wait, because the store may be restored from a backup during a wait. A
+    /// cursor at the last number of the mailbox is valid.
     ///
     /// # Errors
     ///

@@ -49,8 +49,8 @@ impl SearchUsers {
         Self { users, allowed }
     }
 
-    /// Returns at most `limit` users, and at most [`Self::MAX_BYTES`] of public keys, whose names start with `prefix`,
-    /// ignoring ASCII case, ordered by name. If `after` is given, returns only users after that name.
+    /// Returns the users whose names start with `prefix`, ignoring ASCII case, ordered by name: at most `limit` users
+    /// with at most [`Self::MAX_BYTES`] of public keys. If `after` is given, returns only users after that name.
     ///
     /// # Errors
     ///

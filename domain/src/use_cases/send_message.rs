@@ -143,7 +143,7 @@ mod tests {
         send_behind(0, mailboxes, request).await
     }
 
-    /// Sends while the clock may be `lag_seconds` behind.
+    /// Sends a message while the clock may be `lag_seconds` behind the right time.
     async fn send_behind(
         lag_seconds: u64,
         mailboxes: MockMailboxes,
