@@ -1,5 +1,5 @@
-//! Verifies promise D7 (visible loss) of the delivery contract and the limits that the operator sets, on servers with
-//! small quotas, a short maximum time until a message expires, or without search.
+//! Verifies promise D7 (visible loss) of the delivery contract and the limits that the operator sets. The servers have
+//! small quotas, a short maximum time until a message expires, or a disabled search for users.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

@@ -82,8 +82,8 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
     phc::Output::new(&output).map_err(|error| fault(&error))
 }
 
-/// Returns a hash that has a new salt and the default parameters, but no output yet. A test checks that the defaults of
-/// the crate are the parameters that [`Argon2idHasher`] documents.
+/// Returns a hash that has a new salt and the default parameters of the crate `argon2`, but no output yet. A test
+/// checks that these defaults are the parameters that [`Argon2idHasher`] documents.
 fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
     let salt = &SystemRandomness.bits()?[..phc::Salt::RECOMMENDED_LENGTH];
