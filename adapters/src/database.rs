@@ -53,9 +53,9 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for 
 pub struct Database(Arc<dyn Backend>);
 
 impl Database {
-    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. If the error is
-    /// transient, for example because the database is unreachable, read-only or busy, retries until `timeout` has
-    /// elapsed.
+    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. If an attempt fails
+    /// with a transient error, for example because the database is unreachable, read-only or busy, retries until
+    /// `timeout` has elapsed.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use woosh_server::server::{Limits, Quota};
 
 type Test = fn(Backend) -> BoxFuture<'static, ()>;
 
-/// Lists test functions for each backend. Each test is named after its function.
+/// Lists test functions, which take a backend. Returns the name of each function and the function.
 macro_rules! tests {
     ($($test:ident),+ $(,)?) => {
         [$((stringify!($test), (|backend| Box::pin($test(backend))) as Test)),+]

@@ -39,7 +39,8 @@ impl Argon2idHasher {
         Self { hashing: Arc::new(Semaphore::new(processors)), admission: Arc::new(Semaphore::new(MAX_ADMITTED)) }
     }
 
-    /// Computes the Argon2id output of a password with the salt and parameters of `like`, once a thread is free.
+    /// Computes the Argon2id output of a password with the salt and parameters of the hash `like`. Waits until a thread
+    /// is free.
     async fn compute(&self, password: &Password, like: phc::PasswordHash) -> Result<phc::Output, PortError> {
         let _admitted = self.admission.try_acquire().map_err(PortError::unavailable)?;
         let permit = self.hashing.clone().acquire_owned().await.map_err(PortError::fault)?;

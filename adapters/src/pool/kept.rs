@@ -18,7 +18,7 @@ struct State {
     waiting: usize,
 }
 
-/// A connection, which goes back to the pool when it is dropped.
+/// A kept connection. When this value is dropped, the connection goes back to the pool of `sqlx`.
 #[derive(Debug)]
 pub(super) struct KeptConnection {
     pub(super) lease: Lease,

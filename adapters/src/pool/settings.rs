@@ -81,7 +81,8 @@ pub(crate) async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnec
     within(CONNECT_TIMEOUT, options.connect()).await
 }
 
-/// Sets the settings of a connection and verifies them, in two transactions.
+/// Sets the settings of a connection. Verifies them in a second transaction, because a pooler may reset settings
+/// between transactions.
 pub(crate) async fn apply(connection: &mut PgConnection, requirements: Requirements) -> sqlx::Result<()> {
     let settings: Vec<(String, String)> = within(CONNECT_TIMEOUT, async {
         sqlx::raw_sql(SET).execute(&mut *connection).await?;
@@ -122,9 +123,9 @@ pub(crate) async fn prepare_to_migrate(connection: &mut PgConnection) -> sqlx::R
     .await
 }
 
-/// Verifies that each of two connections keeps its session between transactions. A pooler that pools transactions runs
-/// both connections in the same session of Postgres, or moves one of them to another session while the other one is in
-/// a transaction.
+/// Verifies that each of two connections keeps its Postgres session between transactions. A pooler that assigns
+/// sessions to transactions, not to connections, runs both connections in the same session, or moves one of them to
+/// another session while the other one is in a transaction.
 pub(crate) async fn ensure_sessions(first: &mut PgConnection, second: &mut PgConnection) -> sqlx::Result<()> {
     let kept = within(CONNECT_TIMEOUT, async {
         let before = process(first).await?;

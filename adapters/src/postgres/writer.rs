@@ -27,9 +27,9 @@ const MAX_BATCH: usize = 64;
 /// waiting any longer.
 const MAX_WAIT: Duration = Duration::from_millis(2);
 /// Maximum number of conflicts in a row that count. A conflict is a batch that could not be stored without locks, for
-/// example because another transaction changed the same mailboxes. After `n` conflicts in a row, this batch and the
-/// next ones, 2 to the power of `n` in total, are stored with locks. If several replicas send to the same mailboxes all
-/// the time, locks are cheaper than conflicts.
+/// example because another transaction changed the same mailboxes. After `n` conflicts in a row, the failed batch and
+/// the next ones, 2 to the power of `n` in total, are stored with locks. If several replicas send to the same mailboxes
+/// all the time, locks are cheaper than conflicts.
 const MAX_CONFLICTS: u32 = 5;
 /// Maximum number of attempts to store a batch with locks. An attempt fails if, in spite of the locks, another
 /// transaction makes its plan outdated, for example by adding a device. This is rare, and the next attempt loads the
