@@ -19,8 +19,8 @@ use crate::store::SqlStore;
 pub use crate::database_url::{DatabaseUrl, DatabaseUrlError};
 pub use crate::store::OpenError;
 
-/// The operations of a store that [`Database`] needs, as a trait object: the traits of the domain (ports), and
-/// operations that the server calls directly.
+/// The operations of a store that [`Database`] needs: the traits of the domain (ports), and operations that the server
+/// calls directly. Both stores implement this trait, so that a `Database` can hold either of them.
 #[async_trait]
 trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
     fn notifier(&self) -> &Notifier;
@@ -53,9 +53,9 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for 
 pub struct Database(Arc<dyn Backend>);
 
 impl Database {
-    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. If the error is
-    /// transient, for example because the database is unreachable, read-only or busy, retries until `timeout` has
-    /// elapsed.
+    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. If an attempt fails
+    /// with a transient error, for example because the database is unreachable, read-only or busy, retries until
+    /// `timeout` has elapsed.
     ///
     /// # Errors
     ///

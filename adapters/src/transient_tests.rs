@@ -1,8 +1,8 @@
 use super::*;
 use std::io;
 
-/// The classes of SQLSTATE, each with whether its codes are transient, and some of the codes. The transient classes are
-/// listed with all of their codes.
+/// The classes of SQLSTATE: the name of each class, whether its codes are transient, and examples of its codes. If the
+/// codes of a class are transient, all of them are listed.
 const STATES: [(&str, bool, &[&str]); 41] = [
     ("success, warning and no data", false, &["00000", "01000", "02000"]),
     ("SQL statement not yet complete", false, &["03000"]),

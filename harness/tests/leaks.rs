@@ -46,8 +46,8 @@ fn listens(address: &SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
-/// Returns whether this process listens on the address. A connection attempt would not tell, because another process
-/// may get the port as soon as it is free.
+/// Returns whether this process listens on the address. A connection attempt could reach another process instead,
+/// because another process may get the port as soon as it is free.
 fn this_process_listens(address: &SocketAddr) -> bool {
     const LISTENING: &str = "0A";
     let port = format!(":{:04X}", address.port());

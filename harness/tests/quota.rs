@@ -1,5 +1,5 @@
-//! Verifies promise D7 (visible loss) of the delivery contract and the limits that the operator sets, on servers with
-//! small quotas, a short maximum time until a message expires, or without search.
+//! Verifies promise D7 (visible loss) of the delivery contract and the limits that the operator sets. The servers have
+//! small quotas, a short maximum time until a message expires, or a disabled search for users.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -15,7 +15,7 @@ use woosh_server::server::{Limits, Quota};
 
 type Test = fn(Backend) -> BoxFuture<'static, ()>;
 
-/// Lists test functions for each backend. Each test is named after its function.
+/// Lists test functions, which take a backend. Returns the name of each function and the function.
 macro_rules! tests {
     ($($test:ident),+ $(,)?) => {
         [$((stringify!($test), (|backend| Box::pin($test(backend))) as Test)),+]

@@ -1,5 +1,5 @@
-//! Verifies, on every backend, that clients which have seen more messages than a restored backup holds get an error,
-//! and that they can continue after it.
+//! Verifies, on every backend, that a client which has seen more messages than a restored backup holds gets an error,
+//! and that the client can then continue to read.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -72,8 +72,8 @@ async fn send(from: &Device, texts: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asserts that the server refuses requests with the incarnation `old`, from before the restore, and returns the new
-/// incarnation.
+/// Asserts that the server refuses requests with the incarnation `old`, which is from before the restore. Returns the
+/// new incarnation, which the server's error responses contain.
 async fn refused(reader: &Device, old: &str, newest: i64) -> String {
     let cursor = format!("?after=4&incarnation={old}");
     let stream = reader.stream_request("").header("Last-Event-ID", format!("{old}-4"));

@@ -35,7 +35,7 @@ impl Outage {
         }
     }
 
-    /// Records whether the action succeeded or failed, and logs a change.
+    /// Records whether the action succeeded or failed. Logs this if the previous outcome was different.
     pub(super) fn report<T, E: Error>(&mut self, outcome: &Result<T, E>) {
         match outcome {
             Ok(_) => self.ended(),

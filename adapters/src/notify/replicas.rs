@@ -124,8 +124,8 @@ async fn poll(read_pool: Pool, waiters: Waiters, reconnected: Arc<Notify>) {
     }
 }
 
-/// Returns the mailboxes whose waiting readers have missed a message, or the end of the last session of their device.
-/// One query covers all waiting readers.
+/// Returns the mailboxes whose waiting readers have to be notified: those with new messages, and those whose device has
+/// no session any more. One query covers all waiting readers.
 async fn missed(read_pool: &Pool, waiters: &Waiters) -> sqlx::Result<Vec<i64>> {
     let (mailboxes, seen): (Vec<_>, Vec<_>) =
         waiters.waiting().into_iter().map(|(mailbox, seen)| (mailbox.get(), seen.get())).unzip();

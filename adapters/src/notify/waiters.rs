@@ -98,8 +98,8 @@ impl Waiters {
 }
 
 impl WaitingReaders {
-    /// The cursor of a mailbox on which no reader waits. It is higher than any sequence number, so that the poll for
-    /// lost notifications finds no new message in the mailbox.
+    /// The value of `seen` while no reader waits on the mailbox. It is higher than any sequence number, so that the
+    /// poll for lost notifications finds no new message in the mailbox.
     const NONE_WAITS: SequenceNumber = SequenceNumber::MAX;
 
     fn notify(&mut self) {

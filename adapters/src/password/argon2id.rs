@@ -39,7 +39,8 @@ impl Argon2idHasher {
         Self { hashing: Arc::new(Semaphore::new(processors)), admission: Arc::new(Semaphore::new(MAX_ADMITTED)) }
     }
 
-    /// Computes the Argon2id output of a password with the salt and parameters of `like`, once a thread is free.
+    /// Computes the Argon2id output of a password with the salt and parameters of the hash `like`. Waits until a thread
+    /// is free.
     async fn compute(&self, password: &Password, like: phc::PasswordHash) -> Result<phc::Output, PortError> {
         let _admitted = self.admission.try_acquire().map_err(PortError::unavailable)?;
         let permit = self.hashing.clone().acquire_owned().await.map_err(PortError::fault)?;
@@ -82,8 +83,8 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
     phc::Output::new(&output).map_err(|error| fault(&error))
 }
 
-/// Returns a hash that has a new salt and the default parameters, but no output yet. A test checks that the defaults of
-/// the crate are the parameters that [`Argon2idHasher`] documents.
+/// Returns a hash that has a new salt and the default parameters of the crate `argon2`, but no output yet. A test
+/// checks that these defaults are the parameters that [`Argon2idHasher`] documents.
 fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
     let salt = &SystemRandomness.bits()?[..phc::Salt::RECOMMENDED_LENGTH];

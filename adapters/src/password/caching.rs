@@ -33,7 +33,7 @@ const CACHE_DURATION: i64 = 10 * 60 * 1_000_000;
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
 impl<H> CachingHasher<H> {
-    /// Caches the verifications of `inner`.
+    /// Creates a hasher that caches the successful verifications of `inner`.
     ///
     /// # Errors
     ///

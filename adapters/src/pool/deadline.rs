@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 /// An error that may come from a database.
 pub(crate) trait Failure: From<sqlx::Error> {
-    /// Returns the error of the database, if this error is one or contains one.
+    /// Returns the error of `sqlx` that this error is or contains. If there is none, returns `None`.
     fn of_database(&self) -> Option<&sqlx::Error>;
 }
 

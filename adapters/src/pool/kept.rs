@@ -18,7 +18,7 @@ struct State {
     waiting: usize,
 }
 
-/// A connection, which goes back to the pool when it is dropped.
+/// A kept connection. When this value is dropped, the connection goes back to the pool of `sqlx`.
 #[derive(Debug)]
 pub(super) struct KeptConnection {
     pub(super) lease: Lease,
@@ -45,7 +45,8 @@ impl KeptConnections {
         }
     }
 
-    /// Gives all kept connections back to the pool, and keeps none until the returned value is dropped.
+    /// Gives all kept connections back to the pool of `sqlx`, because the caller is about to use that pool. No
+    /// connection is kept until the returned value is dropped.
     pub(super) fn release(&self) -> Waiting<'_> {
         let mut state = self.state();
         state.waiting += 1;

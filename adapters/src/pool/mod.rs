@@ -92,7 +92,8 @@ impl Pool {
         Self { limit, ..self.clone() }
     }
 
-    /// Calls `connect` with the pool without deadlines, for a listener.
+    /// Calls `connect` with the pool of `sqlx`. The use of connections from this pool has no deadline, because a
+    /// listener keeps a connection for an unlimited time.
     pub(crate) async fn without_deadlines<T>(&self, connect: impl AsyncFnOnce(&PgPool) -> T) -> T {
         let _waiting = self.kept.release();
         connect(&self.connections).await
@@ -103,8 +104,8 @@ impl Pool {
         self.connections.connect_options()
     }
 
-    /// Runs `work`, which uses connections of this pool, and cancels it when it has used them for the maximum time. If a
-    /// prepared statement is stale, also calls [`Self::renew`].
+    /// Runs `work`, which uses connections of this pool. Cancels `work` if it takes longer than the time limit of the
+    /// pool. If `work` fails because Postgres can no longer use a prepared statement, calls [`Self::renew`].
     pub(crate) async fn run<T, E: Failure>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let outcome = within(self.limit, work).await;
         if let Err(error) = &outcome

@@ -1,5 +1,5 @@
-//! The settings of a connection. They are set and verified with SQL, because poolers drop the options with which a
-//! client starts a connection.
+//! The settings of a connection to Postgres. They are set and verified with SQL, because some connection poolers, such
+//! as PgBouncer, drop the options with which a client starts a connection.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many times [`ensure_sessions`] checks whether a pooler has moved a connection to another session.
 const PROBES: usize = 8;
 
-/// What the settings of a server have to guarantee.
+/// What the settings of a Postgres server have to guarantee.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Requirements {
     /// Whether the server may lose committed transactions when its machine crashes.
@@ -31,15 +31,17 @@ pub(crate) struct SettingError {
     remedy: &'static str,
 }
 
-/// Statements that set time limits, and those settings of a session of Postgres that the delivery contract depends on.
+/// Statements that set time limits, and those settings of a Postgres session that the delivery contract depends on. In
+/// the order of the statements:
 ///
-/// - A commit is on the disk before it is answered (D1). The value `remote_apply` stays, because it guarantees more
-///   than `on`.
-/// - A statement sees what was committed before it (D3, D4).
-/// - A replica that stalls or dies in a transaction does not hold its locks for long. Postgres ends a statement that is
-///   too slow before this server's deadline for writes, so that the connection stays usable.
-/// - Every statement should be a few index lookups. Without these settings, if its statistics are missing or old,
-///   Postgres would read whole tables, or plan each statement anew.
+/// - Postgres confirms a commit only after the commit is on the disk (D1). If `synchronous_commit` is `remote_apply`,
+///   it stays so, because this value guarantees more than `on`.
+/// - A statement sees everything that was committed before the statement started (D3, D4).
+/// - Text is UTF-8.
+/// - A replica that stalls or dies in a transaction does not hold its locks for long. Postgres ends a slow statement
+///   before Woosh's own deadline for writes passes, so that the connection stays usable.
+/// - Every statement should be a few index lookups. Without the last settings, Postgres would read whole tables if the
+///   statistics of the tables are missing or old, or would make a new plan each time it runs a statement.
 const SET: &str = "
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply';
 SET default_transaction_isolation = 'read committed';
@@ -79,7 +81,8 @@ pub(crate) async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnec
     within(CONNECT_TIMEOUT, options.connect()).await
 }
 
-/// Sets the settings of a connection and verifies them, in two transactions.
+/// Sets the settings of a connection. Verifies them in a second transaction, because a pooler may reset settings
+/// between transactions.
 pub(crate) async fn apply(connection: &mut PgConnection, requirements: Requirements) -> sqlx::Result<()> {
     let settings: Vec<(String, String)> = within(CONNECT_TIMEOUT, async {
         sqlx::raw_sql(SET).execute(&mut *connection).await?;
@@ -120,9 +123,9 @@ pub(crate) async fn prepare_to_migrate(connection: &mut PgConnection) -> sqlx::R
     .await
 }
 
-/// Verifies that each of two connections keeps its session between transactions. A pooler that pools transactions runs
-/// both connections in the same session of Postgres, or moves one of them to another session while the other one is in
-/// a transaction.
+/// Verifies that each of two connections keeps its Postgres session between transactions. A pooler that assigns
+/// sessions to transactions, not to connections, runs both connections in the same session, or moves one of them to
+/// another session while the other one is in a transaction.
 pub(crate) async fn ensure_sessions(first: &mut PgConnection, second: &mut PgConnection) -> sqlx::Result<()> {
     let kept = within(CONNECT_TIMEOUT, async {
         let before = process(first).await?;

@@ -11,7 +11,8 @@ use crate::store::{Acknowledged, SqlError, count};
 /// the `copies` of the messages of these envelopes, and delete the messages that have no copies left.
 ///
 /// Most messages have no copies but the deleted ones. Such a message needs no lock, because no other statement deletes
-/// any of its envelopes. A message with more copies is locked first, because its number of copies may be lower by then.
+/// any of its envelopes. A message with more copies is locked first, because another statement may be deleting other
+/// copies of the message at the same time.
 macro_rules! release_messages {
     () => {
         "deleted_copies AS (

@@ -57,7 +57,7 @@ pub(super) async fn open(
     Ok(OpenDatabase { pool: pool(CONNECTIONS, READ_LIMIT), notify_pool: pool(NOTIFY_CONNECTIONS, NOTIFY_LIMIT) })
 }
 
-/// Refuses a database that a newer server has migrated.
+/// Refuses a database that a newer version of the server has migrated.
 async fn check(location: &str, connection: &mut PgConnection) -> sqlx::Result<Result<(), OpenError>> {
     let ours: bool =
         sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;

@@ -7,8 +7,10 @@ use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
 /// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs a single statement, so that the page shows the
 /// mailbox and its envelopes as of the same commit. Selects one envelope more than fits on the page, to find out
-/// whether more envelopes follow. The scan starts after `acknowledged`, because up to that number there may be many
-/// deleted envelopes that Postgres has to keep for an older transaction.
+/// whether more envelopes follow.
+///
+/// The statement skips everything up to the last acknowledged sequence number. These envelopes are deleted, but as long
+/// as an older transaction runs, Postgres keeps their rows, and reading through many such rows is slow.
 pub(super) async fn page(
     pool: &Pool,
     mailbox: DeviceId,

@@ -23,7 +23,7 @@ use crate::store::{
 pub(crate) struct PostgresStore {
     /// The pool for reads.
     pool: Pool,
-    /// The same connections with a longer time limit, for writes.
+    /// The pool for writes. It shares the connections of `pool`, but has a longer time limit.
     write_pool: Pool,
     page_permits: Semaphore,
     writer: Writer,

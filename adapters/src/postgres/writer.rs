@@ -22,16 +22,18 @@ use crate::store::{PendingSend, SqlError, catch_panic, closed};
 const LANES: usize = 2;
 /// Maximum number of sends in one transaction.
 const MAX_BATCH: usize = 64;
-/// Maximum time that a lane waits for its turn. The lanes take turns, because more sends queue meanwhile, and larger
-/// batches cost less per send. If the turn of one lane takes longer than this, the other lanes continue without waiting
-/// for theirs.
+/// Maximum time that a lane waits until another lane has stored its batch. During the wait, more sends queue in the
+/// waiting lane, and a larger batch costs less per send. A lane that has waited for this time stores its batch without
+/// waiting any longer.
 const MAX_WAIT: Duration = Duration::from_millis(2);
-/// After a conflict (another transaction has changed what a batch was planned on), the next batches are stored with
-/// locks. Their number doubles with each conflict in a row, up to this many conflicts. If several replicas send to the
-/// same mailboxes all the time, locks are cheaper than conflicts.
+/// Maximum number of conflicts in a row that count. A conflict is a batch that could not be stored without locks, for
+/// example because another transaction changed the same mailboxes. After `n` conflicts in a row, the failed batch and
+/// the next ones, 2 to the power of `n` in total, are stored with locks. If several replicas send to the same mailboxes
+/// all the time, locks are cheaper than conflicts.
 const MAX_CONFLICTS: u32 = 5;
-/// Maximum number of attempts to store a batch with locks. Changes that conflict in spite of the locks are rare, and
-/// the next attempt loads them.
+/// Maximum number of attempts to store a batch with locks. An attempt fails if, in spite of the locks, another
+/// transaction makes its plan outdated, for example by adding a device. This is rare, and the next attempt loads the
+/// current state.
 const LOCKED_ATTEMPTS: usize = 3;
 /// Maximum time for storing the sends of a failed batch one by one, while other sends wait.
 const MAX_RETRYING: Duration = Duration::from_secs(10);

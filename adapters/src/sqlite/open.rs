@@ -21,7 +21,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 const APPLICATION_ID: i64 = 0x776f_6f73;
 /// Maximum time to wait for a lock that another connection or process holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Delay before retrying a statement that ignores the busy timeout.
+/// Delay before the statement that sets the journal mode is tried again. SQLite applies no busy timeout to it.
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// SQLite's result code `SQLITE_BUSY`.
 const BUSY: i32 = 5;
@@ -164,7 +164,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> 
     Ok(transaction.commit().await?)
 }
 
-/// Refuses a file that belongs to another application, or that a newer server has migrated.
+/// Refuses a file that belongs to another application, or that a newer version of the server has migrated.
 async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), OpenFailure> {
     let (id, tables): (i64, i64) =
         sqlx::query_as("SELECT (SELECT application_id FROM pragma_application_id), count(*) FROM sqlite_schema")

@@ -44,7 +44,7 @@ impl Writer {
     }
 
     /// Runs `work` in a transaction with other queued writes, then runs `then` after the commit. Returns the outcome of
-    /// `work`. If the caller is cancelled, runs either both or neither.
+    /// `work`. If the caller is cancelled, either `work` and `then` both run, or neither of them runs.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,

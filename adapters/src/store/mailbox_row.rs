@@ -22,7 +22,7 @@ pub(crate) struct MailboxRow {
 }
 
 impl MailboxRow {
-    /// Adds the mailbox to the state on which the planner plans a batch.
+    /// Adds the mailbox to `state`, from which the planner plans a batch of sends.
     pub(crate) fn add_to(self, state: &mut BatchState) -> Result<(), SqlError> {
         let username = Cell::by_id("users", "username", self.user_id).username(&self.username)?;
         let mailbox = MailboxState {

@@ -22,7 +22,7 @@ pub enum OpenError {
         /// The file.
         location: String,
     },
-    /// A newer server has migrated the database.
+    /// A newer version of the server has migrated the database.
     #[error("{location} was written by a newer Woosh (schema {found}, this one knows {known}); it was not changed")]
     Newer {
         /// The database.

@@ -8,7 +8,7 @@ use woosh_domain::model::{SessionId, TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
 /// Caches session owners. Code that ends a session must invalidate the session's user in this cache. If other processes
-/// write to the database as well, they can end a session that stays in this cache.
+/// write to the database as well, a cached session may have ended, because they can't remove it from this cache.
 pub(crate) struct SessionCache(Mutex<State>);
 
 struct State {

@@ -38,7 +38,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     fn notifier(&self) -> &Notifier;
 
     /// Runs `work` in a transaction, then runs `then` after the commit. If `work` fails, rolls the transaction back and
-    /// does not run `then`. If the caller is cancelled, runs either both or neither.
+    /// does not run `then`. If the caller is cancelled, either `work` and `then` both run, or neither of them runs.
     fn write_then<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut Connection<Self>) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
@@ -129,7 +129,7 @@ pub(crate) struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// Returns the part of the mailbox's state that cursors are checked against.
+    /// Returns the incarnation and the sequence numbers that decide whether the mailbox accepts a reader's cursor.
     pub(crate) fn position(&self) -> MailboxPosition {
         MailboxPosition {
             incarnation: Incarnation::new(self.incarnation),

@@ -42,7 +42,8 @@ pub(crate) async fn defaults() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promise D1 (durable) of the delivery contract.
+/// Verifies promise D1 (durable) of the delivery contract: a server refuses a Postgres whose `fsync` or
+/// `full_page_writes` is off, unless the operator allows it.
 pub(crate) async fn fsync_off() -> anyhow::Result<()> {
     let database = database().await?;
     let options = database.postgres_options().unwrap();

@@ -14,7 +14,8 @@ const MAX_INTERRUPTION: Duration = Duration::from_secs(20);
 /// Maximum delay of notifications.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract.
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract if Postgres stops answering on open
+/// connections while many requests wait for it: every request gets a response, and stored messages stay.
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;
@@ -46,7 +47,8 @@ pub(crate) async fn under_load() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promise D8 (prompt) of the delivery contract.
+/// Verifies promise D8 (prompt) of the delivery contract if Postgres stops answering on open connections: after a short
+/// interruption, messages from another replica reach a waiting reader promptly again.
 pub(crate) async fn notifications() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;

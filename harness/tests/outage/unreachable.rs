@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 use super::fixture::{Fixture, assert_unavailable, database};
 use super::proxy::Proxy;
 
-/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract.
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract if Postgres is unreachable for a time:
+/// every message that was accepted before or after is received.
 pub(crate) async fn outage() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await;

@@ -3,8 +3,8 @@
 use libtest_mimic::{Failed, Trial};
 use woosh_harness::{Backend, postgres};
 
-/// Creates a test whose name starts with `group`. If the test needs Postgres and there is none, the test is ignored
-/// with the reason. With `WOOSH_REQUIRE_POSTGRES=1`, the test runs, and fails.
+/// Creates a test whose name starts with `group`. If the test needs Postgres and there is none, the test is ignored,
+/// and its output says why. With `WOOSH_REQUIRE_POSTGRES=1`, the test is not ignored, and so fails.
 pub(crate) fn trial(
     group: &str,
     backend: Backend,

@@ -11,9 +11,10 @@ use crate::store::recipient_keys;
 /// Maximum number of recipients to remember. They take a few megabytes.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
-/// The recipients of the latest sends that one lane (a queue of sends) has stored, as the recipients were after these
-/// sends. Other replicas, and the other lanes of this server, may have changed the recipients since. Acknowledgements
-/// and expiry lower the counters of pending envelopes, so the remembered counters are upper bounds.
+/// The recipients of the latest sends that one lane (a queue of sends) has stored, and the state of their mailboxes
+/// after these sends. This state may be outdated, because other replicas and other lanes may have changed the mailboxes
+/// since. If nothing was sent to a mailbox since, its remembered number and size of envelopes are upper bounds, because
+/// acknowledgements and expiry only lower them.
 pub(super) struct KnownRecipients(LruCache<String, RecipientState>);
 
 impl Default for KnownRecipients {
@@ -44,8 +45,8 @@ impl KnownRecipients {
         }
     }
 
-    /// Remembers recipients after a batch. `counters` holds the stored counters of the mailboxes that the batch has
-    /// changed.
+    /// Remembers the recipients of a batch that was stored. `counters` holds values that the database has returned for
+    /// the mailboxes that the batch has changed. These values replace the planned ones.
     pub(super) fn put(&mut self, recipients: HashMap<String, RecipientState>, counters: &Counters) {
         for (key, mut recipient) in recipients {
             for mailbox in &mut recipient.mailboxes {

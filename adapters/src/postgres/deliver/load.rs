@@ -10,8 +10,8 @@ use crate::store::{KeyRow, MailboxRow, SqlError, recipient_keys, sessions};
 /// Minimum number of message identifiers to reserve at once.
 const RESERVED_IDS: i64 = 1000;
 
-/// Refills `ids` if it holds too few message identifiers for these sends. A rollback does not return identifiers to the
-/// sequence, so no identifier is reserved twice.
+/// Refills `ids` if it holds too few message identifiers for these sends. The identifiers come from a sequence of
+/// Postgres, to which a rollback does not return them. So no identifier is reserved twice.
 pub(super) async fn reserve_ids(
     connection: &mut PgConnection,
     ids: &mut VecDeque<i64>,
@@ -59,8 +59,9 @@ pub(super) async fn mailboxes(
     load_mailboxes(connection, select_mailboxes!(""), user_keys, state).await
 }
 
-/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction,
-/// and loads the state of the batch.
+/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction.
+/// Loads what a plan of the batch needs: these mailboxes, the receipts that are already stored under these keys, and
+/// the open sessions of the senders.
 ///
 /// Every transaction locks idempotency keys before mailboxes, and both in a fixed order, so that no two transactions
 /// deadlock.
@@ -110,8 +111,8 @@ async fn lock_keys(connection: &mut PgConnection, keys: &[ScopedKey]) -> Result<
     Ok(())
 }
 
-/// Loads the receipts that are stored under these idempotency keys. This statement is separate from the locking
-/// statement, so that it sees what transactions that held the locks before have committed.
+/// Loads the receipts that are stored under these idempotency keys, after the keys were locked. A separate statement
+/// does this, so that it also sees receipts that other transactions committed while the locking statement waited.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],

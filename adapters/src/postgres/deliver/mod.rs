@@ -1,10 +1,12 @@
 //! Stores batches of sends.
 //!
-//! Each statement costs a round trip to the database, so a batch is usually stored by one statement. The batch is
-//! planned on the remembered state of its recipients, as of the last send to them, and on the assumption that the
-//! sessions of its senders are open. The statement stores nothing if the state is outdated or a session has ended. In
-//! that case, or if the plan does not store every send completely, the batch is stored in a transaction that first
-//! locks and loads the current state.
+//! Each statement costs a round trip to the database, so a batch is usually stored by one statement. The plan of the
+//! batch uses the state of the recipients that this server remembers from the last send to them. Only the state of
+//! other recipients is loaded. The plan also assumes that the sessions of the senders are open.
+//!
+//! The statement stores nothing if the remembered state is outdated or a session has ended. In that case, the batch is
+//! stored in a transaction that first locks and loads the current state. The same happens if the plan would not store
+//! each send in all mailboxes of its recipients, because the current state may allow it.
 
 mod known;
 mod load;
@@ -21,7 +23,8 @@ use self::write::Counters;
 use crate::pool::Pool;
 use crate::store::{SqlError, sessions};
 
-/// Stores the batches of one lane (a queue of sends), and remembers what it needs for the next batch.
+/// Stores the batches of one lane (a queue of sends). Keeps the state of recipients, and unused message identifiers,
+/// for the next batch.
 #[derive(Default)]
 pub(super) struct Deliverer {
     /// Reserved identifiers of messages.
@@ -55,9 +58,9 @@ impl Deliverer {
         Ok(written.map(|counters| self.remember(plan, &counters)))
     }
 
-    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Returns `None`, and stores
-    /// nothing, if meanwhile another transaction stored one of these keys, added a device or ended a session, because
-    /// none of these changes waits for the locks.
+    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. In spite of the locks, another
+    /// transaction can store one of these keys, add a device or end a session. If this happens meanwhile, returns
+    /// `None` and stores nothing.
     pub(super) async fn deliver_locked(
         &mut self,
         pool: &Pool,
@@ -90,14 +93,15 @@ impl Deliverer {
     }
 }
 
-/// Returns the state of each mailbox that a batch is planned on.
+/// Copies the mailboxes of all recipients, by device. The planner changes the mailboxes in `state`, and the copies keep
+/// the values from before.
 fn mailboxes(state: &BatchState) -> HashMap<DeviceId, MailboxState> {
     let mailboxes = state.recipients.values().flat_map(|recipient| &recipient.mailboxes);
     mailboxes.map(|mailbox| (mailbox.device, *mailbox)).collect()
 }
 
-/// Returns whether the plan stores every send completely. If not, the reason may be that the remembered state is
-/// outdated.
+/// Returns whether the plan stores every send in all mailboxes of its recipients. If not, the reason may be that the
+/// remembered state of the recipients is outdated.
 fn is_plain(plan: &Plan<'_>) -> bool {
     plan.changes.gaps.is_empty() && plan.sends.iter().all(|send| matches!(send.outcome, DeliverOutcome::Stored { .. }))
 }

@@ -7,7 +7,8 @@ use woosh_domain::ports::{DeliverOutcome, NewDelivery};
 
 use crate::store::{SqlError, count, format_undelivered, sessions};
 
-/// SQLSTATE `division_by_zero`, which the statement causes if the state that the batch was planned on is outdated.
+/// SQLSTATE `division_by_zero`. The statement that writes a batch causes this error on purpose if the plan of the batch
+/// is outdated.
 const OUTDATED: &str = "22012";
 /// The constraint that is violated if an idempotency key is stored already.
 const ONE_RECEIPT: &str = "idempotency_keys_pkey";
@@ -15,24 +16,26 @@ const ONE_RECEIPT: &str = "idempotency_keys_pkey";
 /// The counters of the mailboxes that a batch has changed.
 pub(super) type Counters = HashMap<DeviceId, MailboxCounters>;
 
-/// The values of a mailbox that acknowledgements and expiry change, while its last sequence number stays the same.
+/// The values of a mailbox that acknowledgements and expiry change. The statement that writes a batch returns the
+/// stored values, because those in the plan of the batch may be outdated.
 pub(super) struct MailboxCounters {
     pub(super) acknowledged: SequenceNumber,
     pub(super) pending: u64,
     pub(super) bytes: u64,
 }
 
-/// Builds the statement that writes a batch.
+/// Builds the statement that writes a planned batch of sends.
 ///
-/// The statement divides by zero, and so stores nothing, unless
-/// - the last sequence number of each mailbox is the one that the batch was planned on, and its watermark is not after
-///   the `sent_at` of the first new message. The row stays locked until the commit, so sequence numbers follow commit
-///   order (D3);
-/// - the recipients have no other devices than those that the batch was planned on;
-/// - the sessions are open (D9).
+/// If the plan is outdated, the statement divides by zero on purpose, and so stores nothing. The plan is outdated
+/// unless
+/// - each mailbox that the plan changes still has the last sequence number that it had when the plan was made, and a
+///   watermark that is not after the `sent_at` of its first new message. The row of the mailbox stays locked until the
+///   commit, so sequence numbers follow commit order (D3);
+/// - the recipients still have the devices that the plan knows;
+/// - the sessions of the senders are open (D9).
 ///
-/// The statement adds to the stored counters of pending envelopes instead of replacing them, because acknowledgements
-/// and expiry lower these counters at any time.
+/// The statement adds to the stored number and size of a mailbox's envelopes (`pending`, `bytes`) instead of replacing
+/// them, because acknowledgements and expiry can lower them at any time.
 macro_rules! write {
     ($more:literal) => {
         concat!(
@@ -65,7 +68,8 @@ macro_rules! write {
     };
 }
 
-/// The statement for a batch without gaps and receipts, as most are. A shorter statement costs the database less.
+/// The statement for a batch that writes neither gaps nor receipts. Most batches write neither, and a shorter statement
+/// costs the database less.
 const WRITE: &str = write!("");
 const WRITE_ALL: &str = write!(
     ", gap AS (
@@ -80,8 +84,8 @@ const WRITE_ALL: &str = write!(
 
 type Row = (Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, i32);
 
-/// Writes a batch that was planned on the mailboxes `before`. Returns `None`, and stores nothing, if the plan is
-/// outdated.
+/// Writes a planned batch of sends. `before` holds the mailboxes as they were before the planner changed them. Returns
+/// `None`, and stores nothing, if another transaction has made the plan outdated.
 pub(super) async fn write(
     connection: &mut PgConnection,
     sends: &[&NewDelivery],
