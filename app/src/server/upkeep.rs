@@ -9,7 +9,7 @@ use crate::logging::causes;
 use crate::services::Services;
 
 /// Interval between two rounds of the background task. A round stores the time in the database, checks the clock, and
-/// deletes expired data. The next start of a server compares its clock with the stored time.
+/// deletes expired data. When a server starts, it compares its clock with the stored time.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Checks the clock and deletes expired data in each round, until the task is aborted. What fails in a round is
