@@ -36,9 +36,9 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Prepare a database that was restored from a backup, and exit. Stop all servers on the database first.
     ///
-    /// Migrates the schema, and gives every mailbox a new incarnation. Without a new incarnation, clients that have
-    /// seen more messages than the backup holds would miss the next messages, which get the same sequence numbers. If
-    /// the command fails, run it again.
+    /// Migrates the schema, and gives every mailbox a new incarnation. After the restore, new messages get the sequence
+    /// numbers of messages that are not in the backup. Without a new incarnation, clients that have seen those messages
+    /// would miss the new ones. If the command fails, run it again.
     Restored(DatabaseArgs),
     /// Print the OpenAPI document.
     Openapi {

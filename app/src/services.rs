@@ -38,8 +38,9 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Connects the use cases to the clock of `keep_time`, to the randomness of the operating system, to Argon2id, and
-    /// to the database. Fails if the operating system provides no random bytes.
+    /// Connects the use cases to their adapters: to the database, to the clock that `keep_time` checks, to the
+    /// randomness of the operating system, and to the password hasher Argon2id. Fails if the operating system provides
+    /// no random bytes.
     pub(crate) fn new(database: Database, keep_time: KeepTime, limits: Limits) -> Result<Self, PortError> {
         let Stores { users, devices, sessions, mailboxes, notifier, time: _ } = database.stores();
         let clock = keep_time.clock();

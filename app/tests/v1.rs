@@ -1,5 +1,5 @@
-//! Tests of the v1 API that concern several operations: the format of errors, waiting readers at shutdown, limits that
-//! the operator sets, and logging.
+//! Tests of the v1 API that concern several operations: the format of errors, long polls and streams at shutdown,
+//! limits that the operator sets, restored backups, and logging.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

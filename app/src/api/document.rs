@@ -88,7 +88,7 @@ fn methods(document: &Value) -> BTreeMap<String, Vec<Method>> {
         .collect()
 }
 
-/// Media type and name of the schema of error responses, for each API.
+/// Media type of the error responses of v1, and name of their schema. `CLASSIC_ERROR` has both for the classic API.
 const V1_ERROR: (&str, &str) = (v1::MEDIA_TYPE, "Problem");
 const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
 
@@ -182,7 +182,8 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
     responses.sort_keys();
 }
 
-/// Normalizes media types, header names and numbers in the generated document.
+/// Corrects how the generated document writes some values: the media type of JSON without a charset, header names in
+/// their usual case, and whole numbers as integers.
 fn normalize(value: &mut Value) {
     match value {
         Value::Object(map) => {

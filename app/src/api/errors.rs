@@ -16,7 +16,8 @@ use super::limits::LimitError;
 use super::v1::Problem;
 use crate::logging::causes;
 
-/// A port failed: an interface to the outside, such as the database. The cause is logged and never sent to the client.
+/// A port failed. A port is an interface to the outside, such as the database. The cause is logged and never sent to
+/// the client.
 #[derive(Debug, thiserror::Error)]
 #[error("a port failed")]
 pub(super) struct PortFailed(#[from] PortError);

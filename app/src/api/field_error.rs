@@ -14,14 +14,14 @@ use serde::de::{self, Expected, Unexpected};
 pub(super) enum Reason {
     /// A required parameter is missing.
     Missing,
-    /// The object lacks a required field.
+    /// The JSON object lacks a required field.
     MissingField(&'static str),
     /// The value has the wrong type or is out of range.
     WrongType {
         /// The expected type with its article, such as "a string".
         expected: Cow<'static, str>,
     },
-    /// The value breaks a rule of its type.
+    /// The value breaks another rule, such as the maximum length of a username. Contains the text of the reason.
     Invalid(String),
 }
 

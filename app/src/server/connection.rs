@@ -50,8 +50,8 @@ impl Connection {
         Self { stream, timeouts, progress: false, unanswered_since: None, check, _permit: permit }
     }
 
-    /// Returns `io`, the outcome of a read or a write, and if it is ready, records that the connection makes progress.
-    /// If `io` is pending and a timeout has elapsed, returns an error instead.
+    /// Returns `io`, the outcome of a read or a write. If `io` is ready, records that the connection makes progress. If
+    /// `io` is pending and a timeout has elapsed, returns an error instead of `io`.
     fn watch<T>(&mut self, context: &mut Context<'_>, io: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if io.is_ready() {
             self.progress = true;
@@ -126,7 +126,7 @@ impl AsyncWrite for Connection {
     }
 
     /// Returns true, so that hyper writes response bodies directly from their buffers. If hyper copied a body into a
-    /// buffer of its own, the body would count as sent before it is.
+    /// buffer of its own, the body would count as written before it is written to the connection.
     fn is_write_vectored(&self) -> bool {
         true
     }

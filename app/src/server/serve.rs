@@ -34,8 +34,8 @@ const MAX_RESET_STREAMS: usize = 20;
 /// Maximum size of the read buffer and of the write buffer of a connection, in bytes. On HTTP/2, also of the write
 /// buffer of each stream.
 const BUFFER: usize = 64 * 1024;
-/// Maximum size of request bodies that are buffered before an operation reads them, in bytes: for all streams of an
-/// HTTP/2 connection, and for each stream.
+/// Maximum size of request bodies that are buffered before an operation reads them, in bytes. `CONNECTION_WINDOW`
+/// limits all streams of an HTTP/2 connection together, and `STREAM_WINDOW` limits each stream.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 

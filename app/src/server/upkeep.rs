@@ -8,8 +8,8 @@ use woosh_domain::timekeeping::{CONFIRMATION, ClockChange};
 use crate::logging::causes;
 use crate::services::Services;
 
-/// Interval between two rounds of the background task. A round stores the time, checks the clock, and deletes expired
-/// data.
+/// Interval between two rounds of the background task. A round stores the time in the database, checks the clock, and
+/// deletes expired data. When a server starts, it compares its clock with the stored time.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Checks the clock and deletes expired data in each round, until the task is aborted. What fails in a round is

@@ -1,4 +1,4 @@
-//! Tests that clients can make the server use only a bounded amount of memory and time.
+//! Tests that no client can make the server use an unlimited amount of memory or time.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod client;

@@ -14,8 +14,8 @@ use crate::services::Services;
 const SCHEME: &str = "Token";
 
 /// The caller, authenticated by a bearer token. If `RECALL` is true, the session may come from the memory of this
-/// server, and may have ended already on another replica. This saves a database query; it is only for operations whose
-/// use case checks the session again.
+/// server instead of the database. Another replica may have ended such a session already. Set `RECALL` only for
+/// operations whose use case checks the session again when it stores data.
 pub(super) struct TokenCaller<const RECALL: bool = false>(pub(super) SessionCaller);
 
 impl<'a, const RECALL: bool> ApiExtractor<'a> for TokenCaller<RECALL> {

@@ -134,8 +134,9 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Error response if the sequence number or the incarnation in the request does not match the mailbox. Contains the
-/// state of the mailbox, so that the client can correct its stored values.
+/// Error response if the sequence number in the request is higher than the newest of the mailbox, or if the mailbox has
+/// another incarnation than the request. Contains the state of the mailbox, so that the client can correct its stored
+/// values.
 #[derive(Debug, Object)]
 pub(super) struct MailboxProblem {
     #[oai(flatten)]
@@ -170,7 +171,8 @@ fn respond(status: StatusCode, problem: &impl ToJSON) -> Response {
     Response::builder().status(status).content_type(MEDIA_TYPE).body(problem.to_json_string())
 }
 
-/// Lets handlers return a problem as the body of a declared response, and as a [`poem::Error`].
+/// Implements [`Payload`] and the conversion to [`poem::Error`] for problem types. A handler can then return a problem
+/// as the body of a response that its operation declares, or as an error.
 macro_rules! response {
     ($($problem:ident),+) => {$(
         impl Payload for $problem {

@@ -26,7 +26,8 @@ pub(in crate::api) struct ClassicMessagesApi;
 impl ClassicMessagesApi {
     /// Send a message
     ///
-    /// Stores a message in the mailbox of another user. A 201 response means that the message is stored durably.
+    /// Stores a message in the mailboxes of all devices of another user, except for full mailboxes. A 201 response
+    /// means that the message is stored durably.
     #[oai(path = "/messages", method = "post", operation_id = "classicSendMessage", deprecated)]
     async fn send(
         &self,
@@ -55,8 +56,9 @@ impl ClassicMessagesApi {
 
     /// Delete polled messages
     ///
-    /// Deletes the messages in the caller's mailbox that were sent before `until`. If `until` is the `query_time` of a
-    /// poll, the server deletes only messages that this poll returned.
+    /// Deletes the messages that were sent before `until` from the mailbox of the caller's oldest device. A poll reads
+    /// the same mailbox. If `until` is the `query_time` of a poll, the server deletes only messages that this poll
+    /// returned.
     #[oai(path = "/messages", method = "delete", operation_id = "classicDeleteMessages", deprecated)]
     async fn delete(
         &self,
@@ -91,7 +93,7 @@ struct ClassicMessage {
 }
 
 impl ClassicMessage {
-    /// Creates the response to a send, which has a single recipient.
+    /// Creates the response to a send. A send of the classic API has exactly one recipient.
     fn sent(sent: SentMessage, caller: &Caller, contents: Contents) -> Self {
         Self {
             id: sent.receipt.id.get(),

@@ -40,7 +40,7 @@ pub(super) enum ClassicSendMessageReply {
     /// The recipient does not exist.
     #[oai(status = 404)]
     NotFound(Json<ClassicError>),
-    /// The recipient's mailbox is full.
+    /// The mailboxes of all devices of the recipient are full.
     #[oai(status = 507)]
     Full(Json<ClassicError>),
 }

@@ -58,13 +58,13 @@ impl ClassicUsersApi {
 
     /// Get a user
     ///
-    /// Returns the public profile of a user: identifier, username and public key.
+    /// Returns the public profile of the user with the given `username`: identifier, username and public key.
     #[oai(path = "/users/friends", method = "get", operation_id = "classicFindUser", deprecated)]
     async fn find(
         &self,
         _caller: ClassicCaller,
         services: Data<&Arc<Services>>,
-        /// Username of the user, case-insensitive.
+        /// Username of the user to return, case-insensitive.
         #[oai(example = "example_username")]
         username: Query<String>,
     ) -> Result<find::ClassicFindUserReply> {

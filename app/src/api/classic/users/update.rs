@@ -12,7 +12,7 @@ use crate::api::classic::auth::Denied;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// Fields to change. At least one field is required.
+/// New value of the user's `info`, the only field that can be changed.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct ClassicUpdateOwnUserRequest {

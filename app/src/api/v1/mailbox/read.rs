@@ -35,7 +35,7 @@ pub(super) struct MailboxPage {
     /// Gaps up to `up_to`, at most 1000, in sequence order. A gap stands for messages that expired unread, or were not
     /// stored because the mailbox was full. Like a message, a gap is reported until it is acknowledged.
     gaps: Vec<Gap>,
-    /// Current incarnation of the mailbox. Store it with `up_to`, and pass both when you read on.
+    /// Current incarnation of the mailbox. Store it with `up_to`. To read on, pass it as `incarnation`.
     incarnation: Text<Incarnation>,
     /// Last acknowledged sequence number. 0 if nothing was acknowledged yet.
     acknowledged: i64,

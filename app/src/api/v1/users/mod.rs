@@ -114,13 +114,13 @@ impl UsersApi {
 
     /// Get a user
     ///
-    /// Returns the public profile of a user: identifier, username and public key.
+    /// Returns the public profile of the user with the given `username`: identifier, username and public key.
     #[oai(path = "/:username", method = "get", operation_id = "findUser")]
     async fn find(
         &self,
         _caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Username of the user, case-insensitive.
+        /// Username of the user to return, case-insensitive.
         #[oai(example = "example_username")]
         username: Path<String>,
     ) -> Result<find::FindUserReply> {

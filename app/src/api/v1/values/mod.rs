@@ -10,8 +10,8 @@ pub(super) use nullable::{Nullable, present};
 pub(super) use text::Text;
 pub(super) use time::Time;
 
-/// Implements [`Type`](poem_openapi::types::Type) for a type of values, with the given name and schema in the OpenAPI
-/// document.
+/// Implements poem-openapi's trait [`Type`](poem_openapi::types::Type) for `$type`. In the OpenAPI document, `$type`
+/// then has the name `$name` and the schema `$schema`.
 macro_rules! value {
     ([$($generics:tt)*] $type:ty, $name:expr, $schema:expr) => {
         impl<$($generics)*> ::poem_openapi::types::Type for $type {

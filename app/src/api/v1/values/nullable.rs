@@ -67,8 +67,8 @@ impl<T: ToJSON> ToJSON for Nullable<T> {
     }
 }
 
-/// Deserializes a field for which `null` and absence have different meanings. `T` interprets `null`; with
-/// `#[serde(default)]`, the result is `None` only if the field is absent.
+/// Deserializes a field for which `null` and absence have different meanings. The field also needs `#[serde(default)]`,
+/// so that an absent field becomes `None`. Any value of a present field, even `null`, is deserialized as a `T`.
 pub(in crate::api::v1) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
