@@ -16,8 +16,8 @@ pub(crate) struct BenchArgs {
     /// a new database.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     pub(super) backend: Backend,
-    /// The URL of a running server to measure. The benchmark then starts no servers. The CPU and memory of the running
-    /// server can't be measured. The users that the benchmark registers remain on the server.
+    /// The URL of a running server to measure, instead of servers that the benchmark starts. The CPU and memory of the
+    /// running server can't be measured. The users that the benchmark registers remain on the server.
     #[arg(long)]
     pub(super) url: Option<String>,
     /// The number of concurrent clients. Separate several numbers with commas to measure them one after another.

@@ -148,9 +148,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Records a message, and a violation if its sequence number is not the one after that of the previous message.
-    /// Only numbers that the reader has tried to acknowledge may be missing in between: the server may have deleted
-    /// their messages.
+    /// Records a message. The sequence number must be one higher than that of the previous message. Otherwise, also
+    /// records a violation. Numbers that the reader has tried to acknowledge may be skipped, because the server may
+    /// have deleted their messages.
     fn take(&mut self, message: Message) {
         let last = self.cursor.unwrap_or(self.confirmed);
         if message.sequence <= last || message.sequence > last.max(self.requested) + 1 {

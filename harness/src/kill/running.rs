@@ -34,8 +34,8 @@ pub enum Length {
     Duration(Duration),
 }
 
-/// Maximum duration of each single step: a send with all its retries, reading the remaining messages, a restart, or
-/// waiting until the server is ready.
+/// Maximum duration of each single step: a send with all its retries, [`SENDS`] sends, a restart, waiting until the
+/// server is ready, or reading the messages that remain after the last send.
 const LIMIT: Duration = Duration::from_secs(180);
 /// The number of sends that the server must accept before each restart and after the last one, so that each restart
 /// happens while messages are sent.

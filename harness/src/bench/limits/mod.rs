@@ -1,5 +1,5 @@
-//! The limits: reference measurements of the most that this machine can do, such as its syncs per second. Workloads are
-//! compared with the limits from the same run.
+//! The limits: reference measurements of the most that this machine can do, such as its syncs per second. The table and
+//! the report compare the workloads with these limits.
 
 mod bulk;
 mod echo;

@@ -14,8 +14,8 @@ impl Scale {
         Self { from: 0.0, to: max.max(f64::MIN_POSITIVE), start, end, logarithmic: false }
     }
 
-    /// Creates a logarithmic scale that contains `min` and `max`, which must be positive. Its limits are powers of ten.
-    /// It maps them to the coordinates `start` and `end`.
+    /// Creates a logarithmic scale that contains `min` and `max`, which must be positive. The first and the last value
+    /// of the scale are powers of ten. The scale maps them to the coordinates `start` and `end`.
     pub(super) fn logarithmic(min: f64, max: f64, start: f64, end: f64) -> Self {
         let from = min.log10().floor();
         let to = max.log10().ceil().max(from + 1.0);
