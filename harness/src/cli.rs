@@ -61,10 +61,10 @@ struct StartArgs {
     /// The port to listen on. 0 selects free ports. Several servers use consecutive ports, starting with this port.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The number of instances. An instance is a database with one or more servers (see --replicas).
+    /// The number of databases. Each has one or more servers of its own (see --replicas).
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
-    /// The number of servers of each instance, which share its database. More than 1 needs Postgres.
+    /// The number of servers on each database. More than 1 needs Postgres.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     replicas: u16,
 }
@@ -81,27 +81,27 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct SanityArgs {
-    /// The URL of a running server to check, instead of a fresh server for each check. Repeat the option for each
-    /// replica: the checks send their requests to the replicas in turn. The users that the checks register remain on
-    /// the server.
+    /// The URL of a running server to check. Without this option, each check starts a server of its own. Repeat the
+    /// option for each replica: the checks send their requests to the replicas in turn. The users that the checks
+    /// register remain on the server.
     #[arg(long)]
     url: Vec<String>,
-    /// The kind of database of fresh servers.
+    /// The kind of database of the servers that the checks start.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     backend: Backend,
 }
 
 #[derive(Debug, Args)]
 struct KillArgs {
-    /// The kind of database of fresh servers.
+    /// The kind of database of the servers that the run starts.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     backend: Backend,
-    /// The number of fresh servers. The servers share a database.
+    /// The number of servers that the run starts. The servers share a database.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10), conflicts_with = "url")]
     replicas: u16,
-    /// The URL of a running server to use, instead of fresh servers. The users that the run registers remain on the
-    /// server. An https URL needs a harness that was built with the feature `tls`. SSL_CERT_FILE can name a file with
-    /// trusted certificates.
+    /// The URL of a running server to use. The run then starts no servers. The users that the run registers remain on
+    /// the running server. An https URL needs a harness that was built with the feature `tls`. SSL_CERT_FILE can name a
+    /// file with trusted certificates.
     #[arg(long, requires = "restart")]
     url: Option<String>,
     /// A command for sh that kills the running server and starts it again, such as
@@ -170,7 +170,8 @@ async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the URLs and the kind of database of servers that share a database, as in the output of `start`.
+/// Returns an element of `instances` in the output of `start`: the URLs of the servers on one database, and the kind of
+/// this database.
 fn describe(servers: &[TestServer]) -> Value {
     let urls: Vec<_> = servers.iter().map(TestServer::url).collect();
     let backend = servers.first().map(|server| server.backend().to_string());

@@ -58,7 +58,7 @@ impl TestDatabase {
         }
     }
 
-    /// Returns whether servers accept that `fsync` of this database is off.
+    /// Returns whether Woosh servers may use this database although the `fsync` of Postgres is off.
     pub(crate) fn allows_fsync_off(&self) -> bool {
         self.url.allows_fsync_off()
     }

@@ -12,11 +12,12 @@ pub(crate) struct BenchArgs {
     /// The workloads to measure.
     #[arg(value_enum, value_name = "WORKLOAD", default_values_t = Workload::DEFAULT)]
     pub(super) workloads: Vec<Workload>,
-    /// The kind of database of fresh servers. Each workload of each run gets a fresh server with a fresh database.
+    /// The kind of database of the servers that the benchmark starts. Each workload of each run gets a new server with
+    /// a new database.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     pub(super) backend: Backend,
-    /// The URL of a running server to measure, instead of fresh servers. The CPU and memory of this server can't be
-    /// measured. The users that the benchmark registers remain on it.
+    /// The URL of a running server to measure, instead of servers that the benchmark starts. The CPU and memory of the
+    /// running server can't be measured. The users that the benchmark registers remain on the server.
     #[arg(long)]
     pub(super) url: Option<String>,
     /// The number of concurrent clients. Separate several numbers with commas to measure them one after another.

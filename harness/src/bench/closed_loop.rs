@@ -15,8 +15,8 @@ const LAST: Duration = Duration::from_secs(90);
 
 /// An operation that a client repeats.
 pub(super) trait Operation: 'static {
-    /// Runs the operation once. The duration of this call is one latency. Returns the number of operations that the
-    /// throughput counts for this call.
+    /// Runs the operation once. The duration of the call is recorded as a latency. Returns the number of operations
+    /// that this call adds to the throughput.
     async fn run(&mut self) -> anyhow::Result<u64>;
 }
 
@@ -24,7 +24,7 @@ pub(super) trait Operation: 'static {
 pub(super) struct Measured {
     pub(super) usage: Usage,
     pub(super) operations: u64,
-    /// The latency of each completed operation, in microseconds.
+    /// The duration of each call of [`Operation::run`], in microseconds.
     pub(super) latencies: Vec<u32>,
 }
 

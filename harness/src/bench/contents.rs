@@ -31,8 +31,8 @@ impl Contents {
         let _ = write!(output, "{sender:05}.{number:010}.{}", self.filler);
     }
 
-    /// Returns the number of the sender and the number of the message from the start of received contents. Fails if the
-    /// rest of the contents is not as it was sent.
+    /// Reads the number of the sender and the number of the message at the start of received contents, and returns
+    /// both. Fails if the rest of the contents differs from what [`Self::write`] appends.
     pub(super) fn check(&self, contents: &str) -> anyhow::Result<(u32, u32)> {
         let parts = contents.split_at_checked(MARK).filter(|(_, filler)| *filler == self.filler);
         let mark = parts.and_then(|(mark, _)| mark.strip_suffix('.')?.split_once('.'));

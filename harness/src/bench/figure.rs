@@ -62,7 +62,7 @@ impl Figure {
         }
     }
 
-    /// Formats a measured value of this kind, rounded to its significant decimals.
+    /// Formats a measured value of this kind. Each kind has a fixed number of decimals.
     pub(super) fn format(self, value: f64) -> String {
         match self {
             Self::Throughput | Self::Envelopes => thousands(value),

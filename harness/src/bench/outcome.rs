@@ -1,7 +1,8 @@
 use super::machine::Machine;
 use super::sample::Series;
 
-/// The result of a benchmark: the measured values of all workloads and limits, and a description of what was measured.
+/// The result of a benchmark: the measured values of all workloads and reference measurements, and a description of
+/// what was measured.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) series: Vec<Series>,

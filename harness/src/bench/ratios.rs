@@ -19,9 +19,9 @@ impl<'a> Ratios<'a> {
         Self { all }
     }
 
-    /// Returns the ratios of a workload's values to those of the limits, as far as they are meaningful for this kind of
-    /// value. Envelopes per second are compared with bulk inserts. Throughput, latency and server CPU are compared with
-    /// the echo server, with the same number of clients.
+    /// Divides a workload's value of the kind `figure` by those of the reference measurements. Compares stored
+    /// envelopes per second with bulk inserts. If each operation stores one envelope, compares throughput, p50, p99 and
+    /// server CPU with the echo server, with the same number of clients. Returns no ratios for other kinds of values.
     pub(super) fn of(&self, series: &Series, figure: Figure) -> Vec<Ratio> {
         let subject = &series.subject;
         if subject.workload.starts_with("limit:") {

@@ -1,5 +1,5 @@
-//! Samples and series. A sample has the values that one run has measured for a workload or limit, and a series has
-//! those of all runs.
+//! Samples and series. A sample has the values that one run has measured for a workload or a reference measurement. A
+//! series has the values from all runs.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use super::figure::Figure;
 use super::measure::Usage;
 use super::stats::{Spread, percentile};
 
-/// What was measured: a workload, or a limit (a reference measurement), with its variant and parameters.
+/// What was measured: a workload or a reference measurement, with its variant and parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Subject {
-    /// The name of the workload or limit.
+    /// The name of the workload or reference measurement.
     pub(super) workload: String,
     /// Tells several measurements of the same workload apart, such as `long poll` and `stream`. Empty if there is only
     /// one.
@@ -27,7 +27,8 @@ pub(super) struct Subject {
     pub(super) without_pause: bool,
     /// The number of envelopes that one operation stores.
     pub(super) stores: f64,
-    /// The number of messages that were stored during the measurement, for the workload `growth`.
+    /// For the workload `growth`: the number of messages that other mailboxes contain during the measurement. Otherwise
+    /// `None`.
     pub(super) stored: Option<u64>,
 }
 
@@ -46,7 +47,8 @@ impl Subject {
         }
     }
 
-    /// Sets the number of clients. Each client starts an operation as soon as its previous one is complete.
+    /// Sets the number of clients. Also declares that each client starts an operation as soon as its previous one is
+    /// complete, as `without_pause` does.
     pub(super) fn clients(self, clients: usize) -> Self {
         Self { clients: Some(clients), ..self }.without_pause()
     }
@@ -62,7 +64,7 @@ impl Subject {
         Self { stores: envelopes as f64, ..self }
     }
 
-    /// Sets the number of messages that are stored during the measurement.
+    /// Sets the number of messages that other mailboxes contain during the measurement, for the workload `growth`.
     pub(super) fn stored(self, messages: u64) -> Self {
         Self { stored: Some(messages), ..self }
     }
@@ -79,7 +81,7 @@ impl Subject {
     }
 }
 
-/// The values that one run has measured for a workload or limit.
+/// The values that one run has measured for a workload or a reference measurement.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     pub(super) subject: Subject,
@@ -88,8 +90,8 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Creates a sample, the measured values of one run, that has only the percentiles of latencies. `latencies` are in
-    /// microseconds, in any order.
+    /// Creates a sample with the percentiles of `latencies`, and no other values. `latencies` are in microseconds, in
+    /// any order.
     pub(super) fn latencies(subject: Subject, mut latencies: Vec<u32>) -> Self {
         let mut figures = BTreeMap::new();
         latencies.sort_unstable();
@@ -101,8 +103,8 @@ impl Sample {
         Self { subject, figures }
     }
 
-    /// Creates a sample, the measured values of one run, with the percentiles of latencies. If each operation starts as
-    /// soon as the previous one is complete, the sample also has the throughput.
+    /// Creates a sample with the percentiles of `latencies`. If `subject.without_pause` is set, adds the throughput:
+    /// `operations` divided by the elapsed time.
     pub(super) fn bare(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::latencies(subject, latencies);
         if sample.subject.without_pause {
@@ -115,7 +117,7 @@ impl Sample {
         sample
     }
 
-    /// Creates a sample, the measured values of one run, like [`Self::bare`], and adds the CPU times.
+    /// Creates a sample like [`Self::bare`], and adds the CPU times.
     pub(super) fn new(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::bare(subject, operations, usage, latencies);
         let figures = &mut sample.figures;
@@ -136,7 +138,7 @@ impl Sample {
     }
 }
 
-/// The values that all runs have measured for a workload or limit.
+/// The values that all runs have measured for a workload or a reference measurement.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) subject: Subject,
@@ -154,8 +156,7 @@ impl Series {
     }
 }
 
-/// Adds a sample, the measured values of one run, to the series of the same workload or limit. If there is none yet,
-/// creates the series.
+/// Adds the values of `sample` to the series with the same subject. If there is no such series yet, creates it.
 pub(super) fn collect(all: &mut Vec<Series>, sample: Sample) {
     let index = all.iter().position(|series| series.subject == sample.subject).unwrap_or_else(|| {
         all.push(Series { subject: sample.subject.clone(), figures: BTreeMap::new() });

@@ -54,7 +54,7 @@ impl Stage {
         Ok(accounts.collect())
     }
 
-    /// Adds `count` users, and connects a sender as each of them.
+    /// Adds `count` users, and connects one sender for each of these users.
     pub(super) async fn senders(&self, count: usize) -> anyhow::Result<Vec<Sender>> {
         let mut senders = Vec::new();
         for account in self.accounts(u32::try_from(count)?, 1).await? {

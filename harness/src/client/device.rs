@@ -38,7 +38,7 @@ impl Device {
         Ok(Self { client, id, session, token, user_id, name, password })
     }
 
-    /// Returns this device with the same session, but sends its requests to the replica at `url`.
+    /// Returns a copy of this device that sends its requests to the replica at `url`. The copy uses the same session.
     pub fn at(&self, url: &str) -> Self {
         Self { client: self.client.at(url), ..self.clone() }
     }
@@ -146,7 +146,8 @@ impl Device {
         self.write_to(&[(to, contents)]).await
     }
 
-    /// Sends a message. Returns the receipt. Fails unless every device of every recipient receives the message.
+    /// Sends a message. `recipients` lists each recipient with the contents for this recipient. Returns the receipt.
+    /// Fails unless every device of every recipient receives the message.
     pub(crate) async fn write_to(&self, recipients: &[(&Self, &str)]) -> anyhow::Result<Value> {
         let receipt = self.post("/v1/messages", &message(recipients)).await?.expect(201)?;
         ensure!(receipt["undelivered"] == json!([]), "not delivered to every device: {receipt}");
@@ -202,7 +203,7 @@ impl Device {
     }
 }
 
-/// Returns the body of a send request.
+/// Returns the body of a send request. `recipients` lists each recipient with the contents for this recipient.
 pub(crate) fn message(recipients: &[(&Device, &str)]) -> Value {
     let recipients = recipients.iter().map(|(to, contents)| json!({ "username": to.name, "contents": contents }));
     json!({ "recipients": recipients.collect::<Vec<_>>() })

@@ -23,9 +23,9 @@ pub struct Events {
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
-    /// The incarnation in the `id`.
+    /// The incarnation of the mailbox, from the `id` of the event.
     pub(crate) incarnation: String,
-    /// The sequence number in the `id`.
+    /// The sequence number in the `id` of the event.
     pub(crate) sequence: i64,
     pub(crate) event: String,
     pub(crate) data: Value,

@@ -65,7 +65,7 @@ impl Client {
         Ok(Self { http, urls, requests: Arc::default(), run })
     }
 
-    /// Returns this client, but sends all requests to one server.
+    /// Returns a copy of this client that sends all requests to the server at `url`.
     fn at(&self, url: &str) -> Self {
         Self { urls: vec![url.to_owned()], requests: Arc::default(), ..self.clone() }
     }

@@ -9,7 +9,7 @@ use crate::client::Message;
 pub(super) struct Ledger {
     accepted: Vec<SentMessage>,
     mailboxes: BTreeMap<String, BTreeMap<i64, Message>>,
-    /// Number of attempts to send that got no response, or the response that no server is available.
+    /// Number of attempts to send that failed, because no response arrived or no server was available.
     pub(super) unanswered: usize,
     pub(super) kills: usize,
     repeated: usize,

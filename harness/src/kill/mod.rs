@@ -36,7 +36,8 @@ const RECIPIENTS: [&str; 2] = ["alice", "zoe"];
 /// Maximum time that a client waits for a response before it retries.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The settings in which a kill run on its own servers differs from a kill run on a server that is already running.
+/// The settings that depend on the kind of kill run: on servers that the run starts, or on a server that is already
+/// running.
 #[derive(Debug)]
 struct Conditions {
     /// The URLs of the replicas.
@@ -45,8 +46,8 @@ struct Conditions {
     suffix: String,
     /// The response statuses that mean that no server is available, so that the client retries.
     unavailable: &'static [u16],
-    /// Maximum duration of a send with all its retries, and of reading the messages that remain after the last send:
-    /// for each separately.
+    /// Maximum duration of a send with all its retries. Also the maximum duration of reading the messages that remain
+    /// after the last send.
     limit: Duration,
     /// The pause before a client retries a failed request.
     pause: Duration,

@@ -25,8 +25,8 @@ pub struct Plan {
     pub duration: Duration,
 }
 
-/// Maximum duration of a send with all its retries, and of reading the messages that remain after the last send: for
-/// each separately.
+/// Maximum duration of a send with all its retries. Also the maximum duration of reading the messages that remain after
+/// the last send.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts servers on a fresh database, sends and reads messages, and kills servers at random moments. The servers are

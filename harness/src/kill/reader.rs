@@ -148,8 +148,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Records a message. Its sequence number must follow that of the previous message. Numbers in between are allowed
-    /// only if the reader has tried to acknowledge them.
+    /// Records a message. The sequence number must be one higher than that of the previous message. Otherwise, also
+    /// records a violation. Numbers that the reader has tried to acknowledge may be skipped, because the server may
+    /// have deleted their messages.
     fn take(&mut self, message: Message) {
         let last = self.cursor.unwrap_or(self.confirmed);
         if message.sequence <= last || message.sequence > last.max(self.requested) + 1 {

@@ -25,17 +25,17 @@ pub struct RunningPlan {
     pub seed: u64,
 }
 
-/// When a kill run on a server that was already running ends.
+/// The condition that ends a kill run on a server that was already running.
 #[derive(Debug, Clone, Copy)]
 pub enum Length {
-    /// After this number of restarts.
+    /// The run ends after this number of restarts.
     Restarts(u32),
-    /// After the first restart that completes when at least this time has passed since the start of the run.
+    /// The run ends when this time has passed since its start. The run checks the time only before each restart.
     Duration(Duration),
 }
 
-/// Maximum duration of a send with all its retries, of reading the remaining messages, of a restart, and of the wait
-/// until the server is ready: for each separately.
+/// Maximum duration of each single step: a send with all its retries, [`SENDS`] sends, a restart, waiting until the
+/// server is ready, or reading the messages that remain after the last send.
 const LIMIT: Duration = Duration::from_secs(180);
 /// The number of sends that the server must accept before each restart and after the last one, so that each restart
 /// happens while messages are sent.

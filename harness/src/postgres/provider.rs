@@ -39,7 +39,8 @@ enum Provider {
 
 const URL: &str = "WOOSH_TEST_POSTGRES_URL";
 
-/// Returns the ways to obtain a Postgres server that may work, in order of preference.
+/// Returns ways to obtain a Postgres server, in order of preference. Leaves out ways that can't work, such as Docker if
+/// no Docker engine answers.
 fn providers() -> Vec<Provider> {
     if let Some(url) = std::env::var(URL).ok().filter(|url| !url.is_empty()) {
         // If the variable is set, the harness tries no other provider.

@@ -27,7 +27,8 @@ pub(in crate::bench) struct Connection {
     /// Received bytes that are not decoded yet.
     input: Vec<u8>,
     body: Vec<u8>,
-    /// Number of bytes to read at once. Grows if the bytes fill the buffer.
+    /// The free space in `input` for the next read, in bytes. It doubles, up to a maximum, after a read that fills the
+    /// space.
     read: usize,
     used: Instant,
 }

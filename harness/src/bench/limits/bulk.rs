@@ -20,8 +20,9 @@ const MAILBOXES: i64 = 200;
 /// Maximum duration of the measurement, in seconds.
 const SECONDS: u32 = 2;
 
-/// Measures bulk inserts, the limit that sends are compared with: inserts the same rows as sends, with the same
-/// database driver and durability, but many in one transaction, on one connection, without a server and without checks.
+/// Measures bulk inserts, for comparison with sends. Inserts the same rows as sends, with the same database driver and
+/// durability. But there is no server, nothing is checked, and a single connection inserts many messages in each
+/// transaction.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Sample> {
     let database = TestDatabase::create_with(args.backend, Durability::Durable).await?;
     // Opening the database creates its tables.

@@ -21,7 +21,7 @@ pub(in crate::bench) fn resident_kib(process: u32) -> Option<f64> {
 }
 
 /// Resets the maximum resident memory of a process to its current memory. If the kernel does not permit this, the
-/// maximum is that since the start of the process.
+/// maximum since the start of the process remains.
 pub(in crate::bench) fn reset_peak(process: u32) {
     let _ = fs::write(format!("/proc/{process}/clear_refs"), "5");
 }

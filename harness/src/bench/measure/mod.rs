@@ -101,7 +101,8 @@ impl Usage {
         Some((self.machine? - self.server? - database - self.generator).max(0.0))
     }
 
-    /// Returns `cpu`, a CPU time in seconds, in percent of the CPU time of all cores during the interval.
+    /// Converts `cpu`, a CPU time in seconds, to percent: 100 % means that all cores were busy during the whole
+    /// interval.
     pub(super) fn share(&self, cpu: f64) -> f64 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         100.0 * cpu / (self.wall * cores as f64)

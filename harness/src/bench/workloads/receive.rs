@@ -22,8 +22,8 @@ const FILLERS: usize = 4;
 /// because filling the mailboxes takes longer than reading them and is not measured.
 const LIMIT: f64 = 12.0;
 
-/// Measures reads and acknowledgements of mailboxes with 100 messages each. The clients read in rounds. The mailboxes
-/// are filled again after each round, which is not measured.
+/// Measures reads and acknowledgements of mailboxes with 100 messages each. The clients read all mailboxes in each of
+/// several rounds. Before each round, the mailboxes are filled. Filling them is not measured.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let recipients = stage.accounts(stage.args.users, 1).await?;
     let mut readers = stage.readers(&recipients).await?;
@@ -58,7 +58,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     Ok(vec![sample.with(Figure::PeakMemory, stage.target.peak_memory())])
 }
 
-/// Sends one message to each group of users. All senders send concurrently.
+/// Sends one message for each element of `groups`, to all users of this group. All senders send concurrently.
 pub(super) async fn fill<'a>(
     fillers: &mut [Sender],
     groups: impl Iterator<Item = &'a [Rc<Account>]>,

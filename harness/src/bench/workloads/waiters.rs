@@ -21,7 +21,7 @@ use crate::bench::stage::Stage;
 const WAIT: u64 = 50;
 /// Number of file handles for everything other than waiting connections.
 const OTHER_HANDLES: u64 = 512;
-/// Maximum time until all readers wait, and until a message arrives: for each separately.
+/// Maximum time until the server is idle. Also the maximum time until a message arrives.
 const LIMIT: Duration = Duration::from_secs(120);
 /// If the CPU time of the server is unknown, the benchmark assumes that the server is idle after this time.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -35,7 +35,8 @@ struct Waiter {
 }
 
 /// Measures sends to many readers that wait by long poll. Each reader receives one message, then waits again. A sender
-/// sends its next message only when the previous one has arrived. Otherwise, latencies would include a growing queue.
+/// sends its next message only when the previous one has arrived. Otherwise, messages would wait in a growing queue,
+/// and latencies would include this time.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let count = stage.args.waiters;
     file_handles::ensure(u64::from(count) + OTHER_HANDLES).context("the workload waiters")?;
@@ -81,7 +82,8 @@ async fn send_to_each(senders: &mut [Sender], waiters: &[Rc<Waiter>]) -> anyhow:
     Ok(())
 }
 
-/// Polls again and again, and reports each received message.
+/// Polls for messages again and again. When a message arrives, adds its latency to `latencies`, and notifies its sender
+/// through `waiter`.
 async fn wait(mut reader: Reader, waiter: Rc<Waiter>, latencies: Rc<RefCell<Vec<u32>>>) -> anyhow::Result<()> {
     loop {
         if reader.read(100, WAIT).await? > 0 {
@@ -105,7 +107,7 @@ async fn ensure_running(
     }
 }
 
-/// Waits until the server uses little CPU time.
+/// Waits until the server is idle: until it uses less than 20 % of one core.
 async fn settle(stage: &Stage) -> anyhow::Result<()> {
     let idle = async {
         loop {

@@ -111,7 +111,7 @@ pub(super) async fn a_user_has_at_most_32_devices(client: Client) -> anyhow::Res
     client.post("/v1/sessions", &login).await?.expect_problem("too_many_devices", &["32"])
 }
 
-/// Lists the devices of the user, oldest first.
+/// Lists the devices of the user who owns the device `asking`, oldest first.
 async fn list(asking: &Device) -> anyhow::Result<Vec<Value>> {
     let answer = asking.get("/v1/devices").await?.expect(200)?;
     Ok(answer["devices"].as_array().context("devices is not an array")?.clone())

@@ -83,7 +83,7 @@ pub(super) async fn a_profile_change_in_one_api_is_visible_in_the_other(client: 
     Ok(())
 }
 
-/// Logs in on the oldest device of the user.
+/// Logs in on the oldest device of the user who owns the device `asking`.
 async fn first_device(asking: &Device) -> anyhow::Result<Device> {
     let listed = asking.get("/v1/devices").await?.expect(200)?;
     let mut login = asking.login();

@@ -94,7 +94,8 @@ fn prefix(client: &Client) -> String {
     format!("s{}-", client.name(""))
 }
 
-/// Returns the usernames that the search found, and whether more users match.
+/// Searches for users with the query parameters `query`. Returns the usernames that were found, and whether more users
+/// match.
 async fn search(asking: &Device, query: &str) -> anyhow::Result<(Vec<String>, bool)> {
     let page = asking.get(&format!("/v1/users?{query}")).await?.expect(200)?;
     let users = page["users"].as_array().context("users is not an array")?;

@@ -164,7 +164,7 @@ pub(super) async fn an_unknown_session_is_not_found(client: Client) -> anyhow::R
     alice.ensure_alive().await
 }
 
-/// Lists the sessions of the user, oldest first.
+/// Lists the sessions of the user who owns the device `asking`, oldest first.
 async fn list(asking: &Device) -> anyhow::Result<Vec<Value>> {
     let answer = asking.get("/v1/sessions").await?.expect(200)?;
     Ok(answer["sessions"].as_array().context("sessions is not an array")?.clone())

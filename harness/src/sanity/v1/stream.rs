@@ -143,7 +143,7 @@ async fn resumed(reader: &Device, query: &str, last: &str) -> anyhow::Result<Eve
     Events::open(reader.request(Method::GET, &format!("{STREAM}{query}")).header("last-event-id", last)).await
 }
 
-/// Returns the events that carry the messages of a page.
+/// Converts the messages of a page to the events that a stream is expected to send for them.
 fn events(page: &Value) -> anyhow::Result<Vec<Event>> {
     let incarnation = page["incarnation"].as_str().context("incarnation is not a string")?;
     let messages = page["messages"].as_array().context("messages is not an array")?;
