@@ -131,7 +131,7 @@ impl Scalar for Password {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Password of a user, at most 4,096 bytes of UTF-8. If the client also derives encryption keys from what the user types, it should send another derived value here, so that the server can't derive the keys.",
+                "Password of a user, at most 4,096 bytes of UTF-8. If the client derives encryption keys from what the user types, don't send what the user types: send a value that is derived from it in another way than the keys, so that the server can't derive the keys.",
             ),
             min_length: Some(1),
             max_length: Some(Self::MAX_BYTES),
