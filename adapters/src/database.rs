@@ -23,7 +23,8 @@ pub use crate::store::OpenError;
 #[async_trait]
 trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
     fn notifier(&self) -> &Notifier;
-    async fn ping(&self) -> Result<(), PortError>;
+    async fn check_commit(&self) -> Result<(), PortError>;
+    fn check_alive(&self) -> Result<(), PortError>;
     async fn audit(&self) -> Result<Vec<String>, PortError>;
     async fn close(&self);
 }
@@ -34,8 +35,12 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for 
         SqlStore::notifier(self)
     }
 
-    async fn ping(&self) -> Result<(), PortError> {
-        SqlStore::ping(self).await
+    async fn check_commit(&self) -> Result<(), PortError> {
+        SqlStore::check_commit(self).await
+    }
+
+    fn check_alive(&self) -> Result<(), PortError> {
+        SqlStore::check_alive(self)
     }
 
     async fn audit(&self) -> Result<Vec<String>, PortError> {
@@ -93,13 +98,22 @@ impl Database {
         self.0.notifier().is_closed()
     }
 
-    /// Checks that the database answers.
+    /// Checks that a write can be committed, by committing one. Has no deadline on SQLite, where it waits for the writers.
     ///
     /// # Errors
     ///
-    /// If the database does not answer.
-    pub async fn ping(&self) -> Result<(), PortError> {
-        self.0.ping().await
+    /// If the write can't be committed.
+    pub async fn check_commit(&self) -> Result<(), PortError> {
+        self.0.check_commit().await
+    }
+
+    /// Checks that nothing has happened that this process can't recover from.
+    ///
+    /// # Errors
+    ///
+    /// If the process has to be restarted: a file of the database was removed or replaced, or a writer has ended.
+    pub fn check_alive(&self) -> Result<(), PortError> {
+        self.0.check_alive()
     }
 
     /// Reads all tables and checks them against each other, for tests. Returns a line for each kind of violation. If

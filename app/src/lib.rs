@@ -4,6 +4,7 @@
 //! - `services`: the composition root: the use cases, wired to their adapters.
 //! - [`api`]: the operations, one folder per group and one file per operation.
 //! - `budget`: budgets of memory, shared fairly.
+//! - `health`: whether the server can do its work, and whether it should be restarted.
 //! - [`cli`]: the command line.
 //!
 //! # Adding an operation
@@ -17,6 +18,7 @@
 pub mod api;
 mod budget;
 pub mod cli;
+mod health;
 mod logging;
 pub mod server;
 mod services;

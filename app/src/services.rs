@@ -12,6 +12,8 @@ use woosh_domain::use_cases::{
     SearchUsers, SendMessage, Sweep, UpdateUser,
 };
 
+use crate::health::Health;
+
 /// The use cases and the database, shared by all operations.
 pub(crate) struct Services {
     pub(crate) acknowledge: Acknowledge,
@@ -34,6 +36,7 @@ pub(crate) struct Services {
     pub(crate) send_message: SendMessage,
     pub(crate) sweep: Sweep,
     pub(crate) update_user: UpdateUser,
+    pub(crate) health: Health,
     pub(crate) database: Database,
 }
 
@@ -65,6 +68,7 @@ impl Services {
             send_message: SendMessage::new(mailboxes.clone(), clock.clone(), limits),
             sweep: Sweep::new(mailboxes, clock),
             update_user: UpdateUser::new(users),
+            health: Health::new(database.clone()),
             database,
         })
     }

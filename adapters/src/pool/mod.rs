@@ -116,11 +116,6 @@ impl Pool {
         Ok(Lease { connection: Some(self.connections.acquire().await?), in_transaction: false })
     }
 
-    /// Checks that the database answers.
-    pub(crate) async fn ping(&self) -> sqlx::Result<()> {
-        self.run(async { self.acquire().await?.ping().await }).await
-    }
-
     /// Closes all connections, after those that are in use have come back.
     pub(crate) async fn close(&self) {
         if timeout(CLOSE_TIMEOUT, self.connections.close()).await.is_err() {

@@ -27,6 +27,11 @@ impl<T: Send + 'static> Lanes<T> {
         Self((0..count).map(start).collect())
     }
 
+    /// Returns whether all tasks take items.
+    pub(super) fn is_running(&self) -> bool {
+        self.0.iter().all(|lane| !lane.is_closed())
+    }
+
     /// Queues an item. Items with the same key use the same lane.
     pub(super) async fn send(&self, key: impl Hash, item: T) -> Result<(), PortError> {
         let mut hash = DefaultHasher::new();

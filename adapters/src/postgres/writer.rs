@@ -43,6 +43,11 @@ impl Writer {
         Self(Lanes::start(LANES, |queued| run_lane(pool.clone(), turn.clone(), queued)))
     }
 
+    /// Returns whether all lanes take sends.
+    pub(super) fn is_running(&self) -> bool {
+        self.0.is_running()
+    }
+
     /// Stores a send together with others, and notifies the recipients, even if the caller was cancelled.
     pub(super) async fn deliver(&self, delivery: NewDelivery, notifier: Notifier) -> Result<DeliverOutcome, PortError> {
         let first = delivery.recipients.first().map(|addressed| addressed.recipient.key());

@@ -25,8 +25,8 @@ const BACK_OFF: Duration = Duration::from_millis(20);
 pub(super) struct FileGuard {
     /// The database file and its WAL, with their identities.
     files: [(PathBuf, Identity); 2],
-    /// Whether the loss of a file was logged.
-    reported: AtomicBool,
+    /// Whether a file was lost at the last check.
+    lost: AtomicBool,
     /// `None` after [`Self::release`].
     lock: Mutex<Option<FileLock>>,
 }
@@ -95,7 +95,7 @@ impl FileGuard {
     pub(super) fn new(path: &Path, lock: FileLock) -> io::Result<Self> {
         let file = |path: PathBuf| identity(&path).map(|identity| (path, identity));
         let files = [file(path.to_owned())?, file(beside(path, "-wal"))?];
-        Ok(Self { files, reported: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
+        Ok(Self { files, lost: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
     }
 
     /// Checks that the file and its WAL are still those that this process opened. Costs two system calls, so it is called
@@ -103,24 +103,30 @@ impl FileGuard {
     ///
     /// # Errors
     ///
-    /// If one of them was removed or replaced. The process has to be restarted.
+    /// If one of them was removed or replaced. The process has to be restarted, unless the file is put back.
     pub(super) fn check(&self) -> Result<(), SqlError> {
-        for (path, expected) in &self.files {
-            let changed = match identity(path) {
-                Ok(found) => found != *expected,
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
-            };
-            if changed {
-                let file = path.display().to_string();
-                if !self.reported.swap(true, Ordering::Relaxed) {
+        let is_lost = |(path, expected): &&(PathBuf, Identity)| match identity(path) {
+            Ok(found) => found != *expected,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        let lost = self.files.iter().find(is_lost).map(|(path, _)| path.display().to_string());
+        let is_change = self.lost.swap(lost.is_some(), Ordering::Relaxed) != lost.is_some();
+        match lost {
+            None => {
+                if is_change {
+                    tracing::info!("the files of the database are back");
+                }
+                Ok(())
+            }
+            Some(file) => {
+                if is_change {
                     tracing::error!(
                         "{file} was removed or replaced while the server runs; put it back, or restart the server"
                     );
                 }
-                return Err(SqlError::FileLost(file));
+                Err(SqlError::FileLost(file))
             }
         }
-        Ok(())
     }
 
     /// Releases the lock, after all connections were closed.

@@ -56,6 +56,11 @@ impl Writer {
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
+    /// Returns whether the writer takes jobs. After [`Self::close`], it does not.
+    pub(super) fn is_running(&self) -> bool {
+        !self.jobs.is_closed()
+    }
+
     /// Finishes queued jobs, then closes the connection.
     pub(super) async fn close(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -123,6 +128,7 @@ async fn serve(
 ) {
     let mut connection = Some(connection);
     let mut jobs = Vec::with_capacity(MAX_BATCH);
+    let mut failing = false;
     loop {
         tokio::select! {
             _ = queue.recv_many(&mut jobs, MAX_BATCH) => {}
@@ -137,9 +143,15 @@ async fn serve(
         let turn = turn.lock().await;
         let committed = commit_on(&mut connection, &options, &mut jobs).await.map_err(Arc::new);
         drop(turn);
-        if let Err(error) = &committed {
-            tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
+        // Each request that fails is logged, too. While the disk is full, more would only fill it further.
+        match &committed {
+            Err(error) if !failing => {
+                tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
+            }
+            Ok(()) if failing => tracing::info!("batches of writes are committed again"),
+            _ => {}
         }
+        failing = committed.is_err();
         // Transient, whatever the error is: after a job has met a full disk, for example, SQLite does not find the transaction of
         // the others.
         let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));

@@ -83,6 +83,11 @@ pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T, SqlError
     outcome.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }
 
+/// Returns the error of a store whose writer has ended by itself.
+pub(crate) fn ended(writer: &str) -> PortError {
+    PortError::fault(format!("{writer} has ended"))
+}
+
 /// Returns the error of an operation on a store that was closed.
 pub(crate) fn closed() -> PortError {
     PortError::unavailable("the database is closed")

@@ -191,6 +191,7 @@ fn normalize(value: &mut Value) {
                 ("application/json; charset=utf-8", "application/json"),
                 ("ETAG", "ETag"),
                 ("LOCATION", "Location"),
+                ("RETRY-AFTER", "Retry-After"),
             ] {
                 if let Some(value) = map.remove(from) {
                     map.insert(to.to_owned(), value);
