@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, TimeStore, Users};
+use woosh_domain::ports::{Devices, Disk, Mailboxes, PortError, Sessions, Stores, TimeStore, Users};
 
 use crate::database_url::Location;
 use crate::notify::Notifier;
@@ -21,7 +21,7 @@ pub use crate::store::OpenError;
 
 /// An object-safe store: the ports, and the operations that the server calls directly.
 #[async_trait]
-trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
+trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore + Disk {
     fn notifier(&self) -> &Notifier;
     async fn check_commit(&self) -> Result<(), PortError>;
     fn check_alive(&self) -> Result<(), PortError>;
@@ -30,7 +30,7 @@ trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
 }
 
 #[async_trait]
-impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for S {
+impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore + Disk> Backend for S {
     fn notifier(&self) -> &Notifier {
         SqlStore::notifier(self)
     }
@@ -85,6 +85,7 @@ impl Database {
             mailboxes: self.0.clone(),
             notifier: Arc::new(self.0.notifier().clone()),
             time: self.0.clone(),
+            disk: self.0.clone(),
         }
     }
 

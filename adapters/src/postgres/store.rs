@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Postgres};
 use tokio::sync::Semaphore;
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
-use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
+use woosh_domain::ports::{DeliverOutcome, FreeSpace, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::open::{LOOK_UP_LIMIT, OpenDatabase, WRITE_LIMIT};
 use super::session_reader::SessionReader;
@@ -171,6 +171,11 @@ impl SqlStore for PostgresStore {
         let micros = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
         let micros = micros.fetch_one(&self.pool).await.map_err(SqlError::from)?;
         Ok(Some(Timestamp::from_micros(micros)))
+    }
+
+    async fn free_space(&self) -> Result<Option<FreeSpace>, PortError> {
+        // The disk is the one of the database's machine, and Postgres does not tell how full it is.
+        Ok(None)
     }
 
     async fn check_commit(&self) -> Result<(), PortError> {

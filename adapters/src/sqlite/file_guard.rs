@@ -129,6 +129,11 @@ impl FileGuard {
         }
     }
 
+    /// Returns the path of the database file.
+    pub(super) fn path(&self) -> &Path {
+        &self.files[0].0
+    }
+
     /// Releases the lock, after all connections were closed.
     pub(super) fn release(&self) {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());

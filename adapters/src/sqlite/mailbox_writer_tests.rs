@@ -104,9 +104,9 @@ async fn a_statement_that_fails_fails_only_its_own_job() {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_a_job_as_unavailable_and_later_jobs_succeed() {
+async fn a_full_disk_fails_a_job_and_later_jobs_succeed() {
     let fixture = Fixture::start();
-    assert!(matches!(fixture.add(1, Then::FillDisk).await, Err(PortError::Unavailable(_))));
+    assert!(matches!(fixture.add(1, Then::FillDisk).await, Err(PortError::Full(_))));
     fixture.add(2, Then::Succeed).await.unwrap();
     assert_eq!(fixture.ids(), [2]);
 }

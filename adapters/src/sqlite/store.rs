@@ -5,9 +5,10 @@ use futures_util::future::BoxFuture;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, Semaphore};
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
-use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
+use woosh_domain::ports::{DeliverOutcome, FreeSpace, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::file_guard::FileGuard;
+use super::free_space::free_space;
 use super::mailbox_job::MailboxJob;
 use super::mailbox_writer::MailboxWriter;
 use super::open::{OpenFile, open};
@@ -166,6 +167,11 @@ impl SqlStore for SqliteStore {
     async fn shared_time(&self) -> Result<Option<Timestamp>, PortError> {
         // One process uses the file, so it needs to agree with no other clock.
         Ok(None)
+    }
+
+    async fn free_space(&self) -> Result<Option<FreeSpace>, PortError> {
+        let guard = self.guard.clone();
+        self.reader.run(move |connection| free_space(connection, guard.path())).await.map(Some)
     }
 
     async fn check_commit(&self) -> Result<(), PortError> {

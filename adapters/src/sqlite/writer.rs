@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use woosh_domain::ports::PortError;
 
 use crate::store::{SqlError, after_commit, catch_panic, closed};
+use crate::transient::is_full;
 
 /// Maximum number of jobs in one transaction.
 const MAX_BATCH: usize = 256;
@@ -152,9 +153,7 @@ async fn serve(
             _ => {}
         }
         failing = committed.is_err();
-        // Transient, whatever the error is: after a job has met a full disk, for example, SQLite does not find the transaction of
-        // the others.
-        let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
+        let failed = || committed.as_ref().err().map(|error| failed(error.clone()));
         jobs.drain(..).for_each(|job| job.answer(failed()));
     }
     if let Some(connection) = connection
@@ -162,6 +161,12 @@ async fn serve(
     {
         tracing::error!(%error, "the database was not closed cleanly");
     }
+}
+
+/// Returns the error for the jobs of a batch that was not committed. It is transient, whatever the cause is: after a job has met
+/// a full disk, for example, SQLite does not find the transaction of the others.
+fn failed(cause: Arc<sqlx::Error>) -> PortError {
+    if is_full(&cause) { PortError::full(cause) } else { PortError::unavailable(cause) }
 }
 
 /// Commits a batch on the connection in `slot`, or on a new connection if `slot` is empty. Drops the connection after

@@ -119,7 +119,7 @@ async fn the_writer_recovers_from_a_full_disk() {
             Ok(())
         })
     });
-    assert!(matches!(full.await, Err(PortError::Unavailable(_))));
+    assert!(matches!(full.await, Err(PortError::Full(_))));
     // The next job may still fail, if it was queued before the writer dropped the connection.
     add(&writer, 1, || Ok(())).await;
     assert!(add(&writer, 2, || Ok(())).await);

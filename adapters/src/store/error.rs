@@ -8,7 +8,7 @@ use woosh_domain::ports::PortError;
 
 use super::Cell;
 use crate::pool::Failure;
-use crate::transient::{is_transient, is_transient_code, is_unanswered};
+use crate::transient::{is_full, is_full_code, is_transient, is_transient_code, is_unanswered};
 
 /// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub(crate) enum SqlError {
     /// This file of the database is not the one that the server opened.
     #[error("{0} was removed or replaced while the server runs")]
     FileLost(String),
+    /// The operating system does not tell how much space is free.
+    #[error("can't determine the free space of the disk: {0}")]
+    FreeSpace(std::io::Error),
     /// Other transactions have changed the same rows, again and again.
     #[error("too many conflicts with other transactions")]
     Conflict,
@@ -38,7 +41,13 @@ pub(crate) enum SqlError {
 
 impl From<SqlError> for PortError {
     fn from(error: SqlError) -> Self {
-        if error.is_transient() { Self::unavailable(error) } else { Self::fault(error) }
+        if error.is_full() {
+            Self::full(error)
+        } else if error.is_transient() {
+            Self::unavailable(error)
+        } else {
+            Self::fault(error)
+        }
     }
 }
 
@@ -47,7 +56,7 @@ impl Failure for SqlError {
         match self {
             Self::Database(cause) => Some(cause),
             Self::Shared(error) => error.of_database(),
-            Self::Sqlite(_) | Self::FileLost(_) | Self::Conflict | Self::Panicked(_) | Self::Corrupt { .. } => None,
+            _ => None,
         }
     }
 }
@@ -59,8 +68,18 @@ impl SqlError {
             Self::Database(cause) => is_transient(cause),
             Self::Sqlite(rusqlite::Error::SqliteFailure(cause, _)) => is_transient_code(cause.extended_code),
             Self::Shared(error) => error.is_transient(),
-            Self::FileLost(_) | Self::Conflict => true,
+            Self::FileLost(_) | Self::FreeSpace(_) | Self::Conflict => true,
             Self::Sqlite(_) | Self::Panicked(_) | Self::Corrupt { .. } => false,
+        }
+    }
+
+    /// Returns whether the disk is full.
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Database(cause) => is_full(cause),
+            Self::Sqlite(rusqlite::Error::SqliteFailure(cause, _)) => is_full_code(cause.extended_code),
+            Self::Shared(error) => error.is_full(),
+            _ => false,
         }
     }
 

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use sqlx::FromRow;
 use tokio::sync::Semaphore;
 use woosh_domain::model::{DeviceId, Incarnation, MailboxPosition, SequenceNumber, Timestamp, TokenHash, UserId};
-use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
+use woosh_domain::ports::{DeliverOutcome, FreeSpace, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::{OwnerRow, SessionCache, SqlError};
 use crate::notify::Notifier;
@@ -105,6 +105,10 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Returns the time of the clock that all replicas share, as
     /// [`TimeStore::shared_time`](woosh_domain::ports::TimeStore::shared_time) specifies.
     fn shared_time(&self) -> impl Future<Output = Result<Option<Timestamp>, PortError>> + Send;
+
+    /// Returns the space into which the store can grow, as [`Disk::free_space`](woosh_domain::ports::Disk::free_space)
+    /// specifies.
+    fn free_space(&self) -> impl Future<Output = Result<Option<FreeSpace>, PortError>> + Send;
 
     /// Checks that each writer of the store can commit, with [`COUNT_CHECK`].
     fn check_commit(&self) -> impl Future<Output = Result<(), PortError>> + Send;

@@ -25,8 +25,20 @@ impl ResponseError for PortFailed {
     fn status(&self) -> StatusCode {
         match self.0 {
             PortError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PortError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             PortError::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+/// The store has no room for more data.
+#[derive(Debug, thiserror::Error)]
+#[error("no room for more data")]
+pub(super) struct StorageFull;
+
+impl ResponseError for StorageFull {
+    fn status(&self) -> StatusCode {
+        StatusCode::INSUFFICIENT_STORAGE
     }
 }
 
@@ -51,11 +63,15 @@ impl ErrorFormat {
 
     /// Returns the response to a server error. The response says only whether a retry can help; the cause is logged.
     fn server_error(self, status: StatusCode) -> Response {
-        let transient = status == StatusCode::SERVICE_UNAVAILABLE;
-        let message = if transient { "unavailable for now; try again" } else { "internal error" };
+        let (message, retry_after) = match status {
+            StatusCode::SERVICE_UNAVAILABLE => ("unavailable for now; try again", Some("1")),
+            // It takes a while until there is space, and what is sent meanwhile costs the server work.
+            StatusCode::INSUFFICIENT_STORAGE => ("the server has no space for more data; try again later", Some("30")),
+            _ => ("internal error", None),
+        };
         let mut response = self.response(status, message);
-        if transient {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
     }
@@ -103,8 +119,8 @@ fn is_bad_path_parameter(error: &poem::Error) -> bool {
 }
 
 fn log(error: &poem::Error) {
-    if error.downcast_ref::<LimitError>().is_some_and(LimitError::is_by_clients) {
-        // Clients could fill the log with it.
+    if error.is::<StorageFull>() || error.downcast_ref::<LimitError>().is_some_and(LimitError::is_by_clients) {
+        // Clients could fill the log, and the disk, with it.
         tracing::debug!(%error, "request refused");
         return;
     }
@@ -142,6 +158,26 @@ mod tests {
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(response.headers()[header::RETRY_AFTER], "1");
             assert!(!response.into_body().into_string().await.unwrap().contains("disk"));
+        }
+    }
+
+    #[tokio::test]
+    async fn no_room_and_a_full_disk_are_the_same_error_in_the_format_of_the_api() {
+        for (path, parts) in [
+            ("/v1/messages", &["\"code\":\"storage_full\"", "\"status\":507"][..]),
+            ("/messages", &["\"status\":507", "\"message\""]),
+        ] {
+            let full = respond(path, || Err(PortFailed(PortError::full("53100")).into())).await;
+            let refused = respond(path, || Err(StorageFull.into())).await;
+            let mut bodies = Vec::new();
+            for response in [full, refused] {
+                assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
+                assert_eq!(response.headers()[header::RETRY_AFTER], "30");
+                bodies.push(response.into_body().into_string().await.unwrap());
+            }
+            assert_eq!(bodies[0], bodies[1]);
+            assert!(parts.iter().all(|part| bodies[0].contains(part)), "{}", bodies[0]);
+            assert!(!bodies[0].contains("53100"), "{}", bodies[0]);
         }
     }
 }

@@ -6,6 +6,9 @@ pub enum PortError {
     /// Transient: the backend is unreachable or overloaded. The same call may succeed later.
     #[error("temporarily unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// The disk of the backend is full. The same call may succeed once there is space.
+    #[error("no space left")]
+    Full(#[source] Box<dyn Error + Send + Sync>),
     /// Permanent: retrying does not help.
     #[error("failed")]
     Fault(#[source] Box<dyn Error + Send + Sync>),
@@ -15,6 +18,11 @@ impl PortError {
     /// Wraps the cause of a transient failure.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(cause.into())
+    }
+
+    /// Wraps the cause of a failure for lack of space.
+    pub fn full(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Full(cause.into())
     }
 
     /// Wraps the cause of a permanent failure.

@@ -6,6 +6,7 @@
 
 mod clock;
 mod devices;
+mod disk;
 mod error;
 mod mailboxes;
 mod notifier;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, LocalClock, LocalTime};
 pub use devices::{DeleteDeviceOutcome, Devices};
+pub use disk::{Disk, FreeSpace};
 pub use error::PortError;
 pub use mailboxes::{
     AcknowledgeOutcome, AddressedContents, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, Receipt,
@@ -57,4 +59,6 @@ pub struct Stores {
     pub notifier: Arc<dyn Notifier>,
     /// The time as all replicas see it.
     pub time: Arc<dyn TimeStore>,
+    /// The disk of the store.
+    pub disk: Arc<dyn Disk>,
 }

@@ -9,7 +9,7 @@ use woosh_domain::use_cases::{Caller, UpdateUserError};
 use super::ClassicOwnUser;
 use crate::api::classic::ClassicError;
 use crate::api::classic::auth::Denied;
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::services::Services;
 
 /// Fields to change. At least one field is required.
@@ -37,6 +37,10 @@ pub(super) enum ClassicUpdateOwnUserReply {
     /// No field is given, or a field is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
+    /// The server has too little disk space left.
+    #[oai(status = 507)]
+    #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
+    Full(Json<ClassicError>),
 }
 
 pub(super) async fn update(
@@ -58,6 +62,7 @@ pub(super) async fn update(
         Ok(user) => Ok(ClassicUpdateOwnUserReply::Ok(Json(user.into()))),
         // A version mismatch is not possible, because the change expects no version.
         Err(UpdateUserError::NotFound | UpdateUserError::VersionMismatch) => Err(Denied.into()),
+        Err(UpdateUserError::StorageFull) => Err(StorageFull.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

@@ -7,7 +7,7 @@ use woosh_domain::ports::UserChange;
 use woosh_domain::use_cases::{Caller, UpdateUserError};
 
 use super::OwnUser;
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Nullable, Text, present};
 use crate::services::Services;
@@ -65,6 +65,10 @@ pub(super) enum UpdateOwnUserReply {
     /// `version_mismatch`: the current version of the user does not match `If-Match`. Nothing was changed.
     #[oai(status = 412)]
     Mismatch(Problem),
+    /// `storage_full`: the server has too little disk space left.
+    #[oai(status = 507)]
+    #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
+    Full(Problem),
 }
 
 /// Returns the entity tag of a version.
@@ -125,6 +129,7 @@ pub(super) async fn update(
         }
         Err(UpdateUserError::VersionMismatch) => Ok(mismatch()),
         Err(UpdateUserError::NotFound) => Err(Problem::unauthenticated().into()),
+        Err(UpdateUserError::StorageFull) => Err(StorageFull.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }
