@@ -135,3 +135,14 @@ async fn closing_runs_queued_jobs_and_refuses_later_ones() {
     let late = run(&writer, |_| Box::pin(async { Ok(()) })).await;
     assert!(matches!(late, Err(PortError::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn a_writer_whose_task_has_ended_does_not_run() {
+    let (writer, _folder) = writer().await;
+    assert!(writer.is_running());
+    writer.task.lock().unwrap().as_ref().unwrap().abort();
+    while writer.is_running() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!add(&writer, 1, || Ok(())).await);
+}

@@ -175,9 +175,13 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
         (false, _) => {}
     }
     let unavailable = "the server is temporarily unavailable (503, with `Retry-After`)";
+    let full = "the disk of the database is full (507, with `Retry-After`)";
     match is_v1 {
-        true => add("5XX", &format!("`internal_error`: the server failed. `unavailable`: {unavailable}.")),
-        false => add("5XX", &format!("The server failed, or {unavailable}.")),
+        true => add(
+            "5XX",
+            &format!("`internal_error`: the server failed. `unavailable`: {unavailable}. `storage_full`: {full}."),
+        ),
+        false => add("5XX", &format!("The server failed, {unavailable}, or {full}.")),
     }
     responses.sort_keys();
 }
