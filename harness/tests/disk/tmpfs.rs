@@ -64,7 +64,8 @@ impl Drop for Tmpfs {
     fn drop(&mut self) {
         // Lazily, in case that a file is still open.
         let unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()), "the file system stays mounted");
-        let _ = fs::remove_dir(self.path());
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} stays mounted", self.path().display());
+        }
     }
 }
