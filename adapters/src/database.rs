@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, TimeStore, Users};
+use woosh_domain::ports::{Devices, Disk, Mailboxes, PortError, Sessions, Stores, TimeStore, Users};
 
 use crate::database_url::Location;
 use crate::notify::Notifier;
@@ -22,21 +22,26 @@ pub use crate::store::OpenError;
 /// The operations of a store that [`Database`] needs: the traits of the domain (ports), and operations that the server
 /// calls directly. Both stores implement this trait, so that a `Database` can hold either of them.
 #[async_trait]
-trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
+trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore + Disk {
     fn notifier(&self) -> &Notifier;
-    async fn ping(&self) -> Result<(), PortError>;
+    async fn check_commit(&self) -> Result<(), PortError>;
+    fn check_alive(&self) -> Result<(), PortError>;
     async fn audit(&self) -> Result<Vec<String>, PortError>;
     async fn close(&self);
 }
 
 #[async_trait]
-impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for S {
+impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore + Disk> Backend for S {
     fn notifier(&self) -> &Notifier {
         SqlStore::notifier(self)
     }
 
-    async fn ping(&self) -> Result<(), PortError> {
-        SqlStore::ping(self).await
+    async fn check_commit(&self) -> Result<(), PortError> {
+        SqlStore::check_commit(self).await
+    }
+
+    fn check_alive(&self) -> Result<(), PortError> {
+        SqlStore::check_alive(self)
     }
 
     async fn audit(&self) -> Result<Vec<String>, PortError> {
@@ -82,6 +87,7 @@ impl Database {
             mailboxes: self.0.clone(),
             notifier: Arc::new(self.0.notifier().clone()),
             time: self.0.clone(),
+            disk: self.0.clone(),
         }
     }
 
@@ -95,13 +101,23 @@ impl Database {
         self.0.notifier().is_closed()
     }
 
-    /// Checks that the database answers.
+    /// Checks that a write can be committed, by committing one. Has no deadline on SQLite, where it waits for the
+    /// writers.
     ///
     /// # Errors
     ///
-    /// If the database does not answer.
-    pub async fn ping(&self) -> Result<(), PortError> {
-        self.0.ping().await
+    /// If the write can't be committed.
+    pub async fn check_commit(&self) -> Result<(), PortError> {
+        self.0.check_commit().await
+    }
+
+    /// Checks that nothing has happened that this process can't recover from.
+    ///
+    /// # Errors
+    ///
+    /// If the process has to be restarted: a file of the database was removed or replaced, or a writer has ended.
+    pub fn check_alive(&self) -> Result<(), PortError> {
+        self.0.check_alive()
     }
 
     /// Reads all tables and checks them against each other, for tests. Returns a line of text for each kind of

@@ -42,6 +42,16 @@ pub(crate) fn is_unanswered(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Returns whether the disk of the database is full.
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
+    postgres_error(error).is_some_and(|cause| cause.code() == "53100") || sqlite_code(error).is_some_and(is_full_code)
+}
+
+/// Returns whether a result code of SQLite, primary or extended, says that the disk is full.
+pub(crate) const fn is_full_code(code: i32) -> bool {
+    primary_code(code) == 13
+}
+
 /// Returns the primary result code of a SQLite error (<https://www.sqlite.org/rescode.html>).
 pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
     if postgres_error(error).is_some() {

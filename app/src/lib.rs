@@ -5,6 +5,7 @@
 //! - `services`: the composition root: creates the use cases with their adapters.
 //! - [`api`]: the operations of the HTTP API, one folder per group and one file per operation.
 //! - `budget`: limits the memory for bodies of requests and responses, in total and for each client.
+//! - `health`: whether the server can do its work, and whether it should be restarted.
 //! - [`cli`]: the command line.
 //!
 //! # Adding an operation
@@ -18,6 +19,7 @@
 pub mod api;
 mod budget;
 pub mod cli;
+mod health;
 mod logging;
 pub mod server;
 mod services;

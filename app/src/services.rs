@@ -9,8 +9,10 @@ use woosh_domain::ports::{PasswordHasher, PortError, Randomness, Stores};
 use woosh_domain::use_cases::{
     Acknowledge, Authenticate, ChangePassword, CheckToken, DeleteDevice, DeleteMessages, DeleteUser, EndSession,
     FindUser, KeepTime, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox, RegisterUser,
-    SearchUsers, SendMessage, Sweep, UpdateUser,
+    SearchUsers, SendMessage, Sweep, UpdateUser, WatchDisk,
 };
+
+use crate::health::Health;
 
 /// All use cases, connected to their adapters, and the database. All requests share this value.
 pub(crate) struct Services {
@@ -34,6 +36,8 @@ pub(crate) struct Services {
     pub(crate) send_message: SendMessage,
     pub(crate) sweep: Sweep,
     pub(crate) update_user: UpdateUser,
+    pub(crate) watch_disk: WatchDisk,
+    pub(crate) health: Health,
     pub(crate) database: Database,
 }
 
@@ -42,8 +46,10 @@ impl Services {
     /// randomness of the operating system, and to the password hasher Argon2id. Fails if the operating system provides
     /// no random bytes.
     pub(crate) fn new(database: Database, keep_time: KeepTime, limits: Limits) -> Result<Self, PortError> {
-        let Stores { users, devices, sessions, mailboxes, notifier, time: _ } = database.stores();
+        let Stores { users, devices, sessions, mailboxes, notifier, time: _, disk } = database.stores();
         let clock = keep_time.clock();
+        let watch_disk = WatchDisk::new(disk, limits.min_free_space);
+        let room = watch_disk.room();
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let hasher: Arc<dyn PasswordHasher> = Arc::new(CachingHasher::new(Argon2idHasher::new(), clock.clone())?);
         Ok(Self {
@@ -59,14 +65,23 @@ impl Services {
             keep_time,
             list_devices: ListDevices::new(devices),
             list_sessions: ListSessions::new(sessions.clone()),
-            log_in: LogIn::new(users.clone(), sessions.clone(), hasher.clone(), randomness.clone(), clock.clone()),
+            log_in: LogIn::new(
+                users.clone(),
+                sessions.clone(),
+                hasher.clone(),
+                randomness.clone(),
+                clock.clone(),
+                room.clone(),
+            ),
             poll_messages: PollMessages::new(mailboxes.clone(), clock.clone()),
             read_mailbox: ReadMailbox::new(mailboxes.clone(), sessions, notifier, clock.clone()),
-            register_user: RegisterUser::new(users.clone(), hasher, randomness, clock.clone()),
+            register_user: RegisterUser::new(users.clone(), hasher, randomness, clock.clone(), room.clone()),
             search_users: SearchUsers::new(users.clone(), limits.search),
-            send_message: SendMessage::new(mailboxes.clone(), clock.clone(), limits),
+            send_message: SendMessage::new(mailboxes.clone(), clock.clone(), limits, room.clone()),
             sweep: Sweep::new(mailboxes, clock),
-            update_user: UpdateUser::new(users),
+            update_user: UpdateUser::new(users, room),
+            watch_disk,
+            health: Health::new(database.clone()),
             database,
         })
     }

@@ -195,31 +195,3 @@ async fn json_logs_have_one_object_per_line_with_the_request_id() {
     let line = lines.iter().find(|line| line["path"] == "/health/live").unwrap();
     assert_eq!(line["span"]["request_id"], id);
 }
-
-/// Verifies promise D1 (durable) of the delivery contract: after its database file was removed, a server would store
-/// messages in a file that nobody can open again, so the server must refuse new messages.
-#[tokio::test]
-async fn nothing_is_accepted_while_the_database_file_is_removed_or_replaced() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), &[]);
-    register(&server, "alice").await;
-    register(&server, "bob").await;
-    let message = json!({ "recipient": "bob", "contents": "hello" });
-    let send = async || ask(&server, "alice", "POST", "/messages", message.clone()).await.0;
-    let ready = async || reqwest::get(format!("{}/health/ready", server.url)).await.unwrap().status().as_u16();
-    assert_eq!((send().await, ready().await), (201, 200));
-    for name in ["woosh.db", "woosh.db-wal"] {
-        let (file, elsewhere) = (folder.path().join(name), folder.path().join("elsewhere"));
-        std::fs::rename(&file, &elsewhere).unwrap();
-        assert_eq!((send().await, ready().await), (503, 503), "{name} was removed");
-        std::fs::copy(&elsewhere, &file).unwrap();
-        assert_eq!((send().await, ready().await), (503, 503), "{name} was replaced");
-        std::fs::rename(&elsewhere, &file).unwrap();
-        assert_eq!((send().await, ready().await), (201, 200), "{name} was put back");
-    }
-    let refused = json!({ "username": "carol", "password": PASSWORD, "public_key": "", "private_key": "" });
-    std::fs::remove_file(folder.path().join("woosh.db")).unwrap();
-    assert_eq!(ask(&server, "alice", "POST", "/users", refused).await.0, 503);
-    let log = server.stop();
-    assert!(log.iter().any(|line| line.contains("woosh.db was removed or replaced")), "{log:?}");
-}

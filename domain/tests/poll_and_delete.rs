@@ -34,6 +34,7 @@ impl World {
             hasher.clone(),
             Arc::new(CountingRandomness::default()),
             clock.clone(),
+            Arc::default(),
         );
         let authenticate = Authenticate::new(stores.users.clone(), hasher);
         let sign_up = async |name: &str| {
@@ -54,7 +55,7 @@ impl World {
         Self {
             alice: sign_up("alice").await,
             bob: sign_up("bob").await,
-            send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default()),
+            send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default(), Arc::default()),
             poll: PollMessages::new(stores.mailboxes.clone(), clock.clone()),
             delete: DeleteMessages::new(stores.mailboxes),
             clock,

@@ -139,17 +139,6 @@ impl Pool {
         Ok(Lease { connection, acquired_at: Instant::now(), kept, last_use: LastUse::Unfinished })
     }
 
-    /// Checks that the database answers.
-    pub(crate) async fn ping(&self) -> sqlx::Result<()> {
-        self.run(async {
-            let mut connection = self.acquire().await?;
-            connection.ping().await?;
-            connection.finish();
-            Ok(())
-        })
-        .await
-    }
-
     /// Closes all connections, after waiting for those that are in use, for at most `CLOSE_TIMEOUT`.
     pub(crate) async fn close(&self) {
         let _waiting = self.kept.release();

@@ -4,6 +4,7 @@
 
 mod audit;
 mod devices;
+mod disk;
 mod mailboxes;
 mod sessions;
 mod time_store;

@@ -145,6 +145,7 @@ impl Store {
         let count = devices.len();
         let device = match devices.into_iter().find(|device| Some(device.id) == new.device) {
             Some(device) => device,
+            None if !new.may_add_device => return Ok((OpenSessionOutcome::NoDevice, Vec::new())),
             None if count >= MAX_DEVICES => return Ok((OpenSessionOutcome::TooManyDevices, Vec::new())),
             None => Self::add_device(connection, new.user_id.get(), new.device_name, new.incarnation, new.now).await?,
         };

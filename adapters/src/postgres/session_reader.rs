@@ -42,6 +42,11 @@ impl SessionReader {
         Self(Lanes::start(LANES, |queued| run_lane(pool.clone(), queued)))
     }
 
+    /// Returns whether all lanes take lookups.
+    pub(super) fn is_running(&self) -> bool {
+        self.0.is_running()
+    }
+
     /// Returns the owner of a session; `None` if no session has the token.
     pub(super) async fn find(&self, token: &TokenHash) -> Result<Option<OwnerRow>, PortError> {
         let (reply, outcome) = oneshot::channel();

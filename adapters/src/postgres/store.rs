@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Postgres};
 use tokio::sync::Semaphore;
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
-use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
+use woosh_domain::ports::{DeliverOutcome, FreeSpace, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::open::{LOOK_UP_LIMIT, OpenDatabase, WRITE_LIMIT};
 use super::session_reader::SessionReader;
@@ -15,8 +15,8 @@ use super::{delete, open, read};
 use crate::notify::Notifier;
 use crate::pool::{Pool, Requirements};
 use crate::store::{
-    Acknowledged, CONCURRENT_PAGES, OpenError, OpenFailure, OwnerRow, SessionCache, SqlError, SqlStore, after_commit,
-    retry,
+    Acknowledged, CONCURRENT_PAGES, COUNT_CHECK, OpenError, OpenFailure, OwnerRow, SessionCache, SqlError, SqlStore,
+    after_commit, ended, retry,
 };
 
 /// The store on one Postgres database.
@@ -173,8 +173,26 @@ impl SqlStore for PostgresStore {
         Ok(Some(Timestamp::from_micros(micros)))
     }
 
-    async fn ping(&self) -> Result<(), PortError> {
-        Ok(self.pool.ping().await.map_err(SqlError::from)?)
+    async fn free_space(&self) -> Result<Option<FreeSpace>, PortError> {
+        // The disk is the one of the database's machine, and Postgres does not tell how full it is.
+        Ok(None)
+    }
+
+    async fn check_commit(&self) -> Result<(), PortError> {
+        // A single statement holds the lock on the row only until its commit, even if this process stalls meanwhile. So
+        // it does not hold up other replicas.
+        sqlx::query(COUNT_CHECK).execute(&self.write_pool).await.map_err(SqlError::from)?;
+        Ok(())
+    }
+
+    fn check_alive(&self) -> Result<(), PortError> {
+        if !self.writer.is_running() {
+            return Err(ended("a writer"));
+        }
+        if !self.session_reader.is_running() {
+            return Err(ended("a reader of sessions"));
+        }
+        Ok(())
     }
 
     async fn close(&self) {

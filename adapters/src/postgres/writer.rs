@@ -18,7 +18,8 @@ use crate::notify::Notifier;
 use crate::pool::Pool;
 use crate::store::{PendingSend, SqlError, catch_panic, closed};
 
-/// Number of lanes (queues of sends). With more lanes, each batch would contain fewer sends, and each send would cost more.
+/// Number of lanes (queues of sends). With more lanes, each batch would contain fewer sends, and each send would cost
+/// more.
 const LANES: usize = 2;
 /// Maximum number of sends in one transaction.
 const MAX_BATCH: usize = 64;
@@ -46,6 +47,11 @@ impl Writer {
     pub(super) fn start(pool: &Pool) -> Self {
         let turn = Arc::new(Mutex::new(()));
         Self(Lanes::start(LANES, |queued| run_lane(pool.clone(), turn.clone(), queued)))
+    }
+
+    /// Returns whether all lanes take sends.
+    pub(super) fn is_running(&self) -> bool {
+        self.0.is_running()
     }
 
     /// Stores a send in a batch with other sends, and notifies the recipients, even if the caller was cancelled.

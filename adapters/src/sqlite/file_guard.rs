@@ -26,8 +26,8 @@ pub(super) struct FileGuard {
     /// The paths of the database file and its write-ahead log (WAL), each with the identity of the file that this
     /// process opened.
     files: [(PathBuf, Identity); 2],
-    /// Whether the log already reports that a file was removed or replaced.
-    reported: AtomicBool,
+    /// Whether a file was removed or replaced at the time of the last check.
+    lost: AtomicBool,
     /// `None` after [`Self::release`].
     lock: Mutex<Option<FileLock>>,
 }
@@ -97,7 +97,7 @@ impl FileGuard {
     pub(super) fn new(path: &Path, lock: FileLock) -> io::Result<Self> {
         let file = |path: PathBuf| identity(&path).map(|identity| (path, identity));
         let files = [file(path.to_owned())?, file(beside(path, "-wal"))?];
-        Ok(Self { files, reported: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
+        Ok(Self { files, lost: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
     }
 
     /// Checks that the database file and its WAL are still those that this process opened. Costs only two system calls,
@@ -107,22 +107,33 @@ impl FileGuard {
     ///
     /// If one of the files was removed or replaced. The operator has to put the file back, or to restart the server.
     pub(super) fn check(&self) -> Result<(), SqlError> {
-        for (path, expected) in &self.files {
-            let changed = match identity(path) {
-                Ok(found) => found != *expected,
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
-            };
-            if changed {
-                let file = path.display().to_string();
-                if !self.reported.swap(true, Ordering::Relaxed) {
+        let is_lost = |(path, expected): &&(PathBuf, Identity)| match identity(path) {
+            Ok(found) => found != *expected,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        let lost = self.files.iter().find(is_lost).map(|(path, _)| path.display().to_string());
+        let is_change = self.lost.swap(lost.is_some(), Ordering::Relaxed) != lost.is_some();
+        match lost {
+            None => {
+                if is_change {
+                    tracing::info!("the files of the database are back");
+                }
+                Ok(())
+            }
+            Some(file) => {
+                if is_change {
                     tracing::error!(
                         "{file} was removed or replaced while the server runs; put it back, or restart the server"
                     );
                 }
-                return Err(SqlError::FileLost(file));
+                Err(SqlError::FileLost(file))
             }
         }
-        Ok(())
+    }
+
+    /// Returns the path of the database file.
+    pub(super) fn path(&self) -> &Path {
+        &self.files[0].0
     }
 
     /// Releases the lock. Callers call this only after they have closed all connections.

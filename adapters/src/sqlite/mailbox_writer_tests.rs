@@ -9,6 +9,8 @@ enum Then {
     Fail,
     Panic,
     FillDisk,
+    /// Panics outside of the transaction, which no job of the server does.
+    EndWriter,
 }
 
 /// A write of these tests: inserts a row into the table `birds`.
@@ -23,7 +25,7 @@ impl Job for AddBird {
         for job in jobs {
             connection.execute("INSERT INTO birds (id) VALUES (?1)", [job.id])?;
             match job.then {
-                Then::Succeed => {}
+                Then::Succeed | Then::EndWriter => {}
                 Then::Fail => return Err(rusqlite::Error::QueryReturnedNoRows.into()),
                 Then::Panic => panic!("on purpose"),
                 Then::FillDisk => {
@@ -38,6 +40,7 @@ impl Job for AddBird {
     }
 
     fn answer(self, failed: Option<PortError>) {
+        assert!(!matches!(self.then, Then::EndWriter), "on purpose");
         let _ = self.reply.send(failed.map_or(Ok(()), Err));
     }
 }
@@ -61,7 +64,7 @@ impl Fixture {
     async fn add(&self, id: i64, then: Then) -> Result<(), PortError> {
         let (reply, outcome) = oneshot::channel();
         self.writer.run(AddBird { id, then, reply }).await?;
-        outcome.await.unwrap()
+        outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Inserts these rows into the table `birds`, all in one batch.
@@ -104,9 +107,9 @@ async fn a_statement_that_fails_fails_only_its_own_job() {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_a_job_as_unavailable_and_later_jobs_succeed() {
+async fn a_full_disk_fails_a_job_and_later_jobs_succeed() {
     let fixture = Fixture::start();
-    assert!(matches!(fixture.add(1, Then::FillDisk).await, Err(PortError::Unavailable(_))));
+    assert!(matches!(fixture.add(1, Then::FillDisk).await, Err(PortError::Full(_))));
     fixture.add(2, Then::Succeed).await.unwrap();
     assert_eq!(fixture.ids(), [2]);
 }
@@ -132,4 +135,16 @@ async fn closing_runs_queued_jobs_and_refuses_later_ones() {
     assert!(outcomes.iter().all(Result::is_ok));
     assert!(matches!(fixture.add(101, Then::Succeed).await, Err(PortError::Unavailable(_))));
     assert_eq!(fixture.ids().len(), 100);
+}
+
+#[tokio::test]
+async fn a_writer_whose_thread_has_ended_does_not_run() {
+    let fixture = Fixture::start();
+    fixture.add(1, Then::Succeed).await.unwrap();
+    assert!(fixture.writer.is_running());
+    assert!(fixture.add(2, Then::EndWriter).await.is_err());
+    // The thread drops its end of the queue a moment after the job.
+    while fixture.writer.is_running() {
+        tokio::task::yield_now().await;
+    }
 }

@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, Semaphore};
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp, TokenHash, UserId};
-use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
+use woosh_domain::ports::{DeliverOutcome, FreeSpace, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::file_guard::FileGuard;
+use super::free_space::free_space;
 use super::mailbox_job::MailboxJob;
 use super::mailbox_writer::MailboxWriter;
 use super::open::{OpenFile, open};
@@ -16,8 +17,8 @@ use super::writer::Writer;
 use super::{delete, read};
 use crate::notify::Notifier;
 use crate::store::{
-    Acknowledged, CONCURRENT_PAGES, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore, closed, count,
-    retry,
+    Acknowledged, CONCURRENT_PAGES, COUNT_CHECK, OpenError, OwnerRow, PendingSend, SessionCache, SqlError, SqlStore,
+    closed, count, ended, retry,
 };
 
 /// The store on one SQLite file.
@@ -169,10 +170,25 @@ impl SqlStore for SqliteStore {
         Ok(None)
     }
 
-    async fn ping(&self) -> Result<(), PortError> {
-        self.read_pool.acquire().await.map_err(SqlError::from)?.ping().await.map_err(SqlError::from)?;
-        self.write(|_| Box::pin(async { Ok(()) })).await?;
-        self.write_mailbox(|_| Ok(())).await
+    async fn free_space(&self) -> Result<Option<FreeSpace>, PortError> {
+        let guard = self.guard.clone();
+        self.reader.run(move |connection| free_space(connection, guard.path())).await.map(Some)
+    }
+
+    async fn check_commit(&self) -> Result<(), PortError> {
+        self.write_mailbox(|connection| Ok(connection.execute(COUNT_CHECK, [])?)).await?;
+        self.write(|connection| Box::pin(async { Ok(sqlx::query(COUNT_CHECK).execute(connection).await?) })).await?;
+        Ok(())
+    }
+
+    fn check_alive(&self) -> Result<(), PortError> {
+        if !self.mailbox_writer.is_running() {
+            return Err(ended("the writer of mailboxes"));
+        }
+        if !self.writer.is_running() {
+            return Err(ended("the writer"));
+        }
+        Ok(self.guard.check()?)
     }
 
     async fn close(&self) {

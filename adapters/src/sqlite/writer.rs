@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use woosh_domain::ports::PortError;
 
 use crate::store::{SqlError, after_commit, catch_panic, closed};
+use crate::transient::is_full;
 
 /// Maximum number of writes in one transaction.
 const MAX_BATCH: usize = 256;
@@ -54,6 +55,11 @@ impl Writer {
         let job = Task { work: Some(Box::new(work)), then: Box::new(then), outcome: None, reply };
         self.jobs.send(Box::new(job)).await.map_err(|_| closed())?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Returns whether the writer takes jobs. After [`Self::close`], it does not.
+    pub(super) fn is_running(&self) -> bool {
+        !self.jobs.is_closed()
     }
 
     /// Finishes queued writes, then closes the connection.
@@ -123,6 +129,7 @@ async fn serve(
 ) {
     let mut connection = Some(connection);
     let mut jobs = Vec::with_capacity(MAX_BATCH);
+    let mut failing = false;
     loop {
         tokio::select! {
             _ = queue.recv_many(&mut jobs, MAX_BATCH) => {}
@@ -137,12 +144,16 @@ async fn serve(
         let turn = turn.lock().await;
         let committed = commit_on(&mut connection, &options, &mut jobs).await.map_err(Arc::new);
         drop(turn);
-        if let Err(error) = &committed {
-            tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
+        // Each request that fails is logged, too. While the disk is full, more would only fill it further.
+        match &committed {
+            Err(error) if !failing => {
+                tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
+            }
+            Ok(()) if failing => tracing::info!("batches of writes are committed again"),
+            _ => {}
         }
-        // Reported as transient, whatever the error is. If a job has filled the disk, for example, SQLite rolls the
-        // transaction of all jobs back, and the error only says that there is no transaction.
-        let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
+        failing = committed.is_err();
+        let failed = || committed.as_ref().err().map(|error| failed(error.clone()));
         jobs.drain(..).for_each(|job| job.answer(failed()));
     }
     if let Some(connection) = connection
@@ -150,6 +161,13 @@ async fn serve(
     {
         tracing::error!(%error, "the database was not closed cleanly");
     }
+}
+
+/// Returns the error for the jobs of a batch that was not committed. The error is transient, whatever its cause is. If
+/// a job has filled the disk, for example, SQLite rolls the transaction of all jobs back, and the error only says that
+/// there is no transaction.
+fn failed(cause: Arc<sqlx::Error>) -> PortError {
+    if is_full(&cause) { PortError::full(cause) } else { PortError::unavailable(cause) }
 }
 
 /// Commits a batch on the connection in `slot`, or on a new connection if `slot` is empty. Drops the connection after

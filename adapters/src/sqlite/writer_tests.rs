@@ -119,7 +119,7 @@ async fn the_writer_recovers_from_a_full_disk() {
             Ok(())
         })
     });
-    assert!(matches!(full.await, Err(PortError::Unavailable(_))));
+    assert!(matches!(full.await, Err(PortError::Full(_))));
     // The next job may still fail, if it was queued before the writer dropped the connection.
     add(&writer, 1, || Ok(())).await;
     assert!(add(&writer, 2, || Ok(())).await);
@@ -134,4 +134,15 @@ async fn closing_runs_queued_jobs_and_refuses_later_ones() {
     assert!(outcomes.iter().all(|done| *done));
     let late = run(&writer, |_| Box::pin(async { Ok(()) })).await;
     assert!(matches!(late, Err(PortError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_writer_whose_task_has_ended_does_not_run() {
+    let (writer, _folder) = writer().await;
+    assert!(writer.is_running());
+    writer.task.lock().unwrap().as_ref().unwrap().abort();
+    while writer.is_running() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!add(&writer, 1, || Ok(())).await);
 }

@@ -8,7 +8,7 @@ use woosh_domain::ports::PortError;
 
 use super::Cell;
 use crate::pool::Failure;
-use crate::transient::{is_transient, is_transient_code, is_unanswered};
+use crate::transient::{is_full, is_full_code, is_transient, is_transient_code, is_unanswered};
 
 /// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,10 @@ pub(crate) enum SqlError {
     #[error("{0} was removed or replaced while the server runs")]
     FileLost(String),
     /// The write was given up after several attempts: each time, another transaction changed the same rows.
+    /// The operating system does not tell how much space is free.
+    #[error("can't determine the free space of the disk: {0}")]
+    FreeSpace(std::io::Error),
+    /// Other transactions have changed the same rows, again and again.
     #[error("too many conflicts with other transactions")]
     Conflict,
     /// A statement that served several callers failed. All of these callers receive this error.
@@ -38,7 +42,13 @@ pub(crate) enum SqlError {
 
 impl From<SqlError> for PortError {
     fn from(error: SqlError) -> Self {
-        if error.is_transient() { Self::unavailable(error) } else { Self::fault(error) }
+        if error.is_full() {
+            Self::full(error)
+        } else if error.is_transient() {
+            Self::unavailable(error)
+        } else {
+            Self::fault(error)
+        }
     }
 }
 
@@ -47,7 +57,7 @@ impl Failure for SqlError {
         match self {
             Self::Database(cause) => Some(cause),
             Self::Shared(error) => error.of_database(),
-            Self::Sqlite(_) | Self::FileLost(_) | Self::Conflict | Self::Panicked(_) | Self::Corrupt { .. } => None,
+            _ => None,
         }
     }
 }
@@ -59,8 +69,18 @@ impl SqlError {
             Self::Database(cause) => is_transient(cause),
             Self::Sqlite(rusqlite::Error::SqliteFailure(cause, _)) => is_transient_code(cause.extended_code),
             Self::Shared(error) => error.is_transient(),
-            Self::FileLost(_) | Self::Conflict => true,
+            Self::FileLost(_) | Self::FreeSpace(_) | Self::Conflict => true,
             Self::Sqlite(_) | Self::Panicked(_) | Self::Corrupt { .. } => false,
+        }
+    }
+
+    /// Returns whether the disk is full.
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Database(cause) => is_full(cause),
+            Self::Sqlite(rusqlite::Error::SqliteFailure(cause, _)) => is_full_code(cause.extended_code),
+            Self::Shared(error) => error.is_full(),
+            _ => false,
         }
     }
 
@@ -83,6 +103,11 @@ impl SqlError {
 pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     outcome.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
+}
+
+/// Returns the error of a store whose writer has ended by itself.
+pub(crate) fn ended(writer: &str) -> PortError {
+    PortError::fault(format!("{writer} has ended"))
 }
 
 /// Returns the error of an operation on a store that was closed.

@@ -18,7 +18,7 @@ mod sql_store;
 pub(crate) use self::after_commit::after_commit;
 pub(crate) use self::cell::Cell;
 pub(crate) use self::envelope_row::{EnvelopeRow, PageBuilder};
-pub(crate) use self::error::{SqlError, catch_panic, closed};
+pub(crate) use self::error::{SqlError, catch_panic, closed, ended};
 pub(crate) use self::mailbox_row::{MailboxRow, recipient_keys, sessions};
 pub(crate) use self::owner_row::OwnerRow;
 pub(crate) use self::pending_send::PendingSend;
@@ -26,6 +26,6 @@ pub(crate) use self::receipts::{KeyRow, format_undelivered};
 pub(crate) use self::retry::{OpenFailure, retry};
 pub(crate) use self::schema::{SCHEMA_VERSION, refuse_newer};
 pub(crate) use self::session_cache::SessionCache;
-pub(crate) use self::sql_store::{Acknowledged, CONCURRENT_PAGES, Connection, SqlStore, count};
+pub(crate) use self::sql_store::{Acknowledged, CONCURRENT_PAGES, COUNT_CHECK, Connection, SqlStore, count};
 
 pub use self::open_error::OpenError;

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use sqlx::FromRow;
 use tokio::sync::Semaphore;
 use woosh_domain::model::{DeviceId, Incarnation, MailboxPosition, SequenceNumber, Timestamp, TokenHash, UserId};
-use woosh_domain::ports::{DeliverOutcome, MailboxPage, NewDelivery, PageLimit, PortError};
+use woosh_domain::ports::{DeliverOutcome, FreeSpace, MailboxPage, NewDelivery, PageLimit, PortError};
 
 use super::{OwnerRow, SessionCache, SqlError};
 use crate::notify::Notifier;
@@ -108,12 +108,24 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// [`TimeStore::shared_time`](woosh_domain::ports::TimeStore::shared_time) specifies.
     fn shared_time(&self) -> impl Future<Output = Result<Option<Timestamp>, PortError>> + Send;
 
-    /// Checks that the database answers.
-    fn ping(&self) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Returns the space into which the store can grow, as [`Disk::free_space`](woosh_domain::ports::Disk::free_space)
+    /// specifies.
+    fn free_space(&self) -> impl Future<Output = Result<Option<FreeSpace>, PortError>> + Send;
+
+    /// Checks that each writer of the store can commit, with [`COUNT_CHECK`].
+    fn check_commit(&self) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Checks that nothing has happened that only a restart of the process can fix, such as the end of a writer. Does
+    /// not ask the database.
+    fn check_alive(&self) -> Result<(), PortError>;
 
     /// Finishes pending writes and closes all connections.
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
+
+/// A small write that changes something each time, so that its commit reaches the disk.
+pub(crate) const COUNT_CHECK: &str =
+    "INSERT INTO health (id, checks) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET checks = health.checks + 1";
 
 /// The result of [`SqlStore::delete_up_to`].
 #[derive(Debug, FromRow)]

@@ -175,9 +175,13 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
         (false, _) => {}
     }
     let unavailable = "the server is temporarily unavailable (503): retry after the seconds in `Retry-After`";
+    let full = "the disk of the database is full (507, with `Retry-After`)";
     match is_v1 {
-        true => add("5XX", &format!("`internal_error`: the server failed. `unavailable`: {unavailable}.")),
-        false => add("5XX", &format!("The server failed, or {unavailable}.")),
+        true => add(
+            "5XX",
+            &format!("`internal_error`: the server failed. `unavailable`: {unavailable}. `storage_full`: {full}."),
+        ),
+        false => add("5XX", &format!("The server failed, {unavailable}, or {full}.")),
     }
     responses.sort_keys();
 }
@@ -192,6 +196,7 @@ fn normalize(value: &mut Value) {
                 ("application/json; charset=utf-8", "application/json"),
                 ("ETAG", "ETag"),
                 ("LOCATION", "Location"),
+                ("RETRY-AFTER", "Retry-After"),
             ] {
                 if let Some(value) = map.remove(from) {
                     map.insert(to.to_owned(), value);

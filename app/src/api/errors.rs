@@ -26,8 +26,20 @@ impl ResponseError for PortFailed {
     fn status(&self) -> StatusCode {
         match self.0 {
             PortError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PortError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             PortError::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+/// The store has no room for more data.
+#[derive(Debug, thiserror::Error)]
+#[error("no room for more data")]
+pub(super) struct StorageFull;
+
+impl ResponseError for StorageFull {
+    fn status(&self) -> StatusCode {
+        StatusCode::INSUFFICIENT_STORAGE
     }
 }
 
@@ -53,11 +65,15 @@ impl ErrorFormat {
     /// Returns the response to a server error. The response tells the client only whether a retry can help; the cause
     /// is in the log.
     fn server_error(self, status: StatusCode) -> Response {
-        let transient = status == StatusCode::SERVICE_UNAVAILABLE;
-        let message = if transient { "the server is temporarily unavailable: try again" } else { "internal error" };
+        let (message, retry_after) = match status {
+            StatusCode::SERVICE_UNAVAILABLE => ("the server is temporarily unavailable: try again", Some("1")),
+            // It takes a while until there is space, and each refused request costs the server work.
+            StatusCode::INSUFFICIENT_STORAGE => ("the server has no space for more data: try again later", Some("30")),
+            _ => ("internal error", None),
+        };
         let mut response = self.response(status, message);
-        if transient {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
     }
@@ -105,8 +121,8 @@ fn is_bad_path_parameter(error: &poem::Error) -> bool {
 }
 
 fn log(error: &poem::Error) {
-    if error.downcast_ref::<LimitError>().is_some_and(LimitError::is_by_clients) {
-        // A client can cause this error at will, and would fill the log at a higher level.
+    if error.is::<StorageFull>() || error.downcast_ref::<LimitError>().is_some_and(LimitError::is_by_clients) {
+        // A client can cause this error at will, and would fill the log, and the disk, at a higher level.
         tracing::debug!(%error, "request refused");
         return;
     }
@@ -144,6 +160,26 @@ mod tests {
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(response.headers()[header::RETRY_AFTER], "1");
             assert!(!response.into_body().into_string().await.unwrap().contains("disk"));
+        }
+    }
+
+    #[tokio::test]
+    async fn no_room_and_a_full_disk_are_the_same_error_in_the_format_of_the_api() {
+        for (path, parts) in [
+            ("/v1/messages", &["\"code\":\"storage_full\"", "\"status\":507"][..]),
+            ("/messages", &["\"status\":507", "\"message\""]),
+        ] {
+            let full = respond(path, || Err(PortFailed(PortError::full("53100")).into())).await;
+            let refused = respond(path, || Err(StorageFull.into())).await;
+            let mut bodies = Vec::new();
+            for response in [full, refused] {
+                assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
+                assert_eq!(response.headers()[header::RETRY_AFTER], "30");
+                bodies.push(response.into_body().into_string().await.unwrap());
+            }
+            assert_eq!(bodies[0], bodies[1]);
+            assert!(parts.iter().all(|part| bodies[0].contains(part)), "{}", bodies[0]);
+            assert!(!bodies[0].contains("53100"), "{}", bodies[0]);
         }
     }
 }

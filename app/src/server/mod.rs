@@ -2,6 +2,7 @@
 
 mod acceptor;
 mod connection;
+mod disk_watch;
 mod drain;
 mod hang_up;
 mod serve;
@@ -20,6 +21,7 @@ use woosh_domain::use_cases::KeepTime;
 pub use woosh_domain::model::{Limits, Quota};
 
 use self::acceptor::ConnectionAcceptor;
+use self::disk_watch::DiskWatch;
 pub(crate) use self::hang_up::{HALF_CLOSED_WAIT, HangUp};
 use self::serve::serve;
 use crate::api;
@@ -71,6 +73,7 @@ pub struct Server {
     address: SocketAddr,
     acceptor: ConnectionAcceptor,
     services: Arc<Services>,
+    disk: DiskWatch,
     grace: Duration,
 }
 
@@ -91,8 +94,9 @@ impl Server {
         let clock = KeepTime::start(Arc::new(SystemClock::start()), database.stores().time);
         let (keep_time, change) = clock.await.map_err(StartError::Clock)?;
         upkeep::log(change);
-        let services = Services::new(database, keep_time, *limits).map_err(StartError::Randomness)?.into();
-        Ok(Self { address, acceptor: ConnectionAcceptor::new(listener), services, grace: *grace })
+        let services = Arc::new(Services::new(database, keep_time, *limits).map_err(StartError::Randomness)?);
+        let disk = DiskWatch::start(services.clone()).await;
+        Ok(Self { address, acceptor: ConnectionAcceptor::new(listener), services, disk, grace: *grace })
     }
 
     /// Returns the address that the server listens on, with the port that was selected if [`Config::port`] is 0.
@@ -109,6 +113,7 @@ impl Server {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let services = self.services;
         let cleanup = tokio::spawn(upkeep::run(services.clone()));
+        let disk = tokio::spawn(self.disk.run());
         let stop = async {
             stop.await;
             services.stop();
@@ -116,6 +121,7 @@ impl Server {
         let endpoint = api::endpoint(services.clone());
         let served = serve(self.acceptor, self.address, endpoint, stop, self.grace).await;
         cleanup.abort();
+        disk.abort();
         services.database.close().await;
         served
     }

@@ -33,6 +33,7 @@ pub fn cases() -> Vec<Case> {
             a_token_identifies_its_session,
             a_user_can_register_with_a_session,
             a_login_reuses_only_a_device_of_its_own_user,
+            a_login_that_may_not_add_a_device_uses_only_one_of_its_own_user,
             an_outdated_password_hash_opens_no_session,
             concurrent_logins_do_not_exceed_the_device_limit,
             a_session_above_the_limit_ends_the_oldest_one,

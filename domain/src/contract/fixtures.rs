@@ -78,6 +78,7 @@ pub(super) fn new_session(account: &TestUser, device: Option<DeviceId>, number: 
         user_id: account.user.id,
         password_hash: PasswordHash::new(format!("hash of {}", account.user.username)),
         device,
+        may_add_device: true,
         device_name: device_name("another device"),
         incarnation: incarnation(),
         token: token(number),

@@ -47,6 +47,21 @@ pub(super) async fn a_login_reuses_only_a_device_of_its_own_user(stores: Stores)
     assert_eq!(must(stores.devices.list(bob.user.id).await).len(), 1);
 }
 
+pub(super) async fn a_login_that_may_not_add_a_device_uses_only_one_of_its_own_user(stores: Stores) {
+    let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
+    let log_in = async |device, number| {
+        let login = NewSession { may_add_device: false, ..new_session(&alice, device, number) };
+        must(stores.sessions.open(login).await)
+    };
+    for device in [None, Some(bob.mailbox), Some(DeviceId::new(4711))] {
+        assert_eq!(log_in(device, 1).await, OpenSessionOutcome::NoDevice);
+    }
+    assert_eq!(must(stores.sessions.find(&token(1)).await), None);
+    assert_eq!(must(stores.devices.list(alice.user.id).await).len(), 1);
+    let opened = log_in(Some(alice.mailbox), 2).await;
+    assert!(matches!(opened, OpenSessionOutcome::Opened(session, _) if session.device == alice.mailbox));
+}
+
 pub(super) async fn an_outdated_password_hash_opens_no_session(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let outdated = NewSession {

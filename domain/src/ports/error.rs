@@ -8,6 +8,10 @@ pub enum PortError {
     #[error("temporarily unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// Permanent: the same call would fail again.
+    /// The disk of the backend is full. The same call may succeed once there is space.
+    #[error("no space left")]
+    Full(#[source] Box<dyn Error + Send + Sync>),
+    /// Permanent: retrying does not help.
     #[error("failed")]
     Fault(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -16,6 +20,11 @@ impl PortError {
     /// Wraps the cause of a transient failure.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(cause.into())
+    }
+
+    /// Wraps the cause of a failure for lack of space.
+    pub fn full(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Full(cause.into())
     }
 
     /// Wraps the cause of a permanent failure.

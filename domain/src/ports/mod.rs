@@ -7,6 +7,7 @@
 
 mod clock;
 mod devices;
+mod disk;
 mod error;
 mod mailboxes;
 mod notifier;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, LocalClock, LocalTime};
 pub use devices::{DeleteDeviceOutcome, Devices};
+pub use disk::{Disk, FreeSpace};
 pub use error::PortError;
 pub use mailboxes::{
     AcknowledgeOutcome, AddressedContents, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, Receipt,
@@ -59,4 +61,6 @@ pub struct Stores {
     /// Reads the clock that all replicas share. Also keeps the *trusted time*: the current time, which servers store
     /// periodically while the time is not in doubt.
     pub time: Arc<dyn TimeStore>,
+    /// The disk of the store.
+    pub disk: Arc<dyn Disk>,
 }

@@ -14,6 +14,8 @@ pub struct NewSession {
     pub password_hash: PasswordHash,
     /// The identifier of an existing device, as sent by the client. The device may be another user's, or may not exist.
     pub device: Option<DeviceId>,
+    /// Whether to create a device if the user does not have the given one.
+    pub may_add_device: bool,
     /// The name of the new device, if one is created.
     pub device_name: DeviceName,
     /// The incarnation of the mailbox of the new device, if one is created.
@@ -33,6 +35,8 @@ pub enum OpenSessionOutcome {
     Superseded,
     /// The user has [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices already.
     TooManyDevices,
+    /// The user does not have the given device, and no device was to be created.
+    NoDevice,
 }
 
 /// The session, user and device that a token belongs to.
@@ -55,9 +59,10 @@ pub trait Sessions: Send + Sync {
     /// Opens a session on a device of the user.
     ///
     /// MUST use the given device if the device belongs to the user. Otherwise MUST create a device with an empty
-    /// mailbox, whose creation time is `now` and whose incarnation is the given one. The creation time of the session
-    /// MUST be `now`. MUST change nothing if the given password hash is no longer the stored one, or if the user would
-    /// have more than [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
+    /// mailbox, whose creation time is `now` and whose incarnation is the given one, or MUST change nothing if
+    /// `may_add_device` is false. The creation time of the session MUST be `now`. MUST change nothing if the given
+    /// password hash is no longer the stored one, or if the user would have more than
+    /// [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
     /// [`MAX_SESSIONS`](crate::model::MAX_SESSIONS) sessions, MUST end the device's oldest session.
     ///
     /// # Errors

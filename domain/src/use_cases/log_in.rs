@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::Room;
 use super::authenticate::verify;
 use crate::model::{
     Device, DeviceId, DeviceName, Incarnation, MAX_DEVICES, Password, Session, Token, UserId, Username,
@@ -13,6 +14,7 @@ pub struct LogIn {
     hasher: Arc<dyn PasswordHasher>,
     randomness: Arc<dyn Randomness>,
     clock: Arc<dyn Clock>,
+    room: Arc<Room>,
 }
 
 /// A login request.
@@ -53,6 +55,10 @@ pub enum LogInError {
     #[error("the user has {} devices already: delete one, or log in as one of them", MAX_DEVICES)]
     TooManyDevices,
     /// The store, the password hasher or the source of randomness failed.
+    /// The store has no room for another device.
+    #[error("there is no room for another device")]
+    StorageFull,
+    /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -65,17 +71,18 @@ impl LogIn {
         hasher: Arc<dyn PasswordHasher>,
         randomness: Arc<dyn Randomness>,
         clock: Arc<dyn Clock>,
+        room: Arc<Room>,
     ) -> Self {
-        Self { users, sessions, hasher, randomness, clock }
+        Self { users, sessions, hasher, randomness, clock, room }
     }
 
     /// Checks a username and password, and opens a session. Uses the given device if the device belongs to the user.
-    /// Otherwise creates a new device.
+    /// Otherwise creates a new device, if the store has room.
     ///
     /// # Errors
     ///
-    /// If the username or the password is wrong, the user has too many devices, or the store, the password hasher or
-    /// the source of randomness fails.
+    /// If the username or the password is wrong, the user has too many devices, the disk has too little free space for
+    /// another device, or the store, the password hasher or the source of randomness fails.
     pub async fn execute(&self, login: Login) -> Result<LoggedIn, LogInError> {
         let username = login.username.as_ref();
         let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, &login.password).await?;
@@ -85,6 +92,7 @@ impl LogIn {
             user_id: credential.user_id,
             password_hash: credential.password_hash,
             device: login.device,
+            may_add_device: self.room.is_left(),
             device_name: login.device_name,
             incarnation: Incarnation::from_random(self.randomness.bits()?),
             token: token.hash(),
@@ -96,6 +104,7 @@ impl LogIn {
             }
             OpenSessionOutcome::Superseded => Err(LogInError::Denied),
             OpenSessionOutcome::TooManyDevices => Err(LogInError::TooManyDevices),
+            OpenSessionOutcome::NoDevice => Err(LogInError::StorageFull),
         }
     }
 }

@@ -24,6 +24,7 @@ mod search_users;
 mod send_message;
 mod sweep;
 mod update_user;
+mod watch_disk;
 
 use self::sweep::purge;
 
@@ -49,3 +50,4 @@ pub use search_users::{FoundUsers, SearchUsers, SearchUsersError};
 pub use send_message::{SendMessage, SendMessageError, SendRequest, SentMessage};
 pub use sweep::Sweep;
 pub use update_user::{UpdateUser, UpdateUserError};
+pub use watch_disk::{DiskChange, Room, WatchDisk};

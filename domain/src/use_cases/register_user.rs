@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::Room;
 use crate::model::{
     Device, DeviceName, Incarnation, Info, Password, PrivateKey, PublicKey, Session, Token, User, Username,
 };
@@ -11,6 +12,7 @@ pub struct RegisterUser {
     hasher: Arc<dyn PasswordHasher>,
     randomness: Arc<dyn Randomness>,
     clock: Arc<dyn Clock>,
+    room: Arc<Room>,
 }
 
 /// A registration request.
@@ -50,6 +52,10 @@ pub enum RegisterUserError {
     #[error("username is taken")]
     UsernameTaken,
     /// The store, the password hasher or the source of randomness failed.
+    /// The store has no room for more data.
+    #[error("there is no room for more data")]
+    StorageFull,
+    /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -61,17 +67,23 @@ impl RegisterUser {
         hasher: Arc<dyn PasswordHasher>,
         randomness: Arc<dyn Randomness>,
         clock: Arc<dyn Clock>,
+        room: Arc<Room>,
     ) -> Self {
-        Self { users, hasher, randomness, clock }
+        Self { users, hasher, randomness, clock, room }
     }
 
     /// Registers a user with a first device and its empty mailbox, and opens a session on that device if requested.
     ///
     /// # Errors
     ///
-    /// If the username is taken, or if the store, the password hasher or the source of randomness fails.
+    /// If the username is taken, the disk has too little free space, or the store, the password hasher or the source of
+    /// randomness fails.
     pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
         // Checks the name before hashing, because hashing is expensive. Storing the user checks the name again.
+        if !self.room.is_left() {
+            return Err(RegisterUserError::StorageFull);
+        }
+        // Storing the user checks the name again. This check comes before hashing, because hashing is expensive.
         if self.users.find(&registration.username).await?.is_some() {
             return Err(RegisterUserError::UsernameTaken);
         }
@@ -116,7 +128,7 @@ mod tests {
         randomness.expect_bits().returning(|| Ok([7; 32]));
         let mut clock = MockClock::new();
         clock.expect_now().returning(|| Timestamp::from_seconds(1));
-        RegisterUser::new(Arc::new(users), Arc::new(hasher), Arc::new(randomness), Arc::new(clock))
+        RegisterUser::new(Arc::new(users), Arc::new(hasher), Arc::new(randomness), Arc::new(clock), Arc::default())
     }
 
     fn user(registration: Registration) -> User {
@@ -136,6 +148,13 @@ mod tests {
         users.expect_find().returning(|_| Ok(Some(user(registration()))));
         let refused = register(users, MockPasswordHasher::new()).execute(registration()).await;
         assert!(matches!(refused, Err(RegisterUserError::UsernameTaken)));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_looked_up_hashed_or_stored_without_room() {
+        let register = register(MockUsers::new(), MockPasswordHasher::new());
+        let refused = RegisterUser { room: Room::none(), ..register }.execute(registration()).await;
+        assert!(matches!(refused, Err(RegisterUserError::StorageFull)));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Caller;
+use super::{Caller, Room};
 use crate::model::{Fingerprint, IdempotencyKey, Limits, SessionId, Username};
 use crate::ports::{AddressedContents, Clock, DeliverOutcome, Mailboxes, NewDelivery, PortError, Receipt};
 
@@ -10,6 +10,7 @@ pub struct SendMessage {
     mailboxes: Arc<dyn Mailboxes>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    room: Arc<Room>,
 }
 
 /// A request to send a message.
@@ -63,6 +64,10 @@ pub enum SendMessageError {
     #[error("the session has ended")]
     SessionEnded,
     /// The store failed.
+    /// The store has no room for more data.
+    #[error("there is no room for more data")]
+    StorageFull,
+    /// The port failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -72,8 +77,8 @@ impl SendMessage {
     pub const MAX_RECIPIENTS: usize = 100;
 
     /// Creates the use case from its dependencies and the limits that the operator has set.
-    pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        Self { mailboxes, clock, limits }
+    pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>, limits: Limits, room: Arc<Room>) -> Self {
+        Self { mailboxes, clock, limits, room }
     }
 
     /// Stores the message for all recipients or for none (D6). When this method returns, the message survives a crash
@@ -82,7 +87,7 @@ impl SendMessage {
     /// # Errors
     ///
     /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the
-    /// idempotency key was used for another send, or the store fails.
+    /// idempotency key was used for another send, the disk has too little free space, or the store fails.
     pub async fn execute(
         &self,
         caller: &Caller,
@@ -100,6 +105,9 @@ impl SendMessage {
         let max = self.limits.ttl_seconds;
         if ttl_seconds.is_some_and(|seconds| !(1..=max).contains(&seconds)) {
             return Err(SendMessageError::Ttl { max });
+        }
+        if !self.room.is_left() {
+            return Err(SendMessageError::StorageFull);
         }
         let parts = recipients.iter().map(|addressed| (&addressed.recipient, &addressed.contents));
         let fingerprint = key.is_some().then(|| Fingerprint::of(parts, ttl_seconds));
@@ -140,12 +148,13 @@ mod tests {
     }
 
     async fn send(mailboxes: MockMailboxes, request: SendRequest) -> Result<SentMessage, SendMessageError> {
-        send_behind(0, mailboxes, request).await
+        send_with(0, Arc::default(), mailboxes, request).await
     }
 
-    /// Sends a message while the clock may be `lag_seconds` behind the right time.
-    async fn send_behind(
+    /// Sends a message while the clock may be behind the right time, or while the disk may have too little free space.
+    async fn send_with(
         lag_seconds: u64,
+        room: Arc<Room>,
         mailboxes: MockMailboxes,
         request: SendRequest,
     ) -> Result<SentMessage, SendMessageError> {
@@ -154,7 +163,8 @@ mod tests {
         clock.expect_lag_seconds().returning(move || lag_seconds);
         let alice =
             Caller { user_id: UserId::new(1), username: Username::new("alice").unwrap(), device: DeviceId::new(1) };
-        SendMessage::new(Arc::new(mailboxes), Arc::new(clock), Limits::default()).execute(&alice, None, request).await
+        let send = SendMessage::new(Arc::new(mailboxes), Arc::new(clock), Limits::default(), room);
+        send.execute(&alice, None, request).await
     }
 
     async fn refused(request: SendRequest) -> SendMessageError {
@@ -183,8 +193,16 @@ mod tests {
         let lives = |ttl_seconds| move |delivery: &NewDelivery| delivery.ttl_seconds == ttl_seconds;
         mailboxes.expect_deliver().withf(lives(60 + 3600)).times(1).returning(|_| Ok(DeliverOutcome::AllMailboxesFull));
         let request = SendRequest { ttl_seconds: Some(60), ..to(&["bob"]) };
-        let sent = send_behind(3600, mailboxes, request).await;
+        let sent = send_with(3600, Arc::default(), mailboxes, request).await;
         assert!(matches!(sent, Err(SendMessageError::AllMailboxesFull)), "{sent:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_stored_without_room() {
+        let mut mailboxes = MockMailboxes::new();
+        mailboxes.expect_deliver().never();
+        let refused = send_with(0, Room::none(), mailboxes, to(&["bob"])).await;
+        assert!(matches!(refused, Err(SendMessageError::StorageFull)), "{refused:?}");
     }
 
     #[tokio::test]

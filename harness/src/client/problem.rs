@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::ApiResponse;
 
 /// All error codes of v1, each with its status and the header that the response must have.
-pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 24] = [
+pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 25] = [
     ("invalid_request", 400, None),
     ("unauthenticated", 401, Some(WWW_AUTHENTICATE)),
     ("wrong_credentials", 401, Some(WWW_AUTHENTICATE)),
@@ -30,6 +30,7 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 24] = [
     ("internal_error", 500, None),
     ("unavailable", 503, Some(RETRY_AFTER)),
     ("mailbox_full", 507, None),
+    ("storage_full", 507, Some(RETRY_AFTER)),
 ];
 
 impl ApiResponse {

@@ -59,13 +59,14 @@ impl Replica {
         Self {
             machine,
             started_with,
-            send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default()),
+            send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default(), Arc::default()),
             sweep: Sweep::new(stores.mailboxes.clone(), clock.clone()),
             register: RegisterUser::new(
                 stores.users.clone(),
                 Arc::new(PlainHasher),
                 Arc::new(CountingRandomness::default()),
                 clock,
+                Arc::default(),
             ),
             keep_time,
             stores,

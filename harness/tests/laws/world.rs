@@ -47,6 +47,7 @@ impl<'a> World<'a> {
             user_id: alice.user.id,
             password_hash: PasswordHash::new("hash".to_owned()),
             device: None,
+            may_add_device: true,
             device_name: DeviceName::new(String::new()).unwrap(),
             incarnation: Incarnation::new(0),
             token: Token::from_random(bits).hash(),

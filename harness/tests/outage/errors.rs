@@ -16,7 +16,8 @@ pub(crate) async fn read_only() -> anyhow::Result<()> {
     alter(&database, "SET default_transaction_read_only = on").await?;
     terminate(&mut admin).await?;
     assert_unavailable(&fixture.send("refused").await);
-    assert!(!fixture.is_ready().await);
+    fixture.becomes_ready(false, LIMIT).await;
+    assert!(fixture.is_alive().await);
     // The session of `admin` can still write, because it started before the default was changed.
     alter_writable(&mut admin, &database).await?;
     let (duration, refused) = fixture.recover(LIMIT).await;

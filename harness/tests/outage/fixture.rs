@@ -48,7 +48,31 @@ impl Fixture {
     }
 
     pub(crate) async fn is_ready(&self) -> bool {
-        self.client.get(format!("{}/health/ready", self.url)).send().await.unwrap().status() == StatusCode::OK
+        self.is_healthy("ready").await
+    }
+
+    pub(crate) async fn is_alive(&self) -> bool {
+        self.is_healthy("live").await
+    }
+
+    /// Returns whether a health check succeeds. Fails if it fails in another way than with 503.
+    async fn is_healthy(&self, check: &str) -> bool {
+        let response = self.client.get(format!("{}/health/{check}", self.url)).send().await.unwrap();
+        if response.status() != StatusCode::OK {
+            assert_unavailable(&response);
+        }
+        response.status() == StatusCode::OK
+    }
+
+    /// Waits until the server is ready, or is not. Returns how long it took. The result of a check is used for a
+    /// second.
+    pub(crate) async fn becomes_ready(&self, ready: bool, limit: Duration) -> Duration {
+        let start = Instant::now();
+        while self.is_ready().await != ready {
+            assert!(start.elapsed() < limit, "is ready = {} after {limit:?}", !ready);
+            sleep(Duration::from_millis(20)).await;
+        }
+        start.elapsed()
     }
 
     /// Sends and reads repeatedly, until a send and the read after it both succeed. Panics if a response is neither a

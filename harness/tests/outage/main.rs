@@ -4,6 +4,7 @@
 
 mod errors;
 mod fixture;
+mod health;
 mod pooler;
 mod proxy;
 mod settings;
@@ -40,6 +41,12 @@ fn main() {
             Box::pin(errors::changed_schema())
         }),
         trial("connections_that_the_database_ends_are_replaced", || Box::pin(errors::terminated())),
+        trial("a_server_whose_database_answers_but_commits_no_write_is_alive_but_not_ready", || {
+            Box::pin(health::no_commit())
+        }),
+        trial("however_many_ask_whether_a_server_is_ready_it_commits_one_write_a_second", || {
+            Box::pin(health::many_checks())
+        }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::fixture::{Fixture, assert_unavailable, database};
 use super::proxy::Proxy;
@@ -18,14 +18,12 @@ pub(crate) async fn outage() -> anyhow::Result<()> {
         }
         proxy.cut().await;
         assert_unavailable(&fixture.send("refused").await);
-        assert!(!fixture.is_ready().await);
+        fixture.becomes_ready(false, Duration::from_secs(5)).await;
+        assert!(fixture.is_alive().await);
 
         proxy.restore();
-        let start = Instant::now();
-        while !fixture.is_ready().await {
-            assert!(start.elapsed() < Duration::from_secs(30), "the server does not recover");
-        }
-        println!("ready {:.1?} after the network was restored", start.elapsed());
+        let duration = fixture.becomes_ready(true, Duration::from_secs(30)).await;
+        println!("ready {duration:.1?} after the network was restored");
         // A server that reports that it is ready accepts messages.
         assert_eq!(fixture.send("recovered").await.status(), 201);
         sent.push("recovered".to_owned());

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use poem::Result;
+use poem::http::StatusCode;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::api::Group;
-use crate::api::errors::PortFailed;
+use crate::api::classic::ClassicError;
 use crate::services::Services;
 
 /// Health check operations.
@@ -24,11 +24,23 @@ enum HealthReply {
     /// The server is healthy.
     #[oai(status = 200)]
     Ok(Json<Health>),
+    /// The server is not healthy. The log says why.
+    #[oai(status = 503)]
+    Unhealthy(
+        Json<ClassicError>,
+        /// Seconds after which to check again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
 }
 
 impl HealthReply {
-    fn ok() -> Self {
-        Self::Ok(Json(Health { status: "ok".to_owned() }))
+    /// Returns 200 if the server is healthy, otherwise 503 with a reason.
+    fn new(is_healthy: bool, reason: &str) -> Self {
+        if is_healthy {
+            return Self::Ok(Json(Health { status: "ok".to_owned() }));
+        }
+        Self::Unhealthy(Json(ClassicError::new(StatusCode::SERVICE_UNAVAILABLE, reason)), 1)
     }
 }
 
@@ -36,18 +48,19 @@ impl HealthReply {
 impl HealthApi {
     /// Check liveness
     ///
-    /// Returns 200 as long as the server handles requests. Does not check the database.
+    /// Returns 503 if the process should be restarted: the SQLite file was removed or replaced, or a part of the server
+    /// has failed for good. Returns 200 otherwise, also while the database is unreachable.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
-    async fn live(&self) -> HealthReply {
-        HealthReply::ok()
+    async fn live(&self, services: Data<&Arc<Services>>) -> HealthReply {
+        HealthReply::new(services.health.is_alive(), "the server has to be restarted")
     }
 
     /// Check readiness
     ///
-    /// Returns 200 if the server can use its database, otherwise 503.
+    /// Returns 200 if a write can be committed to the database, otherwise 503. Commits a write at most once a second;
+    /// checks within this second, and concurrent checks, have the same result.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
-    async fn ready(&self, services: Data<&Arc<Services>>) -> Result<HealthReply> {
-        services.database.ping().await.map_err(PortFailed::from)?;
-        Ok(HealthReply::ok())
+    async fn ready(&self, services: Data<&Arc<Services>>) -> HealthReply {
+        HealthReply::new(services.health.is_ready().await, "the database commits no write")
     }
 }

@@ -68,6 +68,7 @@ codes! {
     InternalError, "internal_error", INTERNAL_SERVER_ERROR, "Internal server error";
     Unavailable, "unavailable", SERVICE_UNAVAILABLE, "The server is temporarily unavailable";
     MailboxFull, "mailbox_full", INSUFFICIENT_STORAGE, "The mailboxes of all recipients are full";
+    StorageFull, "storage_full", INSUFFICIENT_STORAGE, "The server has no space left";
 }
 
 impl Code {
@@ -80,6 +81,7 @@ impl Code {
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
+            StatusCode::INSUFFICIENT_STORAGE => Self::StorageFull,
             status if status.is_server_error() => Self::InternalError,
             _ => Self::InvalidRequest,
         }

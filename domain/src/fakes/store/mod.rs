@@ -1,6 +1,7 @@
 //! In-memory implementations of all traits of the domain (ports) that a database implements.
 
 mod devices;
+mod disk;
 mod mailboxes;
 mod notifier;
 mod sessions;
@@ -73,6 +74,7 @@ impl MemoryStore {
             sessions: store.clone(),
             notifier: Arc::new(store.notifier.clone()),
             time: store.clone(),
+            disk: store.clone(),
             mailboxes: store,
         }
     }

@@ -13,6 +13,9 @@ impl Sessions for MemoryStore {
             return Ok(OpenSessionOutcome::Superseded);
         };
         let own = account.devices.iter().find(|device| Some(device.id) == new.device).cloned();
+        if own.is_none() && !new.may_add_device {
+            return Ok(OpenSessionOutcome::NoDevice);
+        }
         if own.is_none() && account.devices.len() >= MAX_DEVICES {
             return Ok(OpenSessionOutcome::TooManyDevices);
         }

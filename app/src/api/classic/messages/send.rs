@@ -9,7 +9,7 @@ use woosh_domain::use_cases::{Caller, SendMessageError, SendRequest};
 
 use super::ClassicMessage;
 use crate::api::classic::ClassicError;
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::services::Services;
 
 /// A message to send.
@@ -40,7 +40,7 @@ pub(super) enum ClassicSendMessageReply {
     /// The recipient does not exist.
     #[oai(status = 404)]
     NotFound(Json<ClassicError>),
-    /// The mailboxes of all devices of the recipient are full.
+    /// The mailboxes of all devices of the recipient are full, or the server has too little disk space left.
     #[oai(status = 507)]
     Full(Json<ClassicError>),
 }
@@ -73,6 +73,7 @@ pub(super) async fn send(
             let error = ClassicError::new(StatusCode::INSUFFICIENT_STORAGE, "the recipient's mailbox is full");
             ClassicSendMessageReply::Full(Json(error))
         }
+        Err(SendMessageError::StorageFull) => return Err(StorageFull.into()),
         Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
         // These errors can't occur: a classic send has one recipient, no TTL, no idempotency key and no session.
         Err(

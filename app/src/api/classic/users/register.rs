@@ -10,7 +10,7 @@ use woosh_domain::use_cases::{self, RegisterUserError};
 
 use super::ClassicOwnUser;
 use crate::api::classic::ClassicError;
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::services::Services;
 
 /// A user to register.
@@ -57,6 +57,10 @@ pub(super) enum ClassicRegisterUserReply {
     /// A field is missing, invalid or too long, or the username is taken.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
+    /// The server has too little disk space left.
+    #[oai(status = 507)]
+    #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
+    Full(Json<ClassicError>),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +113,7 @@ pub(super) async fn register(
         Err(error @ RegisterUserError::UsernameTaken) => {
             Ok(ClassicRegisterUserReply::BadRequest(ClassicError::bad_request(error)))
         }
+        Err(RegisterUserError::StorageFull) => Err(StorageFull.into()),
         Err(RegisterUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

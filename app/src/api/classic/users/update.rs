@@ -9,7 +9,7 @@ use woosh_domain::use_cases::{Caller, UpdateUserError};
 use super::ClassicOwnUser;
 use crate::api::classic::ClassicError;
 use crate::api::classic::auth::Denied;
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::services::Services;
 
 /// New value of the user's `info`, the only field that can be changed.
@@ -37,6 +37,10 @@ pub(super) enum ClassicUpdateOwnUserReply {
     /// `info` is missing, invalid or too long.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
+    /// The server has too little disk space left.
+    #[oai(status = 507)]
+    #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
+    Full(Json<ClassicError>),
 }
 
 pub(super) async fn update(
@@ -59,6 +63,7 @@ pub(super) async fn update(
         // A version mismatch can't occur, because the call passes no expected version. `NotFound` means that the user
         // was deleted after authentication.
         Err(UpdateUserError::NotFound | UpdateUserError::VersionMismatch) => Err(Denied.into()),
+        Err(UpdateUserError::StorageFull) => Err(StorageFull.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

@@ -5,7 +5,7 @@ use woosh_domain::model::{Contents, IdempotencyKey, IdempotencyKeyError, Usernam
 use woosh_domain::ports::{self, AddressedContents, Receipt};
 use woosh_domain::use_cases::{SendMessageError, SendRequest, SessionCaller};
 
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::api::json_response::JsonResponse;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text, Time};
@@ -112,7 +112,8 @@ pub(super) enum SendMessageReply {
     /// new key.
     #[oai(status = 422)]
     Reused(Problem),
-    /// `mailbox_full`: the mailboxes of all devices of all recipients are full. Nothing was sent.
+    /// `mailbox_full`: the mailboxes of all devices of all recipients are full. `storage_full`: the server has too
+    /// little disk space left. Nothing was sent.
     #[oai(status = 507)]
     Full(Problem),
 }
@@ -154,6 +155,7 @@ pub(super) async fn send(
             SendMessageReply::Full(Problem::new(Code::MailboxFull, error))
         }
         Err(SendMessageError::SessionEnded) => return Err(Problem::unauthenticated().into()),
+        Err(SendMessageError::StorageFull) => return Err(StorageFull.into()),
         Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
     })
 }

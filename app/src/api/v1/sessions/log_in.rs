@@ -6,7 +6,7 @@ use woosh_domain::model::{DeviceId, DeviceName, Password, Username};
 use woosh_domain::use_cases::{self, LogInError};
 
 use super::{Session, example_token};
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::api::v1::devices::Device;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text};
@@ -106,6 +106,10 @@ pub(super) enum LogInReply {
     /// existing device.
     #[oai(status = 409)]
     Conflict(Problem),
+    /// `storage_full`: the server has too little disk space left for a new device. Log in on an existing one.
+    #[oai(status = 507)]
+    #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
+    Full(Problem),
 }
 
 pub(super) async fn log_in(services: &Services, body: LogInRequest) -> poem::Result<LogInReply> {
@@ -113,6 +117,7 @@ pub(super) async fn log_in(services: &Services, body: LogInRequest) -> poem::Res
         Ok(login) => Ok(LogInReply::Created(Json(login.into()))),
         Err(error @ LogInError::Denied) => Ok(LogInReply::Denied(Problem::new(Code::WrongCredentials, error))),
         Err(error @ LogInError::TooManyDevices) => Ok(LogInReply::Conflict(Problem::new(Code::TooManyDevices, error))),
+        Err(LogInError::StorageFull) => Err(StorageFull.into()),
         Err(LogInError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

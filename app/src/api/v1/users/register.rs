@@ -7,7 +7,7 @@ use woosh_domain::ports::PortError;
 use woosh_domain::use_cases::{self, RegisterUserError};
 
 use super::OwnUser;
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::api::v1::devices::Device;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::sessions::{Session, example_token};
@@ -99,6 +99,10 @@ pub(super) enum RegisterUserReply {
     /// `username_taken`: another user has this username, or a deleted user had it. Choose another username.
     #[oai(status = 409)]
     Conflict(Problem),
+    /// `storage_full`: the server has too little disk space left.
+    #[oai(status = 507)]
+    #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
+    Full(Problem),
 }
 
 pub(super) async fn register(services: &Services, body: RegisterUserRequest) -> poem::Result<RegisterUserReply> {
@@ -107,6 +111,7 @@ pub(super) async fn register(services: &Services, body: RegisterUserRequest) -> 
         Err(error @ RegisterUserError::UsernameTaken) => {
             return Ok(RegisterUserReply::Conflict(Problem::new(Code::UsernameTaken, error)));
         }
+        Err(RegisterUserError::StorageFull) => return Err(StorageFull.into()),
         Err(RegisterUserError::Port(error)) => return Err(PortFailed::from(error).into()),
     };
     let no_session = || PortFailed::from(PortError::fault("registration returned no session"));

@@ -7,7 +7,7 @@ use woosh_domain::ports::UserChange;
 use woosh_domain::use_cases::{Caller, UpdateUserError};
 
 use super::OwnUser;
-use crate::api::errors::PortFailed;
+use crate::api::errors::{PortFailed, StorageFull};
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Nullable, Text, present};
 use crate::services::Services;
@@ -66,6 +66,10 @@ pub(super) enum UpdateOwnUserReply {
     /// Read the user again, then repeat the update.
     #[oai(status = 412)]
     Mismatch(Problem),
+    /// `storage_full`: the server has too little disk space left.
+    #[oai(status = 507)]
+    #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
+    Full(Problem),
 }
 
 /// Returns the entity tag of a version of the user, as in the header `ETag`.
@@ -126,6 +130,7 @@ pub(super) async fn update(
         }
         Err(UpdateUserError::VersionMismatch) => Ok(mismatch()),
         Err(UpdateUserError::NotFound) => Err(Problem::unauthenticated().into()),
+        Err(UpdateUserError::StorageFull) => Err(StorageFull.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }
 }

@@ -1,0 +1,5 @@
+-- How often a write was committed to see that the database is ready, in at most one row.
+CREATE TABLE health (
+    id     BIGINT PRIMARY KEY CHECK (id = 1),
+    checks BIGINT NOT NULL
+);
