@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use woosh_domain::ports::{Devices, Mailboxes, PortError, Sessions, Stores, TimeStore, Users};
+use woosh_domain::model::Timestamp;
+use woosh_domain::ports::{Clock, Devices, LocalClock as _, Mailboxes, PortError, Sessions, Stores, TimeStore, Users};
+use woosh_domain::use_cases::Sweep;
 
+use crate::clock::SystemClock;
 use crate::database_url::Location;
 use crate::notify::Notifier;
 use crate::pool::Requirements;
@@ -24,7 +27,7 @@ pub use crate::store::OpenError;
 trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
     fn notifier(&self) -> &Notifier;
     async fn ping(&self) -> Result<(), PortError>;
-    async fn audit(&self) -> Result<Vec<String>, PortError>;
+    async fn audit(&self, now: Timestamp) -> Result<Vec<String>, PortError>;
     async fn close(&self);
 }
 
@@ -38,8 +41,8 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for 
         SqlStore::ping(self).await
     }
 
-    async fn audit(&self) -> Result<Vec<String>, PortError> {
-        Audit::audit(self).await
+    async fn audit(&self, now: Timestamp) -> Result<Vec<String>, PortError> {
+        Audit::audit(self, now).await
     }
 
     async fn close(&self) {
@@ -102,19 +105,52 @@ impl Database {
         self.0.ping().await
     }
 
-    /// Reads all tables and checks them against each other, for tests. Returns a line for each kind of violation. If
-    /// the tables are consistent, returns no line.
+    /// Reads all tables and checks them against each other, for tests: they must be as after a sweep at the time `now`.
+    /// Returns a line for each kind of violation. If the tables are consistent, returns no line.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
-    pub async fn audit(&self) -> Result<Vec<String>, PortError> {
-        self.0.audit().await
+    pub async fn audit(&self, now: Timestamp) -> Result<Vec<String>, PortError> {
+        self.0.audit(now).await
+    }
+
+    /// Deletes what servers delete in the background, up to the time `now`, and then [audits](Self::audit) the tables, for
+    /// tests. `None` is the current time of this machine.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn sweep_and_audit(&self, now: Option<Timestamp>) -> Result<Vec<String>, PortError> {
+        let now = now.unwrap_or_else(|| SystemClock::start().read().wall);
+        Sweep::new(self.0.clone(), Arc::new(FixedClock(now))).execute().await?;
+        self.audit(now).await
     }
 
     /// Finishes pending writes and closes all connections. Afterwards, the ports return errors.
     pub async fn close(&self) {
         self.0.close().await;
+    }
+}
+
+/// A clock that stands still and is not in doubt.
+struct FixedClock(Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    fn expiry_time(&self) -> Timestamp {
+        self.0
+    }
+
+    fn lag_seconds(&self) -> u64 {
+        0
+    }
+
+    fn seconds_since_doubt(&self) -> Option<u64> {
+        None
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Plan {
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts servers on a fresh database, and kills them at random. The servers are processes of `program`, the binary of
-/// the harness. At the end, the run stops the servers and audits the tables.
+/// the harness. At the end, the run stops the servers, sweeps, and audits the tables.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
         server.kill().await?;
     }
     let tables = Database::open(database.url(), Duration::ZERO).await?;
-    let violations = tables.audit().await;
+    let violations = tables.sweep_and_audit(None).await;
     tables.close().await;
     violations?.into_iter().for_each(|violation| run.ledger().violate(violation));
     Ok(run.into_outcome())

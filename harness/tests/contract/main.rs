@@ -12,8 +12,14 @@ use in_turn::InTurn;
 use libtest_mimic::{Arguments, Failed};
 use woosh_adapters::database::Database;
 use woosh_domain::contract::{self, Case};
+use woosh_domain::model::Timestamp;
 use woosh_domain::ports::Stores;
 use woosh_harness::{Backend, TestDatabase};
+
+/// The time at which every case starts, as a Unix second.
+const START: i64 = 1_700_000_000;
+/// Longer than anything that a case stores.
+const YEAR: i64 = 365 * 24 * 60 * 60;
 
 fn main() {
     let targets =
@@ -26,7 +32,8 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Runs a case on a fresh database. If there are several replicas, the mailboxes of each are called in turn.
+/// Runs a case on a fresh database, and then audits its tables. If there are several replicas, the mailboxes of each are
+/// called in turn.
 fn check(backend: Backend, replicas: usize, case: Case) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
@@ -40,6 +47,13 @@ fn check(backend: Backend, replicas: usize, case: Case) -> Result<(), Failed> {
             stores = Stores { mailboxes: Arc::new(InTurn::new(mailboxes)), ..stores };
         }
         case.run(stores).await;
+        // First nothing has expired, then everything.
+        for now in [START, START + YEAR] {
+            let violations = databases[0].sweep_and_audit(Some(Timestamp::from_seconds(now))).await?;
+            if !violations.is_empty() {
+                return Err(format!("the tables have {}", violations.join(", ")).into());
+            }
+        }
         for database in databases {
             database.close().await;
         }
