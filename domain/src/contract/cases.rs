@@ -117,6 +117,7 @@ pub fn cases() -> Vec<Case> {
         notifier:
             a_delivery_notifies_waiting_readers,
             a_delivery_between_subscribing_and_waiting_notifies,
+            a_delivery_whose_caller_hangs_up_notifies,
             envelopes_handed_over_are_those_that_a_read_returns,
             a_wait_times_out,
             the_end_of_a_session_notifies_waiting_readers;

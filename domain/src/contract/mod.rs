@@ -113,6 +113,7 @@
 //! is only a hint: a lost notification delays a message, but never loses the message.
 //!
 //! - `notifier::a_delivery_notifies_waiting_readers`, `notifier::a_delivery_between_subscribing_and_waiting_notifies`
+//! - `notifier::a_delivery_whose_caller_hangs_up_notifies`
 //! - `notifier::the_end_of_a_session_notifies_waiting_readers`, `notifier::a_wait_times_out`
 //! - `notifier::envelopes_handed_over_are_those_that_a_read_returns`, `adapters/src/notify/recent.rs`
 //! - `harness/tests/notify.rs`, `adapters/src/notify/waiters.rs`, `domain/src/use_cases/read_mailbox.rs`
