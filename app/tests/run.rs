@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Executor as _};
 use support::{PASSWORD, Server, ask, register, try_ask};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -223,4 +225,34 @@ async fn nothing_is_accepted_while_the_database_file_is_removed_or_replaced() {
     assert_eq!(ask(&server, "alice", "POST", "/users", refused).await.0, 503);
     let log = server.stop();
     assert!(log.iter().any(|line| line.contains("woosh.db was removed or replaced")), "{log:?}");
+}
+
+#[tokio::test]
+async fn a_running_server_deletes_what_has_expired_and_what_deleted_devices_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    register(&server, "alice").await;
+    register(&server, "bob").await;
+    ask(&server, "alice", "POST", "/messages", json!({ "recipient": "bob", "contents": "hello" })).await;
+    let mut database = SqliteConnectOptions::new().filename(folder.path().join("woosh.db")).connect().await.unwrap();
+    let old = "UPDATE envelopes SET expires_at = 1;
+               INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
+               VALUES (1, 'old', x'00', 1, 1, '');
+               INSERT INTO messages (sender, recipient, contents, sent_at, copies)
+               VALUES ('alice', 'nobody', x'00', 1, 1);
+               INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at)
+               SELECT 4711, 1, max(id), 1, 9000000000000000 FROM messages;
+               INSERT INTO purges (device_id) VALUES (4711)";
+    database.execute(old).await.unwrap();
+    let start = Instant::now();
+    loop {
+        let counts = "SELECT (SELECT count(*) FROM envelopes), (SELECT count(*) FROM messages),
+                             (SELECT count(*) FROM idempotency_keys), (SELECT count(*) FROM purges)";
+        let left: (i64, i64, i64, i64) = sqlx::query_as(counts).fetch_one(&mut database).await.unwrap();
+        if left == (0, 0, 0, 0) {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{left:?} rows are left");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -77,6 +77,17 @@ async fn a_half_closed_client_that_waits_is_answered() {
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
+/// Other requests are aborted after 30 seconds.
+#[tokio::test]
+async fn a_wait_may_take_longer_than_other_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let alice = register(&server, "alice").await;
+    let response = request(&server, &alice, Method::GET, "/v1/mailbox?wait=31", &Value::Null).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.json::<Value>().await.unwrap()["messages"], serde_json::json!([]));
+}
+
 #[tokio::test]
 async fn a_half_closed_stream_goes_on() {
     let folder = tempfile::tempdir().unwrap();
