@@ -64,7 +64,8 @@ pub fn cases() -> Vec<Case> {
             sent_at_is_the_latest_watermark_of_all_mailboxes,
             a_message_is_kept_until_its_last_device_acknowledges_it,
             concurrent_acknowledgements_lose_no_delivery,
-            concurrent_fan_outs_in_any_order_arrive_completely;
+            concurrent_fan_outs_in_any_order_arrive_completely,
+            concurrent_writes_of_every_kind_complete;
         idempotency:
             a_repeated_send_is_stored_once,
             concurrent_sends_under_one_key_are_stored_once,

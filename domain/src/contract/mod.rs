@@ -89,7 +89,7 @@
 //! A send to several recipients or devices is stored for all of them or for none.
 //!
 //! - `fan_out::every_device_of_every_recipient_receives_the_message`
-//! - `fan_out::concurrent_fan_outs_in_any_order_arrive_completely`
+//! - `fan_out::concurrent_fan_outs_in_any_order_arrive_completely`, `fan_out::concurrent_writes_of_every_kind_complete`
 //! - `deliver::a_send_with_an_unknown_recipient_stores_nothing`,
 //!   `devices::concurrent_deliveries_and_deletions_complete`
 //! - `harness/tests/kill.rs`, `harness/src/sanity/v1/send.rs`

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use in_turn::InTurn;
 use libtest_mimic::{Arguments, Failed};
+use sqlx::{ConnectOptions as _, PgConnection};
 use woosh_adapters::database::Database;
 use woosh_domain::contract::{self, Case};
 use woosh_domain::model::Timestamp;
@@ -30,6 +31,26 @@ fn main() {
             .map(move |case| support::trial(name, backend, case.name, move || check(backend, replicas, case)))
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+/// Fails if transactions have waited for each other: the store tries those again that Postgres has aborted, so a case may pass
+/// nevertheless. The connections of the store must be closed, because they report their statistics when they end.
+async fn ensure_no_deadlocks(connection: &mut PgConnection) -> Result<(), Failed> {
+    for _ in 0..500 {
+        let query = "SELECT (SELECT count(*) FROM pg_stat_activity
+                             WHERE datname = current_database() AND application_name = 'woosh-server'),
+                            deadlocks
+                     FROM pg_stat_database WHERE datname = current_database()";
+        let (open, deadlocks): (i64, i64) = sqlx::query_as(query).fetch_one(&mut *connection).await?;
+        if deadlocks > 0 {
+            return Err(format!("{deadlocks} deadlocks").into());
+        }
+        if open == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Err("the store's connections are still open".into())
 }
 
 /// Runs a case on a fresh database, and then audits its tables. If there are several replicas, the mailboxes of each are
@@ -56,6 +77,9 @@ fn check(backend: Backend, replicas: usize, case: Case) -> Result<(), Failed> {
         }
         for database in databases {
             database.close().await;
+        }
+        if let Some(options) = test_database.postgres_options() {
+            ensure_no_deadlocks(&mut options.connect().await?).await?;
         }
         Ok(())
     })
