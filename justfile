@@ -65,6 +65,11 @@ layers:
     fi
     echo "layers: woosh-domain does no I/O"
 
+# List changes of the domain and the adapters that no test of theirs notices, with these arguments for cargo-mutants
+mutants *arguments:
+    @command -v cargo-mutants >/dev/null || { echo "mutants: cargo install --locked cargo-mutants installs it" >&2; exit 1; }
+    nice cargo mutants --package woosh-domain --package woosh-adapters --output target/mutants "$@"
+
 # Run the commands of README.md, and compare what they print with what it shows
 readme:
     .ci/tour

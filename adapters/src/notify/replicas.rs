@@ -90,13 +90,10 @@ async fn publish(pool: Pool, mut queued: mpsc::Receiver<DeviceId>, replica: Stri
     while queued.recv_many(&mut mailboxes, MAX_MAILBOXES).await > 0 {
         mailboxes.sort_unstable();
         mailboxes.dedup();
-        let list: Vec<_> = mailboxes.drain(..).map(|mailbox| mailbox.get().to_string()).collect();
         // All statements take one round trip. The commit needs no sync to disk, because a notification is only a hint.
         // The payload needs no escaping, because it contains only digits, letters, commas and a space.
-        let notify = format!(
-            "BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {CHANNEL}, '{replica} {}'; COMMIT",
-            list.join(",")
-        );
+        let payload = payload(&replica, mailboxes.drain(..));
+        let notify = format!("BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {CHANNEL}, '{payload}'; COMMIT");
         for _ in 0..PUBLISH_ATTEMPTS {
             let notified = sqlx::raw_sql(AssertSqlSafe(notify.clone())).execute(&pool).await;
             outage.report(&notified);
@@ -106,6 +103,12 @@ async fn publish(pool: Pool, mut queued: mpsc::Receiver<DeviceId>, replica: Stri
         }
         sleep(PUBLISH_INTERVAL).await;
     }
+}
+
+/// Returns the payload of a notification that lists the changed mailboxes.
+fn payload(replica: &str, mailboxes: impl Iterator<Item = DeviceId>) -> String {
+    let list: Vec<_> = mailboxes.map(|mailbox| mailbox.get().to_string()).collect();
+    format!("{replica} {}", list.join(","))
 }
 
 /// Polls for changes whose notification was lost: periodically, and after the listener has reconnected.
@@ -141,4 +144,17 @@ async fn missed(read_pool: &Pool, waiters: &Waiters) -> sqlx::Result<Vec<i64>> {
     .bind(seen)
     .fetch_all(read_pool)
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Postgres refuses a payload of 8,000 bytes or more.
+    #[test]
+    fn the_largest_batch_fits_into_a_notification() {
+        let mailboxes = std::iter::repeat_n(DeviceId::new(i64::MAX), MAX_MAILBOXES);
+        let length = payload(&"0".repeat(16), mailboxes).len();
+        assert!(length < 8000, "{length} bytes");
+    }
 }

@@ -1,12 +1,40 @@
 use conditional_trait_gen::trait_gen;
+use woosh_domain::model::Timestamp;
 use woosh_domain::ports::PortError;
+use woosh_domain::use_cases::Sweep;
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 use crate::store::{SqlError, SqlStore};
 
-/// Kinds of inconsistencies that the tables must never contain, each with a query that counts the inconsistent rows.
-const VIOLATIONS: [(&str, &str); 3] = [
+/// A kind of rows that the tables must not contain, and a query that counts them.
+type Violation = (&'static str, &'static str);
+
+/// Builds a query that counts messages by their number of copies, and by the number of their envelopes. It reads each
+/// table once.
+macro_rules! count_messages {
+    ($condition:literal) => {
+        concat!(
+            "SELECT count(*) FROM (
+                 SELECT id FROM (
+                     SELECT id, 1 AS messages, copies, 0 AS envelopes FROM messages
+                     UNION ALL SELECT message_id, 0, 0, 1 FROM envelopes
+                 ) AS both_tables
+                 GROUP BY id HAVING ",
+            $condition,
+            ") AS found"
+        )
+    };
+}
+
+/// Violations of tables that were swept.
+const VIOLATIONS: &[Violation] = &[
+    ("users without a device", "SELECT count(*) FROM users WHERE id NOT IN (SELECT user_id FROM devices)"),
+    ("devices without a user", "SELECT count(*) FROM devices WHERE user_id NOT IN (SELECT id FROM users)"),
+    ("devices without a mailbox", "SELECT count(*) FROM devices WHERE id NOT IN (SELECT device_id FROM mailboxes)"),
+    ("mailboxes without a device", "SELECT count(*) FROM mailboxes WHERE device_id NOT IN (SELECT id FROM devices)"),
+    ("sessions without a device", "SELECT count(*) FROM sessions WHERE device_id NOT IN (SELECT id FROM devices)"),
+    ("gaps without a mailbox", "SELECT count(*) FROM gaps WHERE device_id NOT IN (SELECT device_id FROM mailboxes)"),
     (
         "mailboxes whose totals differ from their envelopes",
         "SELECT count(*) FROM mailboxes mb
@@ -14,29 +42,81 @@ const VIOLATIONS: [(&str, &str); 3] = [
             OR bytes <> (SELECT coalesce(sum(size), 0) FROM envelopes e WHERE e.device_id = mb.device_id)",
     ),
     (
-        "envelopes without a mailbox, or outside the sequence numbers of their mailbox",
-        "SELECT count(*) FROM envelopes e LEFT JOIN mailboxes mb ON mb.device_id = e.device_id
-         WHERE mb.device_id IS NULL OR e.sequence <= mb.acknowledged OR e.sequence > mb.last_sequence",
+        "mailboxes whose numbers are inconsistent",
+        "SELECT count(*) FROM mailboxes
+         WHERE acknowledged < 0 OR acknowledged > last_sequence OR refused_from < 0 OR refused_from > last_sequence",
+    ),
+    (
+        "envelopes outside the sequence numbers of their mailbox",
+        "SELECT count(*) FROM envelopes e JOIN mailboxes mb ON mb.device_id = e.device_id
+         WHERE e.sequence <= mb.acknowledged OR e.sequence > mb.last_sequence",
+    ),
+    (
+        "envelopes whose size differs from the contents of their message",
+        "SELECT count(*) FROM envelopes e JOIN messages m ON m.id = e.message_id WHERE e.size <> length(m.contents)",
     ),
     (
         "messages whose number of copies differs from their envelopes",
-        "SELECT count(*) FROM messages m
-         WHERE copies <> (SELECT count(*) FROM envelopes e WHERE e.message_id = m.id)",
+        count_messages!("sum(messages) > 0 AND sum(envelopes) > 0 AND sum(copies) <> sum(envelopes)"),
     ),
+    ("messages without an envelope", count_messages!("sum(envelopes) = 0")),
+    ("envelopes without a message", count_messages!("sum(messages) = 0")),
+    (
+        "gaps outside the sequence numbers of their mailbox",
+        "SELECT count(*) FROM gaps g JOIN mailboxes mb ON mb.device_id = g.device_id
+         WHERE g.first_sequence < 1 OR g.first_sequence > g.last_sequence OR g.last_sequence <= mb.acknowledged
+            OR g.last_sequence > mb.last_sequence",
+    ),
+    (
+        "gaps that overlap another gap",
+        "SELECT count(*) FROM gaps g
+         WHERE EXISTS (SELECT 1 FROM gaps other
+                       WHERE other.device_id = g.device_id AND other.first_sequence > g.first_sequence
+                         AND other.first_sequence <= g.last_sequence)",
+    ),
+    (
+        "gaps that contain an envelope",
+        "SELECT count(*) FROM gaps g
+         WHERE EXISTS (SELECT 1 FROM envelopes e
+                       WHERE e.device_id = g.device_id AND e.sequence >= g.first_sequence
+                         AND e.sequence <= g.last_sequence)",
+    ),
+    (
+        "gaps at the end of a mailbox that does not continue them",
+        "SELECT count(*) FROM gaps g
+         JOIN mailboxes mb ON mb.device_id = g.device_id AND mb.last_sequence = g.last_sequence
+         WHERE mb.refused_from <> g.first_sequence",
+    ),
+    (
+        "envelopes without a mailbox",
+        "SELECT count(*) FROM envelopes WHERE device_id NOT IN (SELECT device_id FROM mailboxes)",
+    ),
+    ("deleted devices that are not purged", "SELECT count(*) FROM purges"),
 ];
+
+/// Violations that depend on the time of the sweep.
+const EXPIRED: Violation = ("expired envelopes", "SELECT count(*) FROM envelopes WHERE expires_at <= $1");
+const OLD_KEYS: Violation = ("outdated idempotency keys", "SELECT count(*) FROM idempotency_keys WHERE sent_at < $1");
 
 /// Finds rows that contradict rows of other tables, such as an envelope without a message. For tests.
 pub(crate) trait Audit: SqlStore {
-    /// Returns a line of text for each kind of inconsistency that the tables contain.
-    fn audit(&self) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
+    /// Returns a line of text for each kind of inconsistency that the tables contain after a sweep at the time `now`.
+    fn audit(&self, now: Timestamp) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
 }
 
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Audit for Store {
-    async fn audit(&self) -> Result<Vec<String>, PortError> {
+    async fn audit(&self, now: Timestamp) -> Result<Vec<String>, PortError> {
+        let oldest_key = now.minus_seconds(Sweep::IDEMPOTENCY_KEY_SECONDS);
+        let timeless = VIOLATIONS.iter().map(|violation| (*violation, None));
+        let timed = [(EXPIRED, Some(now)), (OLD_KEYS, Some(oldest_key))];
         let mut found = Vec::new();
-        for (violation, query) in VIOLATIONS {
-            let count: i64 = sqlx::query_scalar(query).fetch_one(self.read_pool()).await.map_err(SqlError::from)?;
+        for ((violation, query), time) in timeless.chain(timed) {
+            let mut query = sqlx::query_scalar(query);
+            if let Some(time) = time {
+                query = query.bind(time.micros());
+            }
+            let count: i64 = query.fetch_one(self.read_pool()).await.map_err(SqlError::from)?;
             if count > 0 {
                 found.push(format!("{count} {violation}"));
             }

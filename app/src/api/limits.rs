@@ -230,6 +230,7 @@ async fn charge(mut response: Response, client: &Client, budget: &'static Budget
 #[cfg(test)]
 mod tests {
     use super::*;
+    use poem::endpoint::make;
 
     #[tokio::test(start_paused = true)]
     async fn extending_a_deadline_moves_it() {
@@ -237,5 +238,34 @@ mod tests {
         deadline.extend(Duration::from_secs(60));
         deadline.expired().await;
         assert_eq!(start.elapsed().as_secs(), 90);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_a_response_is_aborted_after_30_seconds() {
+        let start = Instant::now();
+        let endpoint = make(|_| std::future::pending::<poem::Result<Response>>());
+        let error = limit(Arc::new(endpoint), Request::default()).await.unwrap_err();
+        assert_eq!((error.status(), start.elapsed().as_secs()), (StatusCode::SERVICE_UNAVAILABLE, 30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_take_20_seconds_and_what_is_not_read_of_it_5_seconds() {
+        let unending = || {
+            let chunks = futures_util::stream::pending::<io::Result<Bytes>>();
+            Request::builder().body(Body::from_bytes_stream(chunks))
+        };
+        let start = Instant::now();
+        let endpoint = make(move |request| async move {
+            let read = request.data::<IncomingBody>().unwrap().read().await;
+            assert_eq!(start.elapsed().as_secs(), 20);
+            read.map(|_| Response::default()).map_err(poem::Error::from)
+        });
+        let error = limit(Arc::new(endpoint), unending()).await.unwrap_err();
+        assert_eq!((error.status(), start.elapsed().as_secs()), (StatusCode::REQUEST_TIMEOUT, 25));
+
+        let start = Instant::now();
+        let endpoint = make(|_| async { Ok::<_, poem::Error>(Response::default()) });
+        assert!(limit(Arc::new(endpoint), unending()).await.is_ok());
+        assert_eq!(start.elapsed().as_secs(), 5);
     }
 }

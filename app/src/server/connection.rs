@@ -147,29 +147,25 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::sync::Semaphore;
 
-    const IDLE: Duration = Duration::from_millis(100);
-    const RESPONSE: Duration = Duration::from_millis(300);
-
-    /// Returns an accepted connection and its client.
+    /// Returns an accepted connection, which has the timeouts of a server, and its client.
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (accepted, client) = tokio::join!(listener.accept(), TcpStream::connect(address));
         let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let timeouts = Timeouts { idle: IDLE, response: RESPONSE };
-        (Connection::new(Arc::new(accepted.unwrap().0), permit, timeouts), client.unwrap())
+        (Connection::new(Arc::new(accepted.unwrap().0), permit, Timeouts::DEFAULT), client.unwrap())
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_closed() {
         let (mut connection, _client) = pair().await;
         let start = Instant::now();
         let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(start.elapsed() >= IDLE);
+        assert_eq!(start.elapsed().as_secs(), 75);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn progress_keeps_a_connection_open() {
         let (mut connection, mut client) = pair().await;
         let start = Instant::now();
@@ -178,17 +174,17 @@ mod tests {
         connection.write_u8(2).await.unwrap();
         let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(start.elapsed() >= IDLE * 2, "idle time before the progress was counted");
+        assert_eq!(start.elapsed().as_secs(), 150);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_connection_whose_request_never_ends_is_closed() {
         let (mut connection, mut client) = pair().await;
         let start = Instant::now();
         // Single bytes are progress, but never a complete request.
         let dripping = tokio::spawn(async move {
             while client.write_u8(1).await.is_ok() {
-                sleep(IDLE / 5).await;
+                sleep(Duration::from_secs(15)).await;
             }
         });
         let error = loop {
@@ -197,7 +193,7 @@ mod tests {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(start.elapsed() >= RESPONSE);
+        assert_eq!(start.elapsed().as_secs(), 150);
         dripping.abort();
     }
 }

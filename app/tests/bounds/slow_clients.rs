@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::client::{memory, register, request, send};
@@ -100,14 +101,26 @@ async fn bodies_in_flight_are_refused_beyond_the_share_of_their_account() {
     let head = format!("{head}content-length: {}\r\n\r\n", body.len());
     let whole = format!("{head}{body}");
     let (almost, last) = whole.as_bytes().split_at(whole.len() - 1);
+    let refused = watch::Sender::new(0);
     let statuses = join_all((0..40).map(async |_| {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
         stream.write_all(almost).await.unwrap();
-        sleep(Duration::from_secs(1)).await;
-        // Writing fails if the server refused this body long ago. This is expected for some connections.
-        let _ = stream.write_all(last).await;
         let mut answer = [0; 1000];
-        let read = stream.read(&mut answer).await.unwrap();
+        // The other bodies stay in flight until most have been refused.
+        let mut most = refused.subscribe();
+        let early = tokio::select! {
+            read = stream.read(&mut answer) => Some(read.unwrap()),
+            _ = most.wait_for(|refused| *refused >= 32) => None,
+        };
+        let read = match early {
+            Some(read) => read,
+            None => {
+                // Fails if the body was refused just now.
+                let _ = stream.write_all(last).await;
+                stream.read(&mut answer).await.unwrap()
+            }
+        };
+        refused.send_modify(|refused| *refused += 1);
         let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
         assert_eq!(answer.contains("retry-after: 1"), answer.starts_with("HTTP/1.1 503"), "{answer}");
         answer[9..12].to_owned()

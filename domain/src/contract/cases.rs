@@ -65,7 +65,8 @@ pub fn cases() -> Vec<Case> {
             sent_at_is_the_latest_watermark_of_all_mailboxes,
             a_message_is_kept_until_its_last_device_acknowledges_it,
             concurrent_acknowledgements_lose_no_delivery,
-            concurrent_fan_outs_in_any_order_arrive_completely;
+            concurrent_fan_outs_in_any_order_arrive_completely,
+            concurrent_writes_of_every_kind_complete;
         idempotency:
             a_repeated_send_is_stored_once,
             concurrent_sends_under_one_key_are_stored_once,
@@ -118,6 +119,7 @@ pub fn cases() -> Vec<Case> {
         notifier:
             a_delivery_notifies_waiting_readers,
             a_delivery_between_subscribing_and_waiting_notifies,
+            a_delivery_whose_caller_hangs_up_notifies,
             envelopes_handed_over_are_those_that_a_read_returns,
             a_wait_times_out,
             the_end_of_a_session_notifies_waiting_readers;

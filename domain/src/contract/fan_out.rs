@@ -1,8 +1,8 @@
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
 
 use super::fixtures::*;
 use crate::model::DeviceId;
-use crate::ports::Stores;
+use crate::ports::{AcknowledgeOutcome, NewDelivery, Stores};
 
 pub(super) async fn every_device_of_every_recipient_receives_the_message(stores: Stores) {
     let (alice, carol) = (add(&stores, "alice").await, add(&stores, "carol").await);
@@ -91,12 +91,13 @@ pub(super) async fn concurrent_acknowledgements_lose_no_delivery(stores: Stores)
 
 /// Verifies promise D6 (atomic fan-out) for recipients in different orders, and that no deadlock occurs.
 pub(super) async fn concurrent_fan_outs_in_any_order_arrive_completely(stores: Stores) {
-    let names = ["alice", "carol", "dave", "erin"];
+    let names = ["dave", "alice", "erin", "carol"];
     let mut accounts = Vec::new();
     for name in names {
-        let account = add(&stores, name).await;
-        add_device(&stores, &account).await;
-        accounts.push(account);
+        accounts.push(add(&stores, name).await);
+    }
+    for account in accounts.iter().rev() {
+        add_device(&stores, account).await;
     }
     join_all((0..60).map(async |count: i64| {
         let mut recipients = names.map(|name| (name, "hello"));
@@ -112,5 +113,45 @@ pub(super) async fn concurrent_fan_outs_in_any_order_arrive_completely(stores: S
             let page = read_all(&stores, device.id).await;
             assert_eq!(numbers(&page), (1..=60).collect::<Vec<_>>(), "{}", account.user.username);
         }
+    }
+}
+
+/// Verifies promise D6 (atomic fan-out) for writes of every kind to the same mailboxes, and that no deadlock occurs:
+/// the orders of names, of devices and of expiry all differ.
+pub(super) async fn concurrent_writes_of_every_kind_complete(stores: Stores) {
+    let names = ["dave", "alice", "erin", "carol"];
+    let mut mailboxes = Vec::new();
+    let mut accounts = Vec::new();
+    for name in names {
+        accounts.push(add(&stores, name).await);
+    }
+    for account in accounts.iter().rev() {
+        mailboxes.extend([account.mailbox, add_device(&stores, account).await]);
+    }
+    for round in 0..8 {
+        // Of each user, the last one's envelopes expire first.
+        for number in 0..12 {
+            let ttl = 1 + (number % 4) as u64;
+            let recipient = names[3 - (number % 4)];
+            store(&stores, NewDelivery { ttl_seconds: ttl, ..delivery(&[(recipient, "hello")], 0) }).await;
+        }
+        let sends = join_all((0..24_usize).map(async |count| {
+            let mut recipients = names.map(|name| (name, "hello"));
+            recipients.rotate_left(count % 4);
+            if count % 2 == 0 {
+                recipients.reverse();
+            }
+            store(&stores, delivery(&recipients, 0)).await;
+        }));
+        let expiry = join_all((0..6).map(async |count| {
+            must(stores.mailboxes.expire(moment(0).plus_seconds(10), 2 + count).await);
+        }));
+        let acknowledging = join_all(mailboxes.iter().map(|mailbox| acknowledge(&stores, *mailbox, round * 20, 7)));
+        let (_, _, acknowledged) = join3(sends, expiry, acknowledging).await;
+        assert!(acknowledged.iter().all(|outcome| matches!(outcome, AcknowledgeOutcome::UpTo(_))), "{acknowledged:?}");
+    }
+    for mailbox in mailboxes {
+        // 3 expiring messages and 24 for all in each round.
+        assert_eq!(read(&stores, mailbox, 0, 1).await.last.get(), 8 * 27);
     }
 }

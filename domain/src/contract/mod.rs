@@ -89,7 +89,7 @@
 //! A send to several recipients or devices is stored for all of them or for none.
 //!
 //! - `fan_out::every_device_of_every_recipient_receives_the_message`
-//! - `fan_out::concurrent_fan_outs_in_any_order_arrive_completely`
+//! - `fan_out::concurrent_fan_outs_in_any_order_arrive_completely`, `fan_out::concurrent_writes_of_every_kind_complete`
 //! - `deliver::a_send_with_an_unknown_recipient_stores_nothing`,
 //!   `devices::concurrent_deliveries_and_deletions_complete`
 //! - `harness/tests/kill.rs`, `harness/src/sanity/v1/send.rs`
@@ -113,6 +113,7 @@
 //! is only a hint: a lost notification delays a message, but never loses the message.
 //!
 //! - `notifier::a_delivery_notifies_waiting_readers`, `notifier::a_delivery_between_subscribing_and_waiting_notifies`
+//! - `notifier::a_delivery_whose_caller_hangs_up_notifies`
 //! - `notifier::the_end_of_a_session_notifies_waiting_readers`, `notifier::a_wait_times_out`
 //! - `notifier::envelopes_handed_over_are_those_that_a_read_returns`, `adapters/src/notify/recent.rs`
 //! - `harness/tests/notify.rs`, `adapters/src/notify/waiters.rs`, `domain/src/use_cases/read_mailbox.rs`

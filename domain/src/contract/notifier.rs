@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join;
 
 use super::fixtures::*;
@@ -30,6 +31,37 @@ pub(super) async fn a_delivery_between_subscribing_and_waiting_notifies(stores: 
         let outcome = subscription.wait(seen).await;
         assert_notified(&stores, alice.mailbox, seen, outcome).await;
     }
+}
+
+/// Verifies promise D8 (prompt). A caller may hang up before or after its send is stored.
+pub(super) async fn a_delivery_whose_caller_hangs_up_notifies(stores: Stores) {
+    let alice = add(&stores, "alice").await;
+    let mut stored = 0;
+    // From microseconds to milliseconds.
+    for polls in (0..14).map(|power| 1 << power).cycle().take(56) {
+        let mut subscription = stores.notifier.subscribe(alice.mailbox, LONG);
+        let seen = read_all(&stores, alice.mailbox).await.last;
+        {
+            let mut delivering = stores.mailboxes.deliver(delivery(&[("alice", "hello")], 0));
+            for _ in 0..polls {
+                if (&mut delivering).now_or_never().is_some() {
+                    break;
+                }
+                yield_once().await;
+            }
+        }
+        // What was dropped is stored by now, if ever.
+        for _ in 0..5 {
+            must(stores.mailboxes.deliver(delivery(&[("nobody", "hello")], 0)).await);
+            if read_all(&stores, alice.mailbox).await.last > seen {
+                stored += 1;
+                let outcome = subscription.wait(seen).await;
+                assert_notified(&stores, alice.mailbox, seen, outcome).await;
+                break;
+            }
+        }
+    }
+    assert!(stored > 0, "no send was stored");
 }
 
 /// Verifies promise D3 (order): the envelopes that a notifier hands over are those that a read of the mailbox returns.

@@ -106,5 +106,8 @@ mod tests {
         ] {
             assert_ne!(send, of(&recipients, ttl));
         }
+        // The parts keep their limits.
+        assert_ne!(of(&[("alice", "x"), ("bob", "")], None), of(&[("alice", "xbob")], None));
+        assert_ne!(of(&[("alice", "bob"), ("carol", "")], None), of(&[("alice", ""), ("bobcarol", "")], None));
     }
 }

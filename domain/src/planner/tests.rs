@@ -175,3 +175,18 @@ fn the_latest_watermark_of_all_mailboxes_is_the_time_of_a_send_and_their_new_wat
     assert!(changes.mailboxes.iter().all(|mailbox| mailbox.not_before == Timestamp::from_seconds(500)));
     assert!(changes.envelopes.iter().all(|envelope| envelope.expires_at == Timestamp::from_seconds(560)));
 }
+
+/// Stores lock mailboxes in the order of the changes, so it has to be the same in every batch.
+#[test]
+fn the_changed_mailboxes_are_in_the_order_of_their_devices() {
+    let names: Vec<_> = (0..20).map(|number| format!("user-{number}")).collect();
+    let mut state = BatchState::default();
+    for (device, recipient) in (1..).zip(&names) {
+        state.add_mailbox(UserId::new(1), &name(recipient), mailbox(device));
+    }
+    let recipients: Vec<_> = names.iter().rev().map(|name| (name.as_str(), "a")).collect();
+    let sends = [send(&recipients, None)];
+    let Plan { changes, .. } = plan(&sends, state, 1..);
+    let devices: Vec<_> = changes.mailboxes.iter().map(|mailbox| mailbox.device.get()).collect();
+    assert_eq!(devices, (1..=20).collect::<Vec<_>>());
+}

@@ -130,6 +130,7 @@ mod tests {
         MockClock, MockMailboxes, MockNotifier, MockSessions, MockSubscription, SessionOwner, Subscription,
     };
     use crate::use_cases::Caller;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn caller() -> SessionCaller {
         let alice = Username::new("alice").unwrap();
@@ -186,6 +187,22 @@ mod tests {
         let mut mailboxes = MockMailboxes::new();
         let mut pages = pages.into_iter();
         mailboxes.expect_read().returning(move |_, _, _, _| Ok(Some(pages.next().expect("too many reads"))));
+        let mut notifier = MockNotifier::new();
+        notifier.expect_subscribe().return_once(move |_, _| -> Box<dyn Subscription> {
+            let mut subscription = MockSubscription::new();
+            let mut waits = waits.into_iter();
+            subscription.expect_wait().returning(move |_| waits.next().expect("too many waits"));
+            Box::new(subscription)
+        });
+        execute(cursor, mailboxes, notifier, session_is_open).await
+    }
+
+    async fn execute(
+        cursor: Cursor,
+        mailboxes: MockMailboxes,
+        notifier: MockNotifier,
+        session_is_open: bool,
+    ) -> Result<MailboxPage, ReadMailboxError> {
         let mut sessions = MockSessions::new();
         let owner = SessionOwner {
             session: caller().session,
@@ -194,13 +211,6 @@ mod tests {
             device: caller().caller.device,
         };
         sessions.expect_find().returning(move |_| Ok(session_is_open.then(|| owner.clone())));
-        let mut notifier = MockNotifier::new();
-        notifier.expect_subscribe().return_once(move |_, _| -> Box<dyn Subscription> {
-            let mut subscription = MockSubscription::new();
-            let mut waits = waits.into_iter();
-            subscription.expect_wait().returning(move |_| waits.next().expect("too many waits"));
-            Box::new(subscription)
-        });
         let mut clock = MockClock::new();
         clock.expect_expiry_time().returning(|| Timestamp::EPOCH);
         let read = ReadMailbox::new(Arc::new(mailboxes), Arc::new(sessions), Arc::new(notifier), Arc::new(clock));
@@ -233,6 +243,25 @@ mod tests {
     #[tokio::test]
     async fn an_envelope_without_a_notification_is_read_after_the_timeout() {
         assert_eq!(read(vec![empty(), page()], vec![WaitOutcome::TimedOut], true).await.unwrap(), page());
+    }
+
+    /// Verifies promise D8 (prompt): the message arrives right after the first look at the mailbox.
+    #[tokio::test]
+    async fn a_message_between_the_first_read_and_the_wait_is_not_missed() {
+        let reads = Arc::new(AtomicUsize::new(0));
+        let mut mailboxes = MockMailboxes::new();
+        let counted = reads.clone();
+        mailboxes.expect_read().returning(move |_, _, _, _| {
+            Ok(Some(if counted.fetch_add(1, Ordering::SeqCst) == 0 { empty() } else { page() }))
+        });
+        let mut notifier = MockNotifier::new();
+        notifier.expect_subscribe().return_once(move |_, _| -> Box<dyn Subscription> {
+            let outcome = if reads.load(Ordering::SeqCst) == 0 { WaitOutcome::Notified } else { WaitOutcome::Stopping };
+            let mut subscription = MockSubscription::new();
+            subscription.expect_wait().return_once(move |_| outcome);
+            Box::new(subscription)
+        });
+        assert_eq!(execute(Cursor::default(), mailboxes, notifier, true).await.unwrap(), page());
     }
 
     fn delivered(acknowledged: i64) -> WaitOutcome {

@@ -45,3 +45,51 @@ pub(super) async fn purge(mailboxes: &dyn Mailboxes) -> Result<(), PortError> {
     while mailboxes.purge(BATCH).await? {}
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::ports::{MockClock, MockMailboxes};
+
+    /// Sweeps while expiry is at the second 1,000,000, and a number of seconds after the time was in doubt. The
+    /// mailboxes have two full batches of everything, and one incomplete batch of keys if keys are expected to be
+    /// deleted.
+    async fn sweep(since_doubt: Option<u64>, deletes_keys: bool) {
+        let mut clock = MockClock::new();
+        clock.expect_expiry_time().returning(|| Timestamp::from_seconds(1_000_000));
+        clock.expect_seconds_since_doubt().return_const(since_doubt);
+        let mut mailboxes = MockMailboxes::new();
+        let (mut expired, mut keys, mut purges) =
+            ([1000, 1000, 3].into_iter(), [1000, 0].into_iter(), [true, true, false].into_iter());
+        mailboxes
+            .expect_expire()
+            .withf(|now, limit| (now.seconds(), *limit) == (1_000_000, 1000))
+            .times(3)
+            .returning(move |_, _| Ok(expired.next().expect("too many batches")));
+        mailboxes
+            .expect_expire_idempotency_keys()
+            .withf(|before, limit| (before.seconds(), *limit) == (1_000_000 - 86_400, 1000))
+            .times(if deletes_keys { 2 } else { 0 })
+            .returning(move |_, _| Ok(keys.next().expect("too many batches")));
+        mailboxes
+            .expect_purge()
+            .withf(|limit| *limit == 1000)
+            .times(3)
+            .returning(move |_| Ok(purges.next().expect("too many batches")));
+        Sweep::new(Arc::new(mailboxes), Arc::new(clock)).execute().await.unwrap();
+    }
+
+    /// Verifies promise D4 (idempotent send): keys are kept for a day.
+    #[tokio::test]
+    async fn a_sweep_deletes_everything_that_is_due_in_batches() {
+        sweep(None, true).await;
+        sweep(Some(86_401), true).await;
+    }
+
+    #[tokio::test]
+    async fn keys_are_kept_for_a_day_after_the_time_was_in_doubt() {
+        sweep(Some(0), false).await;
+        sweep(Some(86_400), false).await;
+    }
+}

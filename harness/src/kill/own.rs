@@ -30,8 +30,8 @@ pub struct Plan {
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts servers on a fresh database, sends and reads messages, and kills servers at random moments. The servers are
-/// processes of `program`, the binary of the harness. At the end, stops the servers and checks the tables of the
-/// database for inconsistencies.
+/// processes of `program`, the binary of the harness. At the end, stops the servers, sweeps, and checks the tables of
+/// the database for inconsistencies.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
         server.kill().await?;
     }
     let tables = Database::open(database.url(), Duration::ZERO).await?;
-    let violations = tables.audit().await;
+    let violations = tables.sweep_and_audit(None).await;
     tables.close().await;
     violations?.into_iter().for_each(|violation| run.ledger().violate(violation));
     Ok(run.into_outcome())

@@ -10,10 +10,17 @@ use std::time::Duration;
 
 use in_turn::InTurn;
 use libtest_mimic::{Arguments, Failed};
+use sqlx::{ConnectOptions as _, PgConnection};
 use woosh_adapters::database::Database;
 use woosh_domain::contract::{self, Case};
+use woosh_domain::model::Timestamp;
 use woosh_domain::ports::Stores;
 use woosh_harness::{Backend, TestDatabase};
+
+/// The time at which every case starts, as a Unix second.
+const START: i64 = 1_700_000_000;
+/// Longer than anything that a case stores.
+const YEAR: i64 = 365 * 24 * 60 * 60;
 
 fn main() {
     let targets =
@@ -26,8 +33,29 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Runs a case of the contract suite on a fresh database. If there are several replicas, the calls of the port
-/// `Mailboxes` go to each replica in turn.
+/// Fails if transactions have waited for each other: the store tries those again that Postgres has aborted, so a case
+/// may pass nevertheless. The connections of the store must be closed, because they report their statistics when they
+/// end.
+async fn ensure_no_deadlocks(connection: &mut PgConnection) -> Result<(), Failed> {
+    for _ in 0..500 {
+        let query = "SELECT (SELECT count(*) FROM pg_stat_activity
+                             WHERE datname = current_database() AND application_name = 'woosh-server'),
+                            deadlocks
+                     FROM pg_stat_database WHERE datname = current_database()";
+        let (open, deadlocks): (i64, i64) = sqlx::query_as(query).fetch_one(&mut *connection).await?;
+        if deadlocks > 0 {
+            return Err(format!("{deadlocks} deadlocks").into());
+        }
+        if open == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Err("the store's connections are still open".into())
+}
+
+/// Runs a case of the contract suite on a fresh database, and then checks the tables for inconsistencies. If there are
+/// several replicas, the calls of the port `Mailboxes` go to each replica in turn.
 fn check(backend: Backend, replicas: usize, case: Case) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
@@ -41,8 +69,18 @@ fn check(backend: Backend, replicas: usize, case: Case) -> Result<(), Failed> {
             stores = Stores { mailboxes: Arc::new(InTurn::new(mailboxes)), ..stores };
         }
         case.run(stores).await;
+        // First nothing has expired, then everything.
+        for now in [START, START + YEAR] {
+            let violations = databases[0].sweep_and_audit(Some(Timestamp::from_seconds(now))).await?;
+            if !violations.is_empty() {
+                return Err(format!("the tables have {}", violations.join(", ")).into());
+            }
+        }
         for database in databases {
             database.close().await;
+        }
+        if let Some(options) = test_database.postgres_options() {
+            ensure_no_deadlocks(&mut options.connect().await?).await?;
         }
         Ok(())
     })

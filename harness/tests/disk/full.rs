@@ -77,7 +77,7 @@ pub(crate) async fn sqlite(disk: Tmpfs) -> anyhow::Result<()> {
     assert_eq!(server.post(&alice, "/v1/messages", &to("bob", "hello")).await.0, 201);
     server.stop().await;
     let database = Database::open(&disk.database(), Duration::ZERO).await?;
-    assert_eq!(database.audit().await.unwrap(), Vec::<String>::new());
+    assert_eq!(database.sweep_and_audit(None).await.unwrap(), Vec::<String>::new());
     database.close().await;
     Ok(())
 }

@@ -29,14 +29,15 @@ fn main() {
             runtime().block_on(async {
                 let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
                 let database = Database::open(test_database.url(), Duration::ZERO).await?;
-                check(database.stores(), 60)?;
+                check(database.stores(), Some(&database), 60)?;
                 database.close().await;
                 Ok(())
             })
         })
     };
-    let memory =
-        Trial::test(format!("memory::{NAME}"), || runtime().block_on(async { check(MemoryStore::stores(), 300) }));
+    let memory = Trial::test(format!("memory::{NAME}"), || {
+        runtime().block_on(async { check(MemoryStore::stores(), None, 300) })
+    });
     libtest_mimic::run(&Arguments::from_args(), vec![memory, trial(Backend::Sqlite), trial(Backend::Postgres)]).exit();
 }
 
@@ -100,15 +101,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Verifies promises D2, D3, D5, D6, D7 and D10 of the delivery contract. Runs `cases` random sequences of operations
-/// on a store and on its model, and compares the results.
-fn check(stores: Stores, cases: u32) -> Result<(), Failed> {
+/// on a store and on its model, compares the results, and checks the tables for inconsistencies after each sequence.
+fn check(stores: Stores, database: Option<&Database>, cases: u32) -> Result<(), Failed> {
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec(step(), 1..80);
     let outcome = tokio::task::block_in_place(|| {
         runner.run(&steps, |steps| {
             let handle = tokio::runtime::Handle::current();
             handle.block_on(async {
-                let mut world = World::new(&stores).await;
+                let mut world = World::new(&stores, database).await;
                 for step in steps {
                     world.run(step).await?;
                 }

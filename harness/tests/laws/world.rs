@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
+use woosh_adapters::database::Database;
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
 
@@ -13,6 +14,8 @@ use crate::model::{EnvelopeState, Model, ModelEnvelope, QUOTA, START};
 /// A store with two new users, and the models of their mailboxes. Alice has two devices, and Carol has one.
 pub(crate) struct World<'a> {
     stores: &'a Stores,
+    /// The database of the stores, unless they are in memory.
+    database: Option<&'a Database>,
     now: i64,
     users: [UserId; 2],
     names: [Username; 2],
@@ -23,7 +26,7 @@ pub(crate) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(crate) async fn new(stores: &'a Stores) -> Self {
+    pub(crate) async fn new(stores: &'a Stores, database: Option<&'a Database>) -> Self {
         static WORLDS: AtomicU64 = AtomicU64::new(0);
         let world = WORLDS.fetch_add(1, Ordering::Relaxed);
         let register = async |name: &str| {
@@ -59,6 +62,7 @@ impl<'a> World<'a> {
         let empty = Model { not_before: START, ..Model::default() };
         Self {
             stores,
+            database,
             now: START,
             users: [alice.user.id, carol.user.id],
             names: [alice.user.username, carol.user.username],
@@ -262,8 +266,19 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Reads and acknowledges all mailboxes, and deletes the users.
+    /// Sweeps, and compares the rows of all tables with each other.
+    async fn audit(&mut self) -> Result<(), TestCaseError> {
+        self.run(Step::Expire).await?;
+        if let Some(database) = self.database {
+            let now = Timestamp::from_seconds(self.now);
+            prop_assert_eq!(database.sweep_and_audit(Some(now)).await.unwrap(), Vec::<String>::new());
+        }
+        Ok(())
+    }
+
+    /// Audits the tables, reads and acknowledges all mailboxes, and deletes the users.
     pub(crate) async fn finish(mut self) -> Result<(), TestCaseError> {
+        self.audit().await?;
         for mailbox in 0..3 {
             self.read(mailbox, 0, 1000, 1000).await?;
             self.acknowledge(mailbox, 0, Some(true), 1000).await?;
@@ -272,7 +287,6 @@ impl<'a> World<'a> {
         for user in self.users {
             prop_assert!(self.stores.users.delete(user).await.unwrap());
         }
-        while self.stores.mailboxes.purge(1000).await.unwrap() {}
-        Ok(())
+        self.audit().await
     }
 }

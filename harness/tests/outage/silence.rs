@@ -55,7 +55,13 @@ pub(crate) async fn notifications() -> anyhow::Result<()> {
     let fixture = Fixture::start(proxy.url()).await?;
     let other = start(database.url().clone()).await?;
     let sender = fixture.alice.at(&other);
-    assert!(delay(&fixture.bob, &sender, || ()).await? < Duration::from_millis(500));
+    // How long notifications take on this machine, which may be busy.
+    let mut usual = Duration::ZERO;
+    for _ in 0..5 {
+        usual = usual.max(delay(&fixture.bob, &sender, || ()).await?);
+    }
+    assert!(usual < Duration::from_secs(4), "{usual:?}: the poll for lost notifications may take as long");
+    let limit = Duration::from_millis(100) + 2 * usual;
 
     let start = Instant::now();
     let mut worst = delay(&fixture.bob, &sender, || proxy.silence()).await?;
@@ -63,8 +69,8 @@ pub(crate) async fn notifications() -> anyhow::Result<()> {
     while prompt < 10 {
         let delay = delay(&fixture.bob, &sender, || ()).await?;
         worst = worst.max(delay);
-        prompt = if delay < Duration::from_millis(100) { prompt + 1 } else { 0 };
-        assert!(start.elapsed() < 2 * MAX_DELAY, "the last message took {delay:?}");
+        prompt = if delay < limit { prompt + 1 } else { 0 };
+        assert!(start.elapsed() < 3 * MAX_DELAY, "the last message took {delay:?}");
     }
     println!("messages of the other replica were at most {worst:.1?} late, for at most {:.1?}", start.elapsed());
     Ok(())

@@ -53,7 +53,7 @@ pub(super) fn checks() -> Vec<Check> {
             the_second_of_until_is_excluded,
             the_parameter_must_be_an_integer;
         backlog:
-            a_thousand_messages_arrive_in_order,
+            three_hundred_messages_arrive_in_order,
             no_message_is_lost_during_concurrent_sends;
         anonymous:
             every_operation_except_registration_needs_credentials,

@@ -32,6 +32,8 @@ use crate::services::Services;
 const PAGE_SIZE: usize = 100;
 /// If nothing arrives for this time, the stream sends a heartbeat, so that proxies keep the connection open.
 const HEARTBEAT: Duration = Duration::from_secs(25);
+// Proxies close a connection that is silent for 60 seconds, by default. One heartbeat may be late.
+const _: () = assert!(2 * HEARTBEAT.as_secs() < 60);
 
 /// Delay before a stream retries to send a page, if unsent responses take too much memory (see `budget`).
 const BACK_OFF: Duration = Duration::from_secs(1);
