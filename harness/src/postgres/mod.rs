@@ -9,13 +9,16 @@ mod durability;
 mod local;
 mod manager;
 mod provider;
+mod proxy;
 mod template;
+pub mod wire;
 
 use tokio::sync::OnceCell;
 
 pub(crate) use self::durability::Durability;
 pub(crate) use self::provider::is_local;
 pub use self::provider::probe;
+pub use self::proxy::Proxy;
 
 use self::manager::Manager;
 

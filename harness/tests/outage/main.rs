@@ -5,7 +5,6 @@
 mod errors;
 mod fixture;
 mod pooler;
-mod proxy;
 mod settings;
 mod silence;
 #[path = "../support/mod.rs"]

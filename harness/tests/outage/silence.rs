@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 use woosh_harness::client::Device;
+use woosh_harness::postgres::Proxy;
 
 use super::fixture::{Fixture, database, start};
-use super::proxy::Proxy;
 
 /// Requests that wait for the database when it goes silent: more than the server has connections.
 const WAITING: usize = 40;
@@ -17,8 +17,8 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 /// Verifies promises D1 and D2.
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
-    let proxy = Proxy::start(&database).await;
-    let fixture = Fixture::start(proxy.url()).await?;
+    let proxy = Proxy::start(&database).await?;
+    let fixture = Fixture::start(proxy.url()?).await?;
     for silence in 0..2 {
         let before = format!("before {silence}");
         assert_eq!(fixture.send(&before).await.status(), 201);
@@ -49,8 +49,8 @@ pub(crate) async fn under_load() -> anyhow::Result<()> {
 /// Verifies promise D8.
 pub(crate) async fn notifications() -> anyhow::Result<()> {
     let database = database().await?;
-    let proxy = Proxy::start(&database).await;
-    let fixture = Fixture::start(proxy.url()).await?;
+    let proxy = Proxy::start(&database).await?;
+    let fixture = Fixture::start(proxy.url()?).await?;
     let other = start(database.url().clone()).await?;
     let sender = fixture.alice.at(&other);
     assert!(delay(&fixture.bob, &sender, || ()).await? < Duration::from_millis(500));

@@ -1,13 +1,14 @@
 use std::time::{Duration, Instant};
 
+use woosh_harness::postgres::Proxy;
+
 use super::fixture::{Fixture, assert_unavailable, database};
-use super::proxy::Proxy;
 
 /// Verifies promises D1 and D2.
 pub(crate) async fn outage() -> anyhow::Result<()> {
     let database = database().await?;
-    let proxy = Proxy::start(&database).await;
-    let fixture = Fixture::start(proxy.url()).await?;
+    let proxy = Proxy::start(&database).await?;
+    let fixture = Fixture::start(proxy.url()?).await?;
     let mut sent = Vec::new();
     for outage in 0..2 {
         for count in 0..20 {
