@@ -35,7 +35,7 @@ fn main() {
     let trials = targets.into_iter().flat_map(|(group, backend, replicas)| {
         [("a_fixed_seed", 1), ("a_random_seed", fastrand::u64(..))].map(|(kind, seed)| {
             let name = format!("accepted_messages_are_received_once_and_in_order_across_kills_with_{kind}");
-            let plan = Plan { backend, replicas, seed, duration: Duration::from_secs(4) };
+            let plan = Plan { backend, replicas, faults: false, seed, duration: Duration::from_secs(4) };
             support::trial(group, backend, &name, move || run(group, &plan))
         })
     });
