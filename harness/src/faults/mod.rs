@@ -118,12 +118,11 @@ async fn disrupt(
     if let Err(error) = inject::end(fault, deployment).await {
         run.ledger().violate(format!("the fault could not be ended: {error:#}"));
     }
-    observed.served = probe.wait_until_served(end, fault.limit()).await;
-    match observed.served {
-        Some(_) => run.wait_for_sends(SENDS, SENDS_LIMIT).await,
-        // The report says it.
-        None => Ok(()),
-    }
+    observed.served = probe.wait_until_served(end, fault.limit()).await.with_context(|| {
+        let limit = fault.limit().as_secs();
+        format!("the server did not serve again within {limit} s; {}", run.ledger().violations().join("; "))
+    })?;
+    run.wait_for_sends(SENDS, SENDS_LIMIT).await
 }
 
 /// Returns the number of sends that are accepted while a fault lasts.

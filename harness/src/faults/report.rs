@@ -34,7 +34,7 @@ pub(super) struct Observed {
     /// The status of `/health/ready` at the end of the fault.
     pub(super) ready: Option<u16>,
     /// The time from the end of the fault until a message could be sent and read again.
-    pub(super) served: Option<Duration>,
+    pub(super) served: Duration,
     /// What else happened.
     pub(super) note: Option<String>,
 }
@@ -43,9 +43,7 @@ impl Report {
     pub(super) fn status(&self) -> &'static str {
         match &self.result {
             Result::Skipped(_) => "skipped",
-            Result::Done { observed, outcome } if outcome.violations.is_empty() && observed.served.is_some() => {
-                "passed"
-            }
+            Result::Done { outcome, .. } if outcome.violations.is_empty() => "passed",
             Result::Done { .. } | Result::Broken(_) => "FAILED",
         }
     }
@@ -64,7 +62,7 @@ impl Report {
                 document["answers"] = Value::Object(answers.collect::<Map<_, _>>());
                 document["no_response"] = outcome.no_response.into();
                 document["ready"] = observed.ready.into();
-                document["served_again_seconds"] = observed.served.map(|served| served.as_secs_f64()).into();
+                document["served_again_seconds"] = observed.served.as_secs_f64().into();
                 document["limit_seconds"] = self.fault.limit().as_secs().into();
                 document["accepted"] = outcome.accepted.into();
                 document["lost"] = outcome.lost.into();
@@ -96,11 +94,8 @@ impl fmt::Display for Report {
         if let Some(note) = &observed.note {
             write!(f, "{note}; ")?;
         }
-        let limit = self.fault.limit().as_secs();
-        match observed.served {
-            Some(served) => write!(f, "served again after {:.2} s (limit {limit} s)", served.as_secs_f64())?,
-            None => write!(f, "not served again within {limit} s")?,
-        }
+        let (served, limit) = (observed.served.as_secs_f64(), self.fault.limit().as_secs());
+        write!(f, "served again after {served:.2} s (limit {limit} s)")?;
         let Outcome { accepted, lost, duplicated, .. } = outcome;
         write!(f, "; {accepted} sends accepted, {lost} lost, {duplicated} duplicated")?;
         for violation in outcome.violations.iter().take(MAX_VIOLATIONS) {

@@ -86,6 +86,11 @@ impl Ledger {
         }
     }
 
+    /// Returns the violations found so far.
+    pub(crate) fn violations(&self) -> &[String] {
+        &self.violations
+    }
+
     pub(crate) fn violate(&mut self, violation: String) {
         self.violations.push(violation);
     }

@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join_all};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -115,7 +116,7 @@ impl Run {
     }
 
     /// Registers users, then sends and reads messages until `disrupting` completes and the readers have read everything.
-    /// Fails if this takes longer than `limit`.
+    /// Fails if `disrupting` fails, or this takes longer than `limit`.
     pub(crate) async fn drive(
         &self,
         choices: &mut Choices,
@@ -136,16 +137,16 @@ impl Run {
         });
         let reading: Vec<_> = reading.collect();
         let disrupting = async {
-            let disrupted = disrupting.await;
+            disrupting.await?;
             self.sending.store(false, Ordering::Relaxed);
-            disrupted
+            anyhow::Ok(())
         };
         let sending = async {
-            let (disrupted, _) = tokio::join!(disrupting, join_all(sending));
+            tokio::try_join!(disrupting, join_all(sending).map(Ok))?;
             finished.send_replace(true);
-            disrupted
+            anyhow::Ok(())
         };
-        let all = async { tokio::join!(sending, join_all(reading)).0 };
+        let all = async { tokio::try_join!(sending, join_all(reading).map(Ok)).map(drop) };
         timeout(limit, all).await.with_context(|| format!("the run did not end within {} seconds", limit.as_secs()))?
     }
 

@@ -61,10 +61,8 @@ impl<'a> Probe<'a> {
             Attempt::Answered(201, receipt) => {
                 self.sent_at = receipt["sent_at"].as_str().unwrap_or_default().to_owned();
             }
-            Attempt::Answered(status, problem) => {
-                run.ledger().violate(format!("{contents} was refused with {status}: {problem}"));
-                return false;
-            }
+            // The senders report an answer that a server must not give.
+            Attempt::Answered(..) => return false,
             _ => return false,
         }
         let page = run.attempt(device.page_request(""), ATTEMPT).await;
