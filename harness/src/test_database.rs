@@ -113,7 +113,7 @@ impl TestDatabase {
         match &self.storage {
             Storage::Sqlite { .. } => None,
             Storage::Postgres { database } => Some(database.name()),
-            Storage::OwnPostgres(server) => Some(server.name()),
+            Storage::OwnPostgres(_) => Some(OwnPostgres::DATABASE),
         }
     }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use futures_util::FutureExt as _;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -75,7 +76,7 @@ async fn run_fault(program: &Path, backend: Backend, fault: Fault, hold: Duratio
         pause: Duration::from_millis(20),
     });
     let mut observed = Observed::default();
-    let disrupting = disrupt(&run, fault, &mut deployment, hold, &mut observed);
+    let disrupting = disrupt(&run, fault, &mut deployment, hold, &mut observed).boxed_local();
     let limit = 2 * (hold + fault.limit() + SENDS_LIMIT + READ_LIMIT);
     run.drive(&mut Choices::new(fastrand::u64(..)), limit, disrupting).await?;
     for violation in deployment.audit().await? {

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
@@ -63,7 +64,7 @@ pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
         pause: Duration::from_millis(5),
     });
     let mut choices = Choices::new(seed);
-    let disrupting = disrupt(&run, &mut deployment, choices.fork(), plan);
+    let disrupting = disrupt(&run, &mut deployment, choices.fork(), plan).boxed_local();
     run.drive(&mut choices, duration + 3 * limit, disrupting).await?;
 
     for violation in deployment.audit().await? {

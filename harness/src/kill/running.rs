@@ -3,6 +3,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use futures_util::FutureExt as _;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
@@ -59,7 +60,7 @@ pub async fn run_on(plan: &RunningPlan) -> anyhow::Result<Outcome> {
     });
     wait_until_ready(url).await?;
     let mut choices = Choices::new(plan.seed);
-    let restarting = restart(&run, plan, choices.fork());
+    let restarting = restart(&run, plan, choices.fork()).boxed_local();
     let limit = match plan.length {
         Length::Restarts(count) => 3 * LIMIT * count,
         Length::Duration(duration) => duration + 3 * LIMIT,

@@ -67,3 +67,38 @@ impl Run {
         unavailable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Conditions;
+
+    /// Returns whether a response means that no server is available, and whether it is a violation.
+    fn judge(status: u16, retry_after: bool, behind_proxy: bool) -> (bool, bool) {
+        let run = Run::new(Conditions {
+            urls: Vec::new(),
+            suffix: String::new(),
+            behind_proxy,
+            late_recipient: false,
+            limit: Duration::ZERO,
+            pause: Duration::ZERO,
+        });
+        let unavailable = run.is_unavailable("a request", StatusCode::from_u16(status).unwrap(), retry_after);
+        let violated = !run.ledger().violations().is_empty();
+        (unavailable, violated)
+    }
+
+    #[test]
+    fn a_server_is_unavailable_only_if_it_says_when_to_retry() {
+        for status in [503, 507] {
+            assert_eq!(judge(status, true, false), (true, false));
+            assert_eq!(judge(status, false, false), (true, true));
+            assert_eq!(judge(status, false, true), (true, false));
+        }
+        for status in [502, 504] {
+            assert_eq!(judge(status, true, false), (false, false), "the caller reports it");
+            assert_eq!(judge(status, false, true), (true, false));
+        }
+        assert_eq!(judge(500, true, true), (false, false), "the caller reports it");
+    }
+}

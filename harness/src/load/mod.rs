@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -121,7 +121,7 @@ impl Run {
         &self,
         choices: &mut Choices,
         limit: Duration,
-        disrupting: impl Future<Output = anyhow::Result<()>>,
+        disrupting: LocalBoxFuture<'_, anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
         let client = Client::new(self.conditions.urls.iter().map(String::as_str))?;
         let readers = try_join_all(self.recipients.iter().map(|name| client.register(name))).await?;
@@ -146,7 +146,7 @@ impl Run {
             finished.send_replace(true);
             anyhow::Ok(())
         };
-        let all = async { tokio::try_join!(sending, join_all(reading).map(Ok)).map(drop) };
+        let all = Box::pin(async { tokio::try_join!(sending, join_all(reading).map(Ok)).map(drop) });
         timeout(limit, all).await.with_context(|| format!("the run did not end within {} seconds", limit.as_secs()))?
     }
 

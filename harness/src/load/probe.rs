@@ -59,10 +59,9 @@ impl<'a> Probe<'a> {
         let request = device.send_request(&[recipient], &contents).header("idempotency-key", format!("\"{contents}\""));
         match run.attempt(request, ATTEMPT).await {
             Attempt::Answered(201, receipt) => {
-                self.sent_at = receipt["sent_at"].as_str().unwrap_or_default().to_owned();
+                receipt["sent_at"].as_str().unwrap_or_default().clone_into(&mut self.sent_at);
             }
             // The senders report an answer that a server must not give.
-            Attempt::Answered(..) => return false,
             _ => return false,
         }
         let page = run.attempt(device.page_request(""), ATTEMPT).await;

@@ -6,14 +6,14 @@ use super::durability::Durability;
 use super::local::{self, LocalServer};
 use super::template;
 
-/// The name of the database on the server.
-const DATABASE: &str = "woosh";
-
 /// A Postgres server with one database, which can be stopped and started again. It runs the programs of this machine.
 /// Dropping this value deletes the database.
 pub(crate) struct OwnPostgres(LocalServer);
 
 impl OwnPostgres {
+    /// The name of the database on the server.
+    pub(crate) const DATABASE: &str = "woosh";
+
     /// Returns why no such server can be started on this machine, if so.
     pub(crate) fn probe() -> Result<(), &'static str> {
         local::programs().map(drop).ok_or("no postgres and initdb on this machine")
@@ -27,23 +27,18 @@ impl OwnPostgres {
         let admin = server.admin();
         let mut connection = admin.connect().await?;
         template::ensure(&mut connection, &admin).await?;
-        template::clone(&admin, DATABASE).await?;
+        template::clone(&admin, Self::DATABASE).await?;
         Ok(Self(server))
-    }
-
-    /// Returns the name of the database.
-    pub(crate) const fn name(&self) -> &'static str {
-        DATABASE
     }
 
     /// Returns the options to connect to the database.
     pub(crate) fn options(&self) -> PgConnectOptions {
-        self.0.admin().database(DATABASE)
+        self.0.admin().database(Self::DATABASE)
     }
 
     /// Returns the URL of the database.
     pub(crate) fn url(&self) -> String {
-        template::url(&self.0.admin(), DATABASE)
+        template::url(&self.0.admin(), Self::DATABASE)
     }
 
     /// Stops the server with an immediate shutdown, which ends all its processes at once. It recovers from its WAL when it is
