@@ -6,13 +6,16 @@ use crate::postgres::{self, OwnPostgres};
 use crate::temp_folder::TempFolder;
 use crate::{Backend, TestDatabase};
 
-/// A disk with little space, so that it can be filled.
-const SMALL_DISK: &str = r#"mount -t tmpfs -o size=256m,mode=700 woosh "$1""#;
+/// A disk with little space, so that it can be filled quickly.
+const SMALL_DISK: &str = r#"mount -t tmpfs -o size=64m,mode=700 woosh "$1""#;
 /// A disk whose file system can fail.
 const FALLIBLE_DISK: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
 truncate -s 64M "$1.img" && mkfs.ext4 -q -F "$1.img" && mount -o loop "$1.img" "$1"
 "#;
+
+/// The free space in bytes below which a server stores nothing new. A quarter of the smaller disk.
+const MIN_FREE_SPACE: &str = "16777216";
 
 /// A server on which a fault can be injected, or why there is none on this machine.
 pub(super) enum Prepared {
@@ -31,6 +34,7 @@ pub(super) async fn prepare(program: &Path, backend: Backend, fault: Fault) -> a
     let database = match (backend, fault) {
         (Backend::Sqlite, Fault::DiskFull | Fault::ReadOnly) => {
             let disk = if fault == Fault::DiskFull { SMALL_DISK } else { FALLIBLE_DISK };
+            variables = vec![("WOOSH_MIN_FREE_SPACE", MIN_FREE_SPACE.into())];
             match TempFolder::mounted(disk) {
                 Ok(folder) => TestDatabase::create_in(folder)?,
                 Err(error) => return Ok(Prepared::Skipped(format!("no disk can be mounted: {error}"))),

@@ -30,7 +30,7 @@ impl Disruption {
         possible[choices.index(possible.len())]
     }
 
-    /// Injects the fault, and ends it after at most two seconds.
+    /// Injects the fault, and ends it after seconds.
     pub(super) async fn inject(self, deployment: &Deployment, choices: &mut Choices) -> anyhow::Result<()> {
         let hold = choices.micros(0..2_000_000);
         match self {
