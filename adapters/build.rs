@@ -1,4 +1,4 @@
-//! Rebuilds the crate when a migration is added, since migrations are embedded at compile time.
+//! Rebuilds the crate when a database migration is added, since migrations are embedded at compile time.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use woosh_domain::model::Timestamp;
 use woosh_domain::ports::{LocalClock, LocalTime};
 
-/// The clocks of the operating system. Truncates times of day to microseconds.
+/// The clocks of the operating system: a monotonic clock, and a wall clock whose times are truncated to microseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: Instant,

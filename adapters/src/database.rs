@@ -1,5 +1,5 @@
-//! The database that implements the ports. Callers open it by its URL, and need not know whether it is SQLite or
-//! Postgres.
+//! The database of a server. Callers open it by its URL and use it through the traits of the domain (ports), and need
+//! not know whether it is SQLite or Postgres.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,8 @@ use crate::store::SqlStore;
 pub use crate::database_url::{DatabaseUrl, DatabaseUrlError};
 pub use crate::store::OpenError;
 
-/// An object-safe store: the ports, and the operations that the server calls directly.
+/// The operations of a store that [`Database`] needs: the traits of the domain (ports), and operations that the server
+/// calls directly. Both stores implement this trait, so that a `Database` can hold either of them.
 #[async_trait]
 trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore {
     fn notifier(&self) -> &Notifier;
@@ -52,8 +53,9 @@ impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore> Backend for 
 pub struct Database(Arc<dyn Backend>);
 
 impl Database {
-    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. Retries until `timeout`
-    /// has elapsed if the error is transient: if the database is unreachable, read-only or busy, for example.
+    /// Opens a database and migrates its schema. Creates a SQLite file if the file does not exist. If an attempt fails
+    /// with a transient error, for example because the database is unreachable, read-only or busy, retries until
+    /// `timeout` has elapsed.
     ///
     /// # Errors
     ///
@@ -64,14 +66,14 @@ impl Database {
             Location::Postgres(options) => {
                 let requirements = Requirements { allow_fsync_off: url.allows_fsync_off() };
                 let location = url.to_string();
-                // Boxed because it is large.
+                // Boxed, because the future is large.
                 let opening = Box::pin(PostgresStore::open(options, requirements, &location, timeout));
                 Self(Arc::new(opening.await?))
             }
         })
     }
 
-    /// Returns the ports on this database.
+    /// Returns the traits of the domain (ports), implemented on this database.
     pub fn stores(&self) -> Stores {
         Stores {
             users: self.0.clone(),
@@ -102,8 +104,8 @@ impl Database {
         self.0.ping().await
     }
 
-    /// Reads all tables and checks them against each other, for tests. Returns a line for each kind of violation. If
-    /// the tables are consistent, returns no line.
+    /// Reads all tables and checks them against each other, for tests. Returns a line of text for each kind of
+    /// inconsistency. If the tables are consistent, returns no line.
     ///
     /// # Errors
     ///
@@ -112,7 +114,7 @@ impl Database {
         self.0.audit().await
     }
 
-    /// Finishes pending writes and closes all connections. Afterwards, the ports return errors.
+    /// Finishes pending writes and closes all connections. Afterwards, operations on the database return errors.
     pub async fn close(&self) {
         self.0.close().await;
     }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
-/// The URL of a database, and whether a server that can lose messages is accepted. Its `Display` and `Debug` forms hide the
-/// password.
+/// The URL of a database, and whether to accept a Postgres server whose settings let it lose messages in a crash. Its
+/// `Display` and `Debug` forms hide the password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
     location: Location,
@@ -23,8 +23,9 @@ pub(crate) enum Location {
 }
 
 impl DatabaseUrl {
-    /// Accepts a Postgres server whose `fsync` or `full_page_writes` is off. It can lose acknowledged messages when its
-    /// machine crashes, which breaks promise D1: for tests, and for servers whose storage is durable by itself.
+    /// Accepts a Postgres server whose `fsync` or `full_page_writes` is off. Such a server can lose stored messages
+    /// when its machine crashes, which breaks promise D1 of the delivery contract (durable). Call this only for tests,
+    /// and for servers whose storage is durable by itself.
     #[must_use]
     pub fn allow_fsync_off(self) -> Self {
         Self { allow_fsync_off: true, ..self }
@@ -41,7 +42,7 @@ impl DatabaseUrl {
     }
 }
 
-/// The text is not a database URL. The message does not repeat the text, which may contain a password.
+/// The text is not a database URL. The error message does not repeat the text, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// The scheme is neither a SQLite nor a Postgres scheme.

@@ -1,7 +1,8 @@
 use super::*;
 use std::io;
 
-/// The classes of SQLSTATE, each with some of its codes and whether they are transient. Of the transient classes, all codes.
+/// The classes of SQLSTATE: the name of each class, whether its codes are transient, and examples of its codes. If the
+/// codes of a class are transient, all of them are listed.
 const STATES: [(&str, bool, &[&str]); 41] = [
     ("success, warning and no data", false, &["00000", "01000", "02000"]),
     ("SQL statement not yet complete", false, &["03000"]),
@@ -65,7 +66,7 @@ fn a_prepared_statement_that_can_not_be_used_any_more_is_stale() {
     assert!(!is_stale_state("42601", None));
 }
 
-/// The primary result codes of SQLite.
+/// The primary result codes of SQLite: name, code, and whether the code is transient.
 const CODES: [(&str, i32, bool); 26] = [
     ("ERROR", 1, false),
     ("INTERNAL", 2, false),

@@ -1,4 +1,5 @@
-//! Budgets of memory: how much of it all clients may take, and how much each account and each address.
+//! Limits on the memory of request and response bodies: of all clients together, of each account, and of each IP
+//! address.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,14 +11,14 @@ use woosh_domain::model::UserId;
 
 const MIB: usize = 1024 * 1024;
 
-/// Memory for request bodies, from their arrival until their requests are answered.
+/// The memory limits of request bodies. A body counts from its arrival until its request is answered.
 pub(crate) static REQUEST_BODIES: Budget = Budget::new(Shares { total: 32 * MIB, account: 8 * MIB, address: 24 * MIB });
-/// Memory for response bodies, until they are written to their connections.
+/// The memory limits of response bodies. A body counts until it is written to its connection.
 pub(crate) static RESPONSE_BODIES: Budget =
     Budget::new(Shares { total: 64 * MIB, account: 16 * MIB, address: 48 * MIB });
 
-/// The most bytes that all clients may take together, and that each account and each address may take. Behind a proxy,
-/// all clients have the same address, so the share of an address is most of the total.
+/// Limits in bytes: for all clients together, for each account, and for each IP address. The limit of an address is
+/// most of the total, because all clients behind a proxy have the address of the proxy.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shares {
     pub(crate) total: usize,
@@ -25,14 +26,15 @@ pub(crate) struct Shares {
     pub(crate) address: usize,
 }
 
-/// A budget of bytes. A reservation that exceeds it is refused at once.
+/// A limited amount of memory that clients reserve, in bytes. A reservation that would exceed a limit fails at once
+/// instead of waiting.
 #[derive(Debug)]
 pub(crate) struct Budget {
     shares: Shares,
     used: Mutex<Used>,
 }
 
-/// The bytes that are reserved. The maps have only those that have reserved some.
+/// The number of bytes that are reserved now. The maps contain only accounts and addresses with reservations.
 #[derive(Debug)]
 struct Used {
     total: usize,
@@ -40,7 +42,7 @@ struct Used {
     addresses: BTreeMap<IpAddr, usize>,
 }
 
-/// The client that a request is from: its address, and its account once it is authenticated.
+/// The client that sent a request: its IP address, and its account once the client is authenticated.
 #[derive(Debug)]
 pub(crate) struct Client {
     address: Option<IpAddr>,
@@ -48,19 +50,20 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that is not authenticated yet.
+    /// Creates a client that is not authenticated yet.
     pub(crate) fn new(address: Option<IpAddr>) -> Self {
         Self { address: address.map(network), account: OnceLock::new() }
     }
 
     /// Records the account of an authenticated client.
     pub(crate) fn set_account(&self, account: UserId) {
-        // A request has one account.
+        // A second call is ignored: a request has one account.
         let _ = self.account.set(account.get());
     }
 }
 
-/// Returns the network of an address, because a client of IPv6 has a whole network of addresses.
+/// Returns the address to count memory for: the address itself for IPv4, and the /64 network for IPv6, because a client
+/// with IPv6 can use every address of its network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -77,7 +80,7 @@ impl Budget {
         Self { shares, used: Mutex::new(used) }
     }
 
-    /// Reserves bytes for a client. Returns `None` if it would exceed the budget or the share of the client.
+    /// Reserves bytes for a client until the reservation is dropped. Returns `None` if this would exceed a limit.
     pub(crate) fn reserve(&'static self, client: &Client, bytes: usize) -> Option<Reservation> {
         let (account, address) = (client.account.get().copied(), client.address);
         let mut used = self.used();
@@ -99,19 +102,20 @@ impl Budget {
         Some(Reservation { budget: self, account, address, bytes })
     }
 
-    /// Reserves the memory of these bytes until they, and all parts of them, are dropped.
+    /// Reserves memory for `bytes`, and returns the same bytes. The reservation ends when the returned bytes and all
+    /// slices of them are dropped. Returns `None` if the reservation would exceed a limit.
     pub(crate) fn charge(&'static self, client: &Client, bytes: Bytes) -> Option<Bytes> {
         let reservation = self.reserve(client, bytes.len())?;
         Some(Bytes::from_owner(Charged { bytes, _reservation: reservation }))
     }
 
     fn used(&self) -> MutexGuard<'_, Used> {
-        // No step under the lock can panic halfway.
+        // Ignores poisoning, because a panic under this lock can't leave the data inconsistent.
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reserved bytes of a budget, which go back to it on drop.
+/// Reserved bytes of a budget. Dropping this value makes the bytes available again.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: &'static Budget,

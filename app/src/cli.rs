@@ -1,4 +1,4 @@
-//! The command line. Every option of `serve` can also be set by an environment variable.
+//! The command line. Every option of `serve` can also be set with an environment variable.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -34,10 +34,11 @@ enum Command {
     Serve(ServeArgs),
     /// Create the database if it does not exist, migrate its schema, and exit.
     Migrate(DatabaseArgs),
-    /// Prepare a database that was restored from a backup, and exit. Run it while no server uses the database.
+    /// Prepare a database that was restored from a backup, and exit. Stop all servers on the database first.
     ///
-    /// Migrates the schema, and gives every mailbox a new incarnation, so that clients that have seen more messages than
-    /// the backup holds are told, instead of missing the messages that come next. It can be repeated.
+    /// Migrates the schema, and gives every mailbox a new incarnation. After the restore, new messages get the sequence
+    /// numbers of messages that are not in the backup. Without a new incarnation, clients that have seen those messages
+    /// would miss the new ones. If the command fails, run it again.
     Restored(DatabaseArgs),
     /// Print the OpenAPI document.
     Openapi {
@@ -57,7 +58,7 @@ struct ServeArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Log filter: a comma-separated list of levels and target=level directives, as in RUST_LOG.
+    /// Log filter: comma-separated levels and target=level directives, such as info,poem=warn, as in RUST_LOG.
     #[arg(long, env = "WOOSH_LOG", default_value = "info,poem=warn", value_name = "FILTER")]
     log: String,
     /// Log format.
@@ -83,21 +84,21 @@ struct DatabaseArgs {
     /// Seconds to wait at startup for a database that is unreachable, read-only or otherwise unavailable.
     #[arg(long, env = "WOOSH_DATABASE_WAIT", default_value_t = 30, value_name = "SECONDS")]
     database_wait: u64,
-    /// Whether to accept a Postgres server with fsync or full_page_writes off. It can lose acknowledged messages when its machine
-    /// crashes, unless its storage is durable by itself.
+    /// Whether to accept a Postgres server whose fsync or full_page_writes is off. Unless its storage is durable by
+    /// itself, such a server can lose stored messages when its machine crashes.
     #[arg(long, env = "WOOSH_ALLOW_FSYNC_OFF", default_value_t = false, value_name = "true|false", action = ArgAction::Set)]
     allow_fsync_off: bool,
 }
 
 #[derive(Debug, Args)]
 struct LimitArgs {
-    /// Maximum number of pending messages in the mailbox of a device.
+    /// Maximum number of pending messages in the mailbox of a device. A message to a full mailbox is not stored.
     #[arg(long, env = "WOOSH_MAILBOX_MESSAGES", default_value_t = Limits::default().mailbox.messages, value_name = "COUNT")]
     mailbox_messages: u64,
-    /// Maximum total size of the pending messages in the mailbox of a device, in bytes.
+    /// Maximum total size of the contents of pending messages in the mailbox of a device, in bytes.
     #[arg(long, env = "WOOSH_MAILBOX_BYTES", default_value_t = Limits::default().mailbox.bytes, value_name = "BYTES")]
     mailbox_bytes: u64,
-    /// Maximum time until a message expires, in seconds. Also the default for messages whose sender sets no time.
+    /// Maximum time until a message expires, in seconds. Also the default if the sender sets no time.
     #[arg(long, env = "WOOSH_MAX_TTL", default_value_t = Limits::default().ttl_seconds, value_name = "SECONDS")]
     max_ttl: u64,
     /// Whether users can be searched by username prefix.
@@ -111,7 +112,7 @@ enum DocumentFormat {
     Json,
 }
 
-/// Time for requests in flight to finish when the server stops.
+/// Maximum time for requests in flight to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
 impl Cli {
@@ -139,7 +140,7 @@ impl DatabaseArgs {
     fn url(&self) -> anyhow::Result<DatabaseUrl> {
         let given = self.database.clone().or_else(|| std::env::var("DATABASE_URL").ok());
         let text = given.as_deref().unwrap_or("sqlite:woosh.db");
-        // The URL is not repeated: it may hold a password.
+        // The error does not repeat the URL, because the URL may contain a password.
         let url: DatabaseUrl = text.parse().context("invalid database URL")?;
         Ok(if self.allow_fsync_off { url.allow_fsync_off() } else { url })
     }
@@ -149,7 +150,7 @@ impl DatabaseArgs {
     }
 }
 
-/// Maximum of `--max-ttl`, in seconds: a hundred years.
+/// Maximum value of `--max-ttl`, in seconds: 100 years.
 const MAX_TTL: u64 = 100 * 365 * 24 * 60 * 60;
 
 impl LimitArgs {
@@ -211,12 +212,12 @@ async fn restored(args: &DatabaseArgs) -> anyhow::Result<()> {
     let database = Database::open(&url, args.wait()).await?;
     let outcome = Services::mark_restored(&database).execute().await;
     database.close().await;
-    let Restored { mailboxes } = outcome.context("the database is not prepared; run the command again")?;
+    let Restored { mailboxes } = outcome.context("the database is not prepared yet: run the command again")?;
     ensure!(mailboxes > 0, "{url} has no mailboxes; is it the database that was restored?");
     print(&format!("{url} is prepared: {mailboxes} mailboxes have a new incarnation\n"))
 }
 
-/// Writes text to standard output. Succeeds even if standard output is a closed pipe.
+/// Writes text to standard output. Succeeds even if the reader of a pipe, such as `head`, has closed the pipe.
 fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -224,15 +225,15 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Raises the limit of open file handles to its maximum, because each connection needs a handle.
+/// Raises the soft limit on open file handles to the hard limit, because each connection needs a handle.
 fn raise_handle_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // If raising the limit fails, the server accepts fewer connections.
+    // If this fails, the server works, but accepts fewer connections at the same time.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Sends a request to `/health/ready` of the server on this machine, and fails unless the response is 200. Writes the
-/// request by hand, so that the binary needs no HTTP client.
+/// Requests `/health/ready` from the server on this machine. Fails unless the response has the status 200. The request
+/// is written by hand, so that the binary needs no HTTP client.
 async fn healthcheck(address: &AddressArgs) -> anyhow::Result<()> {
     const TIMEOUT: Duration = Duration::from_secs(5);
     let host = match address.host.as_str() {

@@ -1,9 +1,10 @@
-//! The Woosh server: the HTTP API on top of the use cases, and the composition root that wires ports to adapters.
+//! The Woosh server: the HTTP API, which calls the use cases, and the composition root, which connects ports to
+//! adapters.
 //!
 //! - [`server`]: binds, serves and shuts down. `main` and the harness both start [`server::Server`].
-//! - `services`: the composition root: the use cases, wired to their adapters.
-//! - [`api`]: the operations, one folder per group and one file per operation.
-//! - `budget`: budgets of memory, shared fairly.
+//! - `services`: the composition root: creates the use cases with their adapters.
+//! - [`api`]: the operations of the HTTP API, one folder per group and one file per operation.
+//! - `budget`: limits the memory for bodies of requests and responses, in total and for each client.
 //! - [`cli`]: the command line.
 //!
 //! # Adding an operation

@@ -28,7 +28,8 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the causes of an error as text, outermost first.
+/// Returns the causes of an error as one text, from its direct cause to the root cause. The text of the error itself is
+/// not included.
 pub(crate) fn causes(error: &dyn Error) -> String {
     let mut causes = Vec::new();
     let mut source = error.source();

@@ -12,7 +12,7 @@ use woosh_domain::use_cases::{
     SearchUsers, SendMessage, Sweep, UpdateUser,
 };
 
-/// The use cases and the database, shared by all operations.
+/// All use cases, connected to their adapters, and the database. All requests share this value.
 pub(crate) struct Services {
     pub(crate) acknowledge: Acknowledge,
     pub(crate) authenticate: Authenticate,
@@ -38,7 +38,9 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Connects the use cases to a clock, to the system's randomness, to Argon2id and to a database.
+    /// Connects the use cases to their adapters: to the database, to the clock that `keep_time` checks, to the
+    /// randomness of the operating system, and to the password hasher Argon2id. Fails if the operating system provides
+    /// no random bytes.
     pub(crate) fn new(database: Database, keep_time: KeepTime, limits: Limits) -> Result<Self, PortError> {
         let Stores { users, devices, sessions, mailboxes, notifier, time: _ } = database.stores();
         let clock = keep_time.clock();
@@ -69,7 +71,7 @@ impl Services {
         })
     }
 
-    /// Connects the use case of the command `restored`, which needs none of the others.
+    /// Creates the use case of the command `restored`, which runs without a server.
     pub(crate) fn mark_restored(database: &Database) -> MarkRestored {
         MarkRestored::new(database.stores().mailboxes, Arc::new(SystemRandomness))
     }
@@ -84,14 +86,14 @@ impl Services {
         self.database.is_stopping()
     }
 
-    /// Returns the services that the middleware attached to a request.
+    /// Returns the services that the middleware attached to the request.
     pub(crate) fn from_request(request: &Request) -> poem::Result<&Self> {
         let services = request.data::<Arc<Self>>();
         Ok(services.ok_or_else(|| poem::error::InternalServerError(MissingServices))?.as_ref())
     }
 }
 
-/// The middleware that attaches the services is missing.
+/// No middleware attached the services to the request. This is a fault in the wiring of the API.
 #[derive(Debug, thiserror::Error)]
 #[error("no services are attached to the request")]
 struct MissingServices;

@@ -1,4 +1,5 @@
-//! Tests that the OpenAPI document in the repository is up to date.
+//! Tests of the OpenAPI document: `openapi.yaml` in the repository is up to date, and every operation has an
+//! identifier, a summary and security requirements.
 
 use std::path::Path;
 

@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Verifies promises D1 (durable) and D2 (no loss): the server is killed repeatedly while several clients send.
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract: the server is killed repeatedly while
+/// several clients send.
 #[tokio::test]
 async fn sends_answered_with_201_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
@@ -37,15 +38,15 @@ async fn sends_answered_with_201_survive_a_kill() {
                         answered.push(contents);
                         total.send_modify(|total| *total += 1);
                     }
-                    // The server was killed; whether this message was stored is unknown.
+                    // The server was killed before it responded, so this message may or may not be stored.
                     Err(_) => break,
                 }
             }
             answered
         });
         let kill = async {
-            // Waits for a number of responses, so that the kill happens in the middle of the sends, regardless of the
-            // speed of the machine.
+            // Kills after a number of responses instead of after a time, so that the kill happens while sends are in
+            // flight, however fast the machine is.
             let mut answers = total.subscribe();
             answers.wait_for(|total| *total >= (round + 1) * 20).await.unwrap();
             server.signal(Signal::KILL);
@@ -91,7 +92,7 @@ async fn requests_in_flight_finish_when_the_server_stops() {
 
         server.signal(signal);
         server.wait_for("stopping");
-        // New connections are refused; the request in flight goes on.
+        // Waits until the server refuses new connections. It must still serve the request in flight.
         while TcpStream::connect(&address).await.is_ok() {}
         stream.write_all(tail.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -112,7 +113,7 @@ async fn stalled_clients_do_not_delay_shutdown() {
         stream.write_all(begun.as_bytes()).await.unwrap();
         stalled.push(stream);
     }
-    // The server also has an idle keep-alive connection.
+    // An idle keep-alive connection must not delay the shutdown, either.
     let mut idle = TcpStream::connect(server.address()).await.unwrap();
     idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     idle.read_exact(&mut [0; 12]).await.unwrap();
@@ -141,7 +142,8 @@ async fn unauthenticated_requests_are_refused_before_their_body_is_read() {
     assert_eq!(&status, b"HTTP/1.1 401");
 }
 
-/// Each login uses 19 MiB briefly. If the allocator kept that memory, hundreds of megabytes would be in use afterwards.
+/// To verify a password, each login needs 19 MiB for a moment. If the allocator kept this memory, the server would use
+/// hundreds of megabytes after many logins.
 #[tokio::test]
 async fn a_flood_of_logins_does_not_retain_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -194,7 +196,8 @@ async fn json_logs_have_one_object_per_line_with_the_request_id() {
     assert_eq!(line["span"]["request_id"], id);
 }
 
-/// Verifies promise D1 (durable): a message that would only be stored in a removed file is not accepted.
+/// Verifies promise D1 (durable) of the delivery contract: after its database file was removed, a server would store
+/// messages in a file that nobody can open again, so the server must refuse new messages.
 #[tokio::test]
 async fn nothing_is_accepted_while_the_database_file_is_removed_or_replaced() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Tests of starting the server, and of the errors if it can't start.
+//! Tests of the start of the server, and of the errors if it can't start.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -11,7 +11,7 @@ use std::process::Output;
 use sqlx::{Connection as _, SqliteConnection};
 use support::{Server, output};
 
-/// Asserts that the command failed with a single line that contains all parts.
+/// Asserts that the command failed, and printed a single line that contains all parts.
 fn assert_refused(output: &Output, parts: &[&str]) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "it started: {text}");
@@ -147,7 +147,7 @@ fn invalid_database_urls_are_refused_without_revealing_the_password() {
 #[test]
 fn an_unreachable_database_is_retried_and_the_error_hides_the_password() {
     let folder = tempdir();
-    // No process listens on a port that was just released.
+    // Nothing listens on this port, because the listener was closed a moment ago.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("postgres://woosh:hunter2@127.0.0.1:{port}/woosh");
     let output = output(folder.path(), &["--port", "0", "-d", &url, "--database-wait", "1"]);

@@ -1,5 +1,5 @@
-//! Tests of v1 that concern several operations: error format, waiting readers at shutdown, operator limits, and
-//! logging.
+//! Tests of the v1 API that concern several operations: the format of errors, long polls and streams at shutdown,
+//! limits that the operator sets, restored backups, and logging.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -13,7 +13,7 @@ use support::{Server, ask, output, register};
 
 const PASSWORD: &str = "open-sesame-of-v1";
 
-/// Sends a request, with a bearer token unless it is empty.
+/// Sends a request. Sends `token` as a bearer token unless it is empty.
 async fn request(server: &Server, token: &str, method: Method, path: &str, body: String) -> Response {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut request = client.request(method, format!("{}{path}", server.url)).body(body);
@@ -89,7 +89,7 @@ async fn waiting_readers_do_not_delay_shutdown() {
     let start = Instant::now();
     let (page, ()) = futures_util::future::join(poll, stop).await;
     assert_eq!(page.json::<Value>().await.unwrap()["messages"], json!([]));
-    // The stream ends properly instead of with a broken connection.
+    // The stream ends with its last chunk, so the client sees no broken connection.
     assert!(stream.text().await.unwrap().starts_with(": "));
     assert!(server.child.wait().unwrap().success());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
@@ -123,7 +123,7 @@ async fn operators_can_limit_the_ttl_and_turn_search_off() {
     assert_eq!(answer.json::<Value>().await.unwrap()["code"], "search_off");
 }
 
-/// The file is copied while the server is stopped, and copied back after it has served again.
+/// Makes the backup while the server is stopped, and restores it after the server has stored more messages.
 #[tokio::test]
 async fn after_a_restore_the_cursors_of_clients_that_are_ahead_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -151,7 +151,7 @@ async fn after_a_restore_the_cursors_of_clients_that_are_ahead_are_refused() {
     assert_eq!(printed, "sqlite:woosh.db is prepared: 1 mailboxes have a new incarnation\n");
 
     let server = Server::start(folder.path(), &[]);
-    // Another message takes the number that the client has seen.
+    // A new message gets the sequence number that the client has already seen for a lost message.
     send(&server).await;
     let cursor = format!("?after=2&incarnation={}", seen["incarnation"].as_str().unwrap());
     let (status, problem) = read(&server, &cursor).await;

@@ -1,8 +1,9 @@
 //! The domain of Woosh, a delivery server for end-to-end encrypted messaging.
 //!
 //! - [`model`]: types that cannot hold an invalid value.
-//! - [`use_cases`]: the operations that clients can request, one file each.
+//! - [`use_cases`]: the operations of the server, one file each.
 //! - [`planner`]: works out what a batch of sends changes, for every store.
+//! - [`timekeeping`]: decides what time it is, although clocks may be wrong.
 //! - [`ports`]: the traits through which use cases reach a database, a clock, a password hasher and a source of
 //!   randomness. The doc comment of each method states its contract.
 //! - `contract` (feature `contract`): the delivery contract D1 to D10, and test cases for every implementation of the
@@ -12,6 +13,8 @@
 //! This crate does no I/O and depends on no async runtime, database or web framework.
 //!
 //! # Glossary
+//!
+//! The short form of the glossary in `CONTRIBUTING.md`.
 //!
 //! | term | meaning |
 //! |---|---|
@@ -27,18 +30,21 @@
 //! | sequence number | an envelope's position in its mailbox: 1, 2, 3 … |
 //! | cursor | the last sequence number that a reader has seen (`after`), and the incarnation in which it has seen it |
 //! | incarnation | one numbering of a mailbox; a restore from a backup starts another |
-//! | acknowledge | confirm that everything up to a sequence number is processed; only then is it deleted |
-//! | gap | sequence numbers whose envelopes are gone unread, with the reason |
+//! | acknowledge | confirm that everything up to a sequence number is processed; the server then deletes it |
+//! | gap | a range of sequence numbers whose envelopes are gone unread, with the reason: expired, or the mailbox was full |
 //! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |
 //! | notify, subscribe, wait | the means by which a long poll or a stream learns of new envelopes |
-//! | store | an implementation of the database ports |
+//! | batch, planner | sends that are committed in one transaction, and the code that works out what they change |
+//! | reference, leap, doubt | the clock that `sent_at` follows; a jump of it; the state after a leap: nothing expires |
+//! | sweep | the periodic deletion of expired envelopes, old idempotency keys and leftovers of deleted devices |
+//! | backend, store | SQLite or Postgres, and the code that talks to it |
 //! | instance, replica | one running server; several on one Postgres database |
 //!
 //! # Adding a use case
 //!
-//! 1. Add the atomic step that the use case needs to a port, with MUST sentences in the doc comment and test cases in
-//!    `contract`.
-//! 2. Implement the step in `fakes`, then in the adapters.
+//! 1. Add the method that the use case needs to one of the [`ports`], with MUST sentences in the doc comment and test
+//!    cases in `contract`.
+//! 2. Implement the method in `fakes`, then in the adapters.
 //! 3. Write the use case with its own error enum and unit tests.
 
 #![cfg_attr(test, expect(clippy::ref_option_ref, reason = "code that mockall generates"))]

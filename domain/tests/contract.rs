@@ -1,4 +1,4 @@
-//! Runs the contract suite of the ports on the in-memory store.
+//! Runs the test cases of the delivery contract on the in-memory store.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::path::Path;
@@ -21,7 +21,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.chain([documentation]).collect()).exit();
 }
 
-/// Checks the lists of tests in the documentation of the contract, which names cases and files in backticks.
+/// Checks that every case and file that the documentation of the contract lists in backticks exists.
 fn every_named_test_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let documentation = include_str!("../src/contract/mod.rs").lines().filter_map(|line| line.strip_prefix("//! "));

@@ -1,6 +1,7 @@
-//! Property test of reading in the classic API: poll, then delete all messages sent before the poll's `query_time`.
-//! Messages may arrive between the two steps, and the clock may be set at any time. The client must receive every
-//! message at least once. If a message was older than a second, the client must receive the message exactly once.
+//! Property test of reading through the classic API (the deprecated predecessor of v1): poll, then delete all messages
+//! sent before the poll's `query_time`. Messages may arrive between the two steps, and the clock may be set at any
+//! time. The client must receive every message at least once. If a message is older than a second when the client
+//! polls, the client must receive the message exactly once.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
@@ -91,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The state of a message, as the client knows the message.
+/// When a message was sent, and whether the client has received and deleted it.
 struct Delivery {
     sent_at: Timestamp,
     received: bool,
@@ -107,8 +108,8 @@ proptest! {
             let world = World::new().await;
             let mut deliveries: HashMap<MessageId, Delivery> = HashMap::new();
             let mut polled = None;
-            // A second has all messages of one `Send` or more. Every other round reads at least one second, even if the
-            // clock is behind the messages.
+            // All messages of a `Send` step are in the same second. Every other round reads the messages of at least
+            // one second, even if the clock is behind the messages.
             let rounds: usize =
                 steps.iter().map(|step| if let Step::Send(count) = step { count / 50 + 2 } else { 1 }).sum();
             let rounds = 2 * rounds;

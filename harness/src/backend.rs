@@ -2,7 +2,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-/// The kind of database of an instance.
+/// The kind of database that a server stores its data in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
     /// A SQLite file.

@@ -27,18 +27,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start fresh servers. Once the servers are ready, print their URLs as one line of JSON. When standard input
-    /// closes, or on SIGHUP, SIGINT or SIGTERM, stop the servers and delete their data.
+    /// Start fresh servers, and print their URLs as one line of JSON once they are ready. Stop the servers and delete
+    /// their data when standard input closes, or on SIGHUP, SIGINT or SIGTERM.
     Start(StartArgs),
     /// Run a command with the URL of a fresh server in WOOSH_URL, and exit with the status of the command.
     Run(RunArgs),
-    /// Run the sanity suite: black-box checks of a server over HTTP. Print one line for each check, then the totals.
+    /// Run the sanity suite: checks of a server that use only its HTTP API. Print a line for each check, then the
+    /// totals.
     Sanity(SanityArgs),
     /// Send and read messages while servers are killed and started again. Check that every accepted message is received
     /// once and in order.
     ///
-    /// By default, the run starts fresh servers. With --url, the run uses a running server, which the command of
-    /// --restart kills and starts again.
+    /// By default, the run starts fresh servers. With --url, it uses a running server, and restarts it with the command
+    /// in --restart.
     Kill(KillArgs),
     /// Send and read messages while one fault after the other is injected: of the database, the disk, the network, the
     /// clock and the process of a fresh server.
@@ -51,13 +52,13 @@ enum Command {
     Faults(FaultsArgs),
     /// Measure a server: operations per second, latency, CPU and memory, compared with the limits of this machine.
     ///
-    /// Prints a table with the median, the lowest and the highest value of each figure. Every response and every message is
-    /// checked: a wrong one, or an error, ends the benchmark with status 1.
+    /// Prints a table with the median, the lowest and the highest of each measured value. Checks every response and
+    /// every message: the first error or wrong response ends the benchmark with status 1.
     Bench(Box<BenchArgs>),
-    /// Serve like woosh-server until standard input closes. For servers that the harness starts.
+    /// Serve like woosh-server until standard input closes. The harness starts its servers with this command.
     #[command(hide = true)]
     Serve(Box<woosh_server::cli::Cli>),
-    /// Serve as the echo server of `bench`, which answers sends without storing them, until standard input closes.
+    /// Serve as the echo server of `bench`, which responds to sends without storing them, until standard input closes.
     #[command(hide = true)]
     Echo,
 }
@@ -67,13 +68,13 @@ struct StartArgs {
     /// The kind of database.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite)]
     backend: Backend,
-    /// The port to listen on. 0 selects a free port. Several servers use consecutive ports, starting with this port.
+    /// The port to listen on. 0 selects free ports. Several servers use consecutive ports, starting with this port.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The number of instances. Each instance has its own database.
+    /// The number of databases. Each has one or more servers of its own (see --replicas).
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
-    /// The number of servers of each instance. The servers of an instance share its database.
+    /// The number of servers on each database. More than 1 needs Postgres.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     replicas: u16,
 }
@@ -90,37 +91,39 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct SanityArgs {
-    /// The URL of a running server. Repeat the option for each replica; the checks call the replicas in turn. The
-    /// checks do not delete the users that they register. Without this option, each check starts a fresh server.
+    /// The URL of a running server to check. Without this option, each check starts a server of its own. Repeat the
+    /// option for each replica: the checks send their requests to the replicas in turn. The users that the checks
+    /// register remain on the server.
     #[arg(long)]
     url: Vec<String>,
-    /// The kind of database of fresh servers.
+    /// The kind of database of the servers that the checks start.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     backend: Backend,
 }
 
 #[derive(Debug, Args)]
 struct KillArgs {
-    /// The kind of database of fresh servers.
+    /// The kind of database of the servers that the run starts.
     #[arg(long, value_enum, default_value_t = Backend::Sqlite, conflicts_with = "url")]
     backend: Backend,
-    /// The number of fresh servers. The servers share a database.
+    /// The number of servers that the run starts. The servers share a database.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10), conflicts_with = "url")]
     replicas: u16,
-    /// The URL of a running server to use instead of fresh servers. The run does not delete the users that it
-    /// registers. An https URL needs a harness built with the feature `tls`. SSL_CERT_FILE may name a file with trusted
-    /// certificates.
+    /// The URL of a running server to use. The run then starts no servers. The users that the run registers remain on
+    /// the running server. An https URL needs a harness that was built with the feature `tls`. SSL_CERT_FILE can name a
+    /// file with trusted certificates.
     #[arg(long, requires = "restart")]
     url: Option<String>,
     /// A command for sh that kills the running server and starts it again, such as
     /// 'docker kill --signal KILL NAME && docker start NAME'. The run then waits until /health/ready returns 200.
     #[arg(long, value_name = "COMMAND", requires = "url")]
     restart: Option<String>,
-    /// The number of restarts of the running server after which the run ends. Replaces --seconds.
+    /// The number of restarts after which the run ends, instead of ending after --seconds.
     #[arg(long, value_name = "COUNT", requires = "url", conflicts_with = "seconds",
         value_parser = clap::value_parser!(u32).range(1..))]
     restarts: Option<u32>,
-    /// The seed of all random choices. Use the seed of a run to repeat it [default: a random seed, which is printed]
+    /// The seed of all random choices. To repeat the choices of a run, pass its seed [default: a random seed, which the
+    /// run prints]
     #[arg(long)]
     seed: Option<u64>,
     /// Inject other faults, too: stopped servers; on SQLite, a removed file; on Postgres, ended and silenced connections, a cut
@@ -153,7 +156,7 @@ impl Cli {
 }
 
 async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
-    // From here on, a signal no longer ends the process by itself, so that the servers can stop first.
+    // From now on, the process handles signals, so that it can stop the servers before it ends.
     let mut signals = Signals::new()?;
     let StartArgs { backend, port, count, replicas } = args;
     ensure!(
@@ -182,7 +185,8 @@ async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns a description of the servers of an instance, as JSON.
+/// Returns an element of `instances` in the output of `start`: the URLs of the servers on one database, and the kind of
+/// this database.
 fn describe(servers: &[TestServer]) -> Value {
     let urls: Vec<_> = servers.iter().map(TestServer::url).collect();
     let backend = servers.first().map(|server| server.backend().to_string());
@@ -201,8 +205,8 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         tokio::select! {
             status = command.wait() => break status?,
             signal = signals.next() => {
-                // Forwards the signal, so that the command decides how to end. If the command has ended already, the
-                // next iteration returns its status.
+                // Forwards the signal instead of exiting, so that the command can decide how to end. If the command has
+                // ended already, the next iteration returns its status.
                 if let Some(pid) = pid {
                     let _ = rustix::process::kill_process(pid, signal);
                 }
@@ -212,8 +216,8 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(exit_code(status)))
 }
 
-/// Returns the exit status of a command as a shell does. If a signal killed the command, the status is 128 plus the
-/// number of the signal.
+/// Returns the exit status of a command, as a shell does: if a signal killed the command, 128 plus the number of the
+/// signal.
 fn exit_code(status: std::process::ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt as _;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
@@ -255,8 +259,8 @@ async fn inject(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
 async fn until_end_of_input(serve: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     tokio::select! {
         served = serve => served.map(|()| ExitCode::SUCCESS),
-        // The process that started this server has ended. Exits immediately, without a shutdown, as if this process had
-        // been killed, too.
+        // The process that started this server has ended, perhaps by a kill. Exits without a shutdown, so that the
+        // server ends in the same way.
         () = end_of_input() => std::process::exit(1),
     }
 }
@@ -264,7 +268,7 @@ async fn until_end_of_input(serve: impl Future<Output = anyhow::Result<()>>) -> 
 /// Waits until standard input closes.
 async fn end_of_input() {
     let (closed, ended) = oneshot::channel();
-    // Reads on a separate thread that is never joined, because a blocking read can't be cancelled.
+    // Reads on a separate thread that nobody joins, because a blocking read can't be cancelled.
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
         let mut buffer = [0; 4096];

@@ -5,8 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 /// A shell script that runs when this value is dropped or this process ends, even if this process is killed.
 ///
-/// A shell reads from a pipe whose write end is held by this process, and runs the script when the pipe closes. The
-/// shell has its own process group, so that signals to the process group of this process do not reach the shell.
+/// A shell reads from a pipe that this process keeps open for writing. The pipe closes when this process ends, and the
+/// shell then runs the script. The shell has a process group of its own, so that signals to the process group of this
+/// process do not end the shell.
 pub(crate) struct ExitScript(Child);
 
 impl ExitScript {
@@ -33,7 +34,7 @@ impl ExitScript {
 impl Drop for ExitScript {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // The exit status is ignored, because nothing can be done about a script that fails.
+        // Ignores the exit status, because nothing can be done about a script that fails.
         let _ = self.0.wait();
     }
 }

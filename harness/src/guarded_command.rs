@@ -6,8 +6,8 @@ use tokio::process::{Child, Command};
 use crate::exit_script::ExitScript;
 use crate::temp_folder::TempFolder;
 
-/// The shell script that waits until the folder `$0` contains a file named `start`, then executes the command. It exits
-/// if the folder is deleted first.
+/// The shell script that waits until the folder `$0` contains a file named `start`, then executes the command. The
+/// script exits if the folder is deleted first.
 const WAIT_AND_EXECUTE: &str = r#"
 until [ -e "$0/start" ]; do [ -d "$0" ] || exit; sleep 0.01; done
 exec "$@"
@@ -16,9 +16,9 @@ exec "$@"
 /// A command that receives SIGTERM when this process ends, even if this process is killed.
 ///
 /// The command starts in two steps, so that it never outlives this process. First, a shell waits for a file in a
-/// temporary folder. Then an [`ExitScript`] is scheduled that terminates the shell's process, and only then the file is
-/// created, so that the shell executes the command in its own process. If this process is killed before it creates the
-/// file, the folder is deleted, and the shell exits.
+/// temporary folder. Then this process schedules an [`ExitScript`] that terminates the shell, and creates the file. The
+/// shell then executes the command in its own process, so that the script terminates the command. If this process is
+/// killed before it creates the file, the folder is deleted, and the shell exits.
 pub(crate) struct GuardedCommand {
     child: Child,
     exit_script: ExitScript,

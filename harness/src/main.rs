@@ -1,4 +1,4 @@
-//! The binary `woosh-harness`.
+//! The binary `woosh-harness`: runs the command line.
 
 use std::process::ExitCode;
 

@@ -15,14 +15,14 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use crate::{TestDatabase, client};
 
-/// A server in its own process. The process can be killed, while its database remains.
+/// A server in its own process, which can be killed and restarted on the same database.
 ///
 /// The process ends when this value is dropped or the process of the harness ends, even if the harness is killed.
 pub struct ServerProcess {
     program: PathBuf,
     settings: ServerSettings,
     running: Option<Running>,
-    /// A socket that is bound but not listening. It reserves the port while the server is down.
+    /// A socket that is bound to the port but does not listen. It reserves the port while the server is down.
     _port: TcpSocket,
     address: SocketAddr,
     // The field order matters: the database is dropped after the server was killed.
@@ -31,7 +31,7 @@ pub struct ServerProcess {
 
 struct Running {
     child: Child,
-    /// The standard input of the server. The server ends when this pipe closes.
+    /// The standard input of the server. The server ends when this value is dropped, because that closes the pipe.
     _stdin: ChildStdin,
     output: File,
 }
@@ -50,8 +50,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(5);
 
 impl ServerProcess {
-    /// Starts a server on a database, which other servers may share, and on a port of 127.0.0.1. Port 0 selects a free
-    /// port. `program` is the binary of the harness. When this method returns, the server is ready.
+    /// Starts a server, and waits until it is ready. Other servers may use the same database. The server listens on
+    /// `port` of 127.0.0.1; port 0 selects a free port. `program` is the binary of the harness.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl ServerProcess {
         Self::start_with(program, database, port, ServerSettings::default()).await
     }
 
-    /// Starts a server as [`Self::start`] does, with more settings.
+    /// Starts a server like [`Self::start`], with additional settings.
     pub(crate) async fn start_with(
         program: &Path,
         database: Arc<TestDatabase>,
@@ -82,12 +82,12 @@ impl ServerProcess {
         format!("http://{}", self.address)
     }
 
-    /// The id of the process. `None` if it does not run.
+    /// Returns the id of the process, or `None` if the server does not run.
     pub(crate) fn id(&self) -> Option<u32> {
         self.running.as_ref()?.child.id()
     }
 
-    /// Kills the server with SIGKILL if the server runs. When this method returns, the process has ended.
+    /// Kills the server with SIGKILL, and waits until its process has ended. Does nothing if the server does not run.
     ///
     /// # Errors
     ///
@@ -122,15 +122,14 @@ impl ServerProcess {
     ///
     /// # Errors
     ///
-    /// If the server does not run.
+    /// If the server does not run, or can't be signalled.
     pub async fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
         self.signal(Signal::TERM)?;
         let mut running = self.running.take().context("the server is not running")?;
         Ok(running.child.wait().await?)
     }
 
-    /// Kills the server if it runs, and starts it again on the same database and port. When this method returns, the
-    /// server is ready.
+    /// Kills the server if it runs, starts it again on the same database and port, and waits until it is ready.
     ///
     /// # Errors
     ///
@@ -141,7 +140,8 @@ impl ServerProcess {
         let mut child = Command::new(&self.program)
             .args(["serve", "--host", "127.0.0.1", "--port", &self.address.port().to_string(), "--log", "warn"])
             .args(&self.settings.arguments)
-            // Not an argument: those are visible to all users, and the URL may contain a password.
+            // Passes the URL in the environment, because it may contain a password, and all users of the machine can
+            // see arguments.
             .env("WOOSH_DATABASE", self.database.secret_url())
             .env("WOOSH_ALLOW_FSYNC_OFF", self.database.allows_fsync_off().to_string())
             .envs(self.settings.variables.iter().map(|(name, value)| (name, value)))

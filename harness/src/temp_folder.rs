@@ -9,7 +9,7 @@ use crate::exit_script::ExitScript;
 /// A temporary folder. The folder is deleted when this value is dropped or this process ends, even if this process is
 /// killed.
 pub(crate) struct TempFolder {
-    // Dropped before `dir`, and deletes the folder. If deleting fails, dropping `dir` deletes the folder.
+    // Dropped before `dir`: its script deletes the folder. If the script fails, dropping `dir` deletes the folder.
     #[cfg_attr(not(test), expect(dead_code, reason = "its destructor deletes the folder"))]
     exit_script: ExitScript,
     dir: TempDir,
@@ -50,7 +50,7 @@ impl TempFolder {
     fn with_exit_script(script: &str) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("woosh-").tempdir()?;
         let exit_script = ExitScript::new(script, dir.path()).inspect_err(|_| {
-            // `TempDir` needs a file handle to delete the folder, and none may be left.
+            // If no file handle is left, `TempDir` can't delete the folder, but `remove_dir` can.
             let _ = std::fs::remove_dir(dir.path());
         })?;
         Ok(Self { exit_script, dir })

@@ -34,7 +34,7 @@ impl TestDatabase {
         Self::create_with(backend, Durability::Fast).await
     }
 
-    /// Creates a database as [`Self::create`] does, but with this durability. SQLite ignores `durability`, because it is
+    /// Creates a database like [`Self::create`], with the given durability. SQLite ignores `durability`, because it is
     /// always durable.
     pub(crate) async fn create_with(backend: Backend, durability: Durability) -> anyhow::Result<Self> {
         match backend {
@@ -94,7 +94,7 @@ impl TestDatabase {
         }
     }
 
-    /// Whether the server of the database may have `fsync` off.
+    /// Returns whether Woosh servers may use this database although the `fsync` of Postgres is off.
     pub(crate) fn allows_fsync_off(&self) -> bool {
         self.url.allows_fsync_off()
     }

@@ -8,11 +8,11 @@ use woosh_server::server::{Config, Limits, Server};
 
 use crate::{Backend, TestDatabase, client};
 
-/// A fresh server in this process. Dropping this value stops the server. Dropping the last server of a database deletes
-/// the database.
+/// A server in this process, for tests. Dropping this value stops the server. A database is deleted when its last
+/// server is dropped.
 ///
-/// The server is the same as the one that the binary starts. It has its own thread, so that a blocking test does not
-/// block the server.
+/// The server runs the same code as the binary `woosh-server`. It runs on a thread of its own, so that a test that
+/// blocks its thread does not block the server.
 pub struct TestServer {
     url: String,
     stop: Option<oneshot::Sender<()>>,
@@ -22,7 +22,7 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a server on a fresh database and a free port. When this method returns, the server is ready.
+    /// Starts a server on a fresh database and a free port, and waits until it is ready.
     ///
     /// # Errors
     ///
@@ -31,8 +31,8 @@ impl TestServer {
         Self::start_on(TestDatabase::create(backend).await?.into(), 0).await
     }
 
-    /// Starts a server on a database, which other servers may share, and on a port of 127.0.0.1. Port 0 selects a free
-    /// port. When this method returns, the server is ready.
+    /// Starts a server, and waits until it is ready. Other servers may use the same database. The server listens on
+    /// `port` of 127.0.0.1; port 0 selects a free port.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl TestServer {
         Self::start_with(database, port, Limits::default()).await
     }
 
-    /// Starts a server like [`Self::start_on`], but with other limits, to test how a client handles these limits.
+    /// Starts a server like [`Self::start_on`], with the given limits, for tests of clients that reach a limit.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl TestServer {
             database: database.url().clone(),
             database_wait: Duration::ZERO,
             limits,
-            // A test that drops its server does not wait for responses.
+            // A test that drops its server does not wait until requests in flight finish.
             grace: Duration::ZERO,
         };
         let (stop, stopped) = oneshot::channel();
@@ -62,7 +62,7 @@ impl TestServer {
             .name("woosh-server".to_owned())
             .spawn(move || run(&config, ready, stopped))
             .context("can't start a thread for a test server")?;
-        // If the start fails, dropping `server` joins the thread.
+        // Created before the start is complete: if the start fails, dropping `server` joins the thread.
         let mut server = Self { url: String::new(), stop: Some(stop), thread: Some(thread), database };
         server.url = started.await.context("the thread of a test server panicked")??;
         Ok(server)
@@ -83,7 +83,7 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the server was printed to standard error.
+            // Ignores a panic of the server, because it was printed to standard error.
             let _ = thread.join();
         }
     }
@@ -109,11 +109,11 @@ fn run(config: &Config, ready: oneshot::Sender<anyhow::Result<String>>, stopped:
         let url = format!("http://{}", server.address());
         let probe = async {
             let outcome = probe(&url).await.context("a test server is not ready");
-            // The receiver is gone if the start was cancelled.
+            // Ignores an error, which means that the caller has cancelled the start.
             let _ = ready.send(outcome.map(|()| url.clone()));
         };
         let stop = async {
-            // Completes when the sender is dropped.
+            // Completes with an error when `TestServer` is dropped, because that drops the sender.
             let _ = stopped.await;
         };
         let (served, ()) = tokio::join!(server.run_until(stop), probe);
@@ -123,8 +123,8 @@ fn run(config: &Config, ready: oneshot::Sender<anyhow::Result<String>>, stopped:
     });
 }
 
-/// Checks that the server is ready. One request is enough: the port is already open, so the request waits until the
-/// server serves it.
+/// Checks that the server is ready. A single request is enough, because the port is already open: the request waits
+/// until the server responds.
 async fn probe(url: &str) -> reqwest::Result<()> {
     let client = client::http(Duration::from_secs(30))?;
     client.get(format!("{url}/health/ready")).send().await?.error_for_status()?;

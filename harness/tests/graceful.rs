@@ -1,4 +1,5 @@
-//! Verifies promise D8 (prompt) at shutdown: a server that stops ends all waits.
+//! Verifies promise D8 (prompt) of the delivery contract at shutdown: a server that stops ends all long polls and
+//! streams.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -27,7 +28,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Verifies promise D8 (prompt).
+/// Verifies promise D8 (prompt) of the delivery contract.
 async fn stop(backend: Backend) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let program = Path::new(env!("CARGO_BIN_EXE_woosh-harness"));
@@ -42,7 +43,7 @@ async fn stop(backend: Backend) -> anyhow::Result<()> {
         polls.push(tokio::spawn(async move { device.at(&url).mailbox_page("?wait=50").await }));
     }
     let mut streams = try_join_all((0..READERS).map(|_| alice.stream(""))).await?;
-    // Time for the polls to start waiting.
+    // Gives the polls time to start waiting.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(polls.iter_mut().all(|poll| poll.now_or_never().is_none()));
 

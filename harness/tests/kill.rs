@@ -1,4 +1,5 @@
-//! Verifies that promises D1, D2, D3, D4, D5 and D6 hold while servers are killed and restarted.
+//! Verifies that promises D1 (durable) to D6 (atomic fan-out) of the delivery contract hold while servers are killed
+//! and restarted.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -15,7 +16,8 @@ use woosh_harness::kill::{self, Plan};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_woosh-harness");
 
-/// Runs a server, and starts it again when it is killed. Ends when standard input closes.
+/// A script that runs a server, and starts the server again when it is killed. The script ends when its standard input
+/// closes.
 const SUPERVISE: &str = r#"
 exec 3<&0
 while :; do
@@ -26,7 +28,7 @@ while :; do
 done
 "#;
 
-/// Kills the server and waits until it is started again.
+/// A shell command that kills the server, and waits until the script `SUPERVISE` has started the server again.
 const RESTART: &str = r#"old=$(cat pid) && kill -9 "$old" && while [ "$(cat pid)" = "$old" ]; do sleep 0.01; done"#;
 
 fn main() {
@@ -52,7 +54,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.chain(mixed).chain([running]).collect()).exit();
 }
 
-/// Verifies promises D1, D2, D3, D4, D5 and D6.
+/// Verifies promises D1 (durable) to D6 (atomic fan-out) of the delivery contract.
 fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     let program = Path::new(PROGRAM);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -46,7 +46,8 @@ fn listens(address: &SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
-/// Returns whether this process listens on the address. Another process may get a port as soon as it is free.
+/// Returns whether this process listens on the address. A connection attempt could reach another process instead,
+/// because another process may get the port as soon as it is free.
 fn this_process_listens(address: &SocketAddr) -> bool {
     const LISTENING: &str = "0A";
     let port = format!(":{:04X}", address.port());
@@ -61,7 +62,8 @@ fn this_process_listens(address: &SocketAddr) -> bool {
     links.any(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
 }
 
-/// Waits until the folder is empty, no command line contains its path, and no port is open.
+/// Waits until nothing is left of the servers: the folder is empty, no command line contains its path, and no port is
+/// open.
 fn assert_nothing_left(folder: &Path, ports: &[SocketAddr]) {
     let start = Instant::now();
     loop {
@@ -113,7 +115,7 @@ fn two_hundred_servers_in_sequence_leave_nothing_behind() {
     // Only children of this process are counted: the watchers of tests that run in parallel are children of the
     // harnesses that these tests start.
     assert_eq!(watchers.count(), 0);
-    // Tests that run in parallel open pipes.
+    // Tests that run in parallel open files in this process, too, so a few more files are no leak.
     assert!(open_files() < files + 50, "{files} files were open before, {} afterwards", open_files());
 }
 
@@ -144,10 +146,10 @@ fn a_signal_to_the_harness_stops_its_servers_and_leaves_nothing_behind() {
 
 #[test]
 fn killing_the_harness_stops_the_command_and_its_server() {
-    // The harness is killed as soon as the command runs, at whichever step of its start the harness is by then.
+    // Kills the harness as soon as its command runs, when the harness may not have finished its own start yet.
     for _ in 0..25 {
         let folder = tempfile::tempdir().unwrap();
-        // The folder is an argument, so that the process can be found.
+        // The folder is an argument, so that `processes_with_argument` finds the process.
         let mut harness = Command::new(env!("CARGO_BIN_EXE_woosh-harness"))
             .args(["run", "--", "sh", "-c", "echo $WOOSH_URL; while :; do sleep 0.05; done"])
             .arg(folder.path())

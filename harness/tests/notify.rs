@@ -1,5 +1,5 @@
-//! Verifies promise D8 (prompt): a waiting reader receives a message promptly on any replica. Also verifies that
-//! waiting readers cost almost nothing.
+//! Verifies promise D8 (prompt) of the delivery contract: a waiting reader receives a message promptly on any replica.
+//! Also verifies that waiting readers cost almost nothing.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -147,7 +147,7 @@ async fn follow(reader: Device, url: String, messages: mpsc::UnboundedSender<(In
     }
 }
 
-/// Verifies promise D8 (prompt).
+/// Verifies promise D8 (prompt) of the delivery contract.
 async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let mut fixture = Fixture::start(backend, replicas).await?;
     fixture.ensure_prompt(300).await?;
@@ -155,7 +155,7 @@ async fn prompt_delivery(backend: Backend, replicas: usize) -> anyhow::Result<()
     Ok(())
 }
 
-/// Verifies promise D8 (prompt): a lost notification only delays a message.
+/// Verifies promise D8 (prompt) of the delivery contract: a lost notification delays a message, but does not lose it.
 async fn lost_notifications() -> anyhow::Result<()> {
     let mut fixture = Fixture::start(Backend::Postgres, 2).await?;
     let options = fixture.database.postgres_options().unwrap();
@@ -185,7 +185,7 @@ async fn lost_notifications() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Terminates the connections that listen or notify, of all servers.
+/// Terminates the database connections with which the servers send and receive notifications.
 async fn disconnect(connection: &mut PgConnection) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut ended = 0;
@@ -226,7 +226,8 @@ async fn listeners(connection: &mut PgConnection) -> sqlx::Result<i64> {
     .await
 }
 
-/// Returns the number of a server's connections, and the number of those that were active since a moment.
+/// Returns how many database connections the servers have, and how many of these connections have been active after
+/// `since`, in seconds since the Unix epoch.
 async fn activity(connection: &mut PgConnection, since: f64) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as(
         "SELECT count(*), count(*) FILTER (WHERE state_change > to_timestamp($1)) FROM pg_stat_activity
@@ -241,14 +242,15 @@ async fn now(connection: &mut PgConnection) -> sqlx::Result<f64> {
     sqlx::query_scalar("SELECT extract(epoch FROM clock_timestamp())::float8").fetch_one(connection).await
 }
 
-/// Verifies promise D8 (prompt) with many readers at a bounded cost.
+/// Verifies promise D8 (prompt) of the delivery contract with many readers, which need few database connections.
 async fn many_readers() -> anyhow::Result<()> {
     const READERS: usize = 500;
     const USERS: usize = 20;
-    /// The connections of the pool, and two connections for notifications.
+    /// Number of database connections of the server: those of its pool, and two for notifications.
     const CONNECTIONS: i64 = 16 + 2;
-    /// Maximum number of active connections: a message uses six, a sweep three, and a poll for lost notifications one.
-    /// A pool uses idle connections in rotation, so if all readers were notified, their reads would use every one.
+    /// Maximum number of database connections that are active while one message is sent and received: the message uses
+    /// six, a sweep three, and a poll for lost notifications one. A pool uses idle connections in rotation, so if all
+    /// readers were notified, their reads would use all connections.
     const MAX_ACTIVE: i64 = 10;
 
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);

@@ -1,5 +1,5 @@
-//! Verifies promise D3 (order): after a reader has seen a sequence number, no lower number appears, even if one send
-//! overtakes another.
+//! Verifies promise D3 (order) of the delivery contract: after a reader has seen a sequence number, no lower number
+//! appears, even if one send overtakes another.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -38,7 +38,7 @@ fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
     runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
-/// Verifies promise D3 (order).
+/// Verifies promise D3 (order) of the delivery contract.
 async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let mut servers = Vec::new();
@@ -74,8 +74,8 @@ async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promises D2 (no loss) and D5 (idempotent acknowledge): acknowledges a sequence number while the send that
-/// takes this number is being committed.
+/// Verifies promises D2 (no loss) and D5 (idempotent acknowledge) of the delivery contract: acknowledges a sequence
+/// number while the send that takes this number is being committed.
 async fn acknowledge_ahead() -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);
     let server = TestServer::start_on(database.clone(), 0).await?;
@@ -98,7 +98,7 @@ async fn acknowledge_ahead() -> anyhow::Result<()> {
         transaction.commit().await.unwrap();
     };
     let ((), (status, answer), ()) = tokio::join!(sending, acknowledging, releasing);
-    // It either fails because the message does not exist yet, or deletes the message.
+    // The acknowledgement either fails because the message does not exist yet, or deletes the message.
     let page = alice.mailbox_page("?after=0").await?;
     let remaining = page.messages.len();
     assert_eq!(
@@ -143,8 +143,8 @@ async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     }
 }
 
-/// Locks zoe's mailbox repeatedly, so that sends to both wait while they hold the lock of alice's mailbox. Returns the
-/// number of locks.
+/// Locks zoe's mailbox repeatedly, so that a send to alice and zoe has to wait while it holds the lock of alice's
+/// mailbox. Returns how often the mailbox was locked.
 async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
     let mut connection = options.connect().await?;
     let mut locks = 0;
@@ -159,7 +159,7 @@ async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sq
     Ok(locks)
 }
 
-/// Reads each page after the previous one, as fast as possible. Returns the number of pages.
+/// Reads one page after another, at each URL in turn, as fast as possible. Returns the number of pages.
 async fn follow(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut pages) = (Instant::now(), 0, 0);
     while seen < TOTAL {
@@ -173,8 +173,8 @@ async fn follow(reader: &Device, urls: &[String]) -> usize {
     pages
 }
 
-/// Reads the mailbox from its start, again and again, at each URL in turn, until it contains all [`TOTAL`] messages. Returns
-/// the number of reads.
+/// Reads the mailbox from its start, again and again, at each URL in turn, until it contains all [`TOTAL`] messages.
+/// Returns the number of reads.
 async fn reread(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut times) = (Instant::now(), 0, 0);
     while seen < TOTAL {

@@ -79,8 +79,8 @@ fn on_configured_server() -> Result<(), Failed> {
         let leftover = databases(&mut connection).await;
         assert_eq!(leftover.len(), 3);
 
-        // Postgres takes a moment to notice that the owner's connection is closed. Databases with a live owner are
-        // kept.
+        // A later run drops a database only after Postgres has noticed that the connection of the database's owner is
+        // closed. So the test starts runs until then.
         let start_of_sweep = Instant::now();
         while databases(&mut connection).await != before {
             assert!(

@@ -1,5 +1,5 @@
-//! Verifies promise D7 (visible loss) and the limits that the operator sets, on servers with small quotas, a short
-//! maximum time until a message expires, or without search.
+//! Verifies promise D7 (visible loss) of the delivery contract and the limits that the operator sets. The servers have
+//! small quotas, a short maximum time until a message expires, or a disabled search for users.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -15,7 +15,7 @@ use woosh_server::server::{Limits, Quota};
 
 type Test = fn(Backend) -> BoxFuture<'static, ()>;
 
-/// Lists test functions for each backend. Each test is named after its function.
+/// Lists test functions, which take a backend. Returns the name of each function and the function.
 macro_rules! tests {
     ($($test:ident),+ $(,)?) => {
         [$((stringify!($test), (|backend| Box::pin($test(backend))) as Test)),+]
@@ -82,7 +82,7 @@ impl Fixture {
         (self.sign_in("users", "alice").await, self.sign_in("users", "bob").await)
     }
 
-    /// Registers a user (`users`) or logs in (`sessions`).
+    /// Registers a user if `path` is `users`, or logs in if `path` is `sessions`.
     async fn sign_in(&self, path: &str, name: &'static str) -> Device {
         let body = json!({ "username": name, "password": "secret", "public_key": "" });
         let request = self.client.post(format!("{}/v1/{path}", self.server.url())).json(&body);
@@ -135,12 +135,12 @@ fn texts(texts: &[(i64, &str)]) -> Vec<(i64, String)> {
     texts.iter().map(|(sequence, text)| (*sequence, (*text).to_owned())).collect()
 }
 
-/// Returns the gap that a full mailbox reports.
+/// Returns the expected gaps of a page if the messages `first` to `last` were not stored because the mailbox was full.
 fn full_gap(first: i64, last: i64) -> Value {
     json!([{ "first": first, "last": last, "reason": "mailbox_full" }])
 }
 
-/// Verifies promise D7 (visible loss).
+/// Verifies promise D7 (visible loss) of the delivery contract.
 async fn a_full_mailbox_is_an_error_for_the_sender_and_a_gap_for_the_reader(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(2)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -155,7 +155,7 @@ async fn a_full_mailbox_is_an_error_for_the_sender_and_a_gap_for_the_reader(back
     assert_eq!(fixture.send_text(&bob, &alice, "back").await, 201);
 }
 
-/// Verifies promise D7 (visible loss).
+/// Verifies promise D7 (visible loss) of the delivery contract.
 async fn acknowledging_frees_quota_and_clears_gaps(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(2)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -174,7 +174,7 @@ async fn acknowledging_frees_quota_and_clears_gaps(backend: Backend) {
     assert_eq!(fixture.mailbox(&bob).await, (vec![], json!([])));
 }
 
-/// Verifies promise D7 (visible loss).
+/// Verifies promise D7 (visible loss) of the delivery contract.
 async fn a_full_device_does_not_affect_other_devices(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -187,12 +187,12 @@ async fn a_full_device_does_not_affect_other_devices(backend: Backend) {
     assert_eq!(receipt["undelivered"], undelivered);
     assert_eq!(fixture.mailbox(&laptop).await, (texts(&[(2, "two")]), json!([])));
     assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "one")]), full_gap(2, 2)));
-    // Now both are full.
+    // Now both mailboxes are full.
     assert_eq!(fixture.send_text(&alice, &bob, "lost").await, 507);
     assert_eq!(fixture.mailbox(&laptop).await, (texts(&[(2, "two")]), full_gap(3, 3)));
 }
 
-/// Verifies promise D7 (visible loss).
+/// Verifies promise D7 (visible loss) of the delivery contract.
 async fn a_full_recipient_does_not_affect_other_recipients(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -205,7 +205,7 @@ async fn a_full_recipient_does_not_affect_other_recipients(backend: Backend) {
     assert_eq!(fixture.mailbox(&bob).await, (texts(&[(1, "one")]), full_gap(2, 2)));
 }
 
-/// Verifies promise D7 (visible loss).
+/// Verifies promise D7 (visible loss) of the delivery contract.
 async fn a_mailbox_is_full_at_its_byte_limit(backend: Backend) {
     let fixture = Fixture::start(backend, max_bytes(100)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -220,7 +220,7 @@ async fn a_mailbox_is_full_at_its_byte_limit(backend: Backend) {
     assert_eq!(messages, texts(&[(3, &forty), (6, &sixty)]));
 }
 
-/// Verifies promises D4 (idempotent send) and D7 (visible loss).
+/// Verifies promises D4 (idempotent send) and D7 (visible loss) of the delivery contract.
 async fn a_send_that_no_mailbox_accepts_does_not_use_its_idempotency_key(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -236,7 +236,7 @@ async fn a_send_that_no_mailbox_accepts_does_not_use_its_idempotency_key(backend
     assert_eq!(fixture.mailbox(&bob).await, (texts(&[(4, "again")]), full_gap(2, 3)));
 }
 
-/// Verifies promises D4 (idempotent send) and D7 (visible loss).
+/// Verifies promises D4 (idempotent send) and D7 (visible loss) of the delivery contract.
 async fn a_retry_of_a_partly_undelivered_send_returns_the_first_response(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (alice, bob) = fixture.register_users().await;
@@ -251,7 +251,7 @@ async fn a_retry_of_a_partly_undelivered_send_returns_the_first_response(backend
     assert_eq!(fixture.mailbox(&alice).await, (texts(&[(1, "two")]), json!([])));
 }
 
-/// Verifies promise D7 (visible loss).
+/// Verifies promise D7 (visible loss) of the delivery contract.
 async fn a_full_mailbox_is_an_error_for_a_classic_sender(backend: Backend) {
     let fixture = Fixture::start(backend, max_messages(1)).await;
     let (_, bob) = fixture.register_users().await;
@@ -290,7 +290,7 @@ async fn a_message_expires_no_later_than_the_server_maximum(backend: Backend) {
     }
     let (_, page) = fixture.get(&bob, "mailbox").await;
     for message in page["messages"].as_array().unwrap() {
-        // A minute apart: the seconds and microseconds are equal.
+        // The message expires whole minutes after it was sent, so the seconds and microseconds of both times are equal.
         let (sent, expires) = (message["sent_at"].as_str().unwrap(), message["expires_at"].as_str().unwrap());
         assert!(sent < expires && sent[16..] == expires[16..], "sent {sent}, expires {expires}");
     }

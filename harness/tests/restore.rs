@@ -1,5 +1,5 @@
-//! A database is restored from a backup while clients have seen more messages than the backup holds. Verifies that these
-//! clients are told, on every backend, and that they can go on.
+//! Verifies, on every backend, that a client which has seen more messages than a restored backup holds gets an error,
+//! and that the client can then continue to read.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -40,7 +40,7 @@ async fn restore(backend: Backend) -> anyhow::Result<()> {
     backup.restore(&database).await?;
     let url =
         database.postgres_options().map_or_else(|| database.url().to_string(), |options| options.to_url_lossy().into());
-    // Repeating it does no harm.
+    // Repeating the command does no harm.
     for _ in 0..2 {
         Cli::try_parse_from(["woosh-server", "restored", "--database", &url, "--allow-fsync-off", "true"])?
             .run()
@@ -49,7 +49,7 @@ async fn restore(backend: Backend) -> anyhow::Result<()> {
 
     let server = TestServer::start_on(database.clone(), 0).await?;
     let (alice, bob) = (alice.at(server.url()), bob.at(server.url()));
-    // Whether the mailbox has reached the number again does not matter.
+    // The old cursor is refused both before and after the mailbox has assigned its number again.
     for newest in 2..7 {
         let incarnation = refused(&bob, &seen.incarnation, newest).await;
         let query = format!("?after=0&incarnation={incarnation}");
@@ -64,7 +64,7 @@ async fn restore(backend: Backend) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends to bob.
+/// Sends messages to bob.
 async fn send(from: &Device, texts: &[&str]) -> anyhow::Result<()> {
     for text in texts {
         from.send(&["bob"], text).await?;
@@ -72,7 +72,8 @@ async fn send(from: &Device, texts: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asserts that each request with the cursor 4 of the old incarnation is refused, and returns the new incarnation.
+/// Asserts that the server refuses requests with the incarnation `old`, which is from before the restore. Returns the
+/// new incarnation, which the server's error responses contain.
 async fn refused(reader: &Device, old: &str, newest: i64) -> String {
     let cursor = format!("?after=4&incarnation={old}");
     let stream = reader.stream_request("").header("Last-Event-ID", format!("{old}-4"));
@@ -98,9 +99,9 @@ async fn refused(reader: &Device, old: &str, newest: i64) -> String {
 
 /// A backup of a running server's database.
 enum Backup {
-    /// A copy of the file, made by SQLite.
+    /// On SQLite: a copy of the database file, made by SQLite.
     Sqlite(tempfile::TempPath),
-    /// A copy of each table in another schema.
+    /// On Postgres: copies of all tables, in the schema `backup` of the same database.
     Postgres,
 }
 
@@ -116,7 +117,7 @@ impl Backup {
         }
         let path = tempfile::NamedTempFile::new()?.into_temp_path();
         let mut connection = SqliteConnection::connect(&database.url().to_string()).await?;
-        // SQLite writes to an empty file.
+        // `VACUUM INTO` accepts an existing file only if the file is empty, as this one is.
         sqlx::query("VACUUM INTO ?1").bind(path.to_str()).execute(&mut connection).await?;
         connection.close().await?;
         Ok(Self::Sqlite(path))
@@ -143,7 +144,8 @@ impl Backup {
     }
 }
 
-/// Runs statements in one transaction. Passes the tables to `statements`, each after those that it refers to.
+/// Runs SQL statements in one transaction. `statements` receives the names of all tables, each table after the tables
+/// that it refers to, and returns the statements.
 async fn run_sql(options: PgConnectOptions, statements: impl Fn(&[String]) -> String) -> anyhow::Result<()> {
     let mut connection = options.connect().await?;
     let tables: Vec<String> = sqlx::query_scalar(

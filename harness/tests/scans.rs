@@ -1,4 +1,5 @@
-//! A long transaction in Postgres, such as a backup, keeps the remains of deleted envelopes. Reads do not pass them.
+//! Verifies that reads skip the remains of deleted envelopes, which Postgres keeps while a long transaction runs, such
+//! as a backup.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -26,7 +27,7 @@ fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
     runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
-/// Returns how often the envelopes were scanned in order of sequence numbers, and how many index entries that took.
+/// Returns how often the index of the envelopes by sequence number was scanned, and how many of its entries were read.
 async fn scans(connection: &mut PgConnection) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as("SELECT idx_scan, idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'envelopes_pkey'")
         .fetch_one(connection)
@@ -45,7 +46,7 @@ async fn read_under_a_snapshot() -> anyhow::Result<()> {
     }
     assert_eq!(alice.acknowledge_request(MESSAGES, None).send().await?.status(), 200);
 
-    // A connection reports its statistics once a second.
+    // Postgres updates the statistics of a connection about once a second.
     let start = Instant::now();
     let (mut scans_before, mut entries_before) = (0, 0);
     for round in 0..2 {

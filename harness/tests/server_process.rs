@@ -12,7 +12,7 @@ use woosh_harness::{Backend, ServerProcess, TestDatabase};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_woosh-harness");
 
-/// Verifies promise D1 (durable).
+/// Verifies promise D1 (durable) of the delivery contract.
 #[tokio::test]
 async fn a_killed_server_restarts_on_the_same_port_with_its_data() {
     let database = Arc::new(TestDatabase::create(Backend::Sqlite).await.unwrap());
@@ -72,7 +72,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Returns the command lines of the processes whose environment contains the folder.
+/// Returns the command lines of the processes whose environment variables contain the path of the folder.
 fn processes_for(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().unwrap();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|process| process.path());

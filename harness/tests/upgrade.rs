@@ -1,4 +1,5 @@
-//! Verifies promise D2 (no loss): a database of an older version is migrated without losing messages.
+//! Verifies promise D2 (no loss) of the delivery contract: a database of an older version is migrated without losing
+//! messages.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -15,8 +16,8 @@ use woosh_harness::{Backend, TestDatabase};
 
 const NAME: &str = "messages_stored_by_the_first_version_can_be_read_and_acknowledged_after_migration";
 
-/// Statements that insert rows as the first version of the server wrote them. Alice has three messages on the first of her
-/// two devices: one is acknowledged, and one is empty.
+/// Statements that insert rows as the first version of the server wrote them. Alice has three messages on the first of
+/// her two devices: one is acknowledged, and one is empty.
 const OLD_ROWS: &str = "
 INSERT INTO users (username, username_key, password_hash, public_key, private_key, info, created_at)
 VALUES ('Alice', 'alice', 'hash', 'key', NULL, 'tea', 5);
@@ -60,8 +61,8 @@ async fn fill_postgres(mut connection: PgConnection) -> sqlx::Result<()> {
     connection.close().await
 }
 
-/// Inserts an envelope like a server of the first version that still runs beside a newer server. Such a server sets no
-/// expiry, so the insert must fail.
+/// Inserts an envelope as a server of the first version does if it still runs beside a newer server. The first version
+/// sets no expiry time, so the new schema must refuse the insert.
 async fn insert_as_the_first_version(test_database: &TestDatabase) -> sqlx::Result<()> {
     const INSERT: &str = "INSERT INTO envelopes (device_id, sequence, message_id) VALUES (1, 4, 4)";
     match test_database.postgres_options() {
@@ -74,7 +75,8 @@ async fn insert_as_the_first_version(test_database: &TestDatabase) -> sqlx::Resu
     Ok(())
 }
 
-/// Verifies promise D2 (no loss).
+/// Verifies promise D2 (no loss) of the delivery contract: after the migration, the mailboxes still contain all
+/// messages that the first version stored and no client acknowledged.
 fn upgrade(backend: Backend) -> Result<(), Failed> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let test_database = TestDatabase::create(backend).await.map_err(|error| format!("{error:#}"))?;
@@ -123,7 +125,8 @@ fn upgrade(backend: Backend) -> Result<(), Failed> {
     })
 }
 
-/// Records the limit of the statements that change messages.
+/// Statements that make the database record the `statement_timeout` with which each update of messages runs. Migrations
+/// must run without a time limit.
 const RECORD: &str = "
 CREATE TABLE recorded (value TEXT);
 CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -8,14 +8,15 @@ use tokio::time::{sleep, timeout};
 use super::outage::Outage;
 use crate::pool::{Pool, connect, within};
 
-/// A connection that received nothing for this long is tested.
+/// A connection that has received nothing for this long is tested.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// How long Postgres has to answer.
+/// Maximum time for Postgres to answer a statement.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Delay between two attempts to connect.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
-/// A connection that listens on a channel. Notices if its host goes silent, and reconnects.
+/// A connection to Postgres that listens on a channel (`LISTEN`). If the database host stops answering, the listener
+/// notices this and reconnects.
 pub(super) struct Listener {
     pool: Pool,
     channel: &'static str,
@@ -33,15 +34,16 @@ pub(super) enum Received {
 }
 
 impl Listener {
-    /// Listens on a channel.
+    /// Connects to Postgres, and listens on a notification channel (`LISTEN`).
     pub(super) async fn connect(pool: Pool, channel: &'static str) -> sqlx::Result<Self> {
-        let listener = PgListener::connect_with(pool.without_deadlines()).await?;
+        let listener = pool.without_deadlines(PgListener::connect_with).await?;
         let mut listener = Self { pool, channel, listener, silent: false };
         listener.start().await?;
         Ok(listener)
     }
 
-    /// Waits for a notification. If the connection is lost, reconnects, as often as it takes.
+    /// Waits for a notification. If the connection is lost, tries to reconnect until that succeeds, and logs the
+    /// interruption through `outage`.
     pub(super) async fn receive(&mut self, outage: &mut Outage) -> Received {
         match self.try_receive().await {
             Ok(notification) => Received::Notification(notification),
@@ -66,7 +68,7 @@ impl Listener {
                 Ok(Ok(Some(notification))) => return Ok(notification),
                 Ok(Ok(None)) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(Err(error)) => return Err(error),
-                // Listening again changes nothing, but needs an answer.
+                // Tests the connection: a second LISTEN changes nothing, but Postgres has to answer it.
                 Err(_) => self.subscribe().await?,
             }
         }
@@ -75,20 +77,20 @@ impl Listener {
     /// Replaces the connection.
     async fn reconnect(&mut self) -> sqlx::Result<()> {
         if self.silent {
-            // Dropping a listener sends a statement and awaits the answer, without a limit. So the connection that does not
-            // answer is first replaced by another one and closed.
+            // Dropping a `PgListener` sends a statement, and waits for the answer without a limit. So the connection
+            // that does not answer is first taken out of the listener, and another connection is put in its place.
             let replacement = connect(&self.pool.options()).await?;
             drop(std::mem::replace(self.listener.acquire().await?, replacement));
             self.silent = false;
-            // The other connections have probably gone silent, too.
+            // The other connections of the pool probably get no answer, either.
             self.pool.renew();
         }
-        self.listener = PgListener::connect_with(self.pool.without_deadlines()).await?;
+        self.listener = self.pool.without_deadlines(PgListener::connect_with).await?;
         self.start().await
     }
 
     async fn start(&mut self) -> sqlx::Result<()> {
-        // A lost connection is replaced here, where that has a limit.
+        // The library must not reconnect by itself: `Self::reconnect` does it, with a limit of time.
         self.listener.eager_reconnect(false);
         self.subscribe().await
     }

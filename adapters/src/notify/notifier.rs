@@ -17,8 +17,8 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Creates a notifier that also exchanges notifications with other replicas, on `pool`. The notifier uses `read_pool`
-    /// to poll for messages whose notification was lost.
+    /// Creates a notifier that also exchanges notifications with other replicas, over connections of `pool`. The
+    /// notifier uses `read_pool` to poll for messages whose notification was lost.
     pub(crate) async fn connect(pool: Pool, read_pool: Pool) -> sqlx::Result<Self> {
         let waiters = Waiters::default();
         let replicas = Replicas::start(pool, read_pool, waiters.clone()).await?;
@@ -46,7 +46,7 @@ impl Notifier {
         }
     }
 
-    /// Ends all current and future waits.
+    /// Ends all current and future waits for new envelopes, so that they don't delay a shutdown.
     pub(crate) fn close(&self) {
         self.waiters.close();
     }

@@ -3,9 +3,9 @@ use std::collections::VecDeque;
 use woosh_domain::model::{Envelope, SequenceNumber};
 use woosh_domain::ports::Delivered;
 
-/// Maximum number of envelopes kept for the waiting readers of a mailbox.
+/// Maximum number of envelopes that are kept in memory for the waiting readers of a mailbox.
 const MAX_ENVELOPES: usize = 16;
-/// Maximum total size of contents kept for the waiting readers of a mailbox, in bytes.
+/// Maximum total size of the contents that are kept in memory for the waiting readers of a mailbox, in bytes.
 const MAX_BYTES: usize = 128 * 1024;
 
 /// The newest envelopes that were committed to a mailbox while readers waited. Their sequence numbers are consecutive.
@@ -13,6 +13,7 @@ pub(super) struct Recent {
     envelopes: VecDeque<Envelope>,
     /// The last acknowledged sequence number at the time when the newest envelope was committed.
     acknowledged: SequenceNumber,
+    /// The total size of the contents of the kept envelopes, in bytes.
     bytes: usize,
 }
 
@@ -20,8 +21,9 @@ impl Recent {
     /// No envelopes.
     pub(super) const EMPTY: Self = Self { envelopes: VecDeque::new(), acknowledged: SequenceNumber::ZERO, bytes: 0 };
 
-    /// Adds a committed envelope. If its sequence number does not directly follow the newest kept one, drops the kept
-    /// envelopes first: the envelopes in between were stored by another process.
+    /// Adds a committed envelope. If its sequence number does not directly follow that of the newest kept envelope,
+    /// drops the kept envelopes first, so that the kept numbers stay consecutive. Numbers can be missing because
+    /// another replica stored their envelopes, or because the mailbox was full.
     pub(super) fn add(&mut self, envelope: Envelope, acknowledged: SequenceNumber) {
         if self.envelopes.back().is_some_and(|last| last.sequence.next() != envelope.sequence) {
             self.clear();
@@ -41,7 +43,7 @@ impl Recent {
     }
 
     /// Returns all envelopes after the cursor `seen`. Returns `None` if there are none, or if some of them are not kept
-    /// here.
+    /// in memory.
     pub(super) fn after(&self, seen: SequenceNumber) -> Option<Delivered> {
         if self.envelopes.front()?.sequence > seen.next() {
             return None;
@@ -94,7 +96,8 @@ mod tests {
         assert_eq!(after(&Recent::EMPTY, 0), None);
     }
 
-    /// Verifies promise D3 (order): sends of other replicas and full mailboxes take numbers as well.
+    /// Verifies promise D3 (order). A sequence number is unknown to this process if another replica stored its
+    /// envelope, or if the mailbox was full.
     #[test]
     fn an_unknown_number_between_envelopes_drops_those_before_it() {
         for second in [7, 5, 4] {

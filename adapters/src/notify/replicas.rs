@@ -25,14 +25,15 @@ use crate::randomness::SystemRandomness;
 const CHANNEL: &str = "woosh_notifications";
 /// Maximum number of mailboxes in one notification. Postgres limits the payload to 8,000 bytes.
 const MAX_MAILBOXES: usize = 350;
-/// Maximum number of mailboxes that are queued for publishing.
+/// Maximum number of mailboxes whose identifiers are queued for publishing to other replicas.
 const MAX_QUEUED: usize = 10_000;
 /// Interval between polls for messages whose notification was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum time between two notifications. Each notification costs a transaction and wakes every replica, so under load
 /// it should cover many messages.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(3);
-/// How often publishing is tried: a second time for a connection that turns out to be dead.
+/// Maximum number of attempts to publish a notification. The second attempt is for connections that turn out to be
+/// dead.
 const PUBLISH_ATTEMPTS: usize = 2;
 
 /// Publishes notifications to other replicas and receives their notifications, until this value is dropped.
@@ -42,8 +43,8 @@ pub(super) struct Replicas {
 }
 
 impl Replicas {
-    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas. Listens and publishes
-    /// on `pool`, and polls on `read_pool`.
+    /// Connects to Postgres, and starts to forward notifications between `waiters` and other replicas. Listens and
+    /// publishes on `pool`, and polls on `read_pool`.
     pub(super) async fn start(pool: Pool, read_pool: Pool, waiters: Waiters) -> sqlx::Result<Self> {
         let listener = Listener::connect(pool.clone(), CHANNEL).await?;
         let (queue, queued) = mpsc::channel(MAX_QUEUED);
@@ -58,14 +59,14 @@ impl Replicas {
         Ok(Self { queue, _tasks: tasks })
     }
 
-    /// Queues a mailbox for publishing. If the queue is full, does nothing, and other replicas find the message at
-    /// their next poll.
+    /// Queues the identifier of a changed mailbox for publishing to other replicas. If the queue is full, does nothing,
+    /// and other replicas find the message at their next poll.
     pub(super) fn publish(&self, mailbox: DeviceId) {
         let _ = self.queue.try_send(mailbox);
     }
 }
 
-/// Forwards notifications from other replicas to the waiters.
+/// Forwards notifications from other replicas to the readers that wait in this process.
 async fn listen(mut listener: Listener, waiters: Waiters, replica: String, reconnected: Arc<Notify>) {
     let mut outage = Outage::of("receive notifications from other replicas");
     loop {
@@ -82,7 +83,7 @@ async fn listen(mut listener: Listener, waiters: Waiters, replica: String, recon
     }
 }
 
-/// Publishes queued mailboxes to other replicas.
+/// Publishes the identifiers of queued mailboxes to other replicas.
 async fn publish(pool: Pool, mut queued: mpsc::Receiver<DeviceId>, replica: String) {
     let mut outage = Outage::of("notify other replicas");
     let mut mailboxes = Vec::with_capacity(MAX_MAILBOXES);
@@ -123,8 +124,8 @@ async fn poll(read_pool: Pool, waiters: Waiters, reconnected: Arc<Notify>) {
     }
 }
 
-/// Returns the mailboxes whose waiting readers have missed a message or the end of the last session. One query covers all
-/// waiting readers.
+/// Returns the mailboxes whose waiting readers have to be notified: those with new messages, and those whose device has
+/// no session any more. One query covers all waiting readers.
 async fn missed(read_pool: &Pool, waiters: &Waiters) -> sqlx::Result<Vec<i64>> {
     let (mailboxes, seen): (Vec<_>, Vec<_>) =
         waiters.waiting().into_iter().map(|(mailbox, seen)| (mailbox.get(), seen.get())).unzip();

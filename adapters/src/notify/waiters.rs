@@ -57,7 +57,7 @@ impl Waiters {
         self.state().mailboxes.values_mut().for_each(WaitingReaders::notify);
     }
 
-    /// Ends all current and future waits.
+    /// Ends all current and future waits for new envelopes, so that they don't delay a shutdown.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.notify_all();
@@ -98,8 +98,8 @@ impl Waiters {
 }
 
 impl WaitingReaders {
-    /// The cursor of a mailbox on which no reader waits. It is higher than any sequence number, so that the poll skips
-    /// the mailbox.
+    /// The value of `seen` while no reader waits on the mailbox. It is higher than any sequence number, so that the
+    /// poll for lost notifications finds no new message in the mailbox.
     const NONE_WAITS: SequenceNumber = SequenceNumber::MAX;
 
     fn notify(&mut self) {
@@ -199,7 +199,7 @@ mod tests {
         assert!(waiters.state().mailboxes.is_empty());
     }
 
-    /// Verifies promise D8 (prompt). The poll for lost notifications uses this list of mailboxes.
+    /// Verifies promise D8 (prompt). The poll for lost notifications uses the list that this test checks.
     #[tokio::test]
     async fn waiting_mailboxes_are_listed_with_the_lowest_cursor() {
         let waiters = Waiters::default();

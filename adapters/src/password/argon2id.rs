@@ -10,12 +10,13 @@ use woosh_domain::ports::{PasswordHasher, PortError, Randomness as _};
 
 use crate::randomness::SystemRandomness;
 
-/// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB, two passes and one lane, as the
-/// [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) recommends.
+/// Argon2id ([RFC 9106](https://www.rfc-editor.org/rfc/rfc9106)) with 19 MiB of memory, two passes and a parallelism of
+/// one, as the [OWASP cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html)
+/// recommends.
 ///
 /// Hashes passwords on blocking threads, at most one per processor at a time. A few hundred calls may queue for a
-/// thread. Further calls fail as unavailable, so that a flood of wrong passwords delays other logins by a few seconds
-/// at most.
+/// thread. Further calls fail with [`PortError::Unavailable`], so that a flood of wrong passwords delays other logins
+/// by a few seconds at most.
 #[derive(Debug, Clone)]
 pub struct Argon2idHasher {
     /// Permits for calls that hash: one for each processor.
@@ -24,7 +25,7 @@ pub struct Argon2idHasher {
     admission: Arc<Semaphore>,
 }
 
-/// Maximum number of calls that hash or are queued: a few seconds of work.
+/// Maximum number of calls that hash or are queued. Hashing for all of them takes a few seconds.
 const MAX_ADMITTED: usize = 256;
 
 /// A hash that no password matches, with the default parameters. If a user does not exist, the password is verified
@@ -38,7 +39,8 @@ impl Argon2idHasher {
         Self { hashing: Arc::new(Semaphore::new(processors)), admission: Arc::new(Semaphore::new(MAX_ADMITTED)) }
     }
 
-    /// Computes the Argon2id output of a password with the salt and parameters of `like`, once a thread is free.
+    /// Computes the Argon2id output of a password with the salt and parameters of the hash `like`. Waits until a thread
+    /// is free.
     async fn compute(&self, password: &Password, like: phc::PasswordHash) -> Result<phc::Output, PortError> {
         let _admitted = self.admission.try_acquire().map_err(PortError::unavailable)?;
         let permit = self.hashing.clone().acquire_owned().await.map_err(PortError::fault)?;
@@ -60,14 +62,15 @@ impl Default for Argon2idHasher {
     }
 }
 
-/// The size of a memory allocation that the system allocator always maps, and unmaps when the allocation is freed.
-/// Smaller allocations come from the allocator's arenas, which keep the memory: a few hundred concurrent logins would
-/// permanently cost hundreds of megabytes. The unused part of a mapped allocation costs nothing.
+/// Size in bytes of a memory allocation that is so large that the system allocator always maps it separately, and
+/// returns it to the operating system when it is freed. Smaller allocations come from the allocator's arenas, which
+/// keep the memory: a few hundred concurrent logins would permanently cost hundreds of megabytes. The unused part of a
+/// mapped allocation costs nothing.
 const MAPPED_ALLOCATION: usize = 33 * 1024 * 1024;
 
 fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output, PortError> {
-    let fault = |error: &dyn std::fmt::Display| PortError::fault(format!("a password hash: {error}"));
-    let missing = || PortError::fault("a password hash has no salt");
+    let fault = |error: &dyn std::fmt::Display| PortError::fault(format!("can't compute a password hash: {error}"));
+    let missing = || PortError::fault("the stored password hash has no salt");
     let params = Params::try_from(like).map_err(|error| fault(&error))?;
     let salt = like.salt.as_ref().ok_or_else(missing)?;
     let mut memory = Vec::with_capacity(MAPPED_ALLOCATION / Block::SIZE);
@@ -80,8 +83,8 @@ fn compute(password: &Password, like: &phc::PasswordHash) -> Result<phc::Output,
     phc::Output::new(&output).map_err(|error| fault(&error))
 }
 
-/// Returns a new salt with the default parameters, and without an output. A test checks that the defaults of the crate
-/// are the parameters documented above.
+/// Returns a hash that has a new salt and the default parameters of the crate `argon2`, but no output yet. A test
+/// checks that these defaults are the parameters that [`Argon2idHasher`] documents.
 fn new_hash() -> Result<phc::PasswordHash, PortError> {
     let fault = |error: phc::Error| PortError::fault(error.to_string());
     let salt = &SystemRandomness.bits()?[..phc::Salt::RECOMMENDED_LENGTH];

@@ -10,8 +10,9 @@ use woosh_domain::ports::{Clock, PasswordHasher, PortError, Randomness as _};
 
 use crate::randomness::SystemRandomness;
 
-/// Wraps a password hasher, and caches its successful verifications. Without the cache, a classic client, which sends
-/// its password with each request, would cost a password hash for each request.
+/// Wraps a password hasher, and caches its successful verifications. A client of the classic API (the deprecated
+/// predecessor of v1) sends its password with each request. Without the cache, each of these requests would cost a
+/// password hash.
 ///
 /// A cache key is an HMAC of the password and of the stored hash that matched it. The secret of the HMAC never leaves
 /// the process, so neither the password nor the hash can be recovered from a cache key. Changing a password changes its
@@ -27,12 +28,12 @@ pub struct CachingHasher<H> {
 
 /// The time for which a verification is cached, in microseconds: ten minutes.
 const CACHE_DURATION: i64 = 10 * 60 * 1_000_000;
-/// Maximum number of cached verifications. A full cache takes about one megabyte, and evicts the verification that was used
-/// least recently.
+/// Maximum number of cached verifications. A full cache takes about one megabyte, and evicts the verification that was
+/// used least recently.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
 impl<H> CachingHasher<H> {
-    /// Caches the verifications of `inner`.
+    /// Creates a hasher that caches the successful verifications of `inner`.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 /// An error that may come from a database.
 pub(crate) trait Failure: From<sqlx::Error> {
-    /// Returns the error of the database.
+    /// Returns the error of `sqlx` that this error is or contains. If there is none, returns `None`.
     fn of_database(&self) -> Option<&sqlx::Error>;
 }
 
@@ -15,7 +15,8 @@ impl Failure for sqlx::Error {
     }
 }
 
-/// Awaits the database for at most `limit`.
+/// Awaits `work`, which uses the database, for at most `limit`. If `limit` elapses first, returns an I/O error of the
+/// kind `TimedOut`.
 pub(crate) async fn within<T, E: From<sqlx::Error>>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,

@@ -2,7 +2,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Describe, Either, Execute, Executor, Postgres, SqlStr};
+use sqlx::{Connection as _, Describe, Either, Execute, Executor, Postgres, SqlStr};
 
 use super::Pool;
 
@@ -15,9 +15,18 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        // All rows at once, because the deadline is for the statement, not for a caller that is slow to take them.
+        // Fetches all rows at once, because the deadline is for the statement: it must not include the time in which
+        // the caller processes rows.
         let rows = async move {
-            pool.run(async { pool.acquire().await?.fetch_many(query).try_collect::<Vec<_>>().await }).await
+            pool.run(async {
+                let mut connection = pool.acquire().await?;
+                let rows = connection.fetch_many(query).try_collect::<Vec<_>>().await?;
+                // The rows of a page may be large.
+                connection.shrink_buffers();
+                connection.finish();
+                Ok::<_, sqlx::Error>(rows)
+            })
+            .await
         };
         Box::pin(stream::once(rows).map_ok(|rows| stream::iter(rows).map(Ok)).try_flatten())
     }
@@ -28,7 +37,15 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        Box::pin(async move { pool.run(async { pool.acquire().await?.fetch_optional(query).await }).await })
+        Box::pin(async move {
+            pool.run(async {
+                let mut connection = pool.acquire().await?;
+                let row = connection.fetch_optional(query).await?;
+                connection.finish();
+                Ok::<_, sqlx::Error>(row)
+            })
+            .await
+        })
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>

@@ -1,21 +1,24 @@
-//! Connections to Postgres that have verified settings, and whose every use has a deadline.
+//! Connections to Postgres with verified settings. Each use of a connection has a deadline.
 //!
-//! A host that goes silent ends no connection: the operating system reports an error after about 15 minutes. So each use ends
-//! at a deadline at the latest, and its connection goes back to the pool only if it still answers. Otherwise the
-//! connection is closed, and the pool opens another one.
+//! If a database host stops answering, its connections stay open: the operating system reports an error only after
+//! about 15 minutes. Therefore each use of a connection ends at a deadline at the latest. After its use, a connection
+//! goes back to the pool only if Postgres still answers on it. Otherwise the connection is closed, and the pool opens
+//! another one.
 //!
 //! - `deadline`: limits the duration of a use.
 //! - `executor`: runs statements on a pool.
+//! - `kept`: connections that are kept for the next use.
 //! - `settings`: the settings of a connection.
 //! - `transaction`: a transaction on a connection of a pool.
 
 mod deadline;
 mod executor;
+mod kept;
 mod settings;
 mod transaction;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
@@ -25,35 +28,39 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 pub(crate) use self::deadline::{Failure, within};
+use self::kept::{KeptConnection, KeptConnections};
 pub(crate) use self::settings::{
     CONNECT_TIMEOUT, Requirements, SettingError, apply, connect, ensure_sessions, prepare_to_migrate,
 };
 
 use crate::transient::is_stale;
 
-/// How long a caller waits for a connection.
+/// Maximum time that a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer than this is tested before use, so that no request gets one that is dead.
+/// A connection that was idle for longer than this is tested before it is used again, so that no request gets a dead
+/// connection.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long a connection has for the answer to a test.
+/// Maximum time for Postgres to answer the test of a connection.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// How long closing waits for connections that are in use.
+/// Maximum time that closing the pool waits for connections that are in use.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A pool of connections to Postgres.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     connections: PgPool,
-    /// Connections that are older than this are closed instead of used again.
+    kept: Arc<KeptConnections>,
+    /// Connections that were opened before this moment are closed instead of being used again.
     oldest: Arc<Mutex<Instant>>,
-    /// The deadline of a use, with the wait for a connection.
+    /// Maximum time for which a caller may use a connection, including the wait for the connection.
     limit: Duration,
 }
 
 impl Pool {
-    /// Creates a pool of at most `size` connections. Opens connections as needed. A use of a connection ends after `limit`.
+    /// Creates a pool of at most `size` connections. Opens connections as needed. A caller may use a
+    /// connection for at most `limit`.
     pub(crate) fn new(options: PgConnectOptions, requirements: Requirements, size: u32, limit: Duration) -> Self {
         let oldest = Arc::new(Mutex::new(Instant::now()));
         let connections = PgPoolOptions::new()
@@ -76,25 +83,29 @@ impl Pool {
             })
             // Prepared statements are cached per connection. There are fewer of them than the default capacity of 100.
             .connect_lazy_with(options);
-        Self { connections, oldest, limit }
+        Self { connections, kept: Arc::default(), oldest, limit }
     }
 
-    /// Returns the same connections with another limit.
+    /// Returns a pool that shares the connections of this pool, but whose callers may use a connection for at most
+    /// `limit`.
     pub(crate) fn with_limit(&self, limit: Duration) -> Self {
         Self { limit, ..self.clone() }
     }
 
-    /// Returns the pool without deadlines, for a listener.
-    pub(crate) fn without_deadlines(&self) -> &PgPool {
-        &self.connections
+    /// Calls `connect` with the pool of `sqlx`. The use of connections from this pool has no deadline, because a
+    /// listener keeps a connection for an unlimited time.
+    pub(crate) async fn without_deadlines<T>(&self, connect: impl AsyncFnOnce(&PgPool) -> T) -> T {
+        let _waiting = self.kept.release();
+        connect(&self.connections).await
     }
 
-    /// Returns the options of each connection.
+    /// Returns the options with which the pool opens connections.
     pub(crate) fn options(&self) -> Arc<PgConnectOptions> {
         self.connections.connect_options()
     }
 
-    /// Runs `work`, which uses connections of this pool, until the limit.
+    /// Runs `work`, which uses connections of this pool. Cancels `work` if it takes longer than the time limit of the
+    /// pool. If `work` fails because Postgres can no longer use a prepared statement, calls [`Self::renew`].
     pub(crate) async fn run<T, E: Failure>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let outcome = within(self.limit, work).await;
         if let Err(error) = &outcome
@@ -105,36 +116,79 @@ impl Pool {
         outcome
     }
 
-    /// Closes the connections of now instead of using them again.
+    /// Makes the pool close all connections that are open now, instead of using them again.
     pub(crate) fn renew(&self) {
         *self.oldest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Takes a connection, which goes back to the pool when it is dropped. The caller limits the duration of its use, with
-    /// [`Self::run`].
+    /// Takes a connection, which goes back to the pool when it is dropped. The caller has to limit the time of
+    /// its use, with [`Self::run`].
     pub(crate) async fn acquire(&self) -> sqlx::Result<Lease> {
-        Ok(Lease { connection: Some(self.connections.acquire().await?), in_transaction: false })
+        let oldest = *self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(KeptConnection { lease, since }) = self.kept.take() {
+            // Any other connection goes back to the pool, which tests or closes it.
+            if lease.acquired_at > oldest && since.elapsed() <= TRUSTED_IDLE {
+                return Ok(lease);
+            }
+        }
+        let connection = {
+            let _waiting = self.kept.release();
+            Some(self.connections.acquire().await?)
+        };
+        let kept = Arc::downgrade(&self.kept);
+        Ok(Lease { connection, acquired_at: Instant::now(), kept, last_use: LastUse::Unfinished })
     }
 
     /// Checks that the database answers.
     pub(crate) async fn ping(&self) -> sqlx::Result<()> {
-        self.run(async { self.acquire().await?.ping().await }).await
+        self.run(async {
+            let mut connection = self.acquire().await?;
+            connection.ping().await?;
+            connection.finish();
+            Ok(())
+        })
+        .await
     }
 
-    /// Closes all connections, after those that are in use have come back.
+    /// Closes all connections, after waiting for those that are in use, for at most `CLOSE_TIMEOUT`.
     pub(crate) async fn close(&self) {
+        let _waiting = self.kept.release();
         if timeout(CLOSE_TIMEOUT, self.connections.close()).await.is_err() {
-            tracing::warn!("connections to the database are still in use");
+            tracing::warn!("stopped waiting for connections to the database that are still in use");
         }
     }
 }
 
-/// A connection that a caller uses. When it is dropped, it goes back to the pool if it still answers, even if it was dropped
-/// in the middle of a statement.
+/// A connection that a caller uses. When this value is dropped, the connection goes back to the pool if Postgres still
+/// answers on it, even if the value is dropped in the middle of a statement.
+#[derive(Debug)]
 pub(crate) struct Lease {
-    /// `None` after it is dropped.
+    /// `None` once `drop` has taken the connection.
     connection: Option<PoolConnection<Postgres>>,
-    in_transaction: bool,
+    /// When the pool handed the connection out.
+    acquired_at: Instant,
+    /// The connections of the pool that are kept until a caller needs one.
+    kept: Weak<KeptConnections>,
+    last_use: LastUse,
+}
+
+/// What is known about the last statement on a connection.
+#[derive(Debug, PartialEq)]
+enum LastUse {
+    /// The statement may still run.
+    Unfinished,
+    /// The statement was part of a transaction, which has to be rolled back before the connection is used again.
+    InTransaction,
+    /// The statement has ended, and no transaction is open.
+    Finished,
+}
+
+impl Lease {
+    /// Records that all statements on the connection have ended. Then another caller can use the connection without a
+    /// test.
+    pub(crate) fn finish(&mut self) {
+        self.last_use = LastUse::Finished;
+    }
 }
 
 impl Deref for Lease {
@@ -156,23 +210,32 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
+        if self.last_use == LastUse::Finished
+            && let Some(kept) = self.kept.upgrade()
+        {
+            let (acquired_at, last_use) = (self.acquired_at, LastUse::Unfinished);
+            kept.keep(Self { connection: Some(connection), acquired_at, kept: self.kept.clone(), last_use });
+            return;
+        }
+        let in_transaction = self.last_use == LastUse::InTransaction;
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(give_back(connection, self.in_transaction))),
+            Ok(runtime) => drop(runtime.spawn(give_back(connection, in_transaction))),
             Err(_) => drop(connection.detach()),
         }
     }
 }
 
-/// Returns a connection to its pool. Closes it if it does not answer.
+/// Gives a connection back to its pool. If Postgres does not answer on the connection, closes it instead.
 async fn give_back(mut connection: PoolConnection<Postgres>, in_transaction: bool) {
     if in_transaction {
         let rolled_back = within(TEST_TIMEOUT, sqlx::raw_sql("ROLLBACK").execute(&mut *connection)).await;
         if rolled_back.is_err() {
-            // Not closed in agreement with the server, which may take as long as any other use.
+            // Closes only the socket, because an orderly close would wait for a server that does not answer.
             drop(connection.detach());
             return;
         }
     }
-    // Tests the connection. If this future is dropped, so is the connection.
+    // `return_to_pool` tests the connection. If that takes too long, the connection is dropped together with the
+    // future.
     let _ = timeout(TEST_TIMEOUT, connection.return_to_pool()).await;
 }

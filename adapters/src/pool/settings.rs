@@ -1,5 +1,5 @@
-//! The settings of a connection. They are set and verified with SQL, because poolers drop the options with which a client
-//! starts a connection.
+//! The settings of a connection to Postgres. They are set and verified with SQL, because some connection poolers, such
+//! as PgBouncer, drop the options with which a client starts a connection.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use sqlx::{ConnectOptions as _, PgConnection};
 use super::deadline::within;
 use crate::transient::ReadOnly;
 
-/// How long opening a connection may take, and each of the steps that prepare it.
+/// Maximum duration of opening a connection, and of each step that prepares the connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often [`ensure_sessions`] looks whether a connection has changed hands.
+/// How many times [`ensure_sessions`] checks whether a pooler has moved a connection to another session.
 const PROBES: usize = 8;
 
-/// What the settings of a server have to guarantee.
+/// What the settings of a Postgres server have to guarantee.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Requirements {
     /// Whether the server may lose committed transactions when its machine crashes.
@@ -31,14 +31,17 @@ pub(crate) struct SettingError {
     remedy: &'static str,
 }
 
-/// Limits, and everything that a promise depends on and that a session can set.
+/// Statements that set time limits, and those settings of a Postgres session that the delivery contract depends on. In
+/// the order of the statements:
 ///
-/// - A commit is on the disk before it is answered (D1). The value `remote_apply` guarantees more than `on`.
-/// - A statement sees what was committed before it (D3, D4).
-/// - A replica that stalls or dies in a transaction does not hold its locks for long. A statement that is too slow ends before
-///   the deadline of writes on this side, so that its connection stays usable.
-/// - Every statement is a few index lookups. Without statistics, or with old ones, Postgres would read whole tables, or plan
-///   each statement anew.
+/// - Postgres confirms a commit only after the commit is on the disk (D1). If `synchronous_commit` is `remote_apply`,
+///   it stays so, because this value guarantees more than `on`.
+/// - A statement sees everything that was committed before the statement started (D3, D4).
+/// - Text is UTF-8.
+/// - A replica that stalls or dies in a transaction does not hold its locks for long. Postgres ends a slow statement
+///   before Woosh's own deadline for writes passes, so that the connection stays usable.
+/// - Every statement should be a few index lookups. Without the last settings, Postgres would read whole tables if the
+///   statistics of the tables are missing or old, or would make a new plan each time it runs a statement.
 const SET: &str = "
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply';
 SET default_transaction_isolation = 'read committed';
@@ -51,7 +54,7 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET jit = off";
 
-/// Replaces settings for statements that read whole tables and take as long as they need.
+/// Undoes settings that migrations can't use, because migrations read whole tables and take as long as they need.
 const SET_TO_MIGRATE: &str = "
 SET statement_timeout = 0;
 SET lock_timeout = 0;
@@ -70,7 +73,7 @@ SELECT name, current_setting(name) FROM (VALUES
 
 const ALLOW: &str = "change it in the configuration of the server, or accept with --allow-fsync-off true that messages can be \
                      lost when its machine crashes";
-const POOLER: &str = "the server sets it, but something between the server and Postgres resets it; a pooler has to pool \
+const POOLER: &str = "Woosh sets it, but something between Woosh and Postgres resets it; a pooler has to pool \
                       sessions";
 
 /// Opens a connection.
@@ -78,7 +81,8 @@ pub(crate) async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnec
     within(CONNECT_TIMEOUT, options.connect()).await
 }
 
-/// Sets the settings of a connection and verifies them, in two transactions.
+/// Sets the settings of a connection. Verifies them in a second transaction, because a pooler may reset settings
+/// between transactions.
 pub(crate) async fn apply(connection: &mut PgConnection, requirements: Requirements) -> sqlx::Result<()> {
     let settings: Vec<(String, String)> = within(CONNECT_TIMEOUT, async {
         sqlx::raw_sql(SET).execute(&mut *connection).await?;
@@ -110,7 +114,7 @@ fn verify(setting: String, value: String, requirements: Requirements) -> sqlx::R
     Err(sqlx::Error::Configuration(SettingError { setting, value, required, remedy }.into()))
 }
 
-/// Lets statements of a connection take as long as they need.
+/// Prepares a connection for migrations: its statements may take as long as they need, and may read whole tables.
 pub(crate) async fn prepare_to_migrate(connection: &mut PgConnection) -> sqlx::Result<()> {
     within(CONNECT_TIMEOUT, async {
         sqlx::raw_sql(SET_TO_MIGRATE).execute(connection).await?;
@@ -119,8 +123,9 @@ pub(crate) async fn prepare_to_migrate(connection: &mut PgConnection) -> sqlx::R
     .await
 }
 
-/// Verifies that each of two connections keeps its session between transactions. A pooler that pools transactions runs
-/// both on the same connection to Postgres, or moves one of them while the other one is in a transaction.
+/// Verifies that each of two connections keeps its Postgres session between transactions. A pooler that assigns
+/// sessions to transactions, not to connections, runs both connections in the same session, or moves one of them to
+/// another session while the other one is in a transaction.
 pub(crate) async fn ensure_sessions(first: &mut PgConnection, second: &mut PgConnection) -> sqlx::Result<()> {
     let kept = within(CONNECT_TIMEOUT, async {
         let before = process(first).await?;
@@ -146,7 +151,7 @@ pub(crate) async fn ensure_sessions(first: &mut PgConnection, second: &mut PgCon
     ))
 }
 
-/// Returns the process that serves a connection.
+/// Returns the identifier of the Postgres process that serves a connection. Each session has its own process.
 async fn process(connection: &mut PgConnection) -> sqlx::Result<i32> {
     sqlx::Row::try_get(&sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?, 0)
 }

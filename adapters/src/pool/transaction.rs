@@ -2,27 +2,28 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::PgConnection;
 
-use super::{Lease, Pool};
+use super::{LastUse, Lease, Pool};
 
-/// A transaction. It is rolled back when it is dropped. Its duration is for the caller to limit, with [`Pool::run`].
+/// A transaction. Dropping it without a commit rolls it back. The caller has to limit the duration of the transaction,
+/// with [`Pool::run`].
 pub(crate) struct Transaction(Lease);
 
 impl Pool {
     /// Begins a transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
         let mut transaction = Transaction(self.acquire().await?);
-        // Set first, so that it is rolled back even if the caller is cancelled meanwhile.
-        transaction.0.in_transaction = true;
+        // Set before BEGIN, so that the transaction is rolled back even if the caller is cancelled during BEGIN.
+        transaction.0.last_use = LastUse::InTransaction;
         transaction.run("BEGIN").await?;
         Ok(transaction)
     }
 }
 
 impl Transaction {
-    /// Commits.
+    /// Commits the transaction.
     pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
         self.run("COMMIT").await?;
-        self.0.in_transaction = false;
+        self.0.finish();
         Ok(())
     }
 

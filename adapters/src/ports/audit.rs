@@ -27,7 +27,7 @@ const VIOLATIONS: [(&str, &str); 3] = [
 
 /// Finds rows that contradict rows of other tables, such as an envelope without a message. For tests.
 pub(crate) trait Audit: SqlStore {
-    /// Returns a line for each kind of violation that the tables contain.
+    /// Returns a line of text for each kind of inconsistency that the tables contain.
     fn audit(&self) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
 }
 

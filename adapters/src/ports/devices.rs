@@ -77,7 +77,7 @@ impl Devices for Store {
 
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Store {
-    /// Adds a device with its empty mailbox.
+    /// Adds a device with an empty mailbox.
     pub(super) async fn add_device(
         connection: &mut Connection<Self>,
         user: i64,
@@ -105,10 +105,10 @@ impl Store {
         row.try_into()
     }
 
-    /// Locks a user, so that other changes to its devices wait until this transaction ends. Returns the key of the
-    /// username, or `None` if there is no such user.
+    /// Locks a user, so that other changes to its devices wait until this transaction ends. Returns the username in
+    /// lower case, or `None` if there is no such user.
     pub(super) async fn lock_user(connection: &mut Connection<Self>, user: UserId) -> Result<Option<String>, SqlError> {
-        // An update that changes nothing, because SQLite has no other row lock.
+        // Locks the row with an update that changes nothing, because SQLite has no `SELECT … FOR UPDATE`.
         let key = sqlx::query_scalar("UPDATE users SET version = version WHERE id = $1 RETURNING username_key")
             .bind(user.get())
             .fetch_optional(connection)

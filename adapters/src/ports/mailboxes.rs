@@ -24,7 +24,8 @@ impl Mailboxes for Store {
         limit: PageLimit,
         now: Timestamp,
     ) -> Result<Option<MailboxPage>, PortError> {
-        // Held until the caller continues: pages must not pile up faster than the callers take them.
+        // The permit is held until the caller's task takes the page. Otherwise pages could pile up in memory while
+        // tasks wait for a processor.
         let _permit = self.page_permits().acquire().await.map_err(PortError::fault)?;
         let mut page = self.read_page(mailbox, after, limit, now).await?;
         if let Some(page) = &mut page {

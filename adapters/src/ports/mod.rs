@@ -1,5 +1,6 @@
-//! The ports, with SQL written once for both backends: `trait_gen` repeats each `impl … for Store` for
-//! [`SqliteStore`](crate::sqlite::SqliteStore) and [`PostgresStore`](crate::postgres::PostgresStore).
+//! The ports (traits of the domain), implemented with SQL that is written once for both backends: `trait_gen` repeats
+//! each `impl … for Store` for [`SqliteStore`](crate::sqlite::SqliteStore) and
+//! [`PostgresStore`](crate::postgres::PostgresStore).
 
 mod audit;
 mod devices;
@@ -31,7 +32,7 @@ fn end_sessions<T>(
     }
 }
 
-/// Converts identifiers from a query.
+/// Converts identifiers of devices that a query has returned.
 fn device_ids(ids: Vec<i64>) -> Vec<DeviceId> {
     ids.into_iter().map(DeviceId::new).collect()
 }

@@ -7,14 +7,23 @@ use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 use crate::pool::Pool;
 use crate::store::{Acknowledged, SqlError, count};
 
-/// Common table expressions that use the expression `deleted`, the deleted envelopes. They decrement the `copies` of
-/// the messages of these envelopes, and delete the messages that have no copies left.
+/// Common table expressions for a statement whose expression `deleted` returns the deleted envelopes. They decrement
+/// the `copies` of the messages of these envelopes, and delete the messages that have no copies left.
+///
+/// Most messages have no copies but the deleted ones. Such a message needs no lock, because no other statement deletes
+/// any of its envelopes. A message with more copies is locked first, because another statement may be deleting other
+/// copies of the message at the same time.
 macro_rules! release_messages {
     () => {
         "deleted_copies AS (
             SELECT message_id, count(*) AS envelopes FROM deleted GROUP BY message_id
+        ), released AS MATERIALIZED (
+            SELECT m.id, m.copies > d.envelopes AS has_more FROM messages m JOIN deleted_copies d ON m.id = d.message_id
+        ), deleted_unlocked AS (
+            DELETE FROM messages WHERE id = ANY(ARRAY(SELECT id FROM released WHERE NOT has_more))
         ), locked_messages AS (
-            SELECT id, copies FROM messages WHERE id IN (SELECT message_id FROM deleted_copies) ORDER BY id FOR UPDATE
+            SELECT id, copies FROM messages WHERE id = ANY(ARRAY(SELECT id FROM released WHERE has_more))
+            ORDER BY id FOR UPDATE
         ), deleted_messages AS (
             DELETE FROM messages m USING locked_messages l, deleted_copies d
             WHERE m.id = l.id AND d.message_id = l.id AND l.copies = d.envelopes
@@ -25,8 +34,8 @@ macro_rules! release_messages {
     };
 }
 
-/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
-/// unless the mailbox has another incarnation than the given one.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+/// them, unless the mailbox has another incarnation than the given one.
 pub(super) async fn acknowledge(
     pool: &Pool,
     mailbox: DeviceId,
@@ -110,7 +119,7 @@ pub(super) async fn expire(pool: &Pool, now: Timestamp, limit: usize) -> Result<
 }
 
 /// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes left, deletes its row in
-/// `purges`.
+/// `purges`, the table of deleted devices that may still have envelopes.
 pub(super) async fn purge(pool: &Pool, device: DeviceId, limit: usize) -> Result<(), SqlError> {
     // Counts the selected envelopes, not the deleted ones: a concurrent purge may delete the selected envelopes first,
     // while the device has more envelopes left.

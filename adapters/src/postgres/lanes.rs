@@ -14,7 +14,7 @@ const MAX_QUEUED: usize = 1024;
 pub(super) struct Lanes<T>(Vec<mpsc::Sender<T>>);
 
 impl<T: Send + 'static> Lanes<T> {
-    /// Starts `count` lanes. `run` processes the items of a lane until its queue is closed.
+    /// Starts `count` lanes. `run` processes the items of one lane until the queue of the lane is closed.
     pub(super) fn start<Task>(count: usize, run: impl Fn(mpsc::Receiver<T>) -> Task) -> Self
     where
         Task: Future<Output = ()> + Send + 'static,
@@ -27,7 +27,7 @@ impl<T: Send + 'static> Lanes<T> {
         Self((0..count).map(start).collect())
     }
 
-    /// Queues an item. Items with the same key use the same lane.
+    /// Queues an item in the lane that the hash of `key` selects. Items with equal keys use the same lane.
     pub(super) async fn send(&self, key: impl Hash, item: T) -> Result<(), PortError> {
         let mut hash = DefaultHasher::new();
         key.hash(&mut hash);

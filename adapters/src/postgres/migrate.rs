@@ -9,18 +9,20 @@ use crate::store::{OpenError, OpenFailure};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// The migrations of the schema.
+/// Returns the migrations that create and change the schema of a Postgres database.
 pub(crate) fn migrations() -> &'static Migrator {
     &MIGRATIONS
 }
 
-/// The interval between reports of a migration that goes on.
+/// Interval between log lines about a migration that is still running.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
-/// How long a report may take.
+/// Maximum duration of a query for the progress of a running migration.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Migrates the schema on `connection`, which must have no limit of the duration of statements. Reports on `observer` how it
-/// goes on, so that the migration takes as long as it needs, but ends with an error if the database is gone.
+/// Migrates the schema on `connection`, whose statements must have no time limit, so that a migration may take as long
+/// as it needs. Meanwhile, queries the progress on the second connection `observer`, and logs the progress. These
+/// queries have a time limit. The migration fails if one of them exceeds the limit, because the database then probably
+/// does not answer any more.
 ///
 /// Takes an advisory lock: if several replicas start at once, one migrates and the others wait.
 pub(super) async fn migrate(
@@ -41,9 +43,9 @@ pub(super) async fn migrate(
         }
         let state = within(REPORT_TIMEOUT, state(observer, process)).await.map_err(lost)?;
         let Some(state) = state else {
-            return Err(OpenFailure::Transient("the connection that migrates was lost".to_owned()));
+            return Err(OpenFailure::Transient("the connection that ran the migration was lost".to_owned()));
         };
-        tracing::info!("migrating the database {location} for {} seconds: {state}", start.elapsed().as_secs());
+        tracing::info!("still migrating the database {location} after {} seconds: {state}", start.elapsed().as_secs());
     };
     outcome.map_err(|error| match error {
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => OpenFailure::new(location, cause),
@@ -55,7 +57,8 @@ pub(super) async fn migrate(
     Ok(())
 }
 
-/// Describes what the process of a connection does. Returns `None` if it does not exist any more.
+/// Returns the progress of the migration that a process of Postgres runs, as text for the log. Returns `None` if the
+/// process does not exist any more.
 async fn state(observer: &mut PgConnection, process: i32) -> sqlx::Result<Option<String>> {
     let found: Option<(Option<String>, Option<String>, bool)> = sqlx::query_as(
         "SELECT state, wait_event_type, to_regclass('_sqlx_migrations') IS NOT NULL FROM pg_stat_activity WHERE pid = $1",
@@ -70,7 +73,7 @@ async fn state(observer: &mut PgConnection, process: i32) -> sqlx::Result<Option
         0
     };
     let activity = match (state.as_deref(), waits_for.as_deref()) {
-        (_, Some("Lock")) => "waits for another session to release a lock",
+        (_, Some("Lock")) => "waiting for another session to release a lock",
         (Some("active"), _) => "running",
         _ => "idle",
     };

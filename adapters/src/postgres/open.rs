@@ -11,35 +11,38 @@ use crate::store::{OpenError, OpenFailure, SCHEMA_VERSION, refuse_newer};
 /// keep a database with a few processors busy, and few enough that five replicas stay below the 100 connections that
 /// Postgres allows by default.
 const CONNECTIONS: u32 = 16;
-/// The most connections for notifications: one listens, and one publishes.
+/// Maximum number of connections for notifications: one listens, and one publishes.
 const NOTIFY_CONNECTIONS: u32 = 2;
 
-/// How long a read may take. Every read is a few index lookups.
+/// Maximum duration of a read, which is a few index lookups.
 const READ_LIMIT: Duration = Duration::from_secs(5);
-/// How long a write may take. It may wait for locks and for the disk.
+/// Maximum duration of a write, which may wait for locks and for the disk.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// How long looking up tokens may take. Lookups wait for each other, and each is one index lookup.
+/// Maximum duration of looking up a batch of tokens, which is one index lookup for each token. Other lookups wait until
+/// the batch ends.
 pub(super) const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
-/// How long publishing a notification may take.
+/// Maximum duration of publishing a notification.
 const NOTIFY_LIMIT: Duration = Duration::from_secs(2);
 
 /// The connections of an open database.
 pub(super) struct OpenDatabase {
     pub(super) pool: Pool,
-    /// Separate, so that a busy pool does not delay notifications.
+    /// A separate pool for notifications, so that requests that wait for a connection of `pool` do not delay
+    /// notifications.
     pub(super) notify_pool: Pool,
 }
 
-/// Connects once, and verifies and migrates the database.
+/// Makes one attempt to connect, and to verify and migrate the database.
 pub(super) async fn open(
     options: &PgConnectOptions,
     requirements: Requirements,
     location: &str,
 ) -> Result<OpenDatabase, OpenFailure> {
-    // Not a default of every pooler, and not needed: there are no floating-point numbers.
+    // `extra_float_digits` is unset, because some poolers do not accept it by default, and the schema has no
+    // floating-point numbers.
     let options = options.clone().application_name("woosh-server").extra_float_digits(None);
     let failed = |error| OpenFailure::new(location, error);
-    // Migrations are slow, and their text is long.
+    // Without statement logging, because it would log the long text of each slow migration.
     let mut connection = connect(&options.clone().disable_statement_logging()).await.map_err(failed)?;
     let mut second = connect(&options).await.map_err(failed)?;
     ensure_sessions(&mut connection, &mut second).await.map_err(failed)?;
@@ -47,14 +50,14 @@ pub(super) async fn open(
     within(CONNECT_TIMEOUT, check(location, &mut connection)).await.map_err(failed)??;
     prepare_to_migrate(&mut connection).await.map_err(failed)?;
     migrate(&mut connection, &mut second, location).await?;
-    // Closes the sockets. The server ends the sessions by itself.
+    // Closes only the sockets. Postgres then ends the sessions by itself.
     drop((connection, second));
 
     let pool = |size, limit| Pool::new(options.clone(), requirements, size, limit);
     Ok(OpenDatabase { pool: pool(CONNECTIONS, READ_LIMIT), notify_pool: pool(NOTIFY_CONNECTIONS, NOTIFY_LIMIT) })
 }
 
-/// Refuses a database that a newer server has migrated.
+/// Refuses a database that a newer version of the server has migrated.
 async fn check(location: &str, connection: &mut PgConnection) -> sqlx::Result<Result<(), OpenError>> {
     let ours: bool =
         sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;

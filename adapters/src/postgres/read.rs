@@ -5,10 +5,12 @@ use woosh_domain::ports::{MailboxPage, PageLimit};
 use crate::pool::Pool;
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
-/// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs one statement, so that it sees the mailbox and its
-/// envelopes as of the same commit. Selects one envelope more than fits on the page, to find out whether more envelopes
-/// follow. The scan starts at `acknowledged`: below it there may be many envelopes that are deleted, but still visible to
-/// an older transaction.
+/// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs a single statement, so that the page shows the
+/// mailbox and its envelopes as of the same commit. Selects one envelope more than fits on the page, to find out
+/// whether more envelopes follow.
+///
+/// The statement skips everything up to the last acknowledged sequence number. These envelopes are deleted, but as long
+/// as an older transaction runs, Postgres keeps their rows, and reading through many such rows is slow.
 pub(super) async fn page(
     pool: &Pool,
     mailbox: DeviceId,

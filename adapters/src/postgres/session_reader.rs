@@ -15,12 +15,12 @@ use super::lanes::Lanes;
 use crate::pool::Pool;
 use crate::store::{OwnerRow, SqlError, catch_panic, closed};
 
-/// Number of lanes. Each lane runs one query at a time.
+/// Number of lanes (queues of lookups). Each lane runs one query at a time.
 const LANES: usize = 2;
 /// Maximum number of lookups in one query.
 const MAX_BATCH: usize = 64;
 
-/// The lanes that look up tokens. The tasks of the lanes end when this value is dropped.
+/// The lanes (queues of lookups) of one server. The tasks of the lanes end when this value is dropped.
 pub(super) struct SessionReader(Lanes<Lookup>);
 
 struct Lookup {
@@ -30,7 +30,7 @@ struct Lookup {
 
 #[derive(FromRow)]
 struct FoundRow {
-    /// The position of the lookup in the query, starting at 1.
+    /// The position of the token in the list of tokens that the query looks up, starting at 1.
     position: i64,
     #[sqlx(flatten)]
     owner: OwnerRow,

@@ -21,9 +21,9 @@ use crate::store::{
 
 /// The store on one Postgres database.
 pub(crate) struct PostgresStore {
-    /// For reads.
+    /// The pool for reads.
     pool: Pool,
-    /// The same connections, for writes.
+    /// The pool for writes. It shares the connections of `pool`, but has a longer time limit.
     write_pool: Pool,
     page_permits: Semaphore,
     writer: Writer,
@@ -33,8 +33,8 @@ pub(crate) struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, verifies the settings of the server, and migrates the database. Retries transient errors until `timeout` has
-    /// elapsed.
+    /// Connects, verifies the settings of the server, and migrates the database. Retries transient errors until
+    /// `timeout` has elapsed.
     pub(crate) async fn open(
         options: &PgConnectOptions,
         requirements: Requirements,
@@ -91,7 +91,7 @@ impl SqlStore for PostgresStore {
         let task = tokio::spawn(async move {
             let written = async {
                 let mut transaction = pool.begin().await?;
-                // If it fails, dropping the transaction rolls it back.
+                // If `work` fails, dropping the transaction rolls it back.
                 let outcome = work(&mut transaction).await?;
                 transaction.commit().await?;
                 Ok::<_, SqlError>(outcome)

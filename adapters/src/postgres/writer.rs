@@ -1,8 +1,8 @@
 //! Stores sends in batches.
 //!
-//! A commit costs a sync of the disk, whatever its size. So sends wait in a few lanes, and each lane stores all that wait in
-//! it, at most [`MAX_BATCH`], in one transaction. Sends to the same user wait in the same lane, so that a mailbox with many
-//! senders, or a slow commit, holds up its own lane only.
+//! A commit costs a sync of the disk, regardless of its size. Therefore sends queue in a few lanes, and each lane
+//! stores all of its queued sends, at most [`MAX_BATCH`], in one transaction. Sends with the same first recipient queue
+//! in the same lane, so that a mailbox with many senders, or a slow commit, delays only its own lane.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,32 +18,37 @@ use crate::notify::Notifier;
 use crate::pool::Pool;
 use crate::store::{PendingSend, SqlError, catch_panic, closed};
 
-/// Number of lanes. With more lanes, each batch would contain fewer sends, and each send would cost more.
+/// Number of lanes (queues of sends). With more lanes, each batch would contain fewer sends, and each send would cost more.
 const LANES: usize = 2;
 /// Maximum number of sends in one transaction.
 const MAX_BATCH: usize = 64;
-/// How long a lane waits for its turn. Lanes take turns, because larger batches cost less per send. If a lane is held up for
-/// longer than this, the others go on without their turn.
+/// Maximum time that a lane waits until another lane has stored its batch. During the wait, more sends queue in the
+/// waiting lane, and a larger batch costs less per send. A lane that has waited for this time stores its batch without
+/// waiting any longer.
 const MAX_WAIT: Duration = Duration::from_millis(2);
-/// After this many conflicts in a row, the number of batches that are stored with locks stops to double. If several replicas
-/// send to the same mailboxes all the time, locks are cheaper than conflicts.
+/// Maximum number of conflicts in a row that count. A conflict is a batch that could not be stored without locks, for
+/// example because another transaction changed the same mailboxes. After `n` conflicts in a row, the failed batch and
+/// the next ones, 2 to the power of `n` in total, are stored with locks. If several replicas send to the same mailboxes
+/// all the time, locks are cheaper than conflicts.
 const MAX_CONFLICTS: u32 = 5;
-/// Maximum number of attempts to store a batch with locks. What conflicts with it is rare, and the next attempt finds it.
+/// Maximum number of attempts to store a batch with locks. An attempt fails if, in spite of the locks, another
+/// transaction makes its plan outdated, for example by adding a device. This is rare, and the next attempt loads the
+/// current state.
 const LOCKED_ATTEMPTS: usize = 3;
 /// Maximum time for storing the sends of a failed batch one by one, while other sends wait.
 const MAX_RETRYING: Duration = Duration::from_secs(10);
 
-/// The lanes of one server. The tasks of the lanes end when this value is dropped.
+/// The lanes (queues of sends) of one server. The tasks of the lanes end when this value is dropped.
 pub(super) struct Writer(Lanes<PendingSend>);
 
 impl Writer {
-    /// Starts the lanes. They take their connections from `pool`.
+    /// Starts the lanes, which take connections from `pool`.
     pub(super) fn start(pool: &Pool) -> Self {
         let turn = Arc::new(Mutex::new(()));
         Self(Lanes::start(LANES, |queued| run_lane(pool.clone(), turn.clone(), queued)))
     }
 
-    /// Stores a send together with others, and notifies the recipients, even if the caller was cancelled.
+    /// Stores a send in a batch with other sends, and notifies the recipients, even if the caller was cancelled.
     pub(super) async fn deliver(&self, delivery: NewDelivery, notifier: Notifier) -> Result<DeliverOutcome, PortError> {
         let first = delivery.recipients.first().map(|addressed| addressed.recipient.key());
         let (send, outcome) = PendingSend::new(delivery, notifier);
@@ -52,13 +57,13 @@ impl Writer {
     }
 }
 
-/// Takes batches from a lane until the lane is closed.
+/// Stores the sends of a lane, in batches, until the lane is closed.
 async fn run_lane(pool: Pool, turn: Arc<Mutex<()>>, mut queued: mpsc::Receiver<PendingSend>) {
     let mut lane = Lane { pool, deliverer: Deliverer::default(), conflicts: 0, locked_batches: 0 };
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queued.recv_many(&mut batch, MAX_BATCH).await > 0 {
         let turn = timeout(MAX_WAIT, turn.lock()).await;
-        // More sends may have arrived meanwhile.
+        // More sends may have been queued while the lane waited for its turn.
         while batch.len() < MAX_BATCH
             && let Ok(send) = queued.try_recv()
         {
@@ -82,8 +87,8 @@ struct Lane {
 }
 
 impl Lane {
-    /// Stores a batch. If the database refuses it, stores each send alone, so that one that can't be stored does not
-    /// fail the others.
+    /// Stores a batch, and sets the outcome of each send. If the database refuses the batch, stores each send alone, so
+    /// that a send that can't be stored does not fail the others.
     async fn store(&mut self, batch: &mut [PendingSend]) {
         let mut waiting: Vec<_> = batch.iter_mut().filter(|send| !send.is_cancelled()).collect();
         let deliveries: Vec<_> = waiting.iter().map(|send| send.delivery()).collect();
@@ -93,7 +98,8 @@ impl Lane {
                     send.set(Ok(planned));
                 }
             }
-            // If there was no answer, perhaps it was committed. Storing the sends again could duplicate them.
+            // If the database did not answer, the batch may have been committed. Storing its sends again could
+            // duplicate them.
             Err(error) if waiting.len() == 1 || error.is_unanswered() => {
                 let error = Arc::new(error);
                 for send in waiting {
@@ -115,7 +121,8 @@ impl Lane {
         }
     }
 
-    /// Stores sends together: without locks, unless there were conflicts.
+    /// Stores sends together, without locks unless recent batches had conflicts. Returns the outcomes in the order of
+    /// `sends`.
     async fn store_all(&mut self, sends: &[&NewDelivery]) -> Result<Vec<PlannedSend>, SqlError> {
         let Self { pool, deliverer, .. } = self;
         if self.locked_batches == 0 {

@@ -13,12 +13,14 @@ struct Due {
     last_sequence: i64,
     /// The greatest sequence number among the envelopes to delete. `None` if there are none.
     last_due: Option<i64>,
+    /// The number of envelopes to delete.
     due: i64,
+    /// The total size of the contents of the envelopes to delete, in bytes.
     bytes: i64,
 }
 
-/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes, deletes its row in
-/// `purges`.
+/// Deletes at most `limit` envelopes of a deleted device. If the device has no envelopes, deletes its row in `purges`,
+/// the table of deleted devices that may still have envelopes.
 pub(super) fn purge(connection: &Connection, device: DeviceId, limit: i64) -> Result<(), SqlError> {
     let device = device.get();
     let last: Option<i64> = connection
@@ -70,8 +72,8 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: i64) -> Res
     Ok(deleted as u64)
 }
 
-/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them,
-/// unless the mailbox has another incarnation than the given one.
+/// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+/// them, unless the mailbox has another incarnation than the given one.
 pub(super) fn acknowledge(
     connection: &Connection,
     mailbox: DeviceId,

@@ -32,7 +32,7 @@ fn next_id(connection: &Connection) -> rusqlite::Result<i64> {
     select.query_row([], |row| row.get(0))
 }
 
-/// Loads the mailboxes of all recipients.
+/// Loads the mailboxes of all recipients of these sends.
 fn load_mailboxes(connection: &Connection, sends: &[&NewDelivery]) -> Result<BatchState, SqlError> {
     let mut select = connection.prepare_cached(
         "SELECT u.id AS user_id, u.username, mb.device_id, mb.acknowledged, mb.last_sequence, mb.not_before, mb.pending,

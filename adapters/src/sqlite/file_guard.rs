@@ -15,23 +15,24 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Delay between two attempts to lock the file.
 const BACK_OFF: Duration = Duration::from_millis(20);
 
-/// Protects a database file from what would break promises: a second server on the same file, and the removal or
-/// replacement of the file while this server runs.
+/// Protects a database file from what would break the delivery contract: a second server on the same file, and the
+/// removal or replacement of the file while this server runs.
 ///
 /// The lock is held on a file beside the database, whose name ends in `-lock`. It can't be held on the database file:
 /// closing any handle of that file releases the locks of SQLite
 /// (<https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>). The
 /// operating system releases the lock when the process ends, however it ends.
 pub(super) struct FileGuard {
-    /// The database file and its WAL, with their identities.
+    /// The paths of the database file and its write-ahead log (WAL), each with the identity of the file that this
+    /// process opened.
     files: [(PathBuf, Identity); 2],
-    /// Whether the loss of a file was logged.
+    /// Whether the log already reports that a file was removed or replaced.
     reported: AtomicBool,
     /// `None` after [`Self::release`].
     lock: Mutex<Option<FileLock>>,
 }
 
-/// The device and the inode of a file.
+/// Identifies a file by the number of its file system and by its inode number.
 type Identity = (u64, u64);
 
 /// The lock on a database file.
@@ -45,8 +46,8 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// If another process holds the lock and does not release it within [`TIMEOUT`]. The error contains the identifier of
-    /// that process.
+    /// If another process holds the lock and does not release it within [`TIMEOUT`]. The error contains the identifier
+    /// of that process.
     pub(super) async fn acquire(path: &Path) -> Result<Self, OpenError> {
         let location = path.display().to_string();
         let inaccessible =
@@ -63,7 +64,8 @@ impl FileLock {
                 .open(&path)
                 .map_err(inaccessible)?;
             match file.try_lock() {
-                // A server that stops deletes the file, perhaps after it was opened here.
+                // A server that stops deletes its lock file, perhaps after this process opened it. A lock on a deleted
+                // file protects nothing, so the file at the path has to be the locked one.
                 Ok(()) if identity(&path).ok() == Some(identity_of(&file.metadata().map_err(inaccessible)?)) => {
                     let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
                     written.map_err(inaccessible)?;
@@ -84,26 +86,26 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // The lock is released in any case when the file is closed. A file that remains is locked again by the next server.
+        // Errors don't matter: closing the file releases the lock, and the next server can lock a file that remains.
         let _ = fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }
 }
 
 impl FileGuard {
-    /// Guards the database file at `path`, whose WAL exists.
+    /// Starts to guard the database file at `path` and its write-ahead log (WAL). The WAL has to exist.
     pub(super) fn new(path: &Path, lock: FileLock) -> io::Result<Self> {
         let file = |path: PathBuf| identity(&path).map(|identity| (path, identity));
         let files = [file(path.to_owned())?, file(beside(path, "-wal"))?];
         Ok(Self { files, reported: AtomicBool::new(false), lock: Mutex::new(Some(lock)) })
     }
 
-    /// Checks that the file and its WAL are still those that this process opened. Costs two system calls, so it is called
-    /// before each commit.
+    /// Checks that the database file and its WAL are still those that this process opened. Costs only two system calls,
+    /// and is called before each commit.
     ///
     /// # Errors
     ///
-    /// If one of them was removed or replaced. The process has to be restarted.
+    /// If one of the files was removed or replaced. The operator has to put the file back, or to restart the server.
     pub(super) fn check(&self) -> Result<(), SqlError> {
         for (path, expected) in &self.files {
             let changed = match identity(path) {
@@ -123,7 +125,7 @@ impl FileGuard {
         Ok(())
     }
 
-    /// Releases the lock, after all connections were closed.
+    /// Releases the lock. Callers call this only after they have closed all connections.
     pub(super) fn release(&self) {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -137,7 +139,7 @@ fn identity_of(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// Returns the path of the database file with a suffix.
+/// Returns the path of a file beside the database file: the path of the database file with `suffix` appended.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -6,17 +6,18 @@ use super::deliver;
 use super::mailbox_writer::Job;
 use crate::store::{PendingSend, SqlError};
 
-/// A job for the [`MailboxWriter`](super::mailbox_writer::MailboxWriter).
+/// A write to mailboxes, which the [`MailboxWriter`](super::mailbox_writer::MailboxWriter) commits together with other
+/// writes.
 #[expect(clippy::large_enum_variant, reason = "most jobs are sends")]
 pub(super) enum MailboxJob {
     /// A send, which is stored together with the other sends of its batch.
     Send(PendingSend),
-    /// Any other write.
+    /// Any other write to mailboxes.
     Step(Box<dyn Step>),
 }
 
 impl MailboxJob {
-    /// Creates a job that runs `work`. The receiver gets the outcome of `work` after the commit.
+    /// Creates a job that runs the write `work`. The returned receiver gets the outcome of `work` after the commit.
     pub(super) fn step<T: Send + 'static>(
         work: impl Fn(&Connection) -> Result<T, SqlError> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Result<T, PortError>>) {
@@ -46,9 +47,9 @@ impl Job for MailboxJob {
     }
 }
 
-/// A write that is not a send.
+/// A write to mailboxes that is not a send.
 pub(super) trait Step: Send {
-    /// Runs the write and keeps its outcome.
+    /// Runs the write and keeps its outcome for [`Self::answer`].
     fn run(&mut self, connection: &Connection) -> Result<(), SqlError>;
 
     /// Sends the outcome to the caller. If the write was not committed, sends the error `failed` instead.
@@ -63,8 +64,8 @@ struct Task<T, Work> {
 
 impl<T: Send, Work: Fn(&Connection) -> Result<T, SqlError> + Send> Step for Task<T, Work> {
     fn run(&mut self, connection: &Connection) -> Result<(), SqlError> {
-        // A closed reply means that the caller was cancelled. It was never told that the write succeeded, so skipping
-        // the write is allowed.
+        // A closed reply means that the caller was cancelled. The caller was never told that the write succeeded, so
+        // the write can be skipped.
         if !self.reply.is_closed() {
             self.outcome = Some((self.work)(connection)?);
         }

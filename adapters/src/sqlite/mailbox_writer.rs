@@ -1,8 +1,8 @@
 //! Runs the writes to mailboxes on a dedicated thread and connection, and commits them in batches.
 //!
-//! A commit costs one sync of the disk, regardless of its size. So the thread takes all queued jobs, at most
-//! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers the jobs. If one job fails, the thread
-//! rolls the transaction back, and runs each job of the batch again in a separate transaction.
+//! A commit costs one sync of the disk, regardless of its size. So the thread takes all queued writes, at most
+//! [`MAX_BATCH`], runs them in one transaction, commits, and only then reports their outcomes. If one write fails, the
+//! thread rolls the transaction back, and runs each write of the batch again in a separate transaction.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,21 +15,21 @@ use woosh_domain::ports::PortError;
 
 use crate::store::{SqlError, closed};
 
-/// Maximum number of jobs in one transaction.
+/// Maximum number of writes in one transaction.
 const MAX_BATCH: usize = 256;
-/// Maximum number of queued jobs. If the queue is full, callers wait until there is room for their job.
+/// Maximum number of queued writes. If the queue is full, callers wait until there is room for their write.
 const MAX_QUEUED: usize = 1024;
 
-/// A condition for each commit.
+/// A check that runs before each commit. An error prevents the commit.
 pub(super) type Check = Box<dyn Fn() -> Result<(), SqlError> + Send>;
 
 /// A write to mailboxes.
 pub(super) trait Job: Send + Sized + 'static {
-    /// Runs jobs in a transaction, and keeps their outcomes. An error means that all of these jobs failed. After an
-    /// error, each job MUST be able to run again.
+    /// Runs writes in a transaction, and keeps their outcomes for [`Self::answer`]. An error means that all of these
+    /// writes failed. After an error, each write MUST be able to run again.
     fn run_all(connection: &Connection, jobs: &mut [Self]) -> Result<(), SqlError>;
 
-    /// Sends the outcome to the caller. If the job was not committed, sends the error `failed` instead.
+    /// Sends the outcome to the caller. If the write was not committed, sends the error `failed` instead.
     fn answer(self, failed: Option<PortError>);
 }
 
@@ -41,9 +41,9 @@ pub(super) struct MailboxWriter<J> {
 }
 
 impl<J: Job> MailboxWriter<J> {
-    /// Starts the thread. It holds the lock `turn` during each transaction, because SQLite lets only one connection
-    /// write at a time.
-    /// Calls `check` before each commit: if it fails, so do the jobs.
+    /// Starts the thread. The thread holds the lock `turn` during each transaction, because SQLite lets only one
+    /// connection write at a time. Before each commit, the thread calls `check`. If `check` fails, the writes of the
+    /// transaction fail.
     pub(super) fn start(connection: Connection, turn: Arc<AsyncMutex<()>>, check: Check) -> io::Result<Self> {
         let (queue, queued) = mpsc::channel(MAX_QUEUED);
         let thread = thread::Builder::new().name("mailbox-writer".to_owned());
@@ -51,13 +51,13 @@ impl<J: Job> MailboxWriter<J> {
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Queues a job. Returns when the job is queued, before it runs: [`Job::answer`] receives the outcome.
+    /// Queues a write. Returns when the write is queued, before it runs: [`Job::answer`] reports the outcome.
     pub(super) async fn run(&self, job: J) -> Result<(), PortError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         queue.ok_or_else(closed)?.send(job).await.map_err(|_| closed())
     }
 
-    /// Finishes queued jobs, then closes the connection.
+    /// Finishes queued writes, then closes the connection.
     pub(super) async fn close(&self) {
         // The thread ends when the last sender is dropped.
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -79,7 +79,8 @@ fn serve<J: Job>(mut connection: Connection, mut queued: mpsc::Receiver<J>, turn
     }
 }
 
-/// Commits a batch and answers its jobs. If the batch fails, retries each job in a separate transaction.
+/// Commits a batch and reports the outcomes of its writes. If the batch fails, retries each write in a separate
+/// transaction.
 fn run<J: Job>(connection: &mut Connection, batch: &mut Vec<J>, turn: &AsyncMutex<()>, check: &Check) {
     match commit(connection, batch, turn, check) {
         Ok(()) => batch.drain(..).for_each(|job| job.answer(None)),

@@ -2,7 +2,7 @@ use super::*;
 use futures_util::future::{join, join_all};
 use tokio::sync::oneshot;
 
-/// What a test job does after it has inserted its row.
+/// What a write of these tests does after it has inserted its row.
 #[derive(Clone, Copy)]
 enum Then {
     Succeed,
@@ -11,7 +11,7 @@ enum Then {
     FillDisk,
 }
 
-/// A job that inserts a row into the table `birds`.
+/// A write of these tests: inserts a row into the table `birds`.
 struct AddBird {
     id: i64,
     then: Then,
@@ -64,7 +64,7 @@ impl Fixture {
         outcome.await.unwrap()
     }
 
-    /// Adds birds, all in one batch.
+    /// Inserts these rows into the table `birds`, all in one batch.
     async fn add_all(&self, birds: impl IntoIterator<Item = (i64, Then)>) -> Vec<Result<(), PortError>> {
         // Holding the lock stops the first job, so that all other jobs are queued before any job runs.
         let turn = self.turn.lock().await;

@@ -21,36 +21,36 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 const APPLICATION_ID: i64 = 0x776f_6f73;
 /// Maximum time to wait for a lock that another connection or process holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Delay before retrying a statement that ignores the busy timeout.
+/// Delay before the statement that sets the journal mode is tried again. SQLite applies no busy timeout to it.
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// SQLite's result code `SQLITE_BUSY`.
 const BUSY: i32 = 5;
-/// Number of connections that read pages, and also the number of connections that read everything else. Reads are short
-/// and mostly served from memory, so more connections would only compete for processors.
+/// Number of connections that read pages of mailboxes, and also the number of connections that read all other data.
+/// Reads are short and mostly served from memory, so more connections would only compete for processors.
 const READERS: u32 = 4;
 
-/// Maximum size of the page cache of the connection that writes to mailboxes, in KiB.
+/// Maximum size of SQLite's page cache for the connection that writes to mailboxes, in KiB.
 const CACHE_KIB: i64 = 8192;
-/// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint: it copies the pages to the database file.
-/// A page that changed several times is copied only once, so a larger WAL saves copies.
+/// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint, which copies the pages to the database
+/// file. A page that changed several times is copied only once, so a larger WAL saves copies.
 const WAL_PAGES: i64 = 2000;
-/// The size in bytes to which the WAL shrinks after it has grown, because a long read kept its pages from being copied. Twice
-/// its usual size.
+/// Size in bytes to which the WAL shrinks after it has grown: twice its usual size. The WAL grows while a long read
+/// keeps its pages from being copied to the database file.
 const WAL_SIZE: i64 = 2 * WAL_PAGES * 4096;
 /// Number of prepared statements that a connection caches: more than the number of different statements that it runs.
 const CACHED_STATEMENTS: usize = 32;
 
 /// The connections to an open database file.
 pub(super) struct OpenFile {
-    /// The connection that writes everything except mailboxes.
+    /// The connection that writes all data except mailboxes.
     pub(super) connection: SqliteConnection,
-    /// The options with which `connection` was opened, to open it again.
+    /// The options with which `connection` was opened, to open another connection if this one fails.
     pub(super) options: SqliteConnectOptions,
     /// The connection that writes to mailboxes.
     pub(super) mailbox_connection: Connection,
     /// Connections that read pages of mailboxes.
     pub(super) page_connections: Vec<Connection>,
-    /// Connections that read everything else.
+    /// Connections that read all data except pages of mailboxes.
     pub(super) read_pool: SqlitePool,
     /// Detects that the file was removed or replaced.
     pub(super) guard: Arc<FileGuard>,
@@ -107,13 +107,13 @@ fn open_for_mailboxes(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens a connection that reads pages.
+/// Opens a connection that reads pages of mailboxes.
 fn open_for_pages(path: &Path) -> rusqlite::Result<Connection> {
     open_directly(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens a connection with `rusqlite`. Its statements run on the calling thread; sqlx would run them on another thread
-/// and switch threads for each statement.
+/// Opens a connection with `rusqlite`, which runs statements on the calling thread. sqlx would run them on another
+/// thread, and switch threads for each statement.
 fn open_directly(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -139,8 +139,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         .busy_timeout(BUSY_TIMEOUT))
 }
 
-/// Creates the database file if it does not exist: empty, and accessible to its owner only. SQLite then gives the WAL and the
-/// shared-memory file the same permissions as the database file.
+/// Creates the database file if it does not exist: empty, and accessible to its owner only. SQLite then gives the WAL
+/// and the shared-memory file the same permissions as the database file.
 fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -148,7 +148,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Migrates the schema in one transaction. Another program, such as a backup, may hold a lock meanwhile.
+/// Migrates the schema in one transaction. Waits if another program, such as a backup, holds a lock on the file.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let start = Instant::now();
     // SQLite ignores the busy timeout when it changes the journal mode.
@@ -164,7 +164,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> 
     Ok(transaction.commit().await?)
 }
 
-/// Refuses a file that belongs to another application, or that a newer server has migrated.
+/// Refuses a file that belongs to another application, or that a newer version of the server has migrated.
 async fn check(path: &str, connection: &mut SqliteConnection) -> Result<(), OpenFailure> {
     let (id, tables): (i64, i64) =
         sqlx::query_as("SELECT (SELECT application_id FROM pragma_application_id), count(*) FROM sqlite_schema")

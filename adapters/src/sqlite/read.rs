@@ -4,8 +4,8 @@ use woosh_domain::ports::{MailboxPage, PageLimit};
 
 use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 
-/// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs its statements in one transaction, so that they see
-/// the mailbox and its envelopes as of the same commit.
+/// Reads a page of a mailbox; `None` if the mailbox does not exist. Runs its statements in one transaction, so that the
+/// page shows the mailbox and its envelopes as of the same commit.
 pub(super) fn page(
     connection: &mut Connection,
     mailbox: DeviceId,
@@ -34,7 +34,7 @@ pub(super) fn page(
     let Some(page) = page else {
         return Ok(None);
     };
-    // Below it there are only remains of deleted envelopes, which a scan would pass one by one.
+    // Up to `acknowledged` there are only remains of deleted envelopes, which a scan would have to pass one by one.
     let after = after.max(page.acknowledged);
     let mut builder = PageBuilder::new(page, limit);
     let mut select = transaction.prepare_cached(

@@ -33,8 +33,8 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist. Retries
-    /// transient errors until `timeout` has elapsed.
+    /// Opens the database file of a `sqlite:` URL and migrates its schema. Creates the file if it does not exist.
+    /// Retries transient errors until `timeout` has elapsed.
     pub(crate) async fn open(url: &str, timeout: Duration) -> Result<Self, OpenError> {
         let location = url.split('?').next().unwrap_or(url);
         let OpenFile { guard, connection, options, mailbox_connection, page_connections, read_pool } =
@@ -98,7 +98,8 @@ impl SqlStore for SqliteStore {
                 move |connection| {
                     Box::pin(async move {
                         let outcome = work(connection).await?;
-                        // Fails the job and not the commit, so that the writer keeps its connection to the original file.
+                        // The check is part of the job. If the commit failed instead, the writer would replace its
+                        // connection to the original file.
                         guard.check()?;
                         Ok(outcome)
                     })
@@ -164,7 +165,7 @@ impl SqlStore for SqliteStore {
     }
 
     async fn shared_time(&self) -> Result<Option<Timestamp>, PortError> {
-        // One process uses the file, so it needs to agree with no other clock.
+        // Only one process uses the file, so no clock is shared.
         Ok(None)
     }
 
@@ -222,7 +223,7 @@ mod tests {
         store.close().await;
     }
 
-    /// Promise D1 (durable) depends on these settings.
+    /// Promise D1 (durable) depends on the settings that this test checks.
     #[tokio::test]
     async fn both_writers_sync_each_commit_to_the_wal_and_enforce_foreign_keys() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,9 +1,9 @@
 //! Runs the writes that `mailbox_writer` does not run, such as those of users, devices and sessions, and commits them
 //! in batches.
 //!
-//! A commit costs one sync of the disk, regardless of its size. So the writer takes all queued jobs, at most
-//! [`MAX_BATCH`], runs them in one transaction, commits, and only then answers the jobs. Each job runs in a separate
-//! savepoint, which is rolled back if the job fails.
+//! A commit costs one sync of the disk, regardless of its size. So the writer takes all queued writes, at most
+//! [`MAX_BATCH`], runs them in one transaction, commits, and only then reports their outcomes. Each write runs in a
+//! separate savepoint, which is rolled back if the write fails.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,9 +17,9 @@ use woosh_domain::ports::PortError;
 
 use crate::store::{SqlError, after_commit, catch_panic, closed};
 
-/// Maximum number of jobs in one transaction.
+/// Maximum number of writes in one transaction.
 const MAX_BATCH: usize = 256;
-/// Maximum number of queued jobs. If the queue is full, callers wait until there is room for their job.
+/// Maximum number of queued writes. If the queue is full, callers wait until there is room for their write.
 const MAX_QUEUED: usize = 1024;
 
 pub(super) struct Writer {
@@ -43,8 +43,8 @@ impl Writer {
         Self { jobs, stop, task: Mutex::new(Some(task)) }
     }
 
-    /// Runs `work` as a job, then runs `then` after the commit, even if the caller was cancelled. Returns the outcome
-    /// of `work`.
+    /// Runs `work` in a transaction with other queued writes, then runs `then` after the commit. Returns the outcome of
+    /// `work`. If the caller is cancelled, either `work` and `then` both run, or neither of them runs.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
@@ -56,7 +56,7 @@ impl Writer {
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Finishes queued jobs, then closes the connection.
+    /// Finishes queued writes, then closes the connection.
     pub(super) async fn close(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.stop.notify_one();
@@ -68,10 +68,10 @@ impl Writer {
     }
 }
 
-/// A queued job, which runs in a separate savepoint.
+/// A queued write, which runs in a separate savepoint.
 #[async_trait]
 trait Job: Send {
-    /// Runs the job and keeps its outcome. Returns whether to commit its changes.
+    /// Runs the write and keeps its outcome for [`Self::answer`]. Returns whether to commit its changes.
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool;
 
     /// Sends the outcome to the caller. If the commit failed, sends the error `failed` instead.
@@ -90,8 +90,8 @@ struct Task<T> {
 #[async_trait]
 impl<T: Send> Job for Task<T> {
     async fn run(&mut self, connection: &mut SqliteConnection) -> bool {
-        // A closed reply means that the caller was cancelled. It was never told that the write succeeded, so skipping
-        // the write is allowed.
+        // A closed reply means that the caller was cancelled. The caller was never told that the write succeeded, so
+        // the write can be skipped.
         let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
             return false;
         };
@@ -140,8 +140,8 @@ async fn serve(
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = jobs.len(), "can't commit a batch of writes");
         }
-        // Transient, whatever the error is: after a job has met a full disk, for example, SQLite does not find the transaction of
-        // the others.
+        // Reported as transient, whatever the error is. If a job has filled the disk, for example, SQLite rolls the
+        // transaction of all jobs back, and the error only says that there is no transaction.
         let failed = || committed.as_ref().err().map(|error| PortError::unavailable(error.clone()));
         jobs.drain(..).for_each(|job| job.answer(failed()));
     }

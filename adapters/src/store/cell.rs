@@ -4,8 +4,8 @@ use woosh_domain::model::Username;
 
 use super::SqlError;
 
-/// The position of a value in the database, for error messages. Parses the value into a model type; an error names the
-/// table, column and row.
+/// The position of a value in the database. The methods parse the stored value into a model type. If that fails, the
+/// error names the table, column and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell {
     /// The name of the table.

@@ -4,7 +4,7 @@ use woosh_domain::ports::{MailboxPage, PageLimit};
 
 use super::{Cell, SqlError};
 
-/// A row of `envelopes`, joined with the row of its message.
+/// A row of the table `envelopes`, joined with the row of its message.
 #[derive(FromRow)]
 pub(crate) struct EnvelopeRow {
     pub(crate) sequence: i64,
@@ -43,7 +43,7 @@ pub(crate) struct PageBuilder {
 }
 
 impl PageBuilder {
-    /// Starts with `page`, which has no envelopes yet.
+    /// Creates a builder that adds envelopes to `page`, which has no envelopes yet.
     pub(crate) fn new(page: MailboxPage, limit: PageLimit) -> Self {
         Self { page, limit, bytes: 0 }
     }

@@ -16,16 +16,16 @@ pub(crate) enum SqlError {
     /// An error of `sqlx`: the database or the connection to it failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-    /// An error of `rusqlite`, which writes to mailboxes and reads pages of mailboxes on SQLite.
+    /// An error of `rusqlite`, through which the SQLite store writes to mailboxes and reads pages of mailboxes.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// This file of the database is not the one that the server opened.
+    /// The database file or its WAL was removed or replaced while the server runs. The value is the path of the file.
     #[error("{0} was removed or replaced while the server runs")]
     FileLost(String),
-    /// Other transactions have changed the same rows, again and again.
+    /// The write was given up after several attempts: each time, another transaction changed the same rows.
     #[error("too many conflicts with other transactions")]
     Conflict,
-    /// A statement for several callers failed.
+    /// A statement that served several callers failed. All of these callers receive this error.
     #[error(transparent)]
     Shared(Arc<Self>),
     /// The code that ran the statement panicked.
@@ -64,7 +64,8 @@ impl SqlError {
         }
     }
 
-    /// Returns whether there was no answer to the statement, so that it is unknown whether it took effect.
+    /// Returns whether the database did not answer the statement, so that it is unknown whether the statement took
+    /// effect.
     pub(crate) fn is_unanswered(&self) -> bool {
         self.of_database().is_some_and(is_unanswered)
     }
@@ -77,7 +78,8 @@ impl SqlError {
     }
 }
 
-/// Runs `work`, and converts a panic to an error, so that a panic does not end the task that runs the work of others, too.
+/// Runs `work`, and converts a panic to an error, so that the panic does not end a task that also runs the work of
+/// other callers.
 pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     outcome.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))

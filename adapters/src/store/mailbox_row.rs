@@ -22,7 +22,7 @@ pub(crate) struct MailboxRow {
 }
 
 impl MailboxRow {
-    /// Adds the mailbox to the state of a batch.
+    /// Adds the mailbox to `state`, from which the planner plans a batch of sends.
     pub(crate) fn add_to(self, state: &mut BatchState) -> Result<(), SqlError> {
         let username = Cell::by_id("users", "username", self.user_id).username(&self.username)?;
         let mailbox = MailboxState {
@@ -40,8 +40,8 @@ impl MailboxRow {
     }
 }
 
-/// Returns the [`Username::key`](woosh_domain::model::Username::key) of each recipient of these sends, sorted and
-/// without duplicates.
+/// Returns the username in lower case ([`Username::key`](woosh_domain::model::Username::key)) of each recipient of
+/// these sends, sorted and without duplicates.
 pub(crate) fn recipient_keys(sends: &[&NewDelivery]) -> Vec<String> {
     let recipients = sends.iter().flat_map(|send| &send.recipients);
     let mut keys: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();
@@ -50,7 +50,7 @@ pub(crate) fn recipient_keys(sends: &[&NewDelivery]) -> Vec<String> {
     keys
 }
 
-/// Returns the sessions of these sends, without duplicates.
+/// Returns the sessions with which these sends were requested, without duplicates.
 pub(crate) fn sessions(sends: &[&NewDelivery]) -> HashSet<SessionId> {
     sends.iter().filter_map(|send| send.session).collect()
 }

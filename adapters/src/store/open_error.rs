@@ -22,7 +22,7 @@ pub enum OpenError {
         /// The file.
         location: String,
     },
-    /// A newer server has migrated the database.
+    /// A newer version of the server has migrated the database.
     #[error("{location} was written by a newer Woosh (schema {found}, this one knows {known}); it was not changed")]
     Newer {
         /// The database.
@@ -48,7 +48,7 @@ pub enum OpenError {
         /// The identifier of the other process.
         process: String,
     },
-    /// A setting of the database breaks a promise of Woosh.
+    /// A setting of the database would break the delivery contract.
     #[error("{location} can't be used: {reason}")]
     Setting {
         /// The database.

@@ -14,7 +14,7 @@ pub(crate) struct PendingSend {
 }
 
 impl PendingSend {
-    /// Creates a pending send. The receiver gets the outcome after the recipients were notified.
+    /// Creates a pending send. The returned receiver gets the outcome after the recipients were notified.
     pub(crate) fn new(
         delivery: NewDelivery,
         notifier: Notifier,

@@ -7,7 +7,7 @@ use woosh_domain::ports::{Receipt, Undelivered};
 
 use super::{Cell, SqlError};
 
-/// A row of the table `idempotency_keys`.
+/// A row of the table `idempotency_keys`: an idempotency key and the receipt of its send.
 #[derive(FromRow)]
 pub(crate) struct KeyRow {
     pub(crate) device_id: i64,

@@ -11,14 +11,14 @@ const BACK_OFF: Duration = Duration::from_millis(500);
 
 /// Why an attempt to open a database failed.
 pub(crate) enum OpenFailure {
-    /// A later attempt may succeed. Has the reason.
+    /// A later attempt may succeed. The value is the error message.
     Transient(String),
     /// No later attempt will succeed.
     Permanent(OpenError),
 }
 
 impl OpenFailure {
-    /// Tells whether a later attempt may succeed after this error.
+    /// Converts an error: to [`Self::Transient`] if a later attempt may succeed, otherwise to [`Self::Permanent`].
     pub(crate) fn new(location: &str, error: sqlx::Error) -> Self {
         if is_transient(&error) {
             return Self::Transient(error.to_string());

@@ -8,13 +8,13 @@ use woosh_domain::model::{SessionId, TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
 /// Caches session owners. Code that ends a session must invalidate the session's user in this cache. If other processes
-/// write to the database as well, they can end a session that stays in this cache.
+/// write to the database as well, a cached session may have ended, because they can't remove it from this cache.
 pub(crate) struct SessionCache(Mutex<State>);
 
 struct State {
     owners: LruCache<TokenHash, SessionOwner>,
-    /// The number of invalidations so far. [`SessionCache::insert`] compares it, to refuse an owner that was read from
-    /// the database before an invalidation.
+    /// The number of invalidations so far. [`SessionCache::insert`] compares this number, to refuse an owner that was
+    /// read from the database before an invalidation.
     generation: u64,
 }
 
@@ -68,7 +68,7 @@ impl SessionCache {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves the cache consistent.
+        // Ignores poisoning, because a panic under this lock can't leave the cache inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,12 +13,12 @@ use crate::notify::Notifier;
 /// A connection to the database of a store.
 pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-/// The interface that the ports use to reach a backend: pools, transactions, and the operations whose SQL differs
-/// between backends.
+/// The interface through which `crate::ports`, the implementations of the traits of the domain, reaches a backend:
+/// pools, transactions, and the operations whose SQL differs between backends.
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;
-    /// Runs statements that only read.
+    /// The pool that runs statements that only read.
     type ReadPool;
 
     /// Whether only this process writes to the database, so that cached sessions are never outdated.
@@ -27,7 +27,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Returns the pool for statements that only read.
     fn read_pool(&self) -> &Self::ReadPool;
 
-    /// Returns the permits for reading pages, one for each page that may be in memory.
+    /// Returns the permits for reading pages of mailboxes. They limit the number of pages that are read at the same
+    /// time to [`CONCURRENT_PAGES`].
     fn page_permits(&self) -> &Semaphore;
 
     /// Returns the cache of sessions.
@@ -36,8 +37,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Returns the notifier, which notifies waiting readers.
     fn notifier(&self) -> &Notifier;
 
-    /// Runs `work` in a transaction, then `then` after the commit, even if the caller was cancelled. If `work` fails,
-    /// rolls the transaction back and does not run `then`.
+    /// Runs `work` in a transaction, then runs `then` after the commit. If `work` fails, rolls the transaction back and
+    /// does not run `then`. If the caller is cancelled, either `work` and `then` both run, or neither of them runs.
     fn write_then<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut Connection<Self>) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
@@ -76,9 +77,9 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Stores a send, as [`Mailboxes::deliver`](woosh_domain::ports::Mailboxes::deliver) specifies.
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
-    /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of them.
-    /// Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has another
-    /// incarnation than the given one. Returns `None` if the mailbox does not exist.
+    /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
+    /// them. Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has
+    /// another incarnation than the given one. Returns `None` if the mailbox does not exist.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,
@@ -87,7 +88,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Option<Acknowledged>, PortError>> + Send;
 
-    /// Raises the watermark, as [`Mailboxes::raise_not_before`](woosh_domain::ports::Mailboxes::raise_not_before) specifies.
+    /// Raises the watermark, as [`Mailboxes::raise_not_before`](woosh_domain::ports::Mailboxes::raise_not_before)
+    /// specifies.
     fn raise_not_before(
         &self,
         mailbox: DeviceId,
@@ -99,7 +101,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     fn delete_expired(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<u64, PortError>> + Send;
 
     /// Deletes at most `limit` envelopes of a deleted device. If no envelope of the device remains, deletes its row in
-    /// `purges`.
+    /// `purges`, the table of deleted devices that may still have envelopes.
     fn delete_leftovers(&self, device: DeviceId, limit: usize) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Returns the time of the clock that all replicas share, as
@@ -122,12 +124,12 @@ pub(crate) struct Acknowledged {
     pub(crate) acknowledged: i64,
     /// The last sequence number assigned in the mailbox.
     pub(crate) last_sequence: i64,
-    /// The number of deleted envelopes.
+    /// The number of envelopes that this acknowledgement deleted.
     pub(crate) deleted: i64,
 }
 
 impl Acknowledged {
-    /// The state of the mailbox.
+    /// Returns the incarnation and the sequence numbers that decide whether the mailbox accepts a reader's cursor.
     pub(crate) fn position(&self) -> MailboxPosition {
         MailboxPosition {
             incarnation: Incarnation::new(self.incarnation),
@@ -142,5 +144,5 @@ pub(crate) fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// How many pages a store reads at once.
+/// Maximum number of pages of mailboxes that a store reads at the same time.
 pub(crate) const CONCURRENT_PAGES: usize = 16;

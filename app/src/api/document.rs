@@ -1,4 +1,4 @@
-//! The OpenAPI document. poem-openapi generates the document, and this module adds what poem-openapi can't express.
+//! Builds the OpenAPI document: poem-openapi generates it, and this module adds what poem-openapi can't express.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,15 +12,15 @@ use super::{classic, service, v1};
 pub struct Document {
     yaml: String,
     json: String,
-    /// The JSON text as poem-openapi generates it, before this module completes the document. poem-openapi's Swagger UI
-    /// page contains this text, and [`Document::page`] replaces it there.
+    /// The JSON that poem-openapi generates, without the additions of this module. The Swagger UI page of poem-openapi
+    /// contains this text; [`Document::page`] replaces it with the complete document.
     raw: String,
     methods: BTreeMap<String, Vec<Method>>,
 }
 
 static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::new);
 
-/// Returns the OpenAPI document. Building the document needs no database. The document is always the same.
+/// Returns the OpenAPI document, which is the same for every server. Building it needs no database.
 pub fn document() -> &'static Document {
     &DOCUMENT
 }
@@ -35,12 +35,12 @@ impl Document {
         Self { yaml: quote_times(&yaml), json: format!("{document:#}\n"), raw, methods: methods(&document) }
     }
 
-    /// The document as YAML.
+    /// Returns the document as YAML.
     pub fn yaml(&self) -> &str {
         &self.yaml
     }
 
-    /// The document as JSON.
+    /// Returns the document as JSON.
     pub fn json(&self) -> &str {
         &self.json
     }
@@ -50,7 +50,7 @@ impl Document {
         service().swagger_ui_html().replace(&self.raw, &self.json).replace("<title>Swagger UI", "<title>Woosh")
     }
 
-    /// Returns the methods that a path allows.
+    /// Returns the HTTP methods that the API accepts for this path. If the path accepts `GET`, also returns `HEAD`.
     pub(super) fn methods(&self, path: &str) -> impl Iterator<Item = &Method> {
         let exact = self.methods.get(path);
         let template = || self.methods.iter().find(|(template, _)| matches(template, path)).map(|(_, methods)| methods);
@@ -88,7 +88,7 @@ fn methods(document: &Value) -> BTreeMap<String, Vec<Method>> {
         .collect()
 }
 
-/// Media type and schema of the errors of each API.
+/// Media type of the error responses of v1, and name of their schema. `CLASSIC_ERROR` has both for the classic API.
 const V1_ERROR: (&str, &str) = (v1::MEDIA_TYPE, "Problem");
 const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
 
@@ -102,12 +102,12 @@ fn complete(document: &mut Value) {
          `alice` with the example request, click *Authorize* and paste the returned `token`. Send the example \
          message, whose sender and recipient are both alice. Then read the mailbox and acknowledge the \
          message.\n\n**Errors.** v1 returns problem details (RFC 9457) with a stable, machine-readable `code`. If a \
-         5XX response has the header `Retry-After`, the client can retry the request.\n\n**Versions.** Use v1 (paths \
-         under `/v1`). The Classic operations are deprecated. They remain for existing clients of the original \
-         server."
+         5XX response has the header `Retry-After`, wait for that number of seconds, then retry the \
+         request.\n\n**Versions.** Use v1 (paths under `/v1`). The Classic operations are deprecated. They remain for \
+         existing clients of the original server."
     );
     document["info"]["license"] = json!({ "name": "MIT", "url": "https://opensource.org/license/mit" });
-    // Relative to the document, so that "Try it out" calls the server that served it.
+    // A relative URL, so that "Try it out" calls the server that served the document.
     document["servers"] = json!([{ "url": "/", "description": "This server" }]);
 
     let Some(paths) = document["paths"].as_object_mut() else {
@@ -121,17 +121,17 @@ fn complete(document: &mut Value) {
         }
     }
     if let Some(groups) = document["tags"].as_array_mut() {
-        // Groups in the order of the paths, instead of in alphabetical order.
+        // Swagger UI shows the groups in this order: that of their first paths, instead of the alphabet.
         groups.sort_by_key(|group| tags.iter().position(|tag| group["name"] == **tag));
     }
     let schemas = &mut document["components"]["schemas"];
     for update in ["UpdateOwnUserRequest", "ClassicUpdateOwnUserRequest"] {
         schemas[update]["minProperties"] = json!(1);
     }
-    // `null` is the same as absent.
+    // The server accepts `null` and treats it like an absent field.
     schemas["ClassicRegisterUserRequest"]["properties"]["info"]["nullable"] = json!(true);
     for (path, media_type) in [("/openapi.yaml", "application/yaml"), ("/openapi.json", "application/json")] {
-        // The response is declared as text in poem-openapi, but a client that parses the text gets an object.
+        // poem-openapi declares the response as text, but a generated client parses it and gets an object.
         let response = &mut document["paths"][path]["get"]["responses"]["200"];
         response["content"][media_type]["schema"] = json!({ "type": "object" });
     }
@@ -168,13 +168,13 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
     }
     match (has_body, is_v1) {
         (true, true) => {
-            add("408", "`request_timeout`: the body took too long to arrive.");
+            add("408", "`request_timeout`: the body did not arrive within 20 seconds.");
             add("413", "`body_too_large`: the body is longer than 1 MiB.");
         }
         (true, false) => add("413", "The body is longer than 1 MiB."),
         (false, _) => {}
     }
-    let unavailable = "the server is temporarily unavailable (503, with `Retry-After`)";
+    let unavailable = "the server is temporarily unavailable (503): retry after the seconds in `Retry-After`";
     match is_v1 {
         true => add("5XX", &format!("`internal_error`: the server failed. `unavailable`: {unavailable}.")),
         false => add("5XX", &format!("The server failed, or {unavailable}.")),
@@ -182,12 +182,13 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
     responses.sort_keys();
 }
 
-/// Normalizes media types, header names and numbers in the generated document.
+/// Corrects how the generated document writes some values: the media type of JSON without a charset, header names in
+/// their usual case, and whole numbers as integers.
 fn normalize(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (from, to) in [
-                // The JSON media type has no charset parameter.
+                // The media type of JSON defines no charset parameter.
                 ("application/json; charset=utf-8", "application/json"),
                 ("ETAG", "ETag"),
                 ("LOCATION", "Location"),

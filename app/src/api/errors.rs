@@ -1,5 +1,5 @@
-//! Handles errors that no operation declares: errors of the web framework, failures of ports, and panics. Formats each
-//! error as its API does.
+//! Turns errors that no operation declares into responses: errors of the web framework, failures of ports (such as the
+//! database), and panics. The response has the error format of the API that the path belongs to.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use super::limits::LimitError;
 use super::v1::Problem;
 use crate::logging::causes;
 
-/// A port failed. The cause is logged and never sent to the client.
+/// A port failed. A port is an interface to the outside, such as the database. The cause is logged and never sent to
+/// the client.
 #[derive(Debug, thiserror::Error)]
 #[error("a port failed")]
 pub(super) struct PortFailed(#[from] PortError);
@@ -49,10 +50,11 @@ impl ErrorFormat {
         }
     }
 
-    /// Returns the response to a server error. The response says only whether a retry can help; the cause is logged.
+    /// Returns the response to a server error. The response tells the client only whether a retry can help; the cause
+    /// is in the log.
     fn server_error(self, status: StatusCode) -> Response {
         let transient = status == StatusCode::SERVICE_UNAVAILABLE;
-        let message = if transient { "unavailable for now; try again" } else { "internal error" };
+        let message = if transient { "the server is temporarily unavailable: try again" } else { "internal error" };
         let mut response = self.response(status, message);
         if transient {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -74,7 +76,7 @@ where
         Ok(Err(error)) if error.is_from_response() => return Ok(error.into_response()),
         Ok(Err(error)) => error,
         Err(_) => {
-            // The panic hook has written the message to standard error.
+            // The panic message is not logged here, because the panic hook has already written it to standard error.
             tracing::error!("request handler panicked");
             return Ok(format.server_error(StatusCode::INTERNAL_SERVER_ERROR));
         }
@@ -96,15 +98,15 @@ where
     Ok(response)
 }
 
-/// Returns whether the error is an invalid path parameter. The response is then 404, because no resource exists at such
-/// a path.
+/// Returns whether the error is an invalid path parameter. v1 then responds with 404, because no resource exists at
+/// such a path.
 fn is_bad_path_parameter(error: &poem::Error) -> bool {
     error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>()
 }
 
 fn log(error: &poem::Error) {
     if error.downcast_ref::<LimitError>().is_some_and(LimitError::is_by_clients) {
-        // Clients could fill the log with it.
+        // A client can cause this error at will, and would fill the log at a higher level.
         tracing::debug!(%error, "request refused");
         return;
     }

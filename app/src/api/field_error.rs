@@ -1,5 +1,5 @@
-//! Errors about a refused field of a request body or a refused parameter: the location of the value, and a typed
-//! reason. The client receives both as one text.
+//! Errors about an invalid field of a request body or an invalid parameter. An error contains the location of the value
+//! and the reason as typed values; the client receives both as one text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,20 +8,20 @@ use poem::error::ResponseError;
 use poem::http::StatusCode;
 use serde::de::{self, Expected, Unexpected};
 
-/// Why a value is refused. The text of a reason continues a sentence that starts with the field's name. It never
-/// repeats the value, which may be a secret.
+/// Why a value is invalid. The text of a reason continues a sentence that starts with the name of the field, such as
+/// "username is empty". It never repeats the value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reason {
     /// A required parameter is missing.
     Missing,
-    /// The object lacks a required field.
+    /// The JSON object lacks a required field.
     MissingField(&'static str),
     /// The value has the wrong type or is out of range.
     WrongType {
         /// The expected type with its article, such as "a string".
         expected: Cow<'static, str>,
     },
-    /// The value breaks a rule of its type.
+    /// The value breaks another rule, such as the maximum length of a username. Contains the text of the reason.
     Invalid(String),
 }
 
@@ -53,8 +53,8 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-/// Lets [`Json`](super::json::Json) report typed reasons. These reasons omit the value that serde found in place of
-/// `expected`, because the value may be a secret.
+/// Lets the deserializer [`Json`](super::json::Json) return a [`Reason`] as its error. The reason omits the value that
+/// serde reports, because the value may be a secret.
 impl de::Error for Reason {
     fn custom<T: fmt::Display>(reason: T) -> Self {
         Self::Invalid(reason.to_string())
@@ -82,10 +82,10 @@ impl de::Error for Reason {
     }
 }
 
-/// The location of a refused value in the request.
+/// The location of an invalid value in the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Location {
-    /// The body itself.
+    /// The body as a whole.
     Body,
     /// The path of a field in the body, such as `recipients[0].username`.
     Field(String),
@@ -93,7 +93,7 @@ pub(super) enum Location {
     Parameter(&'static str),
 }
 
-/// A refused field or parameter.
+/// An invalid field or parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldError {
     pub(super) location: Location,

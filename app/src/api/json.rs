@@ -1,4 +1,4 @@
-//! Deserializes JSON values with typed errors, because the errors of `serde_json`'s own deserializer are plain text.
+//! Deserializes JSON values, with typed errors. The deserializer of `serde_json` reports errors as plain text only.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::field_error::{FieldError, Location, Reason};
 
-/// A deserializer for a JSON value. It accepts the same values as `serde_json`.
+/// A deserializer that accepts the same JSON values as the one of `serde_json`.
 pub(super) struct Json(Value);
 
-/// Deserializes a JSON value into a type. The error names the path of the first refused field.
+/// Deserializes a JSON value into a type. The error names the path of the first invalid field.
 pub(super) fn from_value<T: de::DeserializeOwned>(value: Value) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(Json(value)).map_err(|error| {
         let is_root = error.path().iter().next().is_none();

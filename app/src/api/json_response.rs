@@ -4,8 +4,8 @@ use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use serde::Serialize;
 
-/// A JSON response body that is serialized directly to text. [`payload::Json`] would first build a tree of JSON values,
-/// which takes more CPU time than reading a page of a mailbox from the database.
+/// A JSON response body, serialized directly to text. [`payload::Json`] first builds a tree of JSON values, which takes
+/// more CPU time than reading a page of a mailbox from the database.
 pub(super) struct JsonResponse<T>(pub(super) T);
 
 impl<T: Type> Payload for JsonResponse<T> {

@@ -1,4 +1,4 @@
-//! Limits on requests: body size and duration.
+//! Limits on requests: the size of the body, the duration, and the memory of bodies in flight.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,19 +20,22 @@ use woosh_domain::model::UserId;
 use crate::budget::{Budget, Client, REQUEST_BODIES, RESPONSE_BODIES, Reservation};
 use crate::server::HangUp;
 
-/// Maximum size of a body, in bytes. A body whose fields all have their maximum length fits, even if JSON escapes every
-/// character.
+/// Maximum size of a request body, in bytes. Large enough for a body whose fields all have their maximum length, even
+/// if JSON escapes every character.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
-/// Maximum time for a body to arrive.
+/// Maximum time for a request body to arrive.
 const MAX_BODY_TIME: Duration = Duration::from_secs(20);
-/// Maximum duration of a request, including its body. A request that waits for messages extends its [`Deadline`].
+/// Maximum duration of a request, including the arrival of its body. A request that waits for messages extends its
+/// [`Deadline`].
 const MAX_TIME: Duration = Duration::from_secs(30);
-/// Maximum size and duration of the part of an unread body that the server reads and discards. Without reading it, a
-/// client that sends the whole body before it reads the response would see a reset connection instead of the response.
+/// If a request is refused before its body is read, the server reads and discards at most `MAX_DRAINED` bytes of the
+/// body, for at most the time `MAX_DRAINING`. Otherwise a client that sends the whole body before it reads the response
+/// would see a reset connection instead of the response.
 const MAX_DRAINED: usize = 16 * 1024 * 1024;
 const MAX_DRAINING: Duration = Duration::from_secs(5);
 
-/// Marks a response whose body is shared by all responses, so that it takes no memory of its own.
+/// Marks a response whose body is a buffer that many responses share, such as the OpenAPI document. The server does not
+/// count this body towards the memory limits of the client, because it takes no additional memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedBody;
 
@@ -43,18 +46,19 @@ pub(super) enum LimitError {
     TooLarge,
     #[error("the body took longer than {} seconds to arrive", MAX_BODY_TIME.as_secs())]
     SlowBody,
-    #[error("the body broke off: {0}")]
+    #[error("the body ended early: {0}")]
     BrokenBody(io::Error),
-    #[error("too many request bodies in flight")]
+    #[error("the request bodies in flight take too much memory")]
     TooManyBodies,
-    #[error("too many responses in flight")]
+    #[error("the responses in flight take too much memory")]
     TooManyResponses,
     #[error("the request took longer than {} seconds", MAX_TIME.as_secs())]
     SlowRequest,
 }
 
 impl LimitError {
-    /// Returns whether clients alone cause the error, by taking more than their share.
+    /// Returns whether clients caused the error, because their requests or responses take too much memory. Such an
+    /// error does not mean that the server has failed.
     pub(super) fn is_by_clients(&self) -> bool {
         matches!(self, Self::TooManyBodies | Self::TooManyResponses)
     }
@@ -72,16 +76,17 @@ impl ResponseError for LimitError {
 }
 
 /// A request body that has not been read yet. An operation reads the body only after the caller is authenticated, so
-/// that unauthenticated requests can't fill memory.
+/// that unauthenticated requests can't fill the memory.
 #[derive(Clone)]
 pub(super) struct IncomingBody(Arc<Mutex<Incoming>>);
 
 struct Incoming {
     client: Arc<Client>,
     chunks: BoxStream<'static, io::Result<Bytes>>,
-    /// The size of the body in bytes, according to the client.
+    /// The size of the body in bytes, as declared in `Content-Length`.
     declared: Option<usize>,
-    /// For what has been read. Kept until the request is answered, because its parsed form takes memory as well.
+    /// Reservations of memory for the body. Kept until the request is answered, because the values parsed from the body
+    /// take memory, too.
     reservations: Vec<Reservation>,
 }
 
@@ -93,7 +98,8 @@ impl IncomingBody {
 
     async fn read_up_to_limit(&self) -> Result<Vec<u8>, LimitError> {
         let Incoming { client, chunks, declared, reservations } = &mut *self.0.lock().await;
-        // The whole body is reserved at once. If many bodies grew side by side, all would be refused in the end.
+        // Reserves the declared size at once. If bodies reserved memory as they arrive, many concurrent bodies could
+        // use up the budget while all of them are incomplete, and all would be refused.
         let mut reserved = declared.unwrap_or(0).min(MAX_BODY);
         reservations.push(REQUEST_BODIES.reserve(client, reserved).ok_or(LimitError::TooManyBodies)?);
         let mut bytes = Vec::new();
@@ -123,12 +129,13 @@ impl IncomingBody {
                 }
             }
         });
-        // A client that is still sending after the drain sees its connection reset.
+        // If the client sends even more, it sees a reset connection.
         let _ = drained.await;
     }
 }
 
-/// Records whose account the memory of a request is charged to.
+/// Records the account of the authenticated caller, so that the memory of the request counts towards the limit of this
+/// account, and not only towards the limit of the client's address.
 pub(super) fn set_account(request: &Request, account: UserId) {
     if let Some(client) = request.data::<Arc<Client>>() {
         client.set_account(account);
@@ -147,13 +154,14 @@ impl Deadline {
         Self { at: Arc::new(watch::Sender::new(Instant::now() + MAX_TIME)), hang_up }
     }
 
-    /// Extends the deadline by the time that the request spends waiting.
+    /// Extends the deadline by the time for which the request may wait for messages.
     pub(super) fn extend(&self, by: Duration) {
         self.at.send_modify(|deadline| *deadline += by);
     }
 
-    /// Completes when the request should not wait any longer, because its client closed its side of the connection a
-    /// while ago.
+    /// Completes when the client has closed its sending side of the connection, and
+    /// [`HALF_CLOSED_WAIT`](crate::server::HALF_CLOSED_WAIT) has passed since then. A request that waits for messages
+    /// then stops waiting.
     pub(super) async fn client_waited(&self) {
         match &self.hang_up {
             Some(hang_up) => hang_up.waited().await,
@@ -172,12 +180,13 @@ impl Deadline {
     }
 }
 
-/// Aborts requests that exceed the limits.
+/// Middleware: refuses requests that exceed the limits.
 pub(super) async fn limit<E>(next: Arc<E>, mut request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
-    // A client that sends `Expect: 100-continue` does not send its body before the server asks for the body.
+    // A client that sends `Expect: 100-continue` sends its body only if the server asks for it. So there may be no body
+    // to drain.
     let expects_continue = request.headers().contains_key(header::EXPECT);
     let client = Arc::new(Client::new(request.remote_addr().as_socket_addr().map(SocketAddr::ip)));
     let declared = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
@@ -191,7 +200,7 @@ where
     let response = tokio::select! {
         response = next.call(request) => match response {
             Ok(response) => charge(response, &client, &RESPONSE_BODIES).await,
-            // Not returned before the body is drained.
+            // Returned below, after the body is drained.
             Err(error) => Err(error),
         },
         () = deadline.expired() => return Err(LimitError::SlowRequest.into()),
@@ -202,8 +211,8 @@ where
     response
 }
 
-/// Charges the memory of a response to its client until it is written. The parts of a streamed response are charged when
-/// they are made.
+/// Counts the memory of a response body towards the limits of the client until the body is written to the connection.
+/// Leaves out streamed bodies: the stream itself counts the parts that it produces.
 async fn charge(mut response: Response, client: &Client, budget: &'static Budget) -> poem::Result<Response> {
     if response.extensions().get::<SharedBody>().is_some() {
         return Ok(response);

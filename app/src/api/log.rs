@@ -3,7 +3,8 @@ use std::time::Instant;
 
 use poem::{Endpoint, Request, Response};
 
-/// Logs a request and its response. The query string is left out, because it may contain usernames.
+/// Middleware: logs each request with the status of its response. The query string is omitted, because it may contain
+/// usernames.
 pub(super) async fn log_request<E>(next: Arc<E>, request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,

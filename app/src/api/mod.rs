@@ -24,25 +24,26 @@ use crate::services::Services;
 
 #[derive(Tags)]
 enum Group {
-    /// Accounts: username, public key, password and vault.
+    /// User accounts: username, password, public key, and the vault (the private fields `private_key` and `info`).
     #[oai(rename = "Users")]
     Users,
-    /// Logins of devices. Each session has a bearer token, which authenticates the requests of its device.
+    /// Logins. A session belongs to one device, and has a bearer token that authenticates the requests of this device.
     #[oai(rename = "Sessions")]
     Sessions,
-    /// Installations of a client. Each device has its own mailbox.
+    /// Installations of a client application. Each device has its own mailbox.
     #[oai(rename = "Devices")]
     Devices,
-    /// Send messages.
+    /// Send messages to users.
     #[oai(rename = "Messages")]
     Messages,
-    /// Receive messages: read, stream and acknowledge the calling device's mailbox.
+    /// Receive messages: read, stream and acknowledge the mailbox of the calling device, which is the device that the
+    /// bearer token belongs to.
     #[oai(rename = "Mailbox")]
     Mailbox,
-    /// Legacy API, frozen and deprecated. Use v1.
+    /// Legacy API, frozen and deprecated. Use v1, the operations under `/v1`, instead.
     #[oai(rename = "Classic")]
     Classic,
-    /// Health checks and this document, for operators.
+    /// Health checks of the server, and this document.
     #[oai(rename = "Operations")]
     Operations,
 }
@@ -51,8 +52,8 @@ type V1 = (v1::UsersApi, v1::SessionsApi, v1::DevicesApi, v1::MessagesApi, v1::M
 type Classic = (classic::ClassicUsersApi, classic::ClassicMessagesApi);
 type Operations = (operations::HealthApi, operations::DocumentApi);
 
-/// Returns the poem-openapi service with all operations. The operations hold no state, so that the OpenAPI document can
-/// be built without a database.
+/// Returns the poem-openapi service with all operations. The operations have no state of their own, so that the OpenAPI
+/// document can be built without a database.
 fn service() -> OpenApiService<(V1, Classic, Operations), ()> {
     let v1 = (v1::UsersApi, v1::SessionsApi, v1::DevicesApi, v1::MessagesApi, v1::MailboxApi);
     let classic = (classic::ClassicUsersApi, classic::ClassicMessagesApi);
@@ -60,7 +61,7 @@ fn service() -> OpenApiService<(V1, Classic, Operations), ()> {
     OpenApiService::new((v1, classic, operations), "Woosh", env!("CARGO_PKG_VERSION"))
 }
 
-/// Returns the HTTP API on top of `services`.
+/// Returns the HTTP API, whose operations call `services`.
 pub(crate) fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
     Route::new()
         .nest("/", service())

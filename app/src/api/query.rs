@@ -5,7 +5,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::field_error::{FieldError, Location, Reason};
 
-/// A value that a query parameter can have.
+/// A type that a query parameter can be parsed into.
 pub(super) trait FromParameter: Type + Sized {
     /// Parses the parameter. `text` is `None` if the request lacks the parameter.
     fn from_parameter(text: Option<&str>) -> Result<Self, Reason>;
@@ -20,7 +20,7 @@ impl FromParameter for String {
 impl FromParameter for i64 {
     fn from_parameter(text: Option<&str>) -> Result<Self, Reason> {
         let parsed = text.ok_or(Reason::Missing)?.parse();
-        parsed.map_err(|error: std::num::ParseIntError| Reason::Invalid(format!("is wrong: {error}")))
+        parsed.map_err(|error: std::num::ParseIntError| Reason::Invalid(format!("is not a valid integer: {error}")))
     }
 }
 
@@ -30,7 +30,7 @@ impl<T: FromParameter> FromParameter for Option<T> {
     }
 }
 
-/// A query parameter. The error messages of poem-openapi's own type would expose the names of its Rust types.
+/// A query parameter. Replaces the type of poem-openapi, whose error messages expose the names of Rust types.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<'a, T: FromParameter> ApiExtractor<'a> for Query<T> {
@@ -62,7 +62,7 @@ impl<'a, T: FromParameter> ApiExtractor<'a> for Query<T> {
         options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
         let parameters: Vec<(String, String)> = request.params().unwrap_or_default();
-        // If a parameter is repeated, the first value counts.
+        // If a parameter is repeated, its first value counts.
         let text = parameters.iter().find(|(name, _)| name == options.name).map(|(_, text)| text.as_str());
         if let (None, Some(default)) = (text, options.default_value) {
             return Ok(Self(default()));

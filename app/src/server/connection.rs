@@ -1,4 +1,4 @@
-//! Timeouts of a connection: without progress, and without a response.
+//! Closes connections that are idle for too long, and connections whose request gets no response for too long.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,12 +12,12 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The server closes a connection that makes no progress for this time, and at the latest after twice this time. So a
-/// client that stalls in the middle of a request or response can't hold a connection.
+/// The server closes a connection if no byte was read or written for this time, so that a client that stalls in the
+/// middle of a request or response can't hold a connection. The server checks a connection at intervals of this time,
+/// so an idle connection lasts at most twice as long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// The server closes a connection if this time passes after the first byte of a request without any byte of the
-/// response being written, even if more of the request keeps arriving. This time is far above the time limits of
-/// operations.
+/// The server closes a connection if this time passes between the first byte of a request and the first byte of the
+/// response, even if more of the request keeps arriving. This time is far above the time limits of operations.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// The timeouts of a connection.
@@ -27,10 +27,11 @@ pub(super) struct Timeouts {
     response: Duration,
 }
 
-/// A connection that fails with `TimedOut` if the connection is idle for too long, or if a request on the connection
-/// gets no response for too long.
+/// A connection that fails with `TimedOut` if the connection is idle for too long, or if a request gets no response for
+/// too long.
 pub(super) struct Connection {
-    /// Shared with the task that notices when the client hangs up.
+    /// Shared with the future of [`hang_up::watch`](super::hang_up::watch), which notices when the client closes the
+    /// connection.
     stream: Arc<TcpStream>,
     timeouts: Timeouts,
     progress: bool,
@@ -49,7 +50,8 @@ impl Connection {
         Self { stream, timeouts, progress: false, unanswered_since: None, check, _permit: permit }
     }
 
-    /// Records progress, or fails if a timeout has elapsed.
+    /// Returns `io`, the outcome of a read or a write. If `io` is ready, records that the connection makes progress. If
+    /// `io` is pending and a timeout has elapsed, returns an error instead of `io`.
     fn watch<T>(&mut self, context: &mut Context<'_>, io: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if io.is_ready() {
             self.progress = true;
@@ -74,13 +76,9 @@ impl AsyncRead for Connection {
                 Poll::Ready(Ok(())) => {}
                 other => break other,
             }
-            match self.stream.try_read(buf.initialize_unfilled()) {
+            match self.stream.try_read_buf(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(read) => {
-                    buf.advance(read);
-                    break Poll::Ready(Ok(()));
-                }
-                Err(error) => break Poll::Ready(Err(error)),
+                read => break Poll::Ready(read.map(drop)),
             }
         };
         if io.is_ready() {
@@ -127,7 +125,8 @@ impl AsyncWrite for Connection {
         self.write(context, |stream| stream.try_write_vectored(bufs))
     }
 
-    /// So that bodies are written from where they are, and their memory counts as unsent until then.
+    /// Returns true, so that hyper writes response bodies directly from their buffers. If hyper copied a body into a
+    /// buffer of its own, the body would count as written before it is written to the connection.
     fn is_write_vectored(&self) -> bool {
         true
     }
@@ -151,7 +150,7 @@ mod tests {
     const IDLE: Duration = Duration::from_millis(100);
     const RESPONSE: Duration = Duration::from_millis(300);
 
-    /// An accepted connection and its client.
+    /// Returns an accepted connection and its client.
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,5 +1,5 @@
-//! The minimum rate at which clients have to read responses. A client that reads more slowly loses its connection, or its
-//! stream on HTTP/2, so that unsent responses don't fill memory.
+//! Enforces a minimum rate at which clients read responses. If a client reads more slowly, the server ends its
+//! connection, or on HTTP/2 only the stream, so that unsent responses don't fill the memory.
 
 use std::io;
 use std::pin::Pin;
@@ -13,25 +13,28 @@ use http_body_util::combinators::BoxBody;
 use hyper::rt::Executor;
 use tokio::time::{Instant, sleep};
 
-/// Minimum rate in bytes per second, as the average of a [`WINDOW`] in which something is unsent all the time.
+/// Minimum rate at which a client has to read responses, in bytes per second. Measured as the average over a [`WINDOW`]
+/// during which the server always has unsent bytes.
 const MIN_RATE: usize = 4 * 1024;
 const WINDOW: Duration = Duration::from_secs(20);
-/// How often the rate is checked.
+/// How often the server checks the rate at which a client reads.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// Maximum size of the pieces in which bodies are written. Between two pieces, other connections get their turn.
+/// Maximum size of the pieces in which a response body is written, in bytes. The task yields between two pieces, so
+/// that other connections make progress.
 const PIECE: usize = 32 * 1024;
 
 tokio::task_local! {
     static PROGRESS: Arc<Progress>;
 }
 
-/// Runs the future of a connection or of a stream until it is complete, or until its client reads too slowly.
+/// Runs a future that serves a connection or an HTTP/2 stream, and returns its output. If the client reads responses
+/// too slowly, drops the future, and returns `None`.
 pub(super) async fn drained<T>(future: impl Future<Output = T>) -> Option<T> {
     let progress = Arc::new(Progress::default());
     tokio::select! {
         output = PROGRESS.scope(progress.clone(), future) => Some(output),
         () = progress.stalled() => {
-            tracing::debug!("a client reads too slowly");
+            tracing::debug!("ended a connection or stream, because its client reads too slowly");
             None
         }
     }
@@ -47,24 +50,25 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for DrainedStreams {
     }
 }
 
-/// How much of its responses a client has read.
+/// Counts the bytes of responses that are not written yet, and those that were written, for one connection or stream.
 #[derive(Default)]
 struct Progress(Mutex<Unsent>);
 
 #[derive(Default)]
 struct Unsent {
-    /// The bytes that are not written to the connection yet.
+    /// Number of bytes that are not written to the connection yet.
     bytes: usize,
-    /// The bytes that were written since `since`, which is set while something is unsent.
+    /// Number of bytes that were written after the time `since`.
     written: usize,
+    /// The start of the current interval for measuring the rate. `None` if all bytes are written.
     since: Option<Instant>,
-    /// The body that waits until everything is written.
+    /// Wakes the response body that waits until all bytes are written.
     waker: Option<Waker>,
 }
 
 impl Progress {
     fn unsent(&self) -> MutexGuard<'_, Unsent> {
-        // No step under the lock can panic halfway.
+        // Ignores poisoning, because a panic under this lock can't leave the data inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,7 +95,7 @@ impl Progress {
         }
     }
 
-    /// Completes when everything is written.
+    /// Completes when all bytes are written to the connection.
     fn poll_written(&self, context: &Context<'_>) -> Poll<()> {
         let mut unsent = self.unsent();
         if unsent.bytes == 0 {
@@ -101,7 +105,7 @@ impl Progress {
         Poll::Pending
     }
 
-    /// Completes when the client reads too slowly.
+    /// Completes when the client reads more slowly than [`MIN_RATE`].
     async fn stalled(&self) {
         loop {
             sleep(CHECK_INTERVAL).await;
@@ -117,7 +121,7 @@ impl Progress {
             return false;
         };
         let due = MIN_RATE * usize::try_from(since.elapsed().as_secs()).unwrap_or(usize::MAX);
-        // One piece may be on its way.
+        // Tolerates one piece, because a piece counts as written only when all of it is.
         let stalled = unsent.written + PIECE < due;
         unsent.since = Some(Instant::now());
         unsent.written = 0;
@@ -125,7 +129,8 @@ impl Progress {
     }
 }
 
-/// A response body that records when it is written, and that is written in pieces.
+/// A response body that is written in pieces, and that counts the written bytes, so that the server notices a client
+/// that reads too slowly.
 pub(super) struct DrainedBody {
     inner: BoxBody<Bytes, io::Error>,
     progress: Option<Arc<Progress>>,
@@ -136,7 +141,8 @@ pub(super) struct DrainedBody {
 }
 
 impl DrainedBody {
-    /// Wraps the body of a response. Must be called in a future that [`drained`] runs.
+    /// Wraps the body of a response. Call this in a future that [`drained`] runs; otherwise, nothing checks how fast
+    /// the client reads this body.
     pub(super) fn new(inner: BoxBody<Bytes, io::Error>) -> Self {
         Self { inner, progress: PROGRESS.try_with(Arc::clone).ok(), rest: Bytes::new(), yields: false, ended: false }
     }
@@ -158,7 +164,8 @@ impl Body for DrainedBody {
             return Poll::Pending;
         }
         if self.ended {
-            // A stream of HTTP/2 is watched only as long as its body lasts.
+            // The end is reported only when everything is written, because an HTTP/2 stream is watched only until its
+            // body ends.
             ready!(progress.poll_written(context));
             return Poll::Ready(None);
         }
@@ -195,7 +202,7 @@ impl Body for DrainedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        // If something is unsent, the end of the body is reported after it is written.
+        // The body ends only when everything is written (see `poll_frame`).
         self.rest.is_empty()
             && (self.ended || self.inner.is_end_stream())
             && self.progress.as_ref().is_none_or(|progress| progress.unsent().bytes == 0)
@@ -210,7 +217,8 @@ impl Drop for DrainedBody {
     }
 }
 
-/// A piece of a body, which is dropped when it is written.
+/// A piece of a response body. hyper drops a piece once it is written to the connection, and `drop` then counts its
+/// bytes as written.
 struct Piece {
     bytes: Bytes,
     progress: Arc<Progress>,

@@ -7,7 +7,8 @@ fn body(size: usize) -> DrainedBody {
     DrainedBody::new(Full::new(Bytes::from(vec![b'x'; size])).map_err(|error: Infallible| match error {}).boxed())
 }
 
-/// Takes the pieces of a body, and drops each after a delay.
+/// Reads a body of `size` bytes in pieces, and drops each piece after a delay, as if a client had read the piece then.
+/// Returns the number of bytes.
 async fn read(size: usize, delay: Duration) -> usize {
     let (mut body, mut read) = (body(size), 0);
     while let Some(frame) = body.frame().await {

@@ -1,4 +1,4 @@
-//! Notices when a client closes its side of a connection.
+//! Notices when a client closes its sending side of a connection, or resets the connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,41 +8,44 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// How long a request goes on waiting after its client has closed its side of the connection. The client may be gone, or it
-/// may have said that it sends no more and still wait for the response.
+/// A request that waits for messages continues to wait for this time after its client has closed its sending side of
+/// the connection. The client may be gone, or it may only have nothing more to send and still expect the response.
 pub(crate) const HALF_CLOSED_WAIT: Duration = Duration::from_secs(5);
 
-/// Whether the client of a request has closed its side of the connection.
+/// Tells whether the client of a request has closed its sending side of the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct HangUp(watch::Receiver<bool>);
 
 impl HangUp {
-    /// Returns whether the client has closed its side.
+    /// Returns whether the client has closed its sending side.
     pub(crate) fn is_closed(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Completes when the client closes its side.
+    /// Completes when the client closes its sending side.
     pub(crate) async fn closed(&self) {
         if self.0.clone().wait_for(|closed| *closed).await.is_err() {
-            // The connection ends, and this request with it.
+            // The connection has ended, and this request is about to be cancelled.
             std::future::pending::<()>().await;
         }
     }
 
-    /// Completes [`HALF_CLOSED_WAIT`] after the client has closed its side.
+    /// Completes when the client has closed its sending side, and [`HALF_CLOSED_WAIT`] has passed since then.
     pub(crate) async fn waited(&self) {
         self.closed().await;
         sleep(HALF_CLOSED_WAIT).await;
     }
 }
 
-/// Watches a connection. The future completes when the connection is reset, which means that the client is gone.
+/// Watches a connection. Returns a handle that tells whether the client has closed its sending side, and a future that
+/// completes when the connection is reset, which means that the client is gone. The handle is updated only while the
+/// future is polled.
 pub(super) fn watch(stream: Arc<TcpStream>) -> (HangUp, impl Future<Output = ()>) {
     let (sender, receiver) = watch::channel(false);
     let watching = async move {
         let close = async {
-            // Urgent data is not registered, so that this is the end of what the client sends.
+            // tokio registers no interest in urgent data, so `PRIORITY` becomes ready only when the client closes its
+            // sending side. Readiness to read would not tell unread bytes from the end.
             let _ = stream.ready(Interest::PRIORITY).await;
             sender.send_replace(true);
             std::future::pending::<()>().await;
@@ -85,7 +88,7 @@ mod tests {
         let (stream, client) = pair().await;
         let (_hang_up, watching) = watch(stream.clone());
         drop(client);
-        // The client's system answers with a reset.
+        // The socket of the client is closed, so its operating system answers the bytes with a reset.
         stream.writable().await.unwrap();
         stream.try_write(b"too late").unwrap();
         watching.await;

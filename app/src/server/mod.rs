@@ -34,15 +34,15 @@ pub struct Config {
     pub port: u16,
     /// The database.
     pub database: DatabaseUrl,
-    /// Maximum time to wait at startup for an unreachable database.
+    /// Maximum time to wait at startup for a database that is unreachable or otherwise unavailable.
     pub database_wait: Duration,
-    /// Limits on mailboxes and messages.
+    /// Limits on mailboxes, on the lifetime of messages, and on search.
     pub limits: Limits,
     /// Maximum time for requests in flight to finish when the server stops.
     pub grace: Duration,
 }
 
-/// Why a server can't start. Each error message is one line for the operator.
+/// Why a server can't start. Each error message is one line for the operator of the server.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The server can't listen on the address.
@@ -58,7 +58,7 @@ pub enum StartError {
     /// The database can't be opened.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// The database doesn't answer with the time.
+    /// The database can't be asked for the time.
     #[error("can't read the time from the database")]
     Clock(#[source] PortError),
     /// The operating system provides no random bytes.
@@ -75,11 +75,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address and opens the database. Connections wait until [`Self::run_until`] serves them.
+    /// Binds the address and opens the database. Afterwards, clients can connect, but get no response before
+    /// [`Self::run_until`] runs.
     ///
     /// # Errors
     ///
-    /// If the address can't be bound or the database can't be opened.
+    /// If the address can't be bound, the database can't be opened or asked for the time, or the operating system
+    /// provides no random bytes.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
         let Config { host, port, database, database_wait, limits, grace } = config;
         let refused = |cause| StartError::Address { host: host.clone(), port: *port, cause };
@@ -93,13 +95,13 @@ impl Server {
         Ok(Self { address, acceptor: ConnectionAcceptor::new(listener), services, grace: *grace })
     }
 
-    /// Returns the address that the server listens on.
+    /// Returns the address that the server listens on, with the port that was selected if [`Config::port`] is 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` completes. Then accepts no more connections, waits at most the grace period until requests
-    /// in flight finish, and closes the database.
+    /// Serves until `stop` completes. Then accepts no more connections, waits until requests in flight finish, but at
+    /// most [`Config::grace`], and closes the database.
     ///
     /// # Errors
     ///

@@ -28,18 +28,19 @@ use super::hang_up;
 const MAX_STREAMS: u32 = 100;
 /// Maximum size of the headers of an HTTP/2 request, in bytes.
 const MAX_HEADERS: u32 = 16 * 1024;
-/// Maximum number of HTTP/2 streams that the client has reset and the server still remembers.
+/// Maximum number of HTTP/2 streams that the client has opened and reset, and that the server has not processed yet. If
+/// a client exceeds it, hyper ends the connection.
 const MAX_RESET_STREAMS: usize = 20;
-/// Maximum size of a connection's buffer for reading, and of another for writing, in bytes. On HTTP/2, the size of a
-/// stream's buffer for writing.
+/// Maximum size of the read buffer and of the write buffer of a connection, in bytes. On HTTP/2, also of the write
+/// buffer of each stream.
 const BUFFER: usize = 64 * 1024;
-/// Maximum size of the part of request bodies that an HTTP/2 connection or stream buffers before an operation reads it,
-/// in bytes.
+/// Maximum size of request bodies that are buffered before an operation reads them, in bytes. `CONNECTION_WINDOW`
+/// limits all streams of an HTTP/2 connection together, and `STREAM_WINDOW` limits each stream.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 
-/// Serves until `stop` completes. Then accepts no more connections, and waits at most the grace period until requests in
-/// flight finish.
+/// Serves connections until `stop` completes. Then accepts no more connections, waits until requests in flight finish,
+/// but at most for the time `grace`, and ends the rest.
 pub(super) async fn serve(
     acceptor: ConnectionAcceptor,
     local: SocketAddr,
@@ -106,7 +107,7 @@ async fn serve_connection(
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
         connection.as_mut().graceful_shutdown();
-        // An error means that the client is gone.
+        // Ignores an error, which means that the client is gone.
         let _ = connection.await;
     };
     tokio::select! {

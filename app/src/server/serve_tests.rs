@@ -4,10 +4,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
-/// More than the system buffers for a connection.
+/// Size of a body in bytes: more than the operating system buffers for a connection.
 const LARGE: usize = 64 * 1024 * 1024;
 
-/// Serves a large body at `/large`, a small one at `/later` after a while, and a small one elsewhere.
+/// Starts a server. `/large` returns a large body, `/later` a small body after 7 seconds, and any other path a small
+/// body at once.
 async fn start() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -28,7 +29,7 @@ async fn a_connection_that_is_not_read_is_closed() {
     let mut client = TcpStream::connect(start().await).await.unwrap();
     client.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let start = Instant::now();
-    // What the system has buffered, and then the end.
+    // Then the client can read only what the operating system has buffered, and the connection ends.
     sleep(Duration::from_secs(60)).await;
     let mut received = Vec::new();
     let _ = client.read_to_end(&mut received).await;
@@ -46,7 +47,7 @@ async fn a_stream_that_is_not_read_is_reset_while_others_of_its_connection_go_on
     let (large, _) = client.send_request(request("/large"), true).unwrap();
     let mut unread = large.await.unwrap().into_body();
     let start = Instant::now();
-    // Takes the first window, and makes no room for more.
+    // Reads the first flow-control window, and never releases it, so that the server can send no more.
     let error = loop {
         match unread.data().await {
             Some(Ok(_)) => {}

@@ -1,4 +1,4 @@
-//! What a server does periodically in the background: it checks its clock, and deletes expired data.
+//! The background task of a server, which checks the clock and deletes expired data periodically.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,16 @@ use woosh_domain::timekeeping::{CONFIRMATION, ClockChange};
 use crate::logging::causes;
 use crate::services::Services;
 
-/// Interval between checks of the clock, each of which a deletion of expired data follows.
+/// Interval between two rounds of the background task. A round stores the time in the database, checks the clock, and
+/// deletes expired data. When a server starts, it compares its clock with the stored time.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Runs until it is cancelled. If a step fails, retries at the next interval.
+/// Checks the clock and deletes expired data in each round, until the task is aborted. What fails in a round is
+/// repeated in the next round.
 pub(super) async fn run(services: Arc<Services>) {
     loop {
-        // First of all, so that the next start knows the time even if this server is killed soon.
+        // Stores the time before the first pause, so that the next start knows the time even if this server is killed
+        // soon.
         if let Err(error) = services.keep_time.store_time().await {
             tracing::warn!(%error, causes = causes(&error), "can't store the time");
         }
@@ -29,7 +32,8 @@ pub(super) async fn run(services: Arc<Services>) {
     }
 }
 
-/// Logs a change of the clock.
+/// Logs that the clock is in doubt from now on, or no longer in doubt, and what the operator should do. Logs nothing if
+/// `change` is `None`.
 pub(super) fn log(change: Option<ClockChange>) {
     let minutes = CONFIRMATION.as_secs() / 60;
     match change {
@@ -38,20 +42,18 @@ pub(super) fn log(change: Option<ClockChange>) {
             let side = if ahead_seconds < 0 { "behind" } else { "ahead of" };
             tracing::warn!(
                 "the clock is {} seconds {side} the expected time, so no message expires for now. If the clock is wrong, \
-                 correct it within {minutes} minutes (on Postgres, the clock of the database's machine): then expiry \
-                 continues at once. If the clock is right, do nothing: expiry continues in {minutes} minutes",
+                 correct it within {minutes} minutes (on Postgres, the clock of the database's machine): messages then \
+                 expire again at once. If the clock is right, do nothing: messages expire again in {minutes} minutes",
                 ahead_seconds.unsigned_abs(),
             );
         }
         Some(ClockChange::Recovered) => {
-            tracing::warn!(
-                "the clock shows the expected time again, so messages expire again; nothing needs to be done"
-            );
+            tracing::warn!("the clock shows the expected time again, so messages expire again. You need to do nothing");
         }
         Some(ClockChange::Confirmed) => {
             tracing::warn!(
-                "the clock has not jumped for {minutes} minutes, so it is trusted and messages expire again. If the clock \
-                 is wrong nevertheless, correct it now"
+                "the clock has not jumped for {minutes} minutes, so the server trusts it, and messages expire again. If the \
+                 clock is still wrong, correct it now"
             );
         }
     }

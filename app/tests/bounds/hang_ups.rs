@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::client::{register, request, send};
 use crate::support::Server;
 
-/// Opens a connection and sends a request.
+/// Sends a request on a new connection, and returns the connection before the response is read.
 async fn start(server: &Server, token: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
@@ -17,7 +17,7 @@ async fn start(server: &Server, token: &str, path: &str) -> TcpStream {
     stream
 }
 
-/// Returns the number of files and connections that a server has open.
+/// Returns the number of file handles that the server has open, for files and connections.
 fn open(server: &Server) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap().count()
 }
@@ -33,7 +33,7 @@ async fn clients_that_hang_up_release_their_connections() {
     for path in ["/v1/mailbox?wait=50", "/v1/mailbox/stream"] {
         for _ in 0..10 {
             streams.push(start(&server, &alice, path).await);
-            // And one that has sent a second request already.
+            // One more client has already sent its next request.
             let mut pipelined = start(&server, &alice, path).await;
             pipelined.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
             streams.push(pipelined);

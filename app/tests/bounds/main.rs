@@ -1,4 +1,4 @@
-//! Memory and time that clients can take: each has a bound.
+//! Tests that no client can make the server use an unlimited amount of memory or time.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod client;

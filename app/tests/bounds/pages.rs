@@ -40,7 +40,8 @@ async fn a_million_gaps_take_many_pages_and_neither_memory_nor_time() {
     let (alice, bob) = (register(&server, "alice").await, register(&server, "bob").await);
     send(&server, &bob, "first").await;
     let mut database = database(folder.path()).await;
-    // Each even number met a full mailbox; the odd ones in between expired.
+    // Messages with even numbers met a full mailbox, and messages with odd numbers expired, so each number is a gap of
+    // its own.
     let gaps = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
                 INSERT INTO gaps SELECT device_id, 2 * i, 2 * i FROM n, mailboxes WHERE last_sequence = 1";
     database.execute(gaps).await.unwrap();
@@ -85,7 +86,8 @@ async fn a_classic_poll_of_a_second_with_30_mb_is_complete_and_takes_little_memo
                      FROM messages m, envelopes e WHERE m.id > 1 AND e.message_id = 1";
     database.execute(envelopes).await.unwrap();
     database.execute("UPDATE mailboxes SET last_sequence = 467 WHERE last_sequence = 1").await.unwrap();
-    // Warm up, and let the second pass.
+    // Warms up the server for more than a second. Then the second of the messages is over, and a poll returns all of
+    // them.
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(1100) {
         ask(&server, "bob", "GET", "/messages", Value::Null).await;

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::client::{memory, register, request, send};
 use crate::support::Server;
 
-/// Sends bytes on a new connection, whose client reads nothing.
+/// Opens a connection, sends `bytes`, and reads nothing.
 async fn unread(server: &Server, bytes: &[u8]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -19,7 +19,7 @@ async fn unread(server: &Server, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// Sends a request on each of `streams` streams of an HTTP/2 connection, and reads no body.
+/// Opens an HTTP/2 connection with `streams` streams, sends the same request on each, and reads no response body.
 async fn unread_streams(server: &Server, path: &str, token: &str, streams: usize) -> Vec<h2::client::ResponseFuture> {
     let tcp = TcpStream::connect(server.address()).await.unwrap();
     let (client, connection) = h2::client::handshake(tcp).await.unwrap();
@@ -79,7 +79,7 @@ async fn unread_pages_are_refused_beyond_the_share_of_their_account_and_others_a
 
     let others = request(&server, &bob, Method::GET, "/v1/mailbox", &Value::Null).await;
     assert_eq!(others.status(), 200);
-    // Clients that hang up free their share.
+    // When clients hang up, the memory that they reserved is available again.
     drop(connections);
     let start = Instant::now();
     while request(&server, &alice, Method::GET, "/v1/mailbox", &Value::Null).await.status() != 200 {
@@ -104,7 +104,7 @@ async fn bodies_in_flight_are_refused_beyond_the_share_of_their_account() {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
         stream.write_all(almost).await.unwrap();
         sleep(Duration::from_secs(1)).await;
-        // Fails if the body was refused long ago.
+        // Writing fails if the server refused this body long ago. This is expected for some connections.
         let _ = stream.write_all(last).await;
         let mut answer = [0; 1000];
         let read = stream.read(&mut answer).await.unwrap();
@@ -117,6 +117,6 @@ async fn bodies_in_flight_are_refused_beyond_the_share_of_their_account() {
     assert!((1..=8).contains(&stored), "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| *status == "503").count(), 40 - stored);
     assert!(memory(&server) < before + 100, "{before} MiB before, {} MiB after", memory(&server));
-    // The share is free again.
+    // The reservations of these clients have ended, so that a send succeeds.
     send(&server, &bob, "hello").await;
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// A command of the server binary in a working directory, without configuration from the environment.
+/// Returns a command that runs the server binary in a working directory, without configuration from the environment.
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_woosh-server"));
     command.current_dir(folder).args(args).env_remove("DATABASE_URL");
@@ -20,12 +20,12 @@ pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Runs the binary until it exits.
+/// Runs the server binary until it exits, and returns its output.
 pub(crate) fn output(folder: &Path, args: &[&str]) -> Output {
     command(folder, args).stdin(Stdio::null()).output().unwrap()
 }
 
-/// A running server, killed on drop.
+/// A running server. Dropping this value kills it.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) url: String,
@@ -54,7 +54,7 @@ impl Server {
         server
     }
 
-    /// Waits for a log line that contains `part`.
+    /// Waits for a log line that contains `part`, and returns this line.
     pub(crate) fn wait_for(&mut self, part: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(Duration::from_secs(60));
@@ -66,12 +66,12 @@ impl Server {
         }
     }
 
-    /// The address that the server listens on.
+    /// Returns the address that the server listens on.
     pub(crate) fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
 
-    /// The identifier of the server's process.
+    /// Returns the process id of the server.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
@@ -96,13 +96,13 @@ impl Drop for Server {
     }
 }
 
-/// Sends a request as a classic user.
+/// Sends a request to the classic API as the user `user`. Returns the status and the JSON body of the response.
 pub(crate) async fn ask(server: &Server, user: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     try_ask(&client, server, user, method, path, &body).await.unwrap()
 }
 
-/// Sends a request as a classic user to a server that may have been killed.
+/// Sends a request to the classic API, like [`ask`]. Returns an error if the server was killed before it responded.
 pub(crate) async fn try_ask(
     client: &reqwest::Client,
     server: &Server,
@@ -120,10 +120,10 @@ pub(crate) async fn try_ask(
     Ok((answer.status().as_u16(), answer.json().await?))
 }
 
-/// The password of every classic user.
+/// The password of every user that these helpers register.
 pub(crate) const PASSWORD: &str = "open-sesame";
 
-/// Registers a user.
+/// Registers a user through the classic API.
 pub(crate) async fn register(server: &Server, name: &str) {
     let user = serde_json::json!({
         "username": name, "password": PASSWORD, "public_key": "public-key-of-it", "private_key": "private-key-of-it",

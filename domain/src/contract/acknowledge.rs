@@ -92,7 +92,7 @@ pub(super) async fn concurrent_acknowledgements_never_move_backwards(stores: Sto
         let up_to = part * 25;
         loop {
             let AcknowledgeOutcome::UpTo(now) = acknowledge(&stores, alice.mailbox, up_to, 1).await else {
-                panic!("{up_to} was there");
+                panic!("acknowledging {up_to} was refused");
             };
             let most = reached.fetch_max(now.get(), Ordering::SeqCst).max(now.get());
             let seen = read(&stores, alice.mailbox, 0, 1).await.acknowledged.get();

@@ -1,6 +1,6 @@
 use super::Case;
 
-/// Lists test cases. Each case is named after the function that runs the case.
+/// Builds a list with one `Case` for each listed function. The name of a case is `module::function`.
 macro_rules! cases {
     ($($module:ident: $($case:ident),+;)+) => {
         vec![$($(Case {

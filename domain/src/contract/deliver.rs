@@ -37,7 +37,8 @@ pub(super) async fn a_send_of_an_ended_session_stores_nothing(stores: Stores) {
     let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
     let (session, _) = open(&stores, &bob, None, 1).await;
     let of_session = |micros| NewDelivery { session: Some(session.id), ..delivery(&[("alice", "hello")], micros) };
-    // Some stores remember the recipients of earlier sends.
+    // Sends twice, because some stores remember the recipients of the first send, and store the second send in another
+    // way.
     for micros in [1, 2] {
         store(&stores, of_session(micros)).await;
     }

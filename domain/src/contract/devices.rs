@@ -79,7 +79,8 @@ pub(super) async fn concurrent_deliveries_and_deletions_complete(stores: Stores)
     assert!(!exists(&stores, accounts[2].mailbox).await);
 }
 
-/// Purges run concurrently in practice: every replica purges, and so does each deletion of a device or user.
+/// Several purges (deletions of the envelopes of deleted devices) run concurrently in practice: every replica purges,
+/// and so does each deletion of a device or user.
 pub(super) async fn concurrent_purges_leave_nothing(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let second = add_device(&stores, &alice).await;

@@ -2,7 +2,7 @@ use super::fixtures::*;
 use crate::model::{GapReason, Timestamp};
 use crate::ports::{MailboxPage, NewDelivery, PageLimit, Stores};
 
-/// Delivers a message to Alice that expires after `ttl_seconds`.
+/// Delivers to Alice a message that expires after `ttl_seconds`.
 async fn deliver_for(stores: &Stores, ttl_seconds: u64) {
     store(stores, NewDelivery { ttl_seconds, ..delivery(&[("alice", "hello")], 0) }).await;
 }

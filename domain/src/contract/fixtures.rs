@@ -1,4 +1,4 @@
-//! Helpers that prepare the stores for a case. A helper panics if one of its steps fails.
+//! Helpers that prepare the stores for a test case. A helper panics if one of its calls fails.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use crate::ports::{
     OpenSessionOutcome, PageLimit, Receipt, Stores,
 };
 
-/// The time at which every case starts, as a Unix second.
+/// The time at which every test case starts, as a Unix second.
 pub(super) const START: i64 = 1_700_000_000;
 
 /// Returns the time `micros` microseconds after [`START`].
@@ -35,7 +35,7 @@ pub(super) fn device_name(text: &str) -> DeviceName {
     must(DeviceName::new(text.to_owned()))
 }
 
-/// Returns another incarnation each time.
+/// Returns a different incarnation on each call.
 fn incarnation() -> Incarnation {
     static INCARNATIONS: AtomicI64 = AtomicI64::new(1);
     Incarnation::new(INCARNATIONS.fetch_add(1, Ordering::Relaxed))
@@ -66,12 +66,13 @@ pub(super) async fn add(stores: &Stores, username: &str) -> TestUser {
     TestUser { user: account.user, mailbox: account.device.id }
 }
 
-/// Returns the hash of the token with this number.
+/// Returns the hash of a test token. Each `number` stands for a different token.
 pub(super) fn token(number: u8) -> TokenHash {
     Token::from_random([number; 32]).hash()
 }
 
-/// Returns a request to open a session for a user, on the given device or on a new device.
+/// Returns a request to open a session for a user, on the given device or on a new device. The session's token is
+/// `token(number)`.
 pub(super) fn new_session(account: &TestUser, device: Option<DeviceId>, number: u8) -> NewSession {
     NewSession {
         user_id: account.user.id,
@@ -96,7 +97,7 @@ pub(super) async fn open(
     }
 }
 
-/// Adds a device to a user, and returns its mailbox.
+/// Adds a device to a user, and returns the device's mailbox.
 pub(super) async fn add_device(stores: &Stores, account: &TestUser) -> DeviceId {
     static LOGINS: AtomicU64 = AtomicU64::new(0);
     let mut bits = [0xff; 32];
@@ -108,9 +109,9 @@ pub(super) async fn add_device(stores: &Stores, account: &TestUser) -> DeviceId 
     }
 }
 
-/// A quota that no case exceeds.
+/// A quota that is large enough for all test cases except those of the quota.
 pub(super) const ROOM: Quota = Quota { messages: 10_000, bytes: 100_000_000 };
-/// Seconds until the messages of a case expire.
+/// Seconds until the messages of a test case expire.
 pub(super) const TTL: u64 = 1000;
 
 /// Returns a send from an unregistered user at `micros` microseconds after [`START`].
@@ -176,7 +177,7 @@ pub(super) async fn acknowledge_before(stores: &Stores, mailbox: DeviceId, momen
     must(stores.mailboxes.acknowledge_before(mailbox, moment, limit).await)
 }
 
-/// Returns the sequence numbers of a page.
+/// Returns the sequence numbers of the envelopes on a page.
 pub(super) fn numbers(page: &MailboxPage) -> Vec<i64> {
     page.envelopes.iter().map(|envelope| envelope.sequence.get()).collect()
 }
@@ -186,7 +187,7 @@ pub(super) fn gaps(page: &MailboxPage) -> Vec<(i64, i64, GapReason)> {
     page.gaps.iter().map(|gap| (gap.first.get(), gap.last.get(), gap.reason)).collect()
 }
 
-/// Returns the value of a successful step, and panics if the step failed.
+/// Returns the value of a successful result, and panics if the result is an error.
 pub(super) fn must<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,

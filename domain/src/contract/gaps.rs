@@ -2,10 +2,11 @@ use super::fixtures::*;
 use crate::model::{GapReason, Quota};
 use crate::ports::{MailboxPage, NewDelivery, PageLimit, Stores};
 
-/// Verifies promise D7.
+/// Verifies promise D7 (visible loss).
 pub(super) async fn a_page_ends_before_a_gap_that_is_too_many(stores: Stores) {
     let alice = add(&stores, "alice").await;
-    // Odd numbers meet a full mailbox, and even numbers expire, so that each is a gap of its own.
+    // Envelopes with odd numbers meet a full mailbox, and those with even numbers expire, so that each number is a gap
+    // of its own.
     let full = Quota { messages: 0, bytes: 0 };
     for _ in 0..=MailboxPage::MAX_GAPS / 2 {
         must(stores.mailboxes.deliver(NewDelivery { quota: full, ..delivery(&[("alice", "refused")], 0) }).await);
@@ -18,7 +19,7 @@ pub(super) async fn a_page_ends_before_a_gap_that_is_too_many(stores: Stores) {
         read_limited(&stores, alice.mailbox, after, limit, moment(0).plus_seconds(2)).await
     };
 
-    // From 2 on, all gaps fit.
+    // All gaps after number 2 fit on one page.
     let page = read(2).await;
     assert_eq!((page.gaps.len(), page.has_more, page.up_to().get()), (MailboxPage::MAX_GAPS, false, most + 3));
     assert_eq!(numbers(&page), [most + 3]);

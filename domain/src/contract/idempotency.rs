@@ -98,7 +98,8 @@ pub(super) async fn old_keys_are_deleted_in_batches(stores: Stores) {
     assert_eq!(numbers(&read_all(&stores, alice.mailbox).await), [1, 2, 3, 4]);
 }
 
-/// A send that is in flight when its device is deleted may be repeated.
+/// The store must keep an idempotency key even after the device that used the key is deleted. The deletion may occur
+/// while a send of the device is in flight, and the client may then repeat the send.
 pub(super) async fn a_key_outlives_its_device(stores: Stores) {
     let (alice, bob) = (add(&stores, "alice").await, add(&stores, "bob").await);
     let device = add_device(&stores, &bob).await;

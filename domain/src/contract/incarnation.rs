@@ -31,7 +31,7 @@ pub(super) async fn a_mailbox_has_the_incarnation_that_it_was_created_with(store
     assert_eq!(devices.len(), 2);
     assert_eq!(read_all(&stores, alice.mailbox).await.incarnation, first);
     assert_eq!(read_all(&stores, devices[1].id).await.incarnation, second);
-    // Neither sends nor acknowledgements change it.
+    // Neither sends nor acknowledgements change the incarnation.
     deliver(&stores, "alice", "hello", 0).await;
     acknowledge(&stores, alice.mailbox, 1, 1000).await;
     assert_eq!(read_all(&stores, alice.mailbox).await.incarnation, first);
@@ -61,7 +61,7 @@ pub(super) async fn renewing_in_steps_changes_every_incarnation_and_nothing_else
     assert_eq!(renew(Some(mailboxes[1]), 2).await, mailboxes[2..]);
     assert_eq!(pages().await, expected(3));
     assert_eq!(renew(Some(mailboxes[2]), 2).await, []);
-    // A step that is repeated.
+    // Repeating a step returns the same mailboxes, and changes nothing else.
     assert_eq!(renew(None, 10).await, mailboxes);
     assert_eq!(pages().await, expected(3));
     deliver(&stores, "alice", "four", 0).await;
@@ -77,7 +77,7 @@ pub(super) async fn acknowledging_in_another_incarnation_is_refused_and_changes_
     let old = read_all(&stores, alice.mailbox).await.incarnation;
     must(stores.mailboxes.renew_incarnations(None, Incarnation::new(4711), 10).await);
     let page = read_all(&stores, alice.mailbox).await;
-    // Also if it would change nothing, or is beyond the last number.
+    // Refused even if the acknowledgement would change nothing, or is beyond the last number.
     for number in [0, 1, 2, 3, 4, i64::MAX] {
         let refused = AcknowledgeOutcome::Refused(CursorError::OtherIncarnation(page.position()));
         assert_eq!(acknowledge_in(&stores, alice.mailbox, number, Some(old)).await, refused);
@@ -93,7 +93,8 @@ pub(super) async fn acknowledging_in_another_incarnation_is_refused_and_changes_
     assert_eq!(acknowledge_in(&stores, unknown, 0, Some(old)).await, AcknowledgeOutcome::NotFound);
 }
 
-/// Verifies promise D3: a mailbox refuses no cursor of a reader that is up to date.
+/// Verifies promise D3 (order): no read of a mailbox returns a state older than the newest envelope that any reader has
+/// received. Otherwise the mailbox would refuse the cursor of a reader that is up to date.
 pub(super) async fn no_page_is_behind_a_number_that_a_reader_has_received(stores: Stores) {
     const SENDERS: i64 = 8;
     const MESSAGES: i64 = 20;
@@ -107,7 +108,7 @@ pub(super) async fn no_page_is_behind_a_number_that_a_reader_has_received(stores
     let readers = join_all((0..4).map(async |_| {
         let mut subscription = stores.notifier.subscribe(alice.mailbox, Duration::from_secs(30));
         while newest.load(Ordering::SeqCst) < SENDERS * MESSAGES {
-            // Another reader has received it.
+            // The newest number that any reader has received.
             let after = newest.load(Ordering::SeqCst);
             let page = read(&stores, alice.mailbox, after, 1000).await;
             let cursor = Cursor { after: Some(SequenceNumber::new(after)), incarnation: Some(page.incarnation) };

@@ -43,9 +43,9 @@
 //! unread. Therefore the sending transaction takes a number by updating the row of the mailbox, which stays locked
 //! until the commit. A transaction locks several mailboxes in one fixed order.
 //!
-//! The promise holds within one incarnation of a mailbox. After a restore from a backup, numbers that readers have seen are
-//! assigned again. The mailbox then has another incarnation, and a reader that is ahead of it is told: a cursor that is
-//! beyond the last number, or of another incarnation, is refused, and no message is skipped or deleted because of it.
+//! The promise holds within one incarnation of a mailbox. After a restore from a backup, numbers that readers have seen
+//! are assigned again. The mailbox then has another incarnation. It refuses each cursor that is beyond its last number
+//! or of another incarnation, so that no reader skips a message, and none deletes a message that it has not read.
 //!
 //! - `deliver::sequence_numbers_are_gapless`, `deliver::no_envelope_appears_below_one_already_read`
 //! - `deliver::concurrent_deliveries_to_many_mailboxes_all_arrive`
@@ -143,8 +143,8 @@
 //!
 //! # Running the cases
 //!
-//! A [`Case`] receives fresh, empty [`Stores`], calls only their ports, and panics if the stores break the contract of
-//! the ports. [`cases`] returns all cases, so that no implementation can leave one out:
+//! A [`Case`] receives fresh, empty [`Stores`], calls only the methods of their traits, and panics if the stores break
+//! the contract of these methods. [`cases`] returns all cases, so that no implementation can leave one out:
 //!
 //! ```
 //! # use woosh_domain::{contract, fakes::MemoryStore};
@@ -154,7 +154,8 @@
 //! }
 //! ```
 //!
-//! `domain/tests/contract.rs` runs the cases in memory. `harness/tests/contract/main.rs` runs them on SQLite and Postgres.
+//! `domain/tests/contract.rs` runs the cases in memory. `harness/tests/contract/main.rs` runs them on SQLite and
+//! Postgres.
 
 mod acknowledge;
 mod cases;
@@ -178,7 +179,7 @@ use futures_util::future::BoxFuture;
 pub use self::cases::cases;
 use crate::ports::Stores;
 
-/// A test case of the contract.
+/// A test case of the delivery contract.
 #[derive(Clone, Copy)]
 pub struct Case {
     /// The name of the case. It states the tested behaviour, as `module::statement_in_snake_case`.
@@ -187,7 +188,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Runs the case on fresh, empty stores.
+    /// Runs the test case on fresh, empty stores.
     ///
     /// # Panics
     ///

@@ -32,7 +32,7 @@ pub(super) async fn a_delivery_between_subscribing_and_waiting_notifies(stores: 
     }
 }
 
-/// Verifies promise D3 (order): a notifier that hands over envelopes hands over what a read of the mailbox returns.
+/// Verifies promise D3 (order): the envelopes that a notifier hands over are those that a read of the mailbox returns.
 pub(super) async fn envelopes_handed_over_are_those_that_a_read_returns(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let mut subscription = stores.notifier.subscribe(alice.mailbox, LONG);
@@ -50,7 +50,7 @@ pub(super) async fn envelopes_handed_over_are_those_that_a_read_returns(stores: 
     }
 }
 
-/// Fails unless the outcome tells the reader of all envelopes after `seen`.
+/// Panics unless the outcome asks the reader to read again, or includes all envelopes after `seen`.
 async fn assert_notified(stores: &Stores, mailbox: DeviceId, seen: SequenceNumber, outcome: WaitOutcome) {
     match outcome {
         WaitOutcome::Notified => {}

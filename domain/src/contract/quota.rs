@@ -52,7 +52,7 @@ pub(super) async fn a_full_mailbox_does_not_block_others(stores: Stores) {
     assert_eq!((numbers(&page), gaps(&page)), (vec![1], vec![(2, 2, GapReason::MailboxFull)]));
 }
 
-/// Covers every way in which an envelope leaves its mailbox.
+/// Covers both kinds of acknowledgement (up to a sequence number, and before a time), and expiry.
 pub(super) async fn acknowledging_and_expiry_free_room(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let fits = async || {

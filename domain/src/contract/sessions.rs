@@ -85,7 +85,7 @@ pub(super) async fn an_ended_session_is_not_found(stores: Stores) {
     let (session, _) = open(&stores, &alice, None, 1).await;
     let (other, _) = open(&stores, &alice, None, 2).await;
     assert!(must(stores.sessions.find(&token(1)).await).is_some());
-    // D9.
+    // Another user can't end the session (D9).
     assert!(!must(stores.sessions.end(bob.user.id, session.id).await));
     assert!(!must(stores.sessions.end(alice.user.id, SessionId::new(4711)).await));
     assert!(must(stores.sessions.find(&token(1)).await).is_some());
@@ -95,7 +95,7 @@ pub(super) async fn an_ended_session_is_not_found(stores: Stores) {
     assert_eq!(must(stores.sessions.list(alice.user.id).await), [other]);
 }
 
-/// Runs lookups of a token while the token's session ends.
+/// Looks a token up repeatedly while the token's session ends.
 pub(super) async fn concurrent_lookups_do_not_cache_an_ended_session(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..20 {

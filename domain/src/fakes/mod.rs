@@ -1,5 +1,5 @@
-//! In-memory implementations of the ports for tests. They keep the contract of the ports and do no I/O. The test sets
-//! their clock.
+//! In-memory implementations of the ports (the traits through which the use cases reach a database, a clock and so on),
+//! for tests. They fulfil the contract of these traits and do no I/O. The clock shows the time that a test sets.
 
 mod clock;
 mod password_hasher;

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use crate::model::{Password, PasswordHash};
 use crate::ports::{PasswordHasher, PortError};
 
-/// Stores passwords in plain text. For tests only.
+/// A hasher that does not hash: the hash of a password is the password itself. For tests only.
 #[derive(Debug, Default)]
 pub struct PlainHasher;
 

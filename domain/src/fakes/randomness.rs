@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::ports::{PortError, Randomness};
 
-/// Returns the values of a counter: unique but predictable. For tests only.
+/// Returns the values of a counter, which are unique but predictable, instead of random bits. For tests only.
 #[derive(Debug, Default)]
 pub struct CountingRandomness(AtomicU64);
 

@@ -5,11 +5,12 @@ use super::{Incarnation, SequenceNumber};
 pub struct Cursor {
     /// The last sequence number that the reader has seen. Defaults to the last acknowledged number.
     pub after: Option<SequenceNumber>,
-    /// The incarnation in which the reader has seen that number. If absent, it is not checked.
+    /// The [incarnation](Incarnation) of the mailbox when the reader saw `after`. `None` skips the check of the
+    /// incarnation.
     pub incarnation: Option<Incarnation>,
 }
 
-/// The state of a mailbox that cursors are checked against.
+/// The part of a mailbox's state against which the cursors of readers are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxPosition {
     /// The incarnation of the mailbox.
@@ -20,27 +21,28 @@ pub struct MailboxPosition {
     pub last: SequenceNumber,
 }
 
-/// Why a mailbox refuses a cursor. Both variants tell where the reader can go on: after the last acknowledged number of the
-/// current incarnation.
+/// Why a mailbox refuses a cursor. Each variant holds the position of the mailbox, so that the reader can continue:
+/// after `acknowledged`, in the current `incarnation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CursorError {
-    /// The number was not assigned yet, so the reader can't have seen it in this mailbox.
+    /// The mailbox has not assigned the cursor's sequence number yet, so the reader can't have seen that number.
     #[error("the cursor is beyond the newest sequence number of the mailbox, {}", .0.last.get())]
     Ahead(MailboxPosition),
-    /// The reader has seen the number in another incarnation.
+    /// The cursor's sequence number belongs to another incarnation of the mailbox, so it may refer to another envelope
+    /// now.
     #[error(
-        "the mailbox has another incarnation: it was restored from a backup, or the cursor belongs to another mailbox"
+        "the cursor is of another incarnation: the mailbox was restored from a backup, or the cursor is of another mailbox"
     )]
     OtherIncarnation(MailboxPosition),
 }
 
 impl MailboxPosition {
-    /// Checks that the reader of a cursor can have seen its sequence number in this mailbox. The last number is valid, and
-    /// so is any number that is acknowledged already.
+    /// Checks that a reader can have received `cursor` from this mailbox. Any number up to [`Self::last`] is valid,
+    /// even if it is acknowledged already.
     ///
     /// # Errors
     ///
-    /// If the cursor is of another incarnation, or beyond the last number.
+    /// If the cursor has another incarnation than the mailbox, or a number above [`Self::last`].
     pub fn check(self, cursor: Cursor) -> Result<(), CursorError> {
         if cursor.incarnation.is_some_and(|incarnation| incarnation != self.incarnation) {
             return Err(CursorError::OtherIncarnation(self));
@@ -72,7 +74,7 @@ mod tests {
         for after in [Some(4), Some(i64::MAX)] {
             assert_eq!(check(after, None), Err(CursorError::Ahead(position)));
             assert_eq!(check(after, Some(current)), Err(CursorError::Ahead(position)));
-            // What the reader has to know first.
+            // Another incarnation is reported even if the number is too high as well.
             assert_eq!(check(after, Some(other)), Err(CursorError::OtherIncarnation(position)));
         }
     }

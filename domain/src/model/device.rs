@@ -7,7 +7,7 @@ pub struct Device {
     pub id: DeviceId,
     /// The name that the user chose for the device. May be empty.
     pub name: DeviceName,
-    /// When the device first logged in.
+    /// The time at which the device was created, by the user's registration or by a login.
     pub created_at: Timestamp,
 }
 
@@ -18,6 +18,6 @@ pub struct Session {
     pub id: SessionId,
     /// The device that logged in.
     pub device: DeviceId,
-    /// When the session was opened.
+    /// The time at which the session was opened.
     pub created_at: Timestamp,
 }

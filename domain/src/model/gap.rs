@@ -1,27 +1,28 @@
 use super::SequenceNumber;
 
-/// A range of sequence numbers whose envelopes are gone unread (D7).
+/// A range of sequence numbers whose envelopes can no longer be read: they expired, or were not stored because the
+/// mailbox was full (D7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The first sequence number of the range.
     pub first: SequenceNumber,
     /// The last sequence number of the range, inclusive.
     pub last: SequenceNumber,
-    /// Why the envelopes are gone.
+    /// Why the envelopes can't be read.
     pub reason: GapReason,
 }
 
-/// Why an envelope is gone unread.
+/// Why the envelopes of a gap can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
-    /// The envelope expired.
+    /// The envelopes expired before they were acknowledged.
     Expired,
-    /// The mailbox was full when the message was sent.
+    /// The mailbox was full when the messages were sent, so the envelopes were never stored.
     MailboxFull,
 }
 
 impl Gap {
-    /// Returns the gaps above `after`, up to and including `up_to`: the first `most` of them.
+    /// Returns the first `most` gaps among the sequence numbers above `after`, up to and including `up_to`.
     ///
     /// `present` holds the sequence numbers that still have an envelope. `refused` holds the ranges (first and last
     /// number) whose envelopes were not stored because the mailbox was full. Both are in ascending order. The result
@@ -39,7 +40,8 @@ impl Gap {
         for existing in present.chain([up_to.next()]) {
             while next < existing {
                 while refused.next_if(|(_, last)| *last < next).is_some() {}
-                // `beyond` is the first number that may have another reason.
+                // `beyond` is the first number after `next` that may not be missing, or may be missing for another
+                // reason.
                 let (reason, beyond) = match refused.peek() {
                     Some((first, last)) if *first <= next => (GapReason::MailboxFull, last.next()),
                     Some((first, _)) => (GapReason::Expired, *first),

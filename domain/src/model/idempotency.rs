@@ -4,7 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Contents, Username};
 
-/// A key that a client chooses for a send, so that repeating the request stores the message once
+/// An idempotency key: a text that a client chooses for a send, so that the server stores the message only once if the
+/// client repeats the request
 /// ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
@@ -18,7 +19,7 @@ impl IdempotencyKey {
     /// Maximum length in characters.
     pub const MAX_LENGTH: usize = 255;
 
-    /// Validates a key.
+    /// Validates an idempotency key.
     ///
     /// # Errors
     ///
@@ -43,13 +44,14 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// A SHA-256 hash of a send request. Two different sends under the same key have different fingerprints.
+/// A SHA-256 hash of a send request. If an idempotency key is used again, the fingerprints tell a repetition of the
+/// same send from a different send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Computes the fingerprint of a send. Each part is preceded by its length, so that different sends never hash the
-    /// same bytes.
+    /// Computes the fingerprint of a send. Hashes the length of each part (a recipient, its contents, the lifetime)
+    /// before the part, so that two different sends never hash the same bytes.
     pub fn of<'a>(recipients: impl Iterator<Item = (&'a Username, &'a Contents)>, ttl_seconds: Option<u64>) -> Self {
         let mut hash = Sha256::new();
         let mut add = |part: &[u8]| {
@@ -66,7 +68,7 @@ impl Fingerprint {
         Self(hash.finalize().into())
     }
 
-    /// Returns the fingerprint as bytes.
+    /// Returns the hash as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -2,12 +2,12 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Identifies one numbering of a mailbox: 64 random bits. A mailbox gets an incarnation when it is created, and another
-/// one after its store was restored from a backup, because the store may then assign the same sequence numbers once more.
-/// The text form has 16 hexadecimal digits in lower case.
+/// one after its store was restored from a backup, because the restored store may assign sequence numbers again that
+/// clients have already seen. The text form has 16 hexadecimal digits in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Incarnation(i64);
 
-/// The text is not an incarnation.
+/// The text is not the text form of an incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("has to be 16 hexadecimal digits in lower case")]
 pub struct IncarnationError;
@@ -22,7 +22,7 @@ impl Incarnation {
         Self(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 
-    /// Wraps the number that a store keeps.
+    /// Creates an incarnation from the number that a store keeps for it.
     pub const fn new(value: i64) -> Self {
         Self(value)
     }

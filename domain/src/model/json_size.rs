@@ -1,7 +1,8 @@
-/// Returns the size of a text in bytes within a JSON string: a quotation mark takes two bytes, and most control characters
-/// take six.
+/// Returns the number of bytes that a text takes inside a JSON string, where a quotation mark takes two bytes, and most
+/// control characters take six. Does not count the quotation marks around the string.
 pub fn json_size(text: &[u8]) -> usize {
-    // In chunks whose sum fits into a byte, which the compiler turns into vector instructions.
+    // The sum over 32 bytes is at most 160, which fits into a `u8`. With such small sums, the compiler can use vector
+    // instructions.
     let added = text.chunks(32).map(|chunk| usize::from(chunk.iter().map(|byte| added_by_escape(*byte)).sum::<u8>()));
     text.len() + added.sum::<usize>()
 }

@@ -8,9 +8,9 @@ pub const MAX_SESSIONS: usize = 16;
 /// The capacity of a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Maximum number of pending envelopes.
+    /// Maximum number of envelopes in the mailbox.
     pub messages: u64,
-    /// Maximum total size of the contents of all pending envelopes, in bytes.
+    /// Maximum total size of the contents of all envelopes in the mailbox, in bytes.
     pub bytes: u64,
 }
 

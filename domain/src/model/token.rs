@@ -26,8 +26,8 @@ impl Token {
         &self.0
     }
 
-    /// Returns the hash under which the token is stored. Neither a salt nor a slow hash function is needed, because the
-    /// token has 256 random bits.
+    /// Returns the hash that the server stores instead of the token. Neither a salt nor a slow hash function is needed,
+    /// because the token has 256 random bits.
     pub fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0.as_bytes()).into())
     }

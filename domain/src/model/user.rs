@@ -17,12 +17,13 @@ pub struct User {
     pub version: Version,
 }
 
-/// A counter of changes to a user. A client that names the version it has read can't overwrite a later change.
+/// A counter of the changes to a user. An update can name the version that its client has read. The update is then
+/// refused if the user has changed since, so that the client can't overwrite a change that it has not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(i64);
 
 impl Version {
-    /// The version before any change.
+    /// The version of a new user, before any change.
     pub const FIRST: Self = Self(1);
 
     /// Wraps a version from a store or a client.

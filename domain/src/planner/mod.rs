@@ -1,7 +1,9 @@
 //! Works out what a batch of sends changes: pure code, shared by all stores.
 //!
-//! A store locks the mailboxes of all recipients of a batch, reads their [`BatchState`], and calls [`plan`]. It then writes the
-//! [`Changes`] in the same transaction, commits, and answers each send with its [`PlannedSend`]. The planner does no I/O.
+//! A store finds out the [`BatchState`], for example the mailboxes of all recipients of the batch, and calls [`plan`].
+//! The store then writes the [`Changes`] in one transaction, commits, and answers each send with its [`PlannedSend`]. A
+//! store may lock the state before it calls [`plan`]. Otherwise the store has to check the state when it writes the
+//! changes, and must write nothing if the state has changed. The planner does no I/O.
 //!
 //! The planner implements the parts of the delivery contract that need no I/O: consecutive sequence numbers (D3), one
 //! message per idempotency key (D4), sends that are stored for all recipients or for none (D6), and gaps for full
@@ -26,7 +28,8 @@ pub struct Plan<'a> {
     pub sends: Vec<PlannedSend>,
     /// The changes that the store has to write.
     pub changes: Changes<'a>,
-    /// The recipients after the batch, by [`Username::key`].
+    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]). A store may remember
+    /// this state for the next batch.
     pub recipients: HashMap<String, RecipientState>,
 }
 
@@ -35,13 +38,14 @@ pub struct Plan<'a> {
 pub struct PlannedSend {
     /// The outcome to report to the sender after the changes are committed.
     pub outcome: DeliverOutcome,
-    /// The envelopes of the send. After the commit, the store notifies the readers that wait on their mailboxes.
+    /// The envelopes of the send. After the commit, the store notifies the readers that wait on the mailboxes of these
+    /// envelopes.
     pub copies: Vec<PlannedCopy>,
 }
 
 impl PlannedSend {
-    /// Returns the envelope of a copy, to hand over to waiting readers. Returns `None` if the send stored nothing.
-    /// `send` MUST be the send that this outcome belongs to.
+    /// Returns the envelope that `copy` describes, so that the store can hand the envelope over to waiting readers.
+    /// Returns `None` if the send stored nothing. `send` MUST be the planned send, and `copy` one of [`Self::copies`].
     pub fn envelope(&self, send: &NewDelivery, copy: &PlannedCopy) -> Option<Envelope> {
         let DeliverOutcome::Stored { receipt, recipients } = &self.outcome else { return None };
         let message = Message {
@@ -64,9 +68,10 @@ pub struct PlannedCopy {
     pub mailbox: DeviceId,
     /// The sequence number of the envelope.
     pub sequence: SequenceNumber,
-    /// Everything in the mailbox up to and including this sequence number is acknowledged.
+    /// Everything in the mailbox up to and including this sequence number is acknowledged. Waiting readers receive this
+    /// number together with the envelope.
     pub acknowledged: SequenceNumber,
-    /// The index of the recipient in the recipients of the send.
+    /// The index of the recipient in [`NewDelivery::recipients`].
     pub recipient: usize,
     /// When the envelope expires.
     pub expires_at: Timestamp,
@@ -92,7 +97,7 @@ pub struct Changes<'a> {
 pub struct PlannedMessage<'a> {
     /// The unique identifier of the row in the `messages` table.
     pub id: i64,
-    /// The identifier of the send, which all messages of the send share.
+    /// The identifier of the send, which all messages of the send share: the `id` of the first of these messages.
     pub send: MessageId,
     /// The sender's username.
     pub sender: &'a Username,
@@ -137,17 +142,18 @@ pub struct PlannedGap {
 /// A receipt to store under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedReceipt {
-    /// The idempotency key and its device.
+    /// The idempotency key and the device that sent it.
     pub key: ScopedKey,
-    /// The receipt and the fingerprint of the send.
+    /// The receipt, and the hash of the send request (its fingerprint).
     pub receipt: StoredReceipt,
 }
 
 /// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
-/// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, and all receipts stored
-/// under the idempotency keys of the batch, and all open sessions of the batch. `ids` MUST yield unused message identifiers, at least one for each
-/// recipient of each send.
+/// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, all receipts stored under
+/// the idempotency keys of the batch, and those sessions of its senders that are open. If a store only assumes a part
+/// of the state, the store MUST check that part when it writes the changes. `ids` MUST yield unused message
+/// identifiers, at least one for each recipient of each send.
 ///
 /// # Panics
 ///
@@ -271,13 +277,17 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
     }
 }
 
-/// Returns when the messages of a send expire. A watermark can be far ahead, if a clock once was. The messages must not stay
-/// for that time as well; but a smaller lead may be the right time, if the clock is behind now.
+/// Returns the time at which the messages of a send expire: `sent_at` plus their lifetime. If `sent_at` is more than
+/// [`MAX_STAMP_LEAD`] ahead of the current time, the lifetime starts [`MAX_STAMP_LEAD`] after the current time instead.
+///
+/// A clock that was ahead leaves a watermark in the future, which later messages get as their `sent_at`. The limit
+/// prevents such messages from being stored for years. A smaller lead counts in full, because `sent_at` may be right
+/// and the clock behind.
 pub fn expires_at(sent_at: Timestamp, send: &NewDelivery) -> Timestamp {
     sent_at.min(send.now.plus(MAX_STAMP_LEAD)).plus_seconds(send.ttl_seconds)
 }
 
-/// The part of a send that is planned so far.
+/// Collects the results for one send, while the planner works through the recipients of the send.
 struct Storing {
     sent_at: Timestamp,
     id: Option<MessageId>,

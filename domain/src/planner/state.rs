@@ -3,14 +3,14 @@ use std::collections::{HashMap, HashSet};
 use crate::model::{DeviceId, IdempotencyKey, Quota, SequenceNumber, SessionId, Timestamp, UserId, Username};
 use crate::ports::{DeliverOutcome, Receipt};
 
-/// The state that a store reads and locks before it plans a batch of sends.
+/// What the planner has to know about the recipients, idempotency keys and sessions of a batch of sends.
 #[derive(Debug, Default)]
 pub struct BatchState {
-    /// The recipients that exist, by [`Username::key`].
+    /// The recipients that exist, by username in lower case ([`Username::key`]).
     pub recipients: HashMap<String, RecipientState>,
     /// The receipts that are already stored under the idempotency keys of the batch.
     pub receipts: HashMap<ScopedKey, StoredReceipt>,
-    /// The sessions of the batch that are open.
+    /// The sessions that requested sends of the batch and are still open.
     pub sessions: HashSet<SessionId>,
 }
 
@@ -35,7 +35,7 @@ pub struct RecipientState {
     pub mailboxes: Vec<MailboxState>,
 }
 
-/// The part of a mailbox's state that the planner needs. Planning a send updates it.
+/// The part of a mailbox's state that the planner needs. The planner updates this state with each send that it plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxState {
     /// The device that the mailbox belongs to.
@@ -46,19 +46,19 @@ pub struct MailboxState {
     pub last: SequenceNumber,
     /// The watermark: every message added from now on has `sent_at >= not_before`.
     pub not_before: Timestamp,
-    /// The number of pending envelopes.
+    /// The number of envelopes in the mailbox.
     pub pending: u64,
-    /// The total size of the contents of all pending envelopes, in bytes.
+    /// The total size of the contents of all envelopes in the mailbox, in bytes.
     pub bytes: u64,
     /// The first sequence number of the gap at the end of the mailbox, if its newest envelopes were not stored because
     /// the mailbox was full. `None` if the newest envelope was stored.
     pub refused_from: Option<SequenceNumber>,
-    /// The time of the first send of the batch that changes the mailbox; `None` if no send does.
+    /// The `sent_at` of the first send of the batch that changes the mailbox; `None` if no send changes the mailbox.
     pub changed_at: Option<Timestamp>,
 }
 
 impl MailboxState {
-    /// Assigns the next sequence number, to a message with this `sent_at`.
+    /// Assigns the next sequence number to a message, and sets the watermark to the `sent_at` of the message.
     pub(super) fn take_number(&mut self, sent_at: Timestamp) -> SequenceNumber {
         self.last = self.last.next();
         self.not_before = sent_at;
@@ -70,7 +70,8 @@ impl MailboxState {
         self.pending < quota.messages && self.bytes.saturating_add(size) <= quota.bytes
     }
 
-    /// Counts an envelope of `size` bytes as pending, and ends the gap at the end of the mailbox.
+    /// Adds an envelope of `size` bytes to the totals [`Self::pending`] and [`Self::bytes`]. Ends the gap at the end of
+    /// the mailbox, if there is one.
     pub(super) fn add(&mut self, size: u64) {
         self.pending += 1;
         self.bytes += size;
@@ -87,14 +88,14 @@ impl MailboxState {
 /// An idempotency key, scoped to the device that sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScopedKey {
-    /// The device that sent the key.
+    /// The device that sent the idempotency key.
     pub device: DeviceId,
     /// The key.
     pub key: String,
 }
 
 impl ScopedKey {
-    /// Scopes a key to a device.
+    /// Combines an idempotency key with the device that sent it.
     pub fn new(device: DeviceId, key: &IdempotencyKey) -> Self {
         Self { device, key: key.as_str().to_owned() }
     }
@@ -103,15 +104,15 @@ impl ScopedKey {
 /// A receipt that is stored under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredReceipt {
-    /// The [fingerprint](crate::model::Fingerprint) of the send.
+    /// The hash of the send request, its [fingerprint](crate::model::Fingerprint).
     pub fingerprint: Vec<u8>,
     /// The receipt.
     pub receipt: Receipt,
 }
 
 impl StoredReceipt {
-    /// Returns the outcome of another send under the same key: a repetition if the fingerprints are equal, otherwise a
-    /// refusal.
+    /// Returns the outcome of another send under the same idempotency key: a repetition if the fingerprints (hashes of
+    /// the send requests) are equal, otherwise a refusal.
     pub(super) fn outcome(&self, fingerprint: &[u8]) -> DeliverOutcome {
         if self.fingerprint == fingerprint {
             DeliverOutcome::Repeated(self.receipt.clone())

@@ -2,35 +2,38 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 
-/// The source of the current time. All code reads the time from this port, so that tests can set the time.
+/// The source of the current time. All code reads the time through this trait, so that tests can set the time.
 #[cfg_attr(test, mockall::automock)]
 pub trait Clock: Send + Sync {
-    /// Returns the current time. The time may jump backwards or forwards; callers MUST NOT lose messages if it does.
+    /// Returns the current time. The time may jump backwards or forwards; callers MUST NOT lose messages if the time
+    /// jumps.
     fn now(&self) -> Timestamp;
 
-    /// Returns the time that decides what has expired: everything that expires at or before it. MUST stand still while the
-    /// time is in doubt.
+    /// Returns the time to compare with expiry times: what expires at or before this time has expired. MUST stand still
+    /// while the time is [in doubt](crate::timekeeping), for example after a clock has jumped.
     fn expiry_time(&self) -> Timestamp;
 
-    /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. 0 unless the time is in
-    /// doubt.
+    /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. 0 unless a clock has
+    /// jumped ahead and it is not known yet whether that clock is right.
     fn lag_seconds(&self) -> u64;
 
-    /// Returns the seconds since the time was last in doubt: 0 if it is now, `None` if it never was.
+    /// Returns the seconds since the time was last in doubt: 0 if the time is in doubt now, `None` if the time was
+    /// never in doubt since this clock was created.
     fn seconds_since_doubt(&self) -> Option<u64>;
 }
 
 /// The clocks of this machine.
 pub trait LocalClock: Send + Sync {
-    /// Reads both clocks. MUST read them at the same moment, as far as possible.
+    /// Reads the monotonic clock and the wall clock. MUST read both at the same moment, as far as possible.
     fn read(&self) -> LocalTime;
 }
 
-/// What the clocks of a machine show at a moment.
+/// The readings of a machine's clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalTime {
-    /// The time since a fixed moment. It never jumps, but it may stand still while the machine is suspended.
+    /// The monotonic clock: the time since a fixed moment. Never jumps, but may stand still while the machine is
+    /// suspended.
     pub monotonic: Duration,
-    /// The time of day. It jumps if it is set.
+    /// The wall clock: the time of day. Jumps if somebody or a time server sets it.
     pub wall: Timestamp,
 }

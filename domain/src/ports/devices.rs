@@ -28,9 +28,9 @@ pub trait Devices: Send + Sync {
     /// Deletes a device of a user, together with the device's mailbox and sessions.
     ///
     /// MUST NOT delete another user's device or the user's last device, even if two calls run concurrently. When this
-    /// method returns, the device's sessions MUST have ended on every replica. MUST notify readers that wait on the
-    /// device. From then on, the envelopes of the device's mailbox MUST be unreadable. An implementation MAY leave the
-    /// deletion of the envelopes to [`Mailboxes::purge`](super::Mailboxes::purge).
+    /// method returns, the device's sessions MUST have ended on every replica, and the envelopes of the device's
+    /// mailbox MUST be unreadable. An implementation MAY leave the deletion of the envelopes to
+    /// [`Mailboxes::purge`](super::Mailboxes::purge). MUST notify readers that wait on the device.
     ///
     /// # Errors
     ///

@@ -1,12 +1,13 @@
 use std::error::Error;
 
-/// The failure of a port. The cause is for logs only, because it may contain details that clients must not see.
+/// The failure of something that the use cases reach through a port (a trait of the domain), such as the database or
+/// the password hasher. The cause is for logs only, because it may contain details that clients must not see.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
     /// Transient: the backend is unreachable or overloaded. The same call may succeed later.
     #[error("temporarily unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Permanent: retrying does not help.
+    /// Permanent: the same call would fail again.
     #[error("failed")]
     Fault(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -13,18 +13,19 @@ pub struct NewDelivery {
     pub sender: Username,
     /// The device of the sender.
     pub sender_device: DeviceId,
-    /// The session that the sender calls with; `None` if the sender was authenticated by a password.
+    /// The session whose token authenticated the sender. `None` if a password authenticated the sender.
     pub session: Option<SessionId>,
     /// Recipients with their contents; each user at most once.
     pub recipients: Vec<AddressedContents>,
     /// The current time.
     pub now: Timestamp,
-    /// Seconds from the message's `sent_at` until the message expires. If `sent_at` is ahead of `now` by more than
-    /// [`MAX_STAMP_LEAD`](crate::timekeeping::MAX_STAMP_LEAD), because a watermark is, the lead counts only up to that.
+    /// Seconds from the message's `sent_at` until the message expires. If the watermark of a mailbox puts `sent_at`
+    /// ahead of `now` by more than [`MAX_STAMP_LEAD`](crate::timekeeping::MAX_STAMP_LEAD), the seconds count from `now`
+    /// plus `MAX_STAMP_LEAD` instead.
     pub ttl_seconds: u64,
     /// The capacity of each mailbox.
     pub quota: Quota,
-    /// The idempotency key, scoped to the sender's device, and the fingerprint of the request.
+    /// The idempotency key, scoped to the sender's device, and the hash of the request (its fingerprint).
     pub idempotency: Option<(IdempotencyKey, Fingerprint)>,
 }
 
@@ -84,8 +85,8 @@ pub struct Undelivered {
 pub struct PageLimit {
     /// Maximum number of envelopes.
     pub count: usize,
-    /// Maximum total size of contents in bytes, with the escapes of JSON: [`json_size`](crate::model::json_size). A page includes its
-    /// first envelope even if that envelope is larger.
+    /// Maximum total size of the contents in bytes, as [`json_size`](crate::model::json_size) counts them. A page
+    /// includes its first envelope even if that envelope alone exceeds this limit.
     pub bytes: usize,
 }
 
@@ -101,12 +102,13 @@ pub struct MailboxPage {
     /// The watermark of the mailbox: every message added from now on has `sent_at >= not_before`. The watermark never
     /// decreases.
     pub not_before: Timestamp,
-    /// The time at which [`Mailboxes::raise_not_before`] last raised `not_before`. Initially the time at which the
-    /// mailbox was created.
+    /// The time of the call of [`Mailboxes::raise_not_before`] that last raised `not_before`, and so closed the mailbox
+    /// to messages with an earlier `sent_at`. Initially the time at which the mailbox was created.
     pub closed_at: Timestamp,
     /// The envelopes, ordered by sequence number.
     pub envelopes: Vec<Envelope>,
-    /// The sequence numbers up to [`Self::up_to`] whose envelopes are gone unread (D7).
+    /// The gaps after the reader's cursor, up to [`Self::up_to`]: numbers whose envelopes expired, or were not stored
+    /// because the mailbox was full (D7).
     pub gaps: Vec<Gap>,
     /// Whether the mailbox has more envelopes or gaps after this page.
     pub has_more: bool,
@@ -123,14 +125,15 @@ impl MailboxPage {
         envelope.max(gap).filter(|_| self.has_more).unwrap_or(self.last)
     }
 
-    /// Adds the gaps above `after` to a page that has none yet (D7). If there are more than [`Self::MAX_GAPS`], ends
-    /// the page before the first one that it has no room for.
+    /// Adds the gaps above `after` to a page without gaps (D7). If there are more than [`Self::MAX_GAPS`] gaps, ends
+    /// the page before the first gap that does not fit.
     ///
-    /// `refused` holds the ranges of numbers up to [`Self::up_to`] that met a full mailbox, in ascending order: the
-    /// first [`Self::MAX_GAPS`]` + 1` of them, or more.
+    /// `refused` holds, in ascending order, the ranges of numbers above `after` and up to [`Self::up_to`] whose
+    /// envelopes were not stored because the mailbox was full. The caller may leave out ranges after the first
+    /// [`Self::MAX_GAPS`]` + 1`.
     pub fn add_gaps(&mut self, after: SequenceNumber, refused: &[(SequenceNumber, SequenceNumber)]) {
         let whole = self.up_to();
-        // The reasons of the numbers from there on may be unknown.
+        // The caller may have left out later ranges, so the page ends before this one.
         let mut up_to = refused.get(Self::MAX_GAPS).map_or(whole, |(first, _)| whole.min(first.previous()));
         let present = self.envelopes.iter().map(|envelope| envelope.sequence).take_while(|number| *number <= up_to);
         let mut gaps = Gap::between(after.max(self.acknowledged), up_to, present, refused, Self::MAX_GAPS + 1);
@@ -144,7 +147,7 @@ impl MailboxPage {
         self.gaps = gaps;
     }
 
-    /// Returns the state of the mailbox that cursors are checked against.
+    /// Returns the part of the mailbox's state against which the cursors of readers are checked.
     pub fn position(&self) -> MailboxPosition {
         MailboxPosition { incarnation: self.incarnation, acknowledged: self.acknowledged, last: self.last }
     }
@@ -155,7 +158,8 @@ impl MailboxPage {
 pub enum AcknowledgeOutcome {
     /// Everything up to and including this sequence number is acknowledged.
     UpTo(SequenceNumber),
-    /// The number was not assigned yet, or is of another incarnation. Nothing was acknowledged.
+    /// The sequence number was not assigned yet, or the caller gave another incarnation than the mailbox has. Nothing
+    /// was acknowledged.
     Refused(CursorError),
     /// The mailbox does not exist.
     NotFound,
@@ -167,24 +171,25 @@ pub enum AcknowledgeOutcome {
 /// `sent_at` never decreases. The `not_before` of a mailbox is a watermark: every message added from now on has
 /// `sent_at >= not_before`. The watermark starts at the creation time of the mailbox and never decreases.
 ///
-/// All this holds within one incarnation of a mailbox. An incarnation ends only if the store was restored from a backup
-/// ([`Self::renew_incarnations`]).
+/// These guarantees hold within one incarnation of a mailbox. A mailbox gets another incarnation only after its store
+/// was restored from a backup ([`Self::renew_incarnations`]).
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
     /// Stores a send: a message for each recipient, and an envelope in the mailbox of each of the recipient's devices.
     ///
     /// MUST store the send for all recipients or for none (D6). When this method returns, the send MUST be durable
-    /// (D1). MUST store nothing if one of the recipients does not exist, or if the session of the send has ended. MUST set `sent_at` to the latest of `now` and
-    /// the `not_before` of all mailboxes that the send addresses, and MUST raise the `not_before` of each of these
-    /// mailboxes to `sent_at`.
+    /// (D1). MUST store nothing if one of the recipients does not exist, or if the session of the send has ended. MUST
+    /// set `sent_at` to the latest of `now` and the `not_before` of all mailboxes that the send addresses, and MUST
+    /// raise the `not_before` of each of these mailboxes to `sent_at`.
     ///
     /// If a mailbox has no room under the quota, MUST store a gap in that mailbox in place of the envelope (D7), and
     /// MUST still store the envelopes of the other mailboxes. If no mailbox has room, MUST store only the gaps.
     ///
     /// If the send has an idempotency key, MUST store the send once and return the same receipt for every repetition,
-    /// even if calls run concurrently. MUST store the key in the same step, and only if the send is stored (D4). MUST keep the key
-    /// until [`expire_idempotency_keys`](Self::expire_idempotency_keys) deletes it, even if the sender's device is deleted.
+    /// even if calls run concurrently. MUST store the key in the same transaction as the send, and only if the send is
+    /// stored (D4). MUST keep the key until [`expire_idempotency_keys`](Self::expire_idempotency_keys) deletes it, even
+    /// if the sender's device is deleted.
     ///
     /// MUST notify readers that wait on the mailboxes, on every replica (D8).
     ///
@@ -195,15 +200,16 @@ pub trait Mailboxes: Send + Sync {
 
     /// Reads the oldest envelopes after the sequence number `after`, except those that have expired at `now`.
     ///
-    /// MUST change nothing (D2). MUST return every such envelope with `sent_at` before the page's `not_before`, up to
-    /// the limit. MUST return at least one envelope if there is any, unless [`MailboxPage::MAX_GAPS`] gaps come first.
-    /// For each number above `after`, above the last acknowledged number and not above [`MailboxPage::up_to`], MUST
-    /// return an envelope or a gap. MUST return at most [`MailboxPage::MAX_GAPS`] gaps: a page with more ends before
-    /// the next one, and has `has_more`. MUST return `None` if the mailbox does not exist.
+    /// MUST change nothing (D2). Among the unexpired envelopes after `after`, MUST return all that have a `sent_at`
+    /// before the page's `not_before`, up to the limit. MUST return at least one envelope if there is an unexpired one
+    /// after `after`, unless [`MailboxPage::MAX_GAPS`] gaps come first. For each number above `after`, above the last
+    /// acknowledged number and not above [`MailboxPage::up_to`], MUST return an envelope or a gap. MUST return at most
+    /// [`MailboxPage::MAX_GAPS`] gaps: if there are more, the page ends before the first gap that does not fit, and
+    /// `has_more` is `true`. MUST return `None` if the mailbox does not exist.
     ///
-    /// The incarnation, the numbers and the envelopes of a page MUST be of one commit. A page MUST include every delivery
-    /// that an earlier page, or a notification that was received before the call, has included, on any replica:
-    /// [`MailboxPage::last`] is never below a number that a reader has received.
+    /// The incarnation, the numbers and the envelopes of a page MUST all be from the same committed state. A page MUST
+    /// reflect every delivery that any reader, on any replica, learned of before the call, from a page or from a
+    /// notification: [`MailboxPage::last`] is never below a number that a reader has received.
     ///
     /// # Errors
     ///
@@ -218,10 +224,9 @@ pub trait Mailboxes: Send + Sync {
 
     /// Acknowledges at most `limit` of the oldest envelopes up to the sequence number `up_to`.
     ///
-    /// MUST delete exactly those envelopes, and the gaps up to the number that is acknowledged. MUST delete a message
-    /// together with its last envelope. MUST change nothing if everything up to `up_to` is already acknowledged (D5),
-    /// if `up_to` has not been assigned yet, or if the mailbox has another incarnation than `incarnation`, if that is
-    /// given.
+    /// MUST delete exactly those envelopes, and the gaps up to the acknowledged number. MUST delete a message together
+    /// with its last envelope. MUST change nothing if everything up to `up_to` is already acknowledged (D5), if `up_to`
+    /// has not been assigned yet, or if `incarnation` is given and differs from the mailbox's incarnation.
     ///
     /// # Errors
     ///
@@ -234,10 +239,12 @@ pub trait Mailboxes: Send + Sync {
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError>;
 
-    /// Gives a new incarnation to at most `limit` mailboxes, those that follow the mailbox `after` in the order of their
-    /// devices. Returns these mailboxes in this order.
+    /// Changes the incarnation of at most `limit` mailboxes to `incarnation`: the next mailboxes after the mailbox
+    /// `after`, ordered by device, or the first mailboxes if `after` is `None`. Returns the changed mailboxes in the
+    /// same order; returns no mailbox if none is left. Called after a restore from a backup.
     ///
-    /// MUST change nothing else. Mailboxes MAY share an incarnation, because only cursors of one mailbox are compared.
+    /// MUST change nothing else. Mailboxes MAY share an incarnation, because a cursor is compared only with the
+    /// incarnation of its own mailbox.
     ///
     /// # Errors
     ///
@@ -262,8 +269,8 @@ pub trait Mailboxes: Send + Sync {
     /// Acknowledges at most `limit` of the oldest envelopes with `sent_at` before `moment`. Returns the number of
     /// acknowledged envelopes.
     ///
-    /// MUST delete exactly those envelopes, and the gaps below the newest of them. MUST delete a message together with
-    /// its last envelope. MUST NOT fail if the call is repeated (D5).
+    /// MUST delete exactly those envelopes, and the gaps below the newest deleted envelope. MUST delete a message
+    /// together with its last envelope. MUST NOT fail if the call is repeated (D5).
     ///
     /// # Errors
     ///
@@ -273,8 +280,7 @@ pub trait Mailboxes: Send + Sync {
     /// Deletes at most `limit` envelopes that have expired at `now`. Returns the number of deleted envelopes.
     ///
     /// MUST delete a message together with its last envelope. MUST stop counting the deleted envelopes towards the
-    /// quotas of their mailboxes. From then on, pages MUST report the sequence numbers of the deleted envelopes as gaps
-    /// (D7).
+    /// quotas of their mailboxes. Pages MUST still report the sequence numbers of the deleted envelopes as gaps (D7).
     ///
     /// # Errors
     ///
@@ -288,7 +294,8 @@ pub trait Mailboxes: Send + Sync {
     /// If the store fails. In that case, nothing is deleted.
     async fn purge(&self, limit: usize) -> Result<bool, PortError>;
 
-    /// Deletes at most `limit` idempotency keys of sends before the time `before`. Returns the number of deleted keys.
+    /// Deletes at most `limit` idempotency keys of sends with `sent_at` before `before`. Returns the number of deleted
+    /// keys.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
-//! The traits through which the use cases reach a database, a clock, a password hasher and a source of randomness.
+//! The ports: the traits through which the use cases reach a database, a clock, a password hasher and a source of
+//! randomness.
 //!
-//! There is one port per aggregate. Each method is one atomic step: a step takes effect completely or not at all, even
-//! if the process is killed during the step. The doc comments state the guarantees of an implementation as MUST
-//! sentences. The `contract` module tests these guarantees.
+//! Each port covers one kind of data or one service, such as the mailboxes or the clock. Each method is one atomic
+//! step: a step takes effect completely or not at all, even if the process is killed during the step. The doc comments
+//! state the guarantees of an implementation as MUST sentences. The `contract` module tests these guarantees.
 
 mod clock;
 mod devices;
@@ -42,7 +43,7 @@ pub(crate) use {
     users::MockUsers,
 };
 
-/// The ports that a backend implements.
+/// The traits of the domain (ports) that a database implements.
 #[derive(Clone)]
 pub struct Stores {
     /// The accounts.
@@ -55,6 +56,7 @@ pub struct Stores {
     pub mailboxes: Arc<dyn Mailboxes>,
     /// Notifies readers that wait on a mailbox.
     pub notifier: Arc<dyn Notifier>,
-    /// The time as all replicas see it.
+    /// Reads the clock that all replicas share. Also keeps the *trusted time*: the current time, which servers store
+    /// periodically while the time is not in doubt.
     pub time: Arc<dyn TimeStore>,
 }

@@ -9,7 +9,8 @@ use crate::model::{DeviceId, Envelope, SequenceNumber};
 pub trait Notifier: Send + Sync {
     /// Subscribes to a mailbox until `timeout` has elapsed.
     ///
-    /// MUST notify the subscription of every delivery that is missing from a read started after this call.
+    /// A reader subscribes before it reads the mailbox, so that the reader misses no delivery. MUST notify the
+    /// subscription of every delivery that is not yet visible to a read started after this call.
     fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription>;
 }
 
@@ -29,8 +30,8 @@ pub enum WaitOutcome {
 /// New envelopes for a waiting reader, handed over so that the reader need not read them from the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
-    /// The envelopes, at least one. They MUST have all the sequence numbers that follow the reader's cursor, up to the last
-    /// one, and they MUST be committed.
+    /// The envelopes, at least one. Their sequence numbers MUST be consecutive and start directly after the reader's
+    /// cursor. The envelopes MUST be committed.
     pub envelopes: Vec<Envelope>,
     /// Everything up to and including this sequence number was acknowledged when the last envelope was committed.
     pub acknowledged: SequenceNumber,
@@ -43,9 +44,9 @@ pub trait Subscription: Send {
     /// Waits until the mailbox may have envelopes after the reader's cursor `seen`, or until a session of the device
     /// may have ended.
     ///
-    /// MUST return [`WaitOutcome::Notified`] or [`WaitOutcome::Delivered`] promptly after a delivery on any replica, unless
-    /// the subscription was already notified of that delivery. MUST also return one of them promptly after a session of the
-    /// device has ended. MAY return [`WaitOutcome::Notified`] without any such cause. MUST NOT hold a thread or a database
-    /// connection.
+    /// MUST return [`WaitOutcome::Notified`] or [`WaitOutcome::Delivered`] promptly after a delivery on any replica,
+    /// unless the subscription was already notified of that delivery. MUST also return one of these outcomes promptly
+    /// after a session of the device has ended. MAY return [`WaitOutcome::Notified`] without a delivery or an ended
+    /// session. MUST NOT hold a thread or a database connection.
     async fn wait(&mut self, seen: SequenceNumber) -> WaitOutcome;
 }

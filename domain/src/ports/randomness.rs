@@ -1,6 +1,6 @@
 use super::PortError;
 
-/// The source of random bits. All code takes random bits from this port, so that tests can predict the bits.
+/// The source of random bits. All code takes random bits from this trait, so that tests can predict the bits.
 #[cfg_attr(test, mockall::automock)]
 pub trait Randomness: Send + Sync {
     /// Returns 256 bits that an attacker cannot predict.

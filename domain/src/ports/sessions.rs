@@ -10,7 +10,7 @@ use crate::model::{
 pub struct NewSession {
     /// The user that logs in.
     pub user_id: UserId,
-    /// The hash that the password was verified against.
+    /// The stored hash against which the password was verified.
     pub password_hash: PasswordHash,
     /// The identifier of an existing device, as sent by the client. The device may be another user's, or may not exist.
     pub device: Option<DeviceId>,
@@ -55,9 +55,9 @@ pub trait Sessions: Send + Sync {
     /// Opens a session on a device of the user.
     ///
     /// MUST use the given device if the device belongs to the user. Otherwise MUST create a device with an empty
-    /// mailbox, whose creation time is `now` and whose incarnation is the given one. The creation time of the session MUST be `now`. MUST change nothing if
-    /// the given password hash is no longer the stored one, or if the user would have more than
-    /// [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
+    /// mailbox, whose creation time is `now` and whose incarnation is the given one. The creation time of the session
+    /// MUST be `now`. MUST change nothing if the given password hash is no longer the stored one, or if the user would
+    /// have more than [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices. If the device would have more than
     /// [`MAX_SESSIONS`](crate::model::MAX_SESSIONS) sessions, MUST end the device's oldest session.
     ///
     /// # Errors
@@ -74,10 +74,12 @@ pub trait Sessions: Send + Sync {
     /// If the store fails.
     async fn find(&self, token: &TokenHash) -> Result<Option<SessionOwner>, PortError>;
 
-    /// Returns the owner that an earlier call of [`find`](Self::find) has found for a token, if it is still in memory.
+    /// Returns the owner of a token if an earlier call of [`find`](Self::find) has kept the owner in memory. Otherwise
+    /// returns `None`.
     ///
-    /// Does not ask the store, so the session may have ended on another replica. Callers MUST pass the session on to a step
-    /// that checks it, such as [`Mailboxes::deliver`](super::Mailboxes::deliver).
+    /// Does not ask the store, so the session may have ended on another replica. Callers MUST pass the session on to an
+    /// operation that checks whether the session is still open, such as
+    /// [`Mailboxes::deliver`](super::Mailboxes::deliver).
     fn recall(&self, token: &TokenHash) -> Option<SessionOwner>;
 
     /// Returns a user's sessions, oldest first.

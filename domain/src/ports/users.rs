@@ -17,7 +17,7 @@ pub struct NewUser {
     pub public_key: PublicKey,
     /// The private key, encrypted by the client. `None` to store no private key.
     pub private_key: Option<PrivateKey>,
-    /// Private data of the client.
+    /// Private data of the client; part of the vault.
     pub info: Info,
     /// The name of the first device.
     pub device_name: DeviceName,
@@ -75,15 +75,15 @@ pub enum UpdateUserOutcome {
     NotFound,
 }
 
-/// The accounts. The spellings of a username are the names that differ from it only in ASCII case.
+/// The accounts. Usernames that differ only in ASCII case belong to the same account.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Users: Send + Sync {
     /// Adds a user, its first device and the empty mailbox of that device, with the given incarnation, all created at
     /// `created_at`. If a token is given, also opens a session on that device.
     ///
-    /// MUST return `None` and change nothing if the name is taken in any spelling, or was the name of a deleted user,
-    /// even if two calls run concurrently. MUST NOT reuse an identifier.
+    /// MUST return `None` and change nothing if the name, ignoring ASCII case, is taken or was the name of a deleted
+    /// user, even if two calls run concurrently. MUST NOT reuse an identifier.
     ///
     /// # Errors
     ///
@@ -92,14 +92,15 @@ pub trait Users: Send + Sync {
 
     /// Returns the user with that name, or `None` if there is no such user.
     ///
-    /// MUST find the user by any spelling of the name. MUST return the name as registered.
+    /// MUST ignore ASCII case. MUST return the name as registered.
     ///
     /// # Errors
     ///
     /// If the store fails.
     async fn find(&self, username: &Username) -> Result<Option<User>, PortError>;
 
-    /// Returns at most `limit` users whose names start with a prefix, ordered by [key](Username::key).
+    /// Returns at most `limit` users whose names start with a prefix, ordered by name in lower case
+    /// ([`Username::key`]).
     ///
     /// MUST ignore ASCII case. If `after` is given, MUST return only users ordered after that name.
     ///
@@ -108,10 +109,9 @@ pub trait Users: Send + Sync {
     /// If the store fails.
     async fn search(&self, prefix: &str, after: Option<Username>, limit: usize) -> Result<Vec<User>, PortError>;
 
-    /// Returns the credential that is needed to check a login under that name.
+    /// Returns the credential that is needed to check a login under that name, or `None` if there is no such user.
     ///
-    /// MUST find the user by any spelling of the name. MUST return the credential that is stored at the time of the
-    /// call.
+    /// MUST ignore ASCII case. MUST return the credential that is stored at the time of the call.
     ///
     /// # Errors
     ///
@@ -136,8 +136,9 @@ pub trait Users: Send + Sync {
     /// Replaces a user's password hash, and ends all sessions of the user except `keep`. Returns whether the hash was
     /// replaced.
     ///
-    /// MUST return `false` and change nothing if `old` is not the stored hash. When this method returns, the sessions
-    /// MUST have ended on every replica. MUST notify readers that wait on the devices of these sessions.
+    /// MUST return `false` and change nothing if `old` is not the stored hash. When this method returns `true`, all
+    /// sessions of the user except `keep` MUST have ended on every replica. MUST notify readers that wait on the
+    /// devices of the ended sessions.
     ///
     /// # Errors
     ///
@@ -153,10 +154,10 @@ pub trait Users: Send + Sync {
     /// Deletes a user with its devices, their mailboxes and sessions, and returns whether the user existed.
     ///
     /// MUST keep nothing of the user except what [`Self::add`] needs to refuse the name in future. When this method
-    /// returns, the sessions MUST have ended on every replica. MUST notify readers that wait on the user's devices.
-    /// From then on, the envelopes of the mailboxes MUST be unreadable. An implementation MAY leave the deletion of the
-    /// envelopes to [`Mailboxes::purge`](super::Mailboxes::purge). Messages that the user sent MUST remain with their
-    /// recipients (D2).
+    /// returns, the sessions MUST have ended on every replica, and the envelopes of the mailboxes MUST be unreadable.
+    /// An implementation MAY leave the deletion of the envelopes to [`Mailboxes::purge`](super::Mailboxes::purge). MUST
+    /// notify readers that wait on the user's devices. Messages that the user sent MUST remain with their recipients
+    /// (D2).
     ///
     /// # Errors
     ///

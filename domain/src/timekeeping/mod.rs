@@ -1,34 +1,39 @@
 //! Decides what time it is, although the clock that shows the time may be wrong.
 //!
-//! The *reference* is the clock that stamps follow: the clock of the database if several replicas share it, otherwise the
-//! wall clock of this machine. Any such clock can leap: it is set by hand, by a broken time server, or after a suspension.
-//! If expiry followed a leap, messages would be lost unread (D2). So the server counts time with the monotonic clock,
-//! compares the result with the reference periodically, and follows the reference only as long as it does not leap.
+//! The *reference* is the clock that determines the *stamps* of messages, their `sent_at`. It is the clock of the
+//! database if several replicas share the database, otherwise the wall clock of this machine. Either clock can *leap*:
+//! an operator sets it, a broken time server sets it, or it is set after the machine was suspended. If expiry followed
+//! a leap, messages would be lost unread (D2). Therefore the server counts time with the monotonic clock, which never
+//! leaps. It periodically compares this *counted time* with the reference, and follows the reference only while the
+//! reference does not leap. As long as the time is not in doubt (see below), the server also stores the time
+//! periodically, as the *trusted time*.
 //!
-//! - [`Timekeeper`]: the decisions. Pure code.
+//! - [`Timekeeper`]: makes the decisions. Pure code.
 //! - [`SteadyClock`]: the [`Clock`](crate::ports::Clock) that reads the time from a timekeeper.
 //! - [`KeepTime`](crate::use_cases::KeepTime): the use case that compares the clocks.
 //!
 //! # While the time is in doubt
 //!
-//! The time is in doubt after a leap, and after a start at which the reference is behind the time at which a server last
-//! trusted it, or ahead of that by more than [`MAX_DOWNTIME`]. Until the reference is plausible again, or has not leapt
-//! for [`CONFIRMATION`]:
+//! The time is in doubt after the reference has leapt. When a server starts, the time is also in doubt if the reference
+//! is behind the last trusted time in the store, or more than [`MAX_DOWNTIME`] ahead of it. Until the reference agrees
+//! with the counted time again, or has not leapt for [`CONFIRMATION`]:
 //!
-//! - nothing more expires, and no idempotency key is forgotten;
-//! - stamps follow the reference only if it is ahead, and then by at most [`MAX_STAMP_LEAD`]. Otherwise they follow the
-//!   time as it would be without the leap;
-//! - a message lives longer by the time that its stamp may be too early, so that it does not expire early when the
-//!   reference turns out to be right.
+//! - no further message expires, and no idempotency key is deleted;
+//! - stamps follow the reference if it is ahead of the counted time, but are at most [`MAX_STAMP_LEAD`] ahead of the
+//!   counted time. If the reference is behind, stamps follow the counted time;
+//! - if the stamp of a message may be too early by some time, the message expires later by the same time. So the
+//!   message does not expire early if the reference turns out to be right.
 //!
-//! Idempotency keys have stamps too, which may be too early. So no key is forgotten for another day afterwards.
+//! The stamps of idempotency keys may be too early as well. Therefore no key is deleted for another day after the doubt
+//! has ended.
 //!
 //! # Watermarks that are ahead
 //!
-//! If a clock was wrong for so long that it was trusted, mailboxes keep watermarks that are ahead of the corrected time,
-//! because `sent_at` never decreases. Later messages get the `sent_at` of the watermark, which stays where it is until
-//! the time has caught up; a poll of the classic API raises it by less than the time that passes. A message expires as if
-//! its `sent_at` were ahead by at most [`MAX_STAMP_LEAD`].
+//! If a clock is wrong for long enough, the server trusts it. When the clock is corrected, mailboxes keep watermarks
+//! that are ahead of the corrected time, because `sent_at` never decreases. Later messages get the watermark as their
+//! `sent_at`, until the time has caught up with the watermark. Polls of the classic API (the deprecated predecessor of
+//! v1) may still raise the watermark, but more slowly than the time advances. A message expires as if its `sent_at`
+//! were at most [`MAX_STAMP_LEAD`] ahead of the time.
 
 mod steady_clock;
 #[cfg(test)]

@@ -16,13 +16,14 @@ impl SteadyClock {
         Self { local, keeper: RwLock::new(keeper) }
     }
 
-    /// Compares the time with the reference.
+    /// Compares the time with a new reading of the reference clock. Returns a change if the time is in doubt from now
+    /// on, or no longer in doubt.
     pub fn observe(&self, sample: Sample) -> Option<ClockChange> {
-        // A timekeeper is valid even if a panic has poisoned the lock.
+        // Ignores poisoning, because a timekeeper is valid even after a panic.
         self.keeper.write().unwrap_or_else(PoisonError::into_inner).observe(sample)
     }
 
-    /// Returns the current time, or `None` if it is in doubt.
+    /// Returns the current time, or `None` if the time is in doubt.
     pub fn trusted_time(&self) -> Option<Timestamp> {
         self.read(|keeper, local| (!keeper.is_in_doubt()).then(|| keeper.now(local)))
     }

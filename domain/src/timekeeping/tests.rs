@@ -16,12 +16,13 @@ fn after(seconds: i64) -> Timestamp {
     START.plus_seconds(seconds.unsigned_abs())
 }
 
-/// A server with its clocks, which are set and drift as a test wants.
+/// A simulated server, with clocks that a test can set and let drift.
 struct World {
     /// The right time.
     time: Duration,
     suspended: Duration,
-    /// How far the reference and the local wall clock are ahead of the right time, in microseconds.
+    /// How far the reference is ahead of the right time, in microseconds. `wall_error` is the same for the local wall
+    /// clock.
     error: i64,
     wall_error: i64,
     keeper: Timekeeper,
@@ -29,7 +30,8 @@ struct World {
 }
 
 impl World {
-    /// Starts a server at an hour that many days after the epoch, with an error of the reference, in seconds.
+    /// Starts a server 100 days after the epoch, with clocks that are `error` seconds ahead of the right time.
+    /// `trusted` is the last trusted time in the store.
     fn start(error: i64, trusted: Option<Timestamp>) -> Self {
         let time = Duration::from_secs((100 * DAY).unsigned_abs());
         let error = error * 1_000_000;
@@ -55,7 +57,7 @@ impl World {
         local(self.time, self.suspended, self.wall_error)
     }
 
-    /// Lets time pass, and compares the clocks every ten seconds.
+    /// Lets `seconds` pass, and compares the clocks every ten seconds.
     fn run(&mut self, seconds: i64) -> &mut Self {
         for _ in 0..seconds / 10 {
             self.time += INTERVAL;
@@ -70,13 +72,13 @@ impl World {
         self.changes.extend(self.keeper.observe(sample));
     }
 
-    /// Sets both the reference and the local wall clock ahead of the right time.
+    /// Sets both the reference and the local wall clock to `seconds` ahead of the right time.
     fn set(&mut self, seconds: i64) -> &mut Self {
         (self.error, self.wall_error) = (seconds * 1_000_000, seconds * 1_000_000);
         self
     }
 
-    /// Seconds by which a time is ahead of the right one.
+    /// Returns how many seconds `time` is ahead of the right time.
     fn ahead(&self, time: Timestamp) -> i64 {
         (time.micros() - shifted(self.time, 0).micros()).div_euclid(1_000_000)
     }
@@ -246,7 +248,8 @@ proptest! {
     #[test]
     fn expiry_follows_no_leap_until_it_has_lasted(steps in prop::collection::vec(step(), 1..40)) {
         let mut world = World::start(0, None);
-        // `line` is how far the time without leaps is ahead of the right time, and `steady` how long no leap occurred.
+        // In seconds: `line` is how far the time without leaps is ahead of the right time, and `steady` how long ago
+        // the last leap was.
         let (mut drift, mut steady, mut line, mut last) = (0, 0, 0, 0);
         for step in steps {
             let seconds = match step {
@@ -273,7 +276,8 @@ proptest! {
                     line = reference;
                 }
                 prop_assert!(expiry <= line + 1, "expiry is {} s ahead of the time without leaps", expiry - line);
-                // Whichever of the two clocks is right, a message that lives for a minute lives for that long.
+                // Whether the counted time or the reference is right, a message does not expire before its lifetime has
+                // passed.
                 let stamp = world.now_ahead() + i64::try_from(world.lag()).unwrap();
                 prop_assert!(stamp + 11 >= expiry.max(reference), "a stamp is too early");
                 if steady >= 15 * 60 {

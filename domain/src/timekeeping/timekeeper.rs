@@ -3,47 +3,55 @@ use std::time::Duration;
 use crate::model::Timestamp;
 use crate::ports::LocalTime;
 
-/// How long a reference must not leap until it is trusted again.
+/// After a leap, the reference is trusted again once it has not leapt for this long.
 pub const CONFIRMATION: Duration = Duration::from_secs(15 * 60);
-/// The greatest difference to the reference that is not a leap: corrections of a clock that drifts, and errors of
+/// Maximum difference between the reference and the counted time (which the server counts with its monotonic clock)
+/// that does not count as a leap. The tolerance leaves room for corrections of a clock that drifts, and for errors of
 /// measurement.
 pub const TOLERANCE: Duration = Duration::from_secs(10);
-/// The greatest lead of the reference over the last trusted time that is trusted at the start of a server.
+/// When a server starts, maximum time by which the reference may be ahead of the last trusted time in the store. If the
+/// reference is further ahead, the time is in doubt.
 pub const MAX_DOWNTIME: Duration = Duration::from_secs(10 * 60);
-/// The greatest lead of stamps over the time without a leap, while the time is in doubt.
+/// While the time is in doubt, maximum time by which `sent_at` may be ahead of the counted time, which the server
+/// counts with its monotonic clock.
 pub const MAX_STAMP_LEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A reading of the reference.
+/// A reading of the reference clock, together with the clocks of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// The clocks of this machine.
+    /// The clocks of this machine at the time of the reading.
     pub local: LocalTime,
-    /// The reference.
+    /// The time that the reference clock showed.
     pub reference: Timestamp,
-    /// The greatest error of `reference`, because the reading took time.
+    /// Maximum error of `reference`. A reading over the network takes time, and the exact moment of the reading is
+    /// unknown.
     pub error: Duration,
 }
 
-/// What a sample changed.
+/// The beginning or the end of a doubt about the time, caused by a new reading of the reference clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockChange {
-    /// The reference leapt, or is implausible at the start: the time is in doubt.
+    /// The time is in doubt from now on, because the reference has leapt, or is implausible when the server starts.
     Doubted {
-        /// How many seconds the reference is ahead of the expected time. Negative if it is behind.
+        /// How many seconds the reference is ahead of the counted time or, when the server starts, of the last trusted
+        /// time in the store. Negative if the reference is behind.
         ahead_seconds: i64,
     },
-    /// The reference is plausible again.
+    /// The time is no longer in doubt, because the reference agrees again with the time that the server has counted
+    /// with its monotonic clock.
     Recovered,
-    /// The reference has not leapt for [`CONFIRMATION`], and is trusted again.
+    /// The time is no longer in doubt, because the reference has not leapt for [`CONFIRMATION`].
     Confirmed,
 }
 
-/// Keeps the time. Counts with the monotonic clock, and follows the reference unless it leaps.
+/// Keeps the time: counts with the monotonic clock, and follows the reference clock unless the reference leaps. The
+/// [module](crate::timekeeping) describes the rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Timekeeper {
-    /// The clocks of this machine at the last sample.
+    /// The clocks of this machine at the last reading of the reference.
     local: LocalTime,
-    /// The time at the last sample, without leaps.
+    /// The counted time at the last reading of the reference: the last trusted time, plus the time that the monotonic
+    /// clock has counted since.
     held: Timestamp,
     doubt: Option<Doubt>,
     /// The reading of the monotonic clock at which the last doubt ended.
@@ -52,19 +60,21 @@ pub struct Timekeeper {
 
 #[derive(Debug, Clone, Copy)]
 struct Doubt {
-    /// The last time that was trusted. What expires by it has expired for certain.
+    /// The time that was trusted last, before the doubt began. Only what expires at or before this time counts as
+    /// expired.
     trusted: Timestamp,
-    /// The reference at the last sample.
+    /// The time that the reference showed at its last reading.
     reference: Timestamp,
     /// The reading of the monotonic clock at the last leap of the reference.
     since: Duration,
-    /// How far the reference may be ahead of the held time to be plausible.
+    /// The reference is plausible again once it is ahead of the counted time by at most this duration.
     max_lead: Duration,
 }
 
 impl Timekeeper {
-    /// Starts to keep the time. `trusted` is the time at which a server last trusted the reference, `None` if none ever
-    /// did. Doubts a reference that is earlier, or later by more than [`MAX_DOWNTIME`].
+    /// Starts to keep the time. `trusted` is the last trusted time in the store; `None` if the store has none. If the
+    /// reference is more than [`TOLERANCE`] behind `trusted`, or more than [`MAX_DOWNTIME`] ahead of it, the time is in
+    /// doubt, and the result includes [`ClockChange::Doubted`].
     pub fn start(sample: Sample, trusted: Option<Timestamp>) -> (Self, Option<ClockChange>) {
         let Sample { local, reference, .. } = sample;
         let keeper = Self { local, held: reference, doubt: None, doubted_until: None };
@@ -77,7 +87,8 @@ impl Timekeeper {
         }
     }
 
-    /// Compares the time with the reference.
+    /// Compares the time with a new reading of the reference. Returns a change if the time is in doubt from now on, or
+    /// no longer in doubt.
     pub fn observe(&mut self, sample: Sample) -> Option<ClockChange> {
         let Sample { local, reference, error } = sample;
         let elapsed = self.elapsed(local);
@@ -86,7 +97,7 @@ impl Timekeeper {
         self.held = held;
         let Some(doubt) = &mut self.doubt else {
             if is_plausible(reference, held, TOLERANCE) {
-                // A reading that took long says nothing about smaller differences.
+                // A difference within the error of the reading may be due to that error.
                 if distance(reference, held) > error {
                     self.held = reference;
                 }
@@ -116,7 +127,7 @@ impl Timekeeper {
         self.doubted_until = Some(self.local.monotonic);
     }
 
-    /// Returns the current time, for stamps.
+    /// Returns the current time, which becomes the `sent_at` of messages.
     pub fn now(&self, local: LocalTime) -> Timestamp {
         let elapsed = self.elapsed(local);
         let held = self.held.plus(elapsed);
@@ -126,7 +137,7 @@ impl Timekeeper {
         }
     }
 
-    /// Returns the time that decides what has expired. It stands still while the time is in doubt.
+    /// Returns the time to compare with expiry times. Stands still while the time is in doubt.
     pub fn expiry_time(&self, local: LocalTime) -> Timestamp {
         match self.doubt {
             None => self.now(local),
@@ -139,9 +150,11 @@ impl Timekeeper {
         self.doubt.is_some()
     }
 
-    /// Returns how far [`Self::now`] may be behind the right time. Besides a leap of the reference, this includes a leap of
-    /// the local wall clock since the last sample: after a suspension, which may stop the monotonic clock, the first stamps
-    /// precede the next sample.
+    /// Returns how far [`Self::now`] may be behind the right time. Zero if the result would be at most [`TOLERANCE`].
+    ///
+    /// There are two reasons for a lag. If the reference leaps ahead by more than [`MAX_STAMP_LEAD`], [`Self::now`]
+    /// follows only up to this limit, but the reference may be right. If the machine is suspended, the monotonic clock
+    /// may stand still. Until the next reading of the reference, only the local wall clock shows that time has passed.
     pub fn lag(&self, local: LocalTime) -> Duration {
         let elapsed = self.elapsed(local);
         let reference = self.doubt.map_or(self.held, |doubt| doubt.reference);
@@ -150,7 +163,8 @@ impl Timekeeper {
         if lag <= TOLERANCE { Duration::ZERO } else { lag }
     }
 
-    /// Returns the time since the time was last in doubt: zero if it is now, `None` if it never was.
+    /// Returns the duration since the time was last in doubt: zero if the time is in doubt now, `None` if it was never
+    /// in doubt.
     pub fn since_doubt(&self, local: LocalTime) -> Option<Duration> {
         if self.is_in_doubt() {
             return Some(Duration::ZERO);
@@ -167,7 +181,7 @@ fn doubted(reference: Timestamp, expected: Timestamp) -> ClockChange {
     ClockChange::Doubted { ahead_seconds: reference.seconds().saturating_sub(expected.seconds()) }
 }
 
-/// Returns whether the reference is not behind `expected`, and ahead by at most `max_lead`.
+/// Returns whether the reference is at most [`TOLERANCE`] behind `expected`, and at most `max_lead` ahead of it.
 fn is_plausible(reference: Timestamp, expected: Timestamp, max_lead: Duration) -> bool {
     expected.since(reference) <= TOLERANCE && reference.since(expected) <= max_lead
 }

@@ -13,22 +13,22 @@ pub struct Acknowledge {
 /// Why nothing was acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum AcknowledgeError {
-    /// The number was not assigned yet.
+    /// `up_to` is higher than any sequence number that the mailbox has assigned.
     #[error("up_to is beyond the newest sequence number of the mailbox, {}", .0.last.get())]
     Beyond(MailboxPosition),
-    /// The number is of another incarnation.
+    /// The given incarnation is not the mailbox's incarnation, so `up_to` may refer to other envelopes.
     #[error("{}", CursorError::OtherIncarnation(*.0))]
     OtherIncarnation(MailboxPosition),
     /// The session ended after the caller was authenticated.
     #[error("the session has ended")]
     SessionEnded,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
 impl Acknowledge {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
     }
@@ -39,8 +39,9 @@ impl Acknowledge {
     ///
     /// # Errors
     ///
-    /// If the number was not assigned yet, the mailbox has another incarnation than the given one, the session has ended,
-    /// or the port fails. If the port fails, the oldest envelopes may have been acknowledged already. Retrying is safe.
+    /// If `up_to` was not assigned yet, the mailbox has another incarnation than the given one, the session has ended,
+    /// or the store fails. If the store fails, the oldest envelopes may have been acknowledged already. Retrying is
+    /// safe.
     pub async fn execute(
         &self,
         caller: &Caller,
@@ -57,7 +58,8 @@ impl Acknowledge {
                 AcknowledgeOutcome::Refused(CursorError::OtherIncarnation(position)) => {
                     return Err(AcknowledgeError::OtherIncarnation(position));
                 }
-                // A mailbox is deleted together with the sessions of its device.
+                // If there is no mailbox, the session has ended, because a mailbox is deleted together with the
+                // sessions of its device.
                 AcknowledgeOutcome::NotFound => return Err(AcknowledgeError::SessionEnded),
             }
         }

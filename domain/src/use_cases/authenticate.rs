@@ -16,13 +16,13 @@ pub enum AuthenticateError {
     /// The username or the password is wrong. The error does not reveal which (D9).
     #[error("username or password is wrong")]
     Denied,
-    /// A port failed.
+    /// The store or the password hasher failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
 impl Authenticate {
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>) -> Self {
         Self { users, hasher }
     }
@@ -32,7 +32,7 @@ impl Authenticate {
     ///
     /// # Errors
     ///
-    /// If the username or the password is wrong, or a port fails.
+    /// If the username or the password is wrong, or if the store or the password hasher fails.
     pub async fn execute(&self, username: Option<&Username>, password: &Password) -> Result<Caller, AuthenticateError> {
         let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, password).await?;
         let credential = credential.ok_or(AuthenticateError::Denied)?;

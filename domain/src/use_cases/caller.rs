@@ -7,7 +7,8 @@ pub struct Caller {
     pub user_id: UserId,
     /// The username, with upper and lower case as registered.
     pub username: Username,
-    /// The device whose mailbox the caller reads.
+    /// The device that the user calls from, and whose mailbox the user reads: the device of the session, or the user's
+    /// oldest device if a password authenticated the user.
     pub device: DeviceId,
 }
 

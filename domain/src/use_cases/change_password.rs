@@ -17,13 +17,13 @@ pub enum ChangePasswordError {
     /// The old password is wrong.
     #[error("old_password is wrong")]
     WrongPassword,
-    /// A port failed.
+    /// The store or the password hasher failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
 impl ChangePassword {
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(users: Arc<dyn Users>, hasher: Arc<dyn PasswordHasher>) -> Self {
         Self { users, hasher }
     }
@@ -32,7 +32,7 @@ impl ChangePassword {
     ///
     /// # Errors
     ///
-    /// If the old password is wrong, or a port fails.
+    /// If the old password is wrong, or if the store or the password hasher fails.
     pub async fn execute(
         &self,
         caller: &SessionCaller,

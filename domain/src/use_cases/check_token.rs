@@ -10,7 +10,7 @@ pub struct CheckToken {
 }
 
 impl CheckToken {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(sessions: Arc<dyn Sessions>) -> Self {
         Self { sessions }
     }
@@ -19,19 +19,19 @@ impl CheckToken {
     ///
     /// # Errors
     ///
-    /// If the port fails.
+    /// If the store fails.
     pub async fn execute(&self, token: &Token) -> Result<Option<SessionCaller>, PortError> {
         let token = token.hash();
         let owner = self.sessions.find(&token).await?;
         Ok(owner.map(|owner| caller(owner, token)))
     }
 
-    /// Does the same, but may return the owner of a session that has ended on another replica. This saves a query for use
-    /// cases that check the session again when they store something.
+    /// Returns the owner of a token like [`Self::execute`], but may also return the owner of a session that has already
+    /// ended on another replica. This saves a query for use cases that check the session again when they store data.
     ///
     /// # Errors
     ///
-    /// If the port fails.
+    /// If the store fails.
     pub async fn recall(&self, token: &Token) -> Result<Option<SessionCaller>, PortError> {
         let hash = token.hash();
         match self.sessions.recall(&hash) {

@@ -11,7 +11,7 @@ pub struct DeleteDevice {
 }
 
 impl DeleteDevice {
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(devices: Arc<dyn Devices>, mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { devices, mailboxes }
     }
@@ -20,11 +20,11 @@ impl DeleteDevice {
     ///
     /// # Errors
     ///
-    /// If a port fails. In that case, nothing is deleted.
+    /// If the store fails. In that case, nothing is deleted.
     pub async fn execute(&self, caller: &Caller, device: DeviceId) -> Result<DeleteDeviceOutcome, PortError> {
         let outcome = self.devices.delete(caller.user_id, device).await?;
         if outcome == DeleteDeviceOutcome::Deleted {
-            // The deletion has succeeded already. If this fails, the next sweep deletes the remaining envelopes.
+            // The device is deleted already. If the purge fails, the next sweep deletes the remaining envelopes.
             let _ = purge(self.mailboxes.as_ref()).await;
         }
         Ok(outcome)

@@ -5,24 +5,25 @@ use super::sweep::BATCH;
 use crate::model::Timestamp;
 use crate::ports::{Mailboxes, PortError};
 
-/// Deletes polled messages: the second step of reading in the classic API, after [`PollMessages`](super::PollMessages).
+/// Deletes messages that a client has polled: the second step of reading messages through the classic API (the
+/// deprecated predecessor of v1), after [`PollMessages`](super::PollMessages).
 pub struct DeleteMessages {
     mailboxes: Arc<dyn Mailboxes>,
 }
 
 impl DeleteMessages {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>) -> Self {
         Self { mailboxes }
     }
 
-    /// Deletes the caller's messages sent before the Unix second `until_seconds`. Returns the number of deleted
-    /// messages. If `until_seconds` is the `query_time` of a [`Poll`](super::Poll), deletes only messages that the poll
-    /// returned.
+    /// Deletes the messages in the caller's mailbox that were sent before the Unix second `until_seconds`. Returns the
+    /// number of deleted messages. If `until_seconds` is the `query_time` of a [`Poll`](super::Poll), deletes only
+    /// messages that the poll returned.
     ///
     /// # Errors
     ///
-    /// If the port fails. The oldest messages may have been deleted already.
+    /// If the store fails. The oldest messages may have been deleted already.
     pub async fn execute(&self, caller: &Caller, until_seconds: i64) -> Result<u64, PortError> {
         let until = Timestamp::from_seconds(until_seconds);
         let mut deleted = 0;

@@ -10,7 +10,7 @@ pub struct EndSession {
 }
 
 impl EndSession {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(sessions: Arc<dyn Sessions>) -> Self {
         Self { sessions }
     }
@@ -19,7 +19,7 @@ impl EndSession {
     ///
     /// # Errors
     ///
-    /// If the port fails.
+    /// If the store fails.
     pub async fn execute(&self, caller: &Caller, session: SessionId) -> Result<bool, PortError> {
         self.sessions.end(caller.user_id, session).await
     }

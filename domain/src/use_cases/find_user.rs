@@ -3,13 +3,13 @@ use std::sync::Arc;
 use crate::model::{User, Username};
 use crate::ports::{PortError, Users};
 
-/// Looks up a user by its full name.
+/// Looks up a user by username.
 pub struct FindUser {
     users: Arc<dyn Users>,
 }
 
 impl FindUser {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(users: Arc<dyn Users>) -> Self {
         Self { users }
     }
@@ -18,7 +18,7 @@ impl FindUser {
     ///
     /// # Errors
     ///
-    /// If the port fails.
+    /// If the store fails.
     pub async fn execute(&self, username: &Username) -> Result<Option<User>, PortError> {
         self.users.find(username).await
     }

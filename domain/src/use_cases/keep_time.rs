@@ -5,24 +5,25 @@ use crate::model::Timestamp;
 use crate::ports::{Clock, LocalClock, PortError, TimeStore};
 use crate::timekeeping::{ClockChange, Sample, SteadyClock, Timekeeper};
 
-/// Keeps the clock of a server right. Each server runs this use case periodically in the background.
+/// Compares the clock of a server with the clock that all replicas share, so that leaps of a clock are noticed. Each
+/// server runs this use case periodically in the background.
 pub struct KeepTime {
     local: Arc<dyn LocalClock>,
     store: Arc<dyn TimeStore>,
     clock: Arc<SteadyClock>,
-    /// The time that was last stored.
+    /// The time that [`Self::store_time`] stored last. `None` until it has stored a time.
     stored: Mutex<Option<Timestamp>>,
 }
 
 impl KeepTime {
-    /// The maximum duration of a reading of the shared clock. A slower reading is useless, because its error may be half
-    /// of its duration.
+    /// Maximum duration of a reading of the clock that all replicas share. Slower readings are ignored, because the
+    /// error of a reading can be half of its duration.
     pub const MAX_READING: Duration = Duration::from_secs(2);
-    /// How often the trusted time is stored.
+    /// Minimum time after which [`Self::store_time`] stores the time again.
     pub const STORE_INTERVAL: Duration = Duration::from_secs(60);
 
-    /// Reads the time for the first time, and compares it with the time at which a server last trusted the clock. Returns
-    /// a change if the time is in doubt from the start.
+    /// Reads the clocks for the first time, and compares the time with the last trusted time in the store. Returns the
+    /// use case, and a change if the time is in doubt from the start.
     ///
     /// # Errors
     ///
@@ -42,19 +43,19 @@ impl KeepTime {
         self.clock.clone()
     }
 
-    /// Compares the clock with the one that all replicas share. Returns a change if the time is in doubt from now on, or no
-    /// longer.
+    /// Compares the clock of this server with the clock that all replicas share, or with the local wall clock if there
+    /// is no shared clock. Returns a change if the time is in doubt from now on, or no longer in doubt.
     ///
     /// # Errors
     ///
-    /// If the store fails. The clock counts on.
+    /// If the store fails. The clock of this server continues to run.
     pub async fn execute(&self) -> Result<Option<ClockChange>, PortError> {
         let sample = sample(&*self.local, &*self.store).await?;
         Ok(if sample.error <= Self::MAX_READING / 2 { self.clock.observe(sample) } else { None })
     }
 
-    /// Stores the time, so that the next start can tell whether its clock is plausible. Does nothing if the time is in
-    /// doubt, or was stored a moment ago.
+    /// Stores the current time, so that a server that starts later can tell whether its clock is plausible. Does
+    /// nothing if the time is in doubt, or was stored less than [`Self::STORE_INTERVAL`] ago.
     ///
     /// # Errors
     ///
@@ -71,7 +72,7 @@ impl KeepTime {
     }
 }
 
-/// Reads the shared clock, or the local one if none is shared.
+/// Reads the clock that all replicas share, or the local wall clock if there is no shared clock.
 async fn sample(local: &dyn LocalClock, store: &dyn TimeStore) -> Result<Sample, PortError> {
     let before = local.read();
     let Some(shared) = store.shared_time().await? else {
@@ -79,7 +80,8 @@ async fn sample(local: &dyn LocalClock, store: &dyn TimeStore) -> Result<Sample,
         return Ok(Sample { local, reference: local.wall, error: Duration::ZERO });
     };
     let after = local.read();
-    // The store read its clock at some moment in between. The middle has the least error.
+    // The store read its clock at some moment between `before` and `after`. Assuming the middle keeps the maximum error
+    // smallest.
     let error = after.monotonic.saturating_sub(before.monotonic) / 2;
     Ok(Sample { local: after, reference: shared.plus(error), error })
 }
@@ -90,8 +92,8 @@ mod tests {
     use crate::ports::LocalTime;
     use async_trait::async_trait;
 
-    /// The clocks of a machine and of a database that a reading of the latter takes a while from. Both are at the right
-    /// time, except for `ahead`.
+    /// The clocks of a machine and of a database. A reading of the database's clock takes the duration `reading`, and
+    /// returns a time that is `ahead` of the right time.
     #[derive(Default)]
     struct World {
         time: Mutex<Duration>,

@@ -10,7 +10,7 @@ pub struct ListDevices {
 }
 
 impl ListDevices {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(devices: Arc<dyn Devices>) -> Self {
         Self { devices }
     }
@@ -19,7 +19,7 @@ impl ListDevices {
     ///
     /// # Errors
     ///
-    /// If the port fails.
+    /// If the store fails.
     pub async fn execute(&self, caller: &Caller) -> Result<Vec<Device>, PortError> {
         self.devices.list(caller.user_id).await
     }

@@ -10,7 +10,7 @@ pub struct ListSessions {
 }
 
 impl ListSessions {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(sessions: Arc<dyn Sessions>) -> Self {
         Self { sessions }
     }
@@ -19,7 +19,7 @@ impl ListSessions {
     ///
     /// # Errors
     ///
-    /// If the port fails.
+    /// If the store fails.
     pub async fn execute(&self, caller: &Caller) -> Result<Vec<Session>, PortError> {
         self.sessions.list(caller.user_id).await
     }

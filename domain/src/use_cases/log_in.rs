@@ -50,15 +50,15 @@ pub enum LogInError {
     #[error("username or password is wrong")]
     Denied,
     /// The user has [`MAX_DEVICES`] devices already.
-    #[error("there are {} devices already: delete one, or log in as one of them", MAX_DEVICES)]
+    #[error("the user has {} devices already: delete one, or log in as one of them", MAX_DEVICES)]
     TooManyDevices,
-    /// A port failed.
+    /// The store, the password hasher or the source of randomness failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
 impl LogIn {
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(
         users: Arc<dyn Users>,
         sessions: Arc<dyn Sessions>,
@@ -74,7 +74,8 @@ impl LogIn {
     ///
     /// # Errors
     ///
-    /// If the username or the password is wrong, the user has too many devices, or a port fails.
+    /// If the username or the password is wrong, the user has too many devices, or the store, the password hasher or
+    /// the source of randomness fails.
     pub async fn execute(&self, login: Login) -> Result<LoggedIn, LogInError> {
         let username = login.username.as_ref();
         let credential = verify(self.users.as_ref(), self.hasher.as_ref(), username, &login.password).await?;

@@ -4,16 +4,17 @@ use super::sweep::BATCH;
 use crate::model::Incarnation;
 use crate::ports::{Mailboxes, PortError, Randomness};
 
-/// Prepares a store that was restored from a backup, so that clients that have seen more than the backup holds are told.
+/// Prepares a store that was restored from a backup, so that clients learn that their cursors are no longer valid.
 ///
-/// After the restore, each mailbox assigns numbers again that it had assigned before, to other envelopes. With another
-/// incarnation, it refuses the cursors of that time, instead of skipping these envelopes.
+/// After a restore, a mailbox assigns some sequence numbers a second time, to other envelopes: the numbers that it had
+/// assigned between the backup and the restore. A reader with an old cursor would skip these envelopes. With a new
+/// incarnation, the mailbox refuses old cursors, so that no envelope is skipped.
 pub struct MarkRestored {
     mailboxes: Arc<dyn Mailboxes>,
     randomness: Arc<dyn Randomness>,
 }
 
-/// What was changed.
+/// The result of marking a store as restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Restored {
     /// The number of mailboxes that have a new incarnation.
@@ -21,17 +22,17 @@ pub struct Restored {
 }
 
 impl MarkRestored {
-    /// Creates the use case on these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, randomness: Arc<dyn Randomness>) -> Self {
         Self { mailboxes, randomness }
     }
 
-    /// Gives every mailbox a new incarnation, in steps. Has to run before the store is served. Repeating it is safe, and
-    /// completes a run that was interrupted.
+    /// Gives every mailbox a new incarnation. Has to run before a server uses the restored store. Repeating the call is
+    /// safe, and completes a run that was interrupted.
     ///
     /// # Errors
     ///
-    /// If a port fails. In that case, some mailboxes may have a new incarnation already.
+    /// If the store or the source of randomness fails. In that case, some mailboxes may have a new incarnation already.
     pub async fn execute(&self) -> Result<Restored, PortError> {
         let incarnation = Incarnation::from_random(self.randomness.bits()?);
         let (mut restored, mut after) = (Restored::default(), None);

@@ -1,4 +1,6 @@
-//! The operations that clients can request, one file each. The classic API and v1 both call them.
+//! The operations of the server, one file each. Clients request most of them through the v1 API or its deprecated
+//! predecessor, the classic API. `KeepTime` and `Sweep` run in the background, and `MarkRestored` runs from the command
+//! line.
 
 mod acknowledge;
 mod authenticate;

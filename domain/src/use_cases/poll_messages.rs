@@ -4,8 +4,8 @@ use super::{Caller, ReadMailbox};
 use crate::model::{DeviceId, Envelope, Message, SequenceNumber, Timestamp};
 use crate::ports::{Clock, MailboxPage, Mailboxes, PageLimit, PortError};
 
-/// Reads pending messages: the first step of reading in the classic API, before
-/// [`DeleteMessages`](super::DeleteMessages).
+/// Reads pending messages: the first step of reading messages through the classic API (the deprecated predecessor of
+/// v1), before [`DeleteMessages`](super::DeleteMessages).
 ///
 /// A classic client polls, and then deletes all messages sent before the poll's `query_time`, a Unix second. So that
 /// this deletion loses no message, `query_time` never exceeds the mailbox's watermark `not_before`. Therefore the poll
@@ -19,17 +19,18 @@ pub struct PollMessages {
 /// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
-    /// The oldest pending messages in order: at most [`PollMessages::LIMIT`], or the first messages of a single second
-    /// that has more.
+    /// The oldest pending messages in order, at most [`PollMessages::LIMIT`]. If a single Unix second has too many
+    /// messages for one result, only the first messages of that second.
     pub messages: Vec<Message>,
-    /// The rest of that second, which [`PollMessages::next`] reads. It belongs to the result.
+    /// Where to continue if `messages` ends in the middle of a Unix second. The remaining messages of that second
+    /// belong to the result, too; read them with [`PollMessages::next`].
     pub rest: Option<RestOfSecond>,
-    /// A Unix second. The result has all pending messages sent before `query_time`, and no further message sent before
-    /// `query_time` can arrive.
+    /// A Unix second. All pending messages sent before `query_time` are in `messages`, or can be read with `rest`, and
+    /// no further message sent before `query_time` can arrive.
     pub query_time: i64,
 }
 
-/// The rest of a second that has too many messages to be read at once.
+/// Where to continue reading the messages of a Unix second, if they are too many to be read at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestOfSecond {
     after: SequenceNumber,
@@ -37,12 +38,12 @@ pub struct RestOfSecond {
 }
 
 impl PollMessages {
-    /// Maximum number of messages in a result, unless a single second has more.
+    /// Maximum number of messages in the result of a poll, unless a single Unix second has more.
     pub const LIMIT: usize = 100;
-    /// Maximum total size of contents that are read at once, in bytes, with the escapes of JSON.
+    /// Maximum total size of contents that are read at once, in bytes, counted as escaped JSON strings.
     pub const MAX_BYTES: usize = ReadMailbox::MAX_BYTES;
 
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
         Self { mailboxes, clock }
     }
@@ -51,7 +52,7 @@ impl PollMessages {
     ///
     /// # Errors
     ///
-    /// If a port fails.
+    /// If the store fails.
     pub async fn execute(&self, caller: &Caller) -> Result<Poll, PortError> {
         let mailbox = caller.device;
         let Some(mut page) = self.read(mailbox).await? else {
@@ -59,7 +60,8 @@ impl PollMessages {
             return Ok(Poll { messages: Vec::new(), rest: None, query_time: 0 });
         };
         let now = self.clock.now();
-        // If the store cannot be written, the poll still works: the client just receives more messages a second time.
+        // If the watermark can't be raised, the poll still works: the client can delete fewer messages, and receives
+        // the others again.
         if let Some(watermark) = watermark_to_raise(&page, now)
             && self.mailboxes.raise_not_before(mailbox, watermark, now).await.is_ok()
         {
@@ -68,11 +70,12 @@ impl PollMessages {
         Ok(end_at_second(page))
     }
 
-    /// Reads the next messages of a second, and returns what then remains of the second.
+    /// Reads the next messages of a Unix second. Returns these messages and, if more messages of the second may follow,
+    /// where to continue.
     ///
     /// # Errors
     ///
-    /// If a port fails.
+    /// If the store fails.
     pub async fn next(
         &self,
         caller: &Caller,
@@ -82,7 +85,8 @@ impl PollMessages {
         Ok(up_to_end(page.map(|page| page.envelopes).unwrap_or_default(), rest.end))
     }
 
-    /// Reads one envelope more than fits into a result, to find the second at which the result can end.
+    /// Reads the oldest envelopes, up to [`Self::LIMIT`] and one more. The additional envelope shows the Unix second
+    /// with which the rest begins, so that the result of the poll can end before that second.
     async fn read(&self, mailbox: DeviceId) -> Result<Option<MailboxPage>, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }
@@ -90,7 +94,7 @@ impl PollMessages {
     async fn read_after(&self, mailbox: DeviceId, after: SequenceNumber) -> Result<Option<MailboxPage>, PortError> {
         let limit = PageLimit { count: Self::LIMIT + 1, bytes: Self::MAX_BYTES };
         let mut page = self.mailboxes.read(mailbox, after, limit, self.clock.expiry_time()).await?;
-        // Gaps mean nothing to a classic client.
+        // The classic API can't report gaps, so pages that have only gaps are skipped.
         while let Some(gaps) = page.as_ref().filter(|page| page.envelopes.is_empty() && page.has_more) {
             page = self.mailboxes.read(mailbox, gaps.up_to(), limit, self.clock.expiry_time()).await?;
         }
@@ -98,7 +102,8 @@ impl PollMessages {
     }
 }
 
-/// Ends the result at the end of a second, so that the result has all messages sent before its `query_time`.
+/// Ends the result of a poll at the end of a Unix second, so that the result has all messages sent before its
+/// `query_time`.
 fn end_at_second(page: MailboxPage) -> Poll {
     let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
     let complete_before = not_before.floor_to_second();
@@ -119,7 +124,7 @@ fn end_at_second(page: MailboxPage) -> Poll {
     Poll { rest, ..poll(messages, end) }
 }
 
-/// Returns the messages sent before `end`, and what may follow them.
+/// Returns the messages sent before `end`, and where to continue if more such messages may follow.
 fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Option<RestOfSecond>) {
     let last = envelopes.last().filter(|last| sent_at(last) < end);
     let rest = last.map(|last| RestOfSecond { after: last.sequence, end });
@@ -127,9 +132,10 @@ fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Opt
     (messages(envelopes), rest)
 }
 
-/// Returns the time to which `not_before` should be raised, so that the client can delete more of the pending messages.
-/// Returns `None` if raising `not_before` would not help. For an empty mailbox the result is `None`, so that polling an
-/// empty mailbox never writes to the database.
+/// Returns the time to which the watermark `not_before` should be raised. The client can delete only messages sent
+/// before the watermark, so raising it lets the client delete more of the pending messages. Returns `None` if raising
+/// the watermark would not help. For an empty mailbox the result is `None`, so that polling an empty mailbox never
+/// writes to the database.
 fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     let complete_before = page.not_before.floor_to_second();
     let second = now.floor_to_second();
@@ -137,10 +143,10 @@ fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     if undeletable.clone().any(|sent_at| sent_at < second) {
         return Some(second);
     }
-    // These messages were sent while the clock was ahead of the current time, so `not_before` is ahead, too. The client
-    // must be able to delete them before the clock catches up, so the watermark is raised past them, by at
-    // most a second. It is raised in at most every other second, so that the clock catches up even if new messages
-    // arrive all the time.
+    // A message with `sent_at` after `now` was sent while the clock was ahead, so `not_before` is ahead, too. The
+    // client must be able to delete such messages before the clock catches up, so the watermark is raised past them, by
+    // at most a second. The watermark is raised at most every other second, so that the clock catches up even if new
+    // messages arrive all the time.
     let ahead = undeletable.clone().any(|sent_at| sent_at > now);
     let just_raised = second.seconds().abs_diff(page.closed_at.seconds()) <= 1;
     let last = undeletable.next_back()?;

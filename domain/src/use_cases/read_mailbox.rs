@@ -19,10 +19,10 @@ pub enum ReadMailboxError {
     /// The session ended after the caller was authenticated.
     #[error("the session has ended")]
     SessionEnded,
-    /// The reader can't have seen its sequence number in this mailbox.
+    /// The mailbox refuses the cursor, because the reader can't have received it from this mailbox.
     #[error(transparent)]
     Cursor(#[from] CursorError),
-    /// A port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -30,13 +30,13 @@ pub enum ReadMailboxError {
 impl ReadMailbox {
     /// Maximum number of envelopes on a page.
     pub const MAX_COUNT: usize = 1000;
-    /// Maximum total size of the contents on a page in bytes, with the escapes of JSON. With its other fields and its
-    /// gaps, a page stays below 1 MiB as JSON.
+    /// Maximum total size of the contents on a page in bytes, counted as escaped JSON strings. With its other fields
+    /// and its gaps, a page stays below 1 MiB as JSON.
     pub const MAX_BYTES: usize = 640 * 1024;
     /// Maximum time that a reader may wait. Many proxies end requests after 60 seconds.
     pub const MAX_WAIT: Duration = Duration::from_secs(50);
 
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(
         mailboxes: Arc<dyn Mailboxes>,
         sessions: Arc<dyn Sessions>,
@@ -47,15 +47,16 @@ impl ReadMailbox {
     }
 
     /// Returns at most `count` of the oldest envelopes after the cursor. If there is no such envelope, waits until one
-    /// arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader holds no thread and no database connection.
+    /// arrives or `wait` has elapsed. Deletes nothing (D2). A waiting reader holds no thread and no database
+    /// connection.
     ///
-    /// The cursor is checked against the page that is returned, and so is each page that is read while the reader waits. A
-    /// cursor at the last number is valid.
+    /// Checks the cursor before and after each wait, because the store may be restored from a backup during a wait. A
+    /// cursor at the last number of the mailbox is valid.
     ///
     /// # Errors
     ///
-    /// If the cursor is beyond the last number or of another incarnation, the session ends while the reader waits, or a
-    /// port fails.
+    /// If the cursor is beyond the last number or of another incarnation, the session ends while the reader waits, or
+    /// the store fails.
     pub async fn execute(
         &self,
         caller: &SessionCaller,
@@ -67,7 +68,8 @@ impl ReadMailbox {
         let after = cursor.after.unwrap_or(SequenceNumber::ZERO);
         let limit = PageLimit { count: count.min(Self::MAX_COUNT), bytes: Self::MAX_BYTES };
         let read = async || {
-            // A mailbox is deleted together with the sessions of its device.
+            // If there is no mailbox, the session has ended, because a mailbox is deleted together with the sessions of
+            // its device.
             let page = self.mailboxes.read(mailbox, after, limit, self.clock.expiry_time()).await?;
             page.ok_or(ReadMailboxError::SessionEnded)
         };
@@ -81,12 +83,13 @@ impl ReadMailbox {
         let mut may_wait = true;
         let mut page = read().await?;
         loop {
-            // Checked after the read, so that the page holds nothing that arrived after the session ended.
+            // The session is checked after the read: if the session is still open, the page has no envelope that
+            // arrived after its end.
             if self.sessions.find(&caller.token).await?.is_none() {
                 return Err(ReadMailboxError::SessionEnded);
             }
             page.position().check(cursor)?;
-            // A page without envelopes has more if there are too many gaps for one page.
+            // A page can have no envelopes and still `has_more`, if there are too many gaps for one page.
             if !page.envelopes.is_empty() || page.has_more || !may_wait {
                 return Ok(page);
             }
@@ -101,7 +104,8 @@ impl ReadMailbox {
                     may_wait = false;
                     read().await?
                 }
-                // All readers are notified at once; a last read of each would delay the shutdown.
+                // A stopping server notifies all waiting readers at once. If each of them read once more, the shutdown
+                // would take longer.
                 WaitOutcome::Stopping => return Ok(page),
             }
         }
@@ -163,8 +167,8 @@ mod tests {
         MailboxPage { last: SequenceNumber::new(1), envelopes, ..empty() }
     }
 
-    /// Reads from a mailbox whose reads return `pages`, one page for each read. The waits between the reads end with
-    /// the outcomes `waits`.
+    /// Runs the use case on a simulated mailbox. Reads of the mailbox return `pages`, one page for each read. The waits
+    /// between the reads end with the outcomes `waits`.
     async fn read(
         pages: Vec<MailboxPage>,
         waits: Vec<WaitOutcome>,
@@ -270,7 +274,7 @@ mod tests {
         let cursor = Cursor { after: Some(SequenceNumber::new(1)), incarnation: None };
         let refused = read_after(cursor, vec![empty()], vec![], true).await;
         assert!(matches!(refused, Err(ReadMailboxError::Cursor(CursorError::Ahead(_)))), "{refused:?}");
-        // A cursor at the last number waits.
+        // A reader whose cursor is at the last number waits.
         let seen = MailboxPage { envelopes: Vec::new(), ..page() };
         let waited = read_after(cursor, vec![seen.clone(), seen.clone()], vec![WaitOutcome::TimedOut], true).await;
         assert_eq!(waited.unwrap(), seen);

@@ -24,7 +24,7 @@ pub struct Registration {
     pub public_key: PublicKey,
     /// The private key, encrypted by the client. `None` to store no private key.
     pub private_key: Option<PrivateKey>,
-    /// Private data of the client.
+    /// Private data of the client; part of the vault.
     pub info: Info,
     /// The name of the first device.
     pub device_name: DeviceName,
@@ -46,16 +46,16 @@ pub struct Registered {
 /// Why the registration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterUserError {
-    /// The username is taken, ignoring case.
+    /// The username is taken, or was the name of a deleted user. Upper and lower case make no difference.
     #[error("username is taken")]
     UsernameTaken,
-    /// A port failed.
+    /// The store, the password hasher or the source of randomness failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
 impl RegisterUser {
-    /// Creates the use case, which calls these ports.
+    /// Creates the use case from its dependencies.
     pub fn new(
         users: Arc<dyn Users>,
         hasher: Arc<dyn PasswordHasher>,
@@ -69,9 +69,9 @@ impl RegisterUser {
     ///
     /// # Errors
     ///
-    /// If the username is taken, or a port fails.
+    /// If the username is taken, or if the store, the password hasher or the source of randomness fails.
     pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
-        // Storing the user checks the name again. This check comes before hashing, because hashing is expensive.
+        // Checks the name before hashing, because hashing is expensive. Storing the user checks the name again.
         if self.users.find(&registration.username).await?.is_some() {
             return Err(RegisterUserError::UsernameTaken);
         }

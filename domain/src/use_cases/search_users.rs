@@ -22,7 +22,7 @@ pub struct FoundUsers {
 #[derive(Debug, thiserror::Error)]
 pub enum SearchUsersError {
     /// The operator has disabled the search.
-    #[error("this server does not let users be searched for")]
+    #[error("the search for users is disabled on this server")]
     Off,
     /// The prefix is shorter than [`SearchUsers::MIN_PREFIX`].
     #[error("prefix is shorter than {} characters", SearchUsers::MIN_PREFIX)]
@@ -30,7 +30,7 @@ pub enum SearchUsersError {
     /// The limit is below 1 or above [`SearchUsers::MAX_LIMIT`].
     #[error("limit has to be 1 to {}", SearchUsers::MAX_LIMIT)]
     Limit,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -40,20 +40,21 @@ impl SearchUsers {
     pub const MIN_PREFIX: usize = 3;
     /// Maximum number of users on a page.
     pub const MAX_LIMIT: usize = 100;
-    /// Maximum total size of the public keys on a page in bytes, with the escapes of JSON. A page has at least one user.
+    /// Maximum total size of the public keys on a page in bytes, counted as escaped JSON strings. A page has at least
+    /// one user.
     pub const MAX_BYTES: usize = 640 * 1024;
 
-    /// Creates the use case, which calls this port. `allowed` states whether the operator allows searches.
+    /// Creates the use case from its dependencies. `allowed` states whether the operator allows searches.
     pub fn new(users: Arc<dyn Users>, allowed: bool) -> Self {
         Self { users, allowed }
     }
 
-    /// Returns at most `limit` users, and at most [`Self::MAX_BYTES`] of public keys, whose names start with `prefix`, ignoring ASCII case, in order of name. If `after`
-    /// is given, returns only users after that name.
+    /// Returns the users whose names start with `prefix`, ignoring ASCII case, ordered by name: at most `limit` users
+    /// with at most [`Self::MAX_BYTES`] of public keys. If `after` is given, returns only users after that name.
     ///
     /// # Errors
     ///
-    /// If searches are not allowed, the prefix is too short, the limit is out of range, or the port fails.
+    /// If searches are not allowed, the prefix is too short, the limit is out of range, or the store fails.
     pub async fn execute(
         &self,
         prefix: &str,
@@ -72,7 +73,7 @@ impl SearchUsers {
         if !prefix.bytes().all(Username::allows) {
             return Ok(FoundUsers { users: Vec::new(), has_more: false });
         }
-        // One more than requested shows whether there is another page.
+        // Asks for one user more than requested, to know whether there is another page.
         let mut users = self.users.search(prefix, after, limit + 1).await?;
         let mut bytes = 0;
         let fits = |user: &&User| {

@@ -27,7 +27,8 @@ pub struct SendRequest {
 /// A send that has been stored.
 #[derive(Debug, Clone)]
 pub struct SentMessage {
-    /// The receipt for the sender. Every repetition under the same key returns the same receipt.
+    /// The receipt for the sender. Every repetition of the send under the same idempotency key returns the same
+    /// receipt.
     pub receipt: Receipt,
     /// The usernames of the recipients, with upper and lower case as registered. Empty if the send was already stored
     /// under the same idempotency key.
@@ -53,7 +54,7 @@ pub enum SendMessageError {
     #[error("recipient does not exist: {}", .0.iter().map(Username::as_str).collect::<Vec<_>>().join(", "))]
     UnknownRecipients(Vec<Username>),
     /// The mailboxes of all recipients are full.
-    #[error("the mailbox of every recipient is full; try again when they have read theirs")]
+    #[error("the mailboxes of all recipients are full; retry after the recipients have read their messages")]
     AllMailboxesFull,
     /// The idempotency key was already used for a different send.
     #[error("Idempotency-Key was used for another send")]
@@ -61,7 +62,7 @@ pub enum SendMessageError {
     /// The caller's session has ended.
     #[error("the session has ended")]
     SessionEnded,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -70,7 +71,7 @@ impl SendMessage {
     /// Maximum number of recipients of a send.
     pub const MAX_RECIPIENTS: usize = 100;
 
-    /// Creates the use case, which calls these ports and applies these limits.
+    /// Creates the use case from its dependencies and the limits that the operator has set.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         Self { mailboxes, clock, limits }
     }
@@ -80,8 +81,8 @@ impl SendMessage {
     ///
     /// # Errors
     ///
-    /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the key was
-    /// used for another send, or the port fails.
+    /// If a recipient does not exist or is listed twice, all mailboxes are full, a value is out of range, the
+    /// idempotency key was used for another send, or the store fails.
     pub async fn execute(
         &self,
         caller: &Caller,
@@ -108,7 +109,7 @@ impl SendMessage {
             session,
             recipients,
             now: self.clock.now(),
-            // If the stamp may be too early, the message must not expire too early.
+            // If `sent_at` may be too early, the message lives longer, so that it does not expire too early.
             ttl_seconds: ttl_seconds.unwrap_or(max).saturating_add(self.clock.lag_seconds()),
             quota: self.limits.mailbox,
             idempotency: key.zip(fingerprint),
@@ -142,7 +143,7 @@ mod tests {
         send_behind(0, mailboxes, request).await
     }
 
-    /// Sends while the time may be behind.
+    /// Sends a message while the clock may be `lag_seconds` behind the right time.
     async fn send_behind(
         lag_seconds: u64,
         mailboxes: MockMailboxes,

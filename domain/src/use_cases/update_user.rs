@@ -13,18 +13,18 @@ pub struct UpdateUser {
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateUserError {
     /// The user has another version than the caller expected.
-    #[error("the user has changed since: get it, and change what it is now")]
+    #[error("the user has another version than expected: read the user again, then repeat the change")]
     VersionMismatch,
     /// The user was deleted after the request was authenticated.
-    #[error("the user is gone")]
+    #[error("the user was deleted")]
     NotFound,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
 impl UpdateUser {
-    /// Creates the use case, which calls this port.
+    /// Creates the use case from its dependencies.
     pub fn new(users: Arc<dyn Users>) -> Self {
         Self { users }
     }
@@ -34,7 +34,7 @@ impl UpdateUser {
     ///
     /// # Errors
     ///
-    /// If the user has another version or was deleted, or the port fails.
+    /// If the user has another version or was deleted, or the store fails.
     pub async fn execute(
         &self,
         caller: &Caller,

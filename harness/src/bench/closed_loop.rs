@@ -1,4 +1,4 @@
-//! Runs concurrent clients, each of which repeats an operation without a pause, for some seconds.
+//! Runs clients concurrently for some seconds. Each client repeats an operation without a pause.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,20 +10,21 @@ use tokio::time::{sleep, timeout};
 
 use super::measure::{Meter, Processes, Usage};
 
-/// Maximum time for the clients to finish their last operation after the measurement.
+/// Maximum time for the clients to finish their last operation when the measurement is over.
 const LAST: Duration = Duration::from_secs(90);
 
 /// An operation that a client repeats.
 pub(super) trait Operation: 'static {
-    /// Runs the operation once. Returns the number of operations that this run counts as; the run has one latency.
+    /// Runs the operation once. The duration of the call is recorded as a latency. Returns the number of operations
+    /// that this call adds to the throughput.
     async fn run(&mut self) -> anyhow::Result<u64>;
 }
 
-/// The operations that the clients completed during the measurement.
+/// The measurement of all clients: CPU times, number of operations, and latencies.
 pub(super) struct Measured {
     pub(super) usage: Usage,
     pub(super) operations: u64,
-    /// The latency of each completed operation, in microseconds.
+    /// The duration of each call of [`Operation::run`], in microseconds.
     pub(super) latencies: Vec<u32>,
 }
 
@@ -34,8 +35,8 @@ enum Phase {
     Stop,
 }
 
-/// Runs the clients for a warm-up of at most one second, then measures them for `seconds`. Returns the measurement and
-/// the clients, after each client has finished its last operation. Fails at the first error.
+/// Runs the clients for a warm-up of at most one second, then measures them for `seconds` seconds. Waits until each
+/// client has finished its last operation, and returns the measurement and the clients. Fails at the first error.
 pub(super) async fn run<O: Operation>(
     processes: Processes,
     clients: Vec<O>,

@@ -1,9 +1,9 @@
-//! The contents of messages: a mark that identifies the message, then text that does not compress well.
+//! The contents of messages: a mark that identifies the message, then text that can hardly be compressed.
 
 use anyhow::{Context as _, ensure};
 
-/// The length of a mark in bytes: five digits for the sender, ten digits for the message, and a dot after each of the
-/// two numbers.
+/// The length in bytes of a mark, which identifies a message at the start of its contents: five digits for the sender,
+/// a dot, ten digits for the message, and a dot.
 const MARK: usize = 17;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
 
@@ -18,21 +18,21 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(size: usize) -> Self {
-        // A fixed seed, so that all runs send the same text and are comparable.
+        // Uses a fixed seed, so that all runs send the same text.
         let mut random = fastrand::Rng::with_seed(7);
         let filler = (MARK..size).map(|_| char::from(ALPHABET[random.usize(..ALPHABET.len())])).collect();
         Self { filler }
     }
 
-    /// Appends the contents of a message to `output`.
+    /// Appends the contents of the message `number` of the sender `sender` to `output`.
     pub(super) fn write(&self, sender: u32, number: u32, output: &mut Vec<u8>) {
         use std::io::Write as _;
         // Writing to a vector can't fail.
         let _ = write!(output, "{sender:05}.{number:010}.{}", self.filler);
     }
 
-    /// Returns the sender and the number of the message with these contents. Fails if no message with these contents
-    /// was sent.
+    /// Reads the number of the sender and the number of the message at the start of received contents, and returns
+    /// both. Fails if the rest of the contents differs from what [`Self::write`] appends.
     pub(super) fn check(&self, contents: &str) -> anyhow::Result<(u32, u32)> {
         let parts = contents.split_at_checked(MARK).filter(|(_, filler)| *filler == self.filler);
         let mark = parts.and_then(|(mark, _)| mark.strip_suffix('.')?.split_once('.'));

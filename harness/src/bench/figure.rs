@@ -1,9 +1,9 @@
-/// A value that is measured for a workload. The variants are in the order of the table.
+/// A kind of value that is measured for a workload. The table lists the values in the order of these variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Figure {
     /// Operations per second.
     Throughput,
-    /// Envelopes stored per second, for operations that store more than one envelope.
+    /// Envelopes stored per second. Only for operations that store more than one envelope.
     Envelopes,
     /// The median latency, in milliseconds.
     P50,
@@ -17,8 +17,8 @@ pub(super) enum Figure {
     DatabaseCpu,
     /// The share of the machine's CPU time that the load generator used, in percent.
     Generator,
-    /// The share of the machine's CPU time that neither the server nor the database nor the load generator used, but
-    /// other processes, in percent.
+    /// The share of the machine's CPU time that other processes used, in percent: neither the server, nor the database,
+    /// nor the load generator.
     Others,
     /// The maximum resident memory of the server, in MiB.
     PeakMemory,
@@ -27,7 +27,7 @@ pub(super) enum Figure {
 }
 
 impl Figure {
-    /// Returns the key of the figure in the JSON output.
+    /// Returns the field name of this kind of value in the JSON output.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Throughput => "operations_per_second",
@@ -44,7 +44,8 @@ impl Figure {
         }
     }
 
-    /// Returns the label of the figure in the table. `noun` is the plural noun for the operations, such as `sends`.
+    /// Returns the label of this kind of value in the table. `noun` is the plural noun for the operations, such as
+    /// `sends`.
     pub(super) fn label(self, noun: &str) -> String {
         match self {
             Self::Throughput => format!("{noun}/s"),
@@ -61,7 +62,7 @@ impl Figure {
         }
     }
 
-    /// Formats a value of this figure, with as many decimals as are significant for it.
+    /// Formats a measured value of this kind. Each kind has a fixed number of decimals.
     pub(super) fn format(self, value: f64) -> String {
         match self {
             Self::Throughput | Self::Envelopes => thousands(value),

@@ -4,7 +4,7 @@ use super::outcome::Outcome;
 use super::ratios::Ratios;
 use super::sample::Series;
 
-/// Formats the outcome of a benchmark as JSON.
+/// Returns the outcome of a benchmark as JSON.
 pub(super) fn document(outcome: &Outcome) -> Value {
     let ratios = Ratios::new(&outcome.series);
     json!({

@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
-/// Records the messages that were sent to each mailbox and not yet received, to check that readers receive all messages
-/// in order.
+/// Records which messages were sent to each mailbox and are not received yet, to check that readers receive all
+/// messages in order.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     mailboxes: Vec<Mailbox>,
 }
 
-/// The messages that were sent to a mailbox and not yet received: for each sender, in the order of sending.
+/// The messages that were sent to one mailbox and are not received yet: for each sender, in the order of sending.
 #[derive(Debug, Default)]
 struct Mailbox {
     senders: HashMap<u32, VecDeque<(u32, Instant)>>,
@@ -24,17 +24,17 @@ impl Ledger {
         self.mailboxes.len() - 1
     }
 
-    /// Records a message. Call this method before sending the message, because a reader may receive the message before
-    /// the sender receives the response.
+    /// Records a message that is about to be sent. Call this before the request, because the reader may receive the
+    /// message before the sender receives the response.
     pub(super) fn send(&mut self, mailbox: usize, sender: u32, number: u32, now: Instant) {
         let mailbox = &mut self.mailboxes[mailbox];
         mailbox.senders.entry(sender).or_default().push_back((number, now));
         mailbox.pending += 1;
     }
 
-    /// Records that a message was received, and returns the time since it was sent. Fails if the message was not sent
-    /// to this mailbox, or if an earlier message from the same sender was not received. Messages from the same sender
-    /// have to arrive in order, because a sender waits for each response before it sends the next message.
+    /// Records that a message was received. Returns the time since it was sent. Fails if the message was not sent to
+    /// this mailbox, or if an earlier message of the same sender is missing: a sender waits for each response before it
+    /// sends the next message, so its messages have to arrive in order.
     pub(super) fn receive(&mut self, mailbox: usize, sender: u32, number: u32) -> anyhow::Result<Duration> {
         let mailbox = &mut self.mailboxes[mailbox];
         let sent = mailbox.senders.get_mut(&sender).and_then(VecDeque::pop_front);

@@ -2,7 +2,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-/// A description of this machine: the properties that the figures depend on.
+/// A description of this machine, on which the measured values depend.
 #[derive(Debug, Clone)]
 pub(super) struct Machine {
     pub(super) cores: usize,

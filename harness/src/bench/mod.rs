@@ -1,8 +1,9 @@
 //! The benchmark: measures the throughput, latency, CPU time and memory of a server.
 //!
-//! A run measures each workload once, each on a fresh server process. The runs follow each other, so that a slow minute
-//! of the machine affects one run of a few workloads instead of all runs of one workload. The load generator is one
-//! thread of this process. Every response and every message is checked, and the first wrong one ends the benchmark.
+//! A run measures each workload once, each on a fresh server process. Each run measures all workloads before the next
+//! run starts. So if the machine is slow for a minute, this affects one run of a few workloads, instead of all runs of
+//! one workload. The load generator is one thread of this process. Every response and every message is checked, and the
+//! first wrong one ends the benchmark.
 //!
 //! - `workloads`: the measured workloads, one file each. `limits`: reference measurements, with which the workloads are
 //!   compared.
@@ -58,11 +59,11 @@ use self::workload::Workload;
 /// Runs the benchmark, prints the table, and writes the files that the arguments request.
 pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<()> {
     file_handles::raise();
-    // The load generator runs on a single thread, so that it uses little of the CPU time that it shares with the
+    // Runs the load generator on a single thread, so that it takes little of the CPU time that it shares with the
     // server.
     let (done, outcome) = oneshot::channel();
     std::thread::Builder::new().name("woosh-bench".to_owned()).spawn(move || {
-        // The receiver is awaited below, so sending can't fail.
+        // Sending can't fail, because the receiver is awaited below.
         let _ = done.send(run_on_this_thread(args));
     })?;
     outcome.await.context("the benchmark thread panicked")?
@@ -116,7 +117,8 @@ async fn measure(args: &Rc<BenchArgs>) -> anyhow::Result<Outcome> {
     Ok(Outcome { series, machine: Machine::read(), arguments, target, database })
 }
 
-/// Returns the measurements of a run: each workload with each number of clients.
+/// Returns what a run measures: each workload with each number of clients. Workloads that do not depend on the number
+/// of clients are measured only with the largest number.
 fn measurements(args: &BenchArgs) -> Vec<(Workload, usize)> {
     let with_clients = |workload: &Workload| {
         let workload = *workload;

@@ -2,12 +2,12 @@ use super::figure::Figure;
 use super::limits::{BULK, ECHO};
 use super::sample::Series;
 
-/// Compares the medians of workloads with the medians of limits.
+/// Divides the median values of workloads by the median values of limits, the reference measurements.
 pub(super) struct Ratios<'a> {
     all: &'a [Series],
 }
 
-/// The median of a workload, divided by the median of a limit.
+/// A median value of a workload, divided by a median value of a limit, which is a reference measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ratio {
     pub(super) limit: &'static str,
@@ -19,9 +19,9 @@ impl<'a> Ratios<'a> {
         Self { all }
     }
 
-    /// Returns the ratios that are meaningful for a figure. The number of stored envelopes per second is compared with
-    /// bulk inserts. Throughput, latency and server CPU are compared with the echo server under the same number of
-    /// clients.
+    /// Divides a workload's value of the kind `figure` by those of the reference measurements. Compares stored
+    /// envelopes per second with bulk inserts. If each operation stores one envelope, compares throughput, p50, p99 and
+    /// server CPU with the echo server, with the same number of clients. Returns no ratios for other kinds of values.
     pub(super) fn of(&self, series: &Series, figure: Figure) -> Vec<Ratio> {
         let subject = &series.subject;
         if subject.workload.starts_with("limit:") {
@@ -42,7 +42,8 @@ impl<'a> Ratios<'a> {
             Figure::Envelopes => true,
             _ => false,
         };
-        // Only sends of one message to one device are comparable: the echo server answers the same requests.
+        // The echo server receives sends of one message to one device, so only workloads that send the same are
+        // compared.
         let compares = subject.clients.is_some()
             && subject.stores == 1.0
             && matches!(figure, Figure::Throughput | Figure::P50 | Figure::P99 | Figure::ServerCpu);

@@ -14,19 +14,19 @@ use super::ledger::Ledger;
 /// Maximum time for a response, in addition to the `wait` of the request.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A client that reads and acknowledges a mailbox on one connection, and checks that each message is one that was sent.
+/// A client that reads and acknowledges a mailbox, and checks that it receives exactly what was sent.
 pub(super) struct Reader {
     endpoint: Rc<Endpoint>,
     connection: Connection,
     token: String,
-    /// The index of the mailbox in the [`Ledger`].
+    /// The index of the mailbox in the [`Ledger`], which records the messages that were sent to each mailbox.
     mailbox: usize,
     /// The sequence number of the last received message.
     after: i64,
     contents: Rc<Contents>,
     ledger: Rc<RefCell<Ledger>>,
-    /// For each message received since the last [`Self::take_latencies`], the time from its sending to its arrival
-    /// here, in microseconds.
+    /// For each message since the last call of [`Self::take_latencies`], the time from its sending to its arrival, in
+    /// microseconds.
     latencies: Vec<u32>,
 }
 
@@ -62,8 +62,8 @@ impl Reader {
         Ok(Self { endpoint, connection, token, mailbox, after: 0, contents, ledger, latencies: Vec::new() })
     }
 
-    /// Reads a page of at most `limit` messages. Waits at most `wait` seconds for the first message. Returns the number
-    /// of messages.
+    /// Reads a page of at most `limit` messages, and checks the messages. If there is no message, waits for one, at
+    /// most `wait` seconds. Returns the number of messages.
     pub(super) async fn read(&mut self, limit: usize, wait: u64) -> anyhow::Result<usize> {
         let path = format!("/v1/mailbox?after={}&limit={limit}&wait={wait}", self.after);
         let request = self.endpoint.get(&path, &self.token);
@@ -77,7 +77,12 @@ impl Reader {
         for message in &page.messages {
             check.take(message, &self.contents, &self.ledger)?;
         }
-        ensure!(page.up_to == self.after, "a page ends at {}, but covers up to {}", self.after, page.up_to);
+        ensure!(
+            page.up_to == self.after,
+            "the last message of a page is {}, but its up_to is {}",
+            self.after,
+            page.up_to
+        );
         Ok(page.messages.len())
     }
 
@@ -108,7 +113,7 @@ impl Reader {
         Events::open(connection, request.as_bytes(), LIMIT).await
     }
 
-    /// Waits for the next message of the stream.
+    /// Waits for the next message of the stream, and checks the message.
     pub(super) async fn next(&mut self, stream: &mut Events) -> anyhow::Result<()> {
         let data = stream.next(LIMIT).await.context("GET /v1/mailbox/stream")?;
         let message: Message<'_> = serde_json::from_str(&data)

@@ -1,4 +1,5 @@
-//! Samples, which have the figures of one run, and series, which have the figures of all runs.
+//! Samples and series. A sample has the values that one run has measured for a workload or a reference measurement. A
+//! series has the values from all runs.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +7,28 @@ use super::figure::Figure;
 use super::measure::Usage;
 use super::stats::{Spread, percentile};
 
-/// Describes what a sample or a series measures: a workload or a limit, with its variant and parameters.
+/// What was measured: a workload or a reference measurement, with its variant and parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Subject {
-    /// The name of the workload or limit.
+    /// The name of the workload or reference measurement.
     pub(super) workload: String,
-    /// Distinguishes several series of the same workload. Empty if the workload has a single series.
+    /// Tells several measurements of the same workload apart, such as `long poll` and `stream`. Empty if there is only
+    /// one.
     pub(super) variant: String,
     /// The plural noun for the operations, such as `sends`.
     pub(super) noun: &'static str,
-    /// The time that the latency measures, such as `from a send to its response`. Empty if no latency is measured.
+    /// What the latency measures, as a continuation of "the time", such as `from a send to its response`. Empty if no
+    /// latency is measured.
     pub(super) latency: &'static str,
-    /// The number of clients. `None` if the workload does not depend on it.
+    /// The number of clients. `None` if the measurement does not depend on it.
     pub(super) clients: Option<usize>,
-    /// Whether each client starts an operation immediately after the previous one. Otherwise the throughput is not
+    /// Whether each client starts an operation as soon as the previous one is complete. If not, the throughput is not
     /// reported, because it would depend on the pauses.
     pub(super) without_pause: bool,
     /// The number of envelopes that one operation stores.
     pub(super) stores: f64,
-    /// The number of messages that were stored during the measurement, for the workload `growth`.
+    /// For the workload `growth`: the number of messages that other mailboxes contain during the measurement. Otherwise
+    /// `None`.
     pub(super) stored: Option<u64>,
 }
 
@@ -43,12 +47,14 @@ impl Subject {
         }
     }
 
-    /// Sets the number of clients, which run their operations without a pause.
+    /// Sets the number of clients. Also declares that each client starts an operation as soon as its previous one is
+    /// complete, as `without_pause` does.
     pub(super) fn clients(self, clients: usize) -> Self {
         Self { clients: Some(clients), ..self }.without_pause()
     }
 
-    /// Marks the operations as running without a pause.
+    /// Declares that each operation starts as soon as the previous one is complete, so that the throughput is
+    /// meaningful and is reported.
     pub(super) fn without_pause(self) -> Self {
         Self { without_pause: true, ..self }
     }
@@ -58,12 +64,12 @@ impl Subject {
         Self { stores: envelopes as f64, ..self }
     }
 
-    /// Sets the number of messages that are stored during the measurement.
+    /// Sets the number of messages that other mailboxes contain during the measurement, for the workload `growth`.
     pub(super) fn stored(self, messages: u64) -> Self {
         Self { stored: Some(messages), ..self }
     }
 
-    /// Returns the title of the series in the table and in the report.
+    /// Returns the title of the measurement in the table and in the report.
     pub(super) fn title(&self) -> String {
         let clients = match self.clients {
             Some(1) => ", 1 client".to_owned(),
@@ -75,16 +81,17 @@ impl Subject {
     }
 }
 
-/// The figures that one run measured of a subject.
+/// The values that one run has measured for a workload or a reference measurement.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     pub(super) subject: Subject,
-    /// The measured value of each figure. `None` if the value is unknown.
+    /// The measured values by their kind. A value is `None` if it is unknown.
     pub(super) figures: BTreeMap<Figure, Option<f64>>,
 }
 
 impl Sample {
-    /// Creates a sample with the percentiles of latencies. The latencies are in microseconds, in any order.
+    /// Creates a sample with the percentiles of `latencies`, and no other values. `latencies` are in microseconds, in
+    /// any order.
     pub(super) fn latencies(subject: Subject, mut latencies: Vec<u32>) -> Self {
         let mut figures = BTreeMap::new();
         latencies.sort_unstable();
@@ -96,8 +103,8 @@ impl Sample {
         Self { subject, figures }
     }
 
-    /// Creates a sample with the percentiles of latencies, and with the throughput if the operations run without a
-    /// pause.
+    /// Creates a sample with the percentiles of `latencies`. If `subject.without_pause` is set, adds the throughput:
+    /// `operations` divided by the elapsed time.
     pub(super) fn bare(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::latencies(subject, latencies);
         if sample.subject.without_pause {
@@ -110,7 +117,7 @@ impl Sample {
         sample
     }
 
-    /// Creates a sample with throughput, percentiles of latencies, and the CPU time of the operations.
+    /// Creates a sample like [`Self::bare`], and adds the CPU times.
     pub(super) fn new(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::bare(subject, operations, usage, latencies);
         let figures = &mut sample.figures;
@@ -124,18 +131,18 @@ impl Sample {
         sample
     }
 
-    /// Adds a figure to the sample.
+    /// Adds a measured value to the sample.
     pub(super) fn with(mut self, figure: Figure, value: Option<f64>) -> Self {
         self.figures.insert(figure, value);
         self
     }
 }
 
-/// The figures that all runs measured of a subject.
+/// The values that all runs have measured for a workload or a reference measurement.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) subject: Subject,
-    /// The measured values of each figure, one for each run. Empty if the figure is unknown.
+    /// The measured values by their kind, one value for each run. Empty if the value is unknown.
     pub(super) figures: BTreeMap<Figure, Vec<f64>>,
 }
 
@@ -149,7 +156,7 @@ impl Series {
     }
 }
 
-/// Adds a sample to the series with the same subject. Creates the series if it does not exist.
+/// Adds the values of `sample` to the series with the same subject. If there is no such series yet, creates it.
 pub(super) fn collect(all: &mut Vec<Series>, sample: Sample) {
     let index = all.iter().position(|series| series.subject == sample.subject).unwrap_or_else(|| {
         all.push(Series { subject: sample.subject.clone(), figures: BTreeMap::new() });

@@ -14,10 +14,10 @@ use super::ledger::Ledger;
 /// Maximum time for the response to a send.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A client that sends messages on one connection, and checks the responses.
+/// A client that sends messages on a connection of its own, and checks the responses.
 pub(super) struct Sender {
     connection: Connection,
-    /// The head of each request, up to and including `content-length:`.
+    /// The request line and the headers of each request, up to and including `content-length:`.
     head: String,
     id: u32,
     /// The number of messages that this sender has sent.
@@ -36,7 +36,7 @@ struct Receipt {
 }
 
 impl Sender {
-    /// Connects to the server. The `id` distinguishes this sender's messages from the messages of other senders.
+    /// Connects to the server. `id` identifies the sender in the contents of its messages.
     pub(super) async fn connect(
         endpoint: &Rc<Endpoint>,
         account: &Account,
@@ -80,7 +80,8 @@ impl Sender {
             if index > 0 {
                 self.body.push(b',');
             }
-            // Neither usernames nor contents have characters that JSON escapes. Writing to a vector can't fail.
+            // Writes the texts without JSON escapes, because neither usernames nor contents need any. Writing to a
+            // vector can't fail.
             let _ = write!(self.body, "{{\"username\":\"{}\",\"contents\":\"", account.name);
             self.contents.write(self.id, self.sent, &mut self.body);
             self.body.extend_from_slice(b"\"}");

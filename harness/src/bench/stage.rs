@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::sender::Sender;
 use super::target::Target;
 
-/// Maximum number of messages on a page, for reads that are not measured.
+/// Maximum number of messages on a page, when mailboxes are checked after a measurement.
 const PAGE: usize = 1000;
 /// Number of mailboxes that are checked concurrently, and of connections that are opened concurrently.
 const AT_A_TIME: usize = 8;
@@ -24,7 +24,7 @@ pub(super) struct Stage {
     contents: Rc<Contents>,
     ledger: Rc<RefCell<Ledger>>,
     senders: Cell<u32>,
-    /// The start of all usernames, which makes them unique.
+    /// A prefix of all usernames, which makes them unique on the server.
     prefix: String,
     batches: Cell<u32>,
 }
@@ -41,7 +41,7 @@ impl Stage {
         f64::from(self.args.seconds)
     }
 
-    /// Adds users. Each user gets `devices` devices.
+    /// Adds `users` users with `devices` devices each.
     pub(super) async fn accounts(&self, users: u32, devices: u32) -> anyhow::Result<Vec<Rc<Account>>> {
         self.batches.set(self.batches.get() + 1);
         let prefix = format!("{}-{}-", self.prefix, self.batches.get());
@@ -54,7 +54,7 @@ impl Stage {
         Ok(accounts.collect())
     }
 
-    /// Adds users, and connects a sender as each user.
+    /// Adds `count` users, and connects one sender for each of these users.
     pub(super) async fn senders(&self, count: usize) -> anyhow::Result<Vec<Sender>> {
         let mut senders = Vec::new();
         for account in self.accounts(u32::try_from(count)?, 1).await? {
@@ -66,19 +66,18 @@ impl Stage {
         Ok(senders)
     }
 
-    /// Connects a reader as a device, to read the mailbox of the device.
+    /// Connects a reader that reads the mailbox of `device`.
     pub(super) async fn reader(&self, device: &Device) -> anyhow::Result<Reader> {
         Reader::connect(&self.target.endpoint, device, self.contents.clone(), self.ledger.clone()).await
     }
 
-    /// Connects a reader as each device of these users.
+    /// Connects a reader for each device of these users.
     pub(super) async fn readers(&self, accounts: &[Rc<Account>]) -> anyhow::Result<Vec<Reader>> {
         let devices = accounts.iter().flat_map(|account| &account.devices);
         stream::iter(devices.map(|device| self.reader(device))).buffered(AT_A_TIME).try_collect().await
     }
 
-    /// Reads the whole mailboxes of these users. Fails unless each mailbox contains exactly the messages that were sent
-    /// to it.
+    /// Reads all messages of these users. Fails unless each mailbox contains exactly the messages that were sent to it.
     pub(super) async fn check(&self, accounts: &[Rc<Account>]) -> anyhow::Result<()> {
         let devices = accounts.iter().flat_map(|account| &account.devices);
         let checks = devices.map(async |device| {

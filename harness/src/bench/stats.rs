@@ -1,4 +1,4 @@
-/// The median and the spread of a figure over several runs.
+/// The median, the minimum and the maximum of a measured value over several runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
     pub(super) median: f64,
@@ -7,7 +7,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Calculates the spread of some values. Returns `None` if there are no values.
+    /// Returns the median, the minimum and the maximum of some values, or `None` if there are no values.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);

@@ -4,7 +4,7 @@ use super::sample::Series;
 /// The width of a column of numbers, in characters.
 const NUMBER: usize = 11;
 
-/// Formats all series as a table for a terminal.
+/// Formats the measured values of all workloads and reference measurements as a table for a terminal.
 pub(super) fn format(all: &[Series]) -> String {
     let ratios = Ratios::new(all);
     let label = |series: &Series| series.figures.keys().map(|figure| figure.label(series.subject.noun).len()).max();
@@ -36,7 +36,7 @@ pub(super) fn format(all: &[Series]) -> String {
     text
 }
 
-/// Formats a ratio with at least two significant digits.
+/// Formats a ratio with at most three decimals: the smaller the ratio, the more decimals.
 pub(super) fn two_digits(value: f64) -> String {
     match value {
         value if value >= 10.0 => format!("{value:.0}"),

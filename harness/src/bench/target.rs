@@ -12,7 +12,7 @@ use crate::postgres::Durability;
 use crate::server_process::ServerSettings;
 use crate::{Backend, ServerProcess, TestDatabase};
 
-/// The measured server: a fresh one, or one that was already running.
+/// The server that is measured: a fresh one, or one that was already running.
 pub(super) struct Target {
     pub(super) endpoint: Rc<Endpoint>,
     url: String,
@@ -26,7 +26,7 @@ struct Fresh {
     _server: ServerProcess,
 }
 
-/// Arguments for the server. They raise the limits of mailboxes, so that no mailbox becomes full during a measurement.
+/// Command line arguments that raise the limits of mailboxes, so that no mailbox becomes full during a measurement.
 const LIMITS: [&str; 4] = ["--mailbox-messages", "1000000000", "--mailbox-bytes", "1000000000000"];
 
 impl Target {
@@ -78,7 +78,8 @@ impl Target {
         measure::resident_kib(self.processes.server?)
     }
 
-    /// Adds users: to a fresh server, directly in its database; to a running server, through its API.
+    /// Adds users. On a fresh server, writes them directly to its database; on a running server, registers them through
+    /// the API.
     pub(super) async fn add_users(&self, prefix: &str, users: u32, devices: u32) -> anyhow::Result<Vec<Credentials>> {
         match &self.fresh {
             Some(fresh) => accounts::add(&fresh.database, prefix, users, devices).await,
@@ -87,7 +88,7 @@ impl Target {
     }
 }
 
-/// Returns the id of the main process of the database. Returns `None` if the database has no process on this machine.
+/// Returns the id of the main process of Postgres, or `None` if the database has no process on this machine.
 async fn database_process(database: &TestDatabase) -> anyhow::Result<Option<u32>> {
     let (Some(options), Some(name)) = (database.postgres_options(), database.postgres_name()) else { return Ok(None) };
     let mut connection = options.connect().await?;
@@ -96,8 +97,8 @@ async fn database_process(database: &TestDatabase) -> anyhow::Result<Option<u32>
     Ok(measure::first_process(backend, name))
 }
 
-/// Returns a description of a database for people: its name, its version, and the settings that its durability depends
-/// on.
+/// Returns a description of a database for the report: its name, its version, and the settings that its durability
+/// depends on.
 pub(super) async fn describe_database(backend: Backend) -> anyhow::Result<String> {
     let database = TestDatabase::create_with(backend, Durability::Durable).await?;
     let Some(options) = database.postgres_options() else {

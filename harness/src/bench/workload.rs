@@ -6,27 +6,28 @@ use super::sample::Sample;
 use super::stage::Stage;
 use super::workloads::{fan_out, growth, hot, mixed, receive, roundtrip, send, users, waiters};
 
-/// The workloads that `bench` can measure.
+/// What `bench` can measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Workload {
-    /// Clients send messages to users whose devices are offline, one user after another.
+    /// Clients send messages to users whose devices are offline, to one user after another.
     Send,
-    /// Clients read and acknowledge mailboxes that have 100 messages each.
+    /// Clients read and acknowledge mailboxes with 100 messages each.
     Receive,
-    /// One client sends to a waiting reader on an otherwise idle server, first to a long poll, then to an event stream.
+    /// One client sends to one waiting reader on an otherwise idle server. The reader waits first by long poll, then by
+    /// event stream.
     Roundtrip,
-    /// Clients send, while the same number of readers receive the messages by long poll and acknowledge them.
+    /// Clients send, while as many readers receive the messages by long poll and acknowledge them.
     Mixed,
-    /// Clients send each message to 100 users, then each message to one user with ten devices.
+    /// Clients send messages to 100 users each, then messages to one user with ten devices.
     FanOut,
     /// All clients send to the same mailbox.
     Hot,
-    /// Clients send one message to each of many readers, all of which wait by long poll.
+    /// Clients send one message to each of many readers, which all wait by long poll.
     Waiters,
-    /// Clients send, then read and acknowledge, with more and more messages stored in other mailboxes.
+    /// Clients send, then read and acknowledge, while other mailboxes store more and more messages.
     Growth,
-    /// Clients send before and after many users are added in one transaction, before the database updates its
-    /// statistics. Only on fresh servers.
+    /// Clients send before and after many users are added in one transaction. Shows whether sends are slow until the
+    /// database updates its statistics. Only on fresh servers.
     Users,
 }
 
@@ -35,7 +36,8 @@ impl Workload {
     pub(super) const DEFAULT: [Self; 6] =
         [Self::Send, Self::Receive, Self::Roundtrip, Self::Mixed, Self::FanOut, Self::Hot];
 
-    /// Returns whether the workload is measured with each number of clients, or only with the largest.
+    /// Returns whether the workload is measured with each of the given numbers of clients. Otherwise it is measured
+    /// only with the largest number.
     pub(super) fn depends_on_clients(self) -> bool {
         match self {
             Self::Send | Self::Receive | Self::Mixed | Self::FanOut | Self::Hot => true,

@@ -40,7 +40,7 @@ impl ClassicUser {
         self.write_to(&to.name, contents).await
     }
 
-    /// Sends a message to the user of that name. Returns the message from the response. Fails if the server refuses the
+    /// Sends a message to the user `name`. Returns the message from the response. Fails if the server refuses the
     /// message.
     pub(crate) async fn write_to(&self, name: &str, contents: &str) -> anyhow::Result<Value> {
         self.post("/messages", &json!({ "recipient": name, "contents": contents })).await?.expect(201)
@@ -54,8 +54,8 @@ impl ClassicUser {
         Ok((messages.clone(), query_time))
     }
 
-    /// Polls until at least `count` messages are pending and all of them are older than the `query_time`, so that
-    /// deleting up to the `query_time` includes them.
+    /// Polls until at least `count` messages are pending and all of them were sent before the `query_time`. Returns the
+    /// last poll, after which all of these messages can be deleted.
     pub(crate) async fn poll_until_old(&self, count: usize) -> anyhow::Result<(Vec<Value>, i64)> {
         for _ in 0..500 {
             let (messages, query_time) = self.poll().await?;

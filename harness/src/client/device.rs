@@ -38,7 +38,7 @@ impl Device {
         Ok(Self { client, id, session, token, user_id, name, password })
     }
 
-    /// Returns a client with the same session that sends its requests to the replica at `url`.
+    /// Returns a copy of this device that sends its requests to the replica at `url`. The copy uses the same session.
     pub fn at(&self, url: &str) -> Self {
         Self { client: self.client.at(url), ..self.clone() }
     }
@@ -53,7 +53,7 @@ impl Device {
         self.id
     }
 
-    /// Logs in on a new device.
+    /// Logs in as the same user on a new device.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Device {
         self.client.log_in(&self.login()).await
     }
 
-    /// Logs in again on this device.
+    /// Logs in again on this device. Returns the device with a new session.
     pub(crate) async fn again(&self) -> anyhow::Result<Self> {
         let mut login = self.login();
         login["device_id"] = json!(self.id);
@@ -74,7 +74,7 @@ impl Device {
         json!({ "username": self.name, "password": self.password })
     }
 
-    /// Returns a classic API client of the same user.
+    /// Returns the same user as a client of the classic API.
     pub(crate) fn classic(&self) -> ClassicUser {
         let (client, name, password) = (self.client.clone(), self.name.clone(), self.password.clone());
         ClassicUser { client, id: self.user_id, name, password }
@@ -116,7 +116,7 @@ impl Device {
         self.request(Method::GET, &format!("/v1/mailbox{query}"))
     }
 
-    /// Returns a request that acknowledges everything up to a sequence number, in an incarnation if one is given.
+    /// Returns a request that acknowledges everything up to a sequence number. Sends `incarnation` if it is given.
     pub fn acknowledge_request(&self, up_to: i64, incarnation: Option<&str>) -> RequestBuilder {
         let mut body = json!({ "up_to": up_to });
         if let Some(incarnation) = incarnation {
@@ -130,11 +130,11 @@ impl Device {
         self.request(Method::GET, &format!("/v1/mailbox/stream{query}"))
     }
 
-    /// Sends the same contents to all recipients.
+    /// Sends a message with the same contents to all recipients.
     ///
     /// # Errors
     ///
-    /// If the server refuses the send, or a mailbox is full.
+    /// If the server refuses the message, or the mailbox of a device is full.
     pub async fn send(&self, recipients: &[&str], contents: &str) -> anyhow::Result<()> {
         let receipt = send(self.send_request(recipients, contents)).await?.expect(201)?;
         ensure!(receipt["undelivered"] == json!([]), "not delivered to every device: {receipt}");
@@ -146,7 +146,8 @@ impl Device {
         self.write_to(&[(to, contents)]).await
     }
 
-    /// Sends a message. Returns the receipt. Fails unless every device of every recipient receives the message.
+    /// Sends a message. `recipients` lists each recipient with the contents for this recipient. Returns the receipt.
+    /// Fails unless every device of every recipient receives the message.
     pub(crate) async fn write_to(&self, recipients: &[(&Self, &str)]) -> anyhow::Result<Value> {
         let receipt = self.post("/v1/messages", &message(recipients)).await?.expect(201)?;
         ensure!(receipt["undelivered"] == json!([]), "not delivered to every device: {receipt}");
@@ -188,21 +189,21 @@ impl Device {
         Events::open(self.stream_request(query)).await
     }
 
-    /// Fails unless every replica accepts the token. After this call, replicas with a session cache have cached the
-    /// token.
+    /// Fails unless every replica accepts the token of this session. Afterwards, each replica that caches sessions has
+    /// cached the token.
     pub(crate) async fn ensure_alive(&self) -> anyhow::Result<()> {
         let responses = try_join_all((0..self.client.replicas()).map(|_| self.get("/v1/devices"))).await?;
         responses.iter().try_for_each(|response| response.expect(200).map(drop))
     }
 
-    /// Fails unless every replica rejects the token.
+    /// Fails unless every replica rejects the token of this session.
     pub(crate) async fn ensure_ended(&self) -> anyhow::Result<()> {
         let responses = try_join_all((0..self.client.replicas()).map(|_| self.get("/v1/devices"))).await?;
         responses.iter().try_for_each(|response| response.expect_problem("unauthenticated", &[]))
     }
 }
 
-/// Returns the body of a send request.
+/// Returns the body of a send request. `recipients` lists each recipient with the contents for this recipient.
 pub(crate) fn message(recipients: &[(&Device, &str)]) -> Value {
     let recipients = recipients.iter().map(|(to, contents)| json!({ "username": to.name, "contents": contents }));
     json!({ "recipients": recipients.collect::<Vec<_>>() })

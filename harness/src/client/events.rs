@@ -9,23 +9,23 @@ use tokio::time::timeout;
 
 use super::Message;
 
-/// Maximum time that [`Events::next_event`] waits for an event or the end of the stream.
+/// Maximum time for which [`Events::next_event`] waits for an event or for the end of the stream.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A stream of server-sent events.
 #[derive(Debug)]
 pub struct Events {
     response: Response,
-    /// The received bytes of the next, incomplete event.
+    /// Received bytes that are not a complete event yet.
     pending: Vec<u8>,
 }
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
-    /// The incarnation in the `id`.
+    /// The incarnation of the mailbox, from the `id` of the event.
     pub(crate) incarnation: String,
-    /// The sequence number in the `id`.
+    /// The sequence number in the `id` of the event.
     pub(crate) sequence: i64,
     pub(crate) event: String,
     pub(crate) data: Value,
@@ -65,7 +65,7 @@ impl Events {
         Ok(Some(message))
     }
 
-    /// Waits for the next event. Returns `None` at the end of the stream. Fails after ten seconds.
+    /// Waits for the next event, at most ten seconds. Returns `None` at the end of the stream.
     pub(crate) async fn next_event(&mut self) -> anyhow::Result<Option<Event>> {
         timeout(TIMEOUT, self.receive())
             .await

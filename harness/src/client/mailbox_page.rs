@@ -14,7 +14,7 @@ pub struct MailboxPage {
     pub acknowledged: i64,
     /// The last sequence number that the page covers.
     pub up_to: i64,
-    /// Whether the mailbox holds messages after `up_to`.
+    /// Whether more messages or gaps are pending after `up_to`.
     pub has_more: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct Message {
     pub sequence: i64,
     /// The username of the sender.
     pub sender: String,
-    /// The contents.
+    /// The contents, as sent.
     pub contents: String,
 }
 

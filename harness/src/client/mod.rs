@@ -1,7 +1,7 @@
 //! The HTTP client of the sanity suite, of `kill` and of the tests.
 //!
-//! A [`Device`] calls the v1 API, and a `ClassicUser` calls the classic API. Separate methods build a request and send
-//! it, so that a caller can drop a request or expect it to fail.
+//! A [`Device`] calls the v1 API, a `ClassicUser` the classic API. Some methods only build a request, so that the
+//! caller can drop the request while it is in flight, or expect it to fail.
 
 mod classic_user;
 mod device;
@@ -39,19 +39,19 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 ///
 /// If the certificates can't be loaded.
 pub fn http(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    // Fails if another crypto provider is installed already. Any provider will do, so the error is ignored.
+    // Ignores an error, which means that a crypto provider is installed already. Any provider will do.
     #[cfg(feature = "tls")]
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().timeout(timeout).build()
 }
 
-/// A client that sends its requests to the replicas of a server in rotation.
+/// A client that sends its requests to the replicas of a server in turn.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     urls: Vec<String>,
     requests: Arc<AtomicUsize>,
-    /// A number that makes the usernames of this client unique.
+    /// A random number in all usernames of this client, which makes the usernames unique.
     run: u64,
 }
 
@@ -65,17 +65,17 @@ impl Client {
         Ok(Self { http, urls, requests: Arc::default(), run })
     }
 
-    /// Returns the same client, limited to one server.
+    /// Returns a copy of this client that sends all requests to the server at `url`.
     fn at(&self, url: &str) -> Self {
         Self { urls: vec![url.to_owned()], requests: Arc::default(), ..self.clone() }
     }
 
-    /// Returns a username that is not taken: `base` and a suffix that no other client uses.
+    /// Returns a username that nobody has: `base`, and a suffix that no other client uses.
     pub(crate) fn name(&self, base: &str) -> String {
         format!("{base}-{:x}", self.run)
     }
 
-    /// Returns the number of servers. This number of consecutive requests reaches each server once.
+    /// Returns the number of replicas. That many consecutive requests reach each replica once.
     pub(crate) fn replicas(&self) -> usize {
         self.urls.len()
     }
@@ -118,7 +118,7 @@ impl Client {
         Device::new(self.clone(), name.to_owned(), password, &registered)
     }
 
-    /// Logs in with the given request body. Returns the device.
+    /// Logs in with `body` as the request body. Returns the device.
     pub(crate) async fn log_in(&self, body: &Value) -> anyhow::Result<Device> {
         let opened = self.post("/v1/sessions", body).await?.expect(201)?;
         let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
@@ -126,7 +126,7 @@ impl Client {
     }
 }
 
-/// Returns the body of a registration, which both APIs accept.
+/// Returns the body of a registration request, which both APIs accept.
 pub(crate) fn registration(name: &str, password: &str) -> Value {
     json!({
         "username": name,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::ApiResponse;
 
-/// All problems of v1: the code, the status, and the header that the response must have.
+/// All error codes of v1, each with its status and the header that the response must have.
 pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 24] = [
     ("invalid_request", 400, None),
     ("unauthenticated", 401, Some(WWW_AUTHENTICATE)),
@@ -33,13 +33,14 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 24] = [
 ];
 
 impl ApiResponse {
-    /// Fails unless the response is a well-formed problem with that code whose detail contains all `parts`.
+    /// Fails unless the response is a valid problem with the code `code`, and its detail contains all `parts`.
     pub(crate) fn expect_problem(&self, code: &str, parts: &[&str]) -> anyhow::Result<()> {
         self.expect_problem_with(code, parts, json!({}))
     }
 
-    /// Fails unless the response is a well-formed problem with that code that has the incarnation, the last acknowledged
-    /// number and the newest number of the mailbox, as in `page`, its last page.
+    /// Fails unless the response is a valid problem with the code `code`, its detail contains all `parts`, and its
+    /// incarnation, last acknowledged sequence number and newest sequence number are those of `page`, the last page of
+    /// the mailbox.
     pub(crate) fn expect_mailbox_problem(&self, code: &str, parts: &[&str], page: &Value) -> anyhow::Result<()> {
         let position = json!({
             "incarnation": page["incarnation"],
@@ -49,7 +50,8 @@ impl ApiResponse {
         self.expect_problem_with(code, parts, position)
     }
 
-    /// Fails unless the response is a well-formed problem with that code and exactly these additional members.
+    /// Fails unless the response is a valid problem with the code `code`, and has exactly the additional fields
+    /// `members`.
     fn expect_problem_with(&self, code: &str, parts: &[&str], members: Value) -> anyhow::Result<()> {
         let (_, status, header) =
             PROBLEMS.iter().find(|(known, ..)| *known == code).with_context(|| format!("unknown code {code}"))?;

@@ -27,8 +27,8 @@ pub(crate) async fn send(request: RequestBuilder) -> anyhow::Result<ApiResponse>
     })
 }
 
-/// Sends a request. Returns the status and the JSON body of the response (`null` if it is not JSON), or `None` if no
-/// complete response was received.
+/// Sends a request. Returns the status and the JSON body of the response, or `None` if no complete response arrives. A
+/// body that is not JSON is returned as `null`.
 pub async fn try_send(request: RequestBuilder) -> Option<(u16, Value)> {
     let response = send(request).await.ok()?;
     Some((response.status.as_u16(), serde_json::from_str(&response.text).unwrap_or_default()))
@@ -84,7 +84,8 @@ impl ApiResponse {
         Ok(error["message"].as_str().context("the message of the error is not a string")?.to_owned())
     }
 
-    /// Fails unless the response is an error of the classic API with that status whose message contains all `parts`.
+    /// Fails unless the response is an error of the classic API with the status `status`, and its message contains all
+    /// `parts`.
     pub(crate) fn expect_error_with(&self, status: u16, parts: &[&str]) -> anyhow::Result<()> {
         let message = self.expect_error(status)?;
         for part in parts {

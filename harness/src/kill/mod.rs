@@ -1,4 +1,4 @@
-//! Kill runs: a test of the delivery contract while servers are killed and started again under load.
+//! Kill runs: tests of the delivery contract while servers are killed and started again.
 //!
 //! [`run`] starts its own servers. [`run_on`] tests a server that is already running.
 

@@ -11,7 +11,7 @@ use crate::deployment::Deployment;
 use crate::load::{Choices, Conditions, Outcome, Run};
 use crate::{Backend, TestDatabase};
 
-/// Parameters of a run that starts its own servers.
+/// Parameters of a kill run that starts its own servers.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// The kind of database.
@@ -20,26 +20,28 @@ pub struct Plan {
     pub replicas: u16,
     /// Whether the run injects faults other than kills, too.
     pub faults: bool,
-    /// The seed of all random choices: the requests to drop, and the times and servers of the kills and faults.
+    /// The seed of all random choices: which requests are dropped, and when which servers are killed and fail.
     pub seed: u64,
     /// The time for which the run sends messages and kills servers.
     pub duration: Duration,
 }
 
-/// Maximum duration of a send, and of reading the remaining messages.
+/// Maximum duration of a send with all its retries. Also the maximum duration of reading the messages that remain after
+/// the last send.
 const LIMIT: Duration = Duration::from_secs(30);
 /// The same if a database that goes silent delays sends.
 const FAULTS_LIMIT: Duration = Duration::from_secs(120);
 /// How often a fault is injected instead of a kill, in percent.
 const FAULTS_PERCENT: u64 = 25;
 
-/// Starts servers on a fresh database, and kills them at random. The servers are processes of `program`, the binary of
-/// the harness. At the end, the run stops the servers and audits the tables.
+/// Starts servers on a fresh database, sends and reads messages, and kills servers at random moments. The servers are
+/// processes of `program`, the binary of the harness. At the end, stops the servers and checks the tables of the
+/// database for inconsistencies.
 ///
 /// # Errors
 ///
-/// If the servers can't be started, or the run does not end. Violations of the contract are not an error but part of
-/// the outcome.
+/// If the servers can't be started, or the run does not end in time. Violations of the delivery contract are no errors:
+/// they are part of the outcome.
 pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
     let Plan { backend, replicas, faults, seed, duration } = *plan;
     ensure!(replicas > 0, "the number of replicas must be at least 1");

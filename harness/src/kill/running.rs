@@ -10,48 +10,48 @@ use tokio::time::{sleep, timeout};
 use crate::client;
 use crate::load::{Choices, Conditions, Outcome, Run};
 
-/// A run on a server that is already running.
+/// Parameters of a kill run on a server that is already running.
 #[derive(Debug, Clone)]
 pub struct RunningPlan {
-    /// The URL of the server, or of a proxy before its replicas.
+    /// The URL of the server, or of a proxy in front of its replicas.
     pub url: String,
     /// A command for `sh -c` that kills the server and starts it again.
     pub restart: String,
     /// When the run ends.
     pub length: Length,
-    /// The seed of all random choices: the requests to drop, and the times of the restarts.
+    /// The seed of all random choices: which requests are dropped, and when the server is restarted.
     pub seed: u64,
 }
 
-/// When a run on a running server ends.
+/// The condition that ends a kill run on a server that was already running.
 #[derive(Debug, Clone, Copy)]
 pub enum Length {
-    /// After this number of restarts.
+    /// The run ends after this number of restarts.
     Restarts(u32),
-    /// After the first restart that ends later than this duration after the start.
+    /// The run ends when this time has passed since its start. The run checks the time only before each restart.
     Duration(Duration),
 }
 
-/// Maximum duration of each of these: a send, reading the remaining messages, one restart, and the wait until the
-/// server is ready.
+/// Maximum duration of each single step: a send with all its retries, [`SENDS`] sends, a restart, waiting until the
+/// server is ready, or reading the messages that remain after the last send.
 const LIMIT: Duration = Duration::from_secs(180);
 /// The number of sends that the server must accept before each restart and after the last one, so that each restart
-/// happens under load.
+/// happens while messages are sent.
 const SENDS: usize = 50;
 
-/// Sends and reads messages on a running server while a command restarts the server. The run does not delete the users
-/// that it registers.
+/// Sends and reads messages on a running server, while a command restarts the server. The users that the run registers
+/// remain on the server.
 ///
 /// # Errors
 ///
-/// If the server does not become ready, the command fails, or the run does not end. Violations of the contract are not
-/// an error but part of the outcome.
+/// If the server does not become ready, the command fails, or the run does not end in time. Violations of the contract
+/// are no errors: they are part of the outcome.
 pub async fn run_on(plan: &RunningPlan) -> anyhow::Result<Outcome> {
     let url = plan.url.trim_end_matches('/');
     ensure!(cfg!(feature = "tls") || !url.starts_with("https:"), "{url} needs a harness built with the feature `tls`");
     let run = Run::new(Conditions {
         urls: vec![url.to_owned()],
-        // The usernames of an earlier run with the same seed are taken.
+        // A random suffix, because an earlier run with the same seed has used the same names.
         suffix: format!("-{:08x}", fastrand::u32(..)),
         behind_proxy: true,
         late_recipient: false,
@@ -91,7 +91,7 @@ async fn restart(run: &Run, plan: &RunningPlan, mut choices: Choices) -> anyhow:
 }
 
 async fn run_command(command: &str) -> anyhow::Result<()> {
-    // The output goes to a file instead of a pipe, because a server that the command leaves running could keep a pipe
+    // Writes the output to a file instead of a pipe, because the command may leave a server running that keeps the pipe
     // open.
     let mut output = tempfile::tempfile()?;
     let mut child = Command::new("sh")

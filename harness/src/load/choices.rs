@@ -12,17 +12,18 @@ impl Choices {
         Self(Rng::with_seed(seed))
     }
 
-    /// Returns an independent sequence of choices, for one task.
+    /// Returns a new sequence of random choices, for a task that runs concurrently. The new sequence depends only on
+    /// the seed, too.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.0.fork())
     }
 
-    /// Returns a number in a non-empty range.
+    /// Returns a random number from `range`, which must not be empty.
     pub(crate) fn within(&mut self, range: Range<u64>) -> u64 {
         self.0.u64(range)
     }
 
-    /// Returns an index of a non-empty slice of that length.
+    /// Returns a random index of a slice with `length` elements, which must not be empty.
     pub(crate) fn index(&mut self, length: usize) -> usize {
         self.0.usize(0..length)
     }
@@ -32,7 +33,7 @@ impl Choices {
         self.within(0..100) < percent
     }
 
-    /// Returns a duration in a range of microseconds.
+    /// Returns a random duration from `range`, in microseconds.
     pub(crate) fn micros(&mut self, range: Range<u64>) -> Duration {
         Duration::from_micros(self.within(range))
     }

@@ -3,12 +3,13 @@ use std::fmt;
 
 use crate::client::Message;
 
-/// The accepted and received messages, and the violations found so far.
+/// The record of a run: the accepted and received messages, and the
+/// violations of the delivery contract found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     accepted: Vec<SentMessage>,
     mailboxes: BTreeMap<String, BTreeMap<i64, Message>>,
-    /// Number of attempts to send that received no response, or for which no server was available.
+    /// Number of attempts to send that failed, because no response arrived or no server was available.
     pub(super) unanswered: usize,
     /// Number of responses with each status.
     pub(super) answers: BTreeMap<u16, usize>,
@@ -34,17 +35,17 @@ pub(super) struct SentMessage {
 pub struct Outcome {
     /// Number of sends that were accepted with 201.
     pub accepted: usize,
-    /// Number of attempts to send that were retried, because no response was received or no server was available.
+    /// Number of attempts to send that were retried, because no response arrived or no server was available.
     pub unanswered: usize,
     /// Number of times that the run killed a server, or that the restart command restarted the server.
     pub kills: usize,
     /// Number of other faults that the run injected, by kind.
     pub faults: BTreeMap<&'static str, usize>,
-    /// Number of envelopes that were received, each counted once.
+    /// Number of envelopes that were received. Repeated ones are counted once.
     pub received: usize,
     /// Number of envelopes that were received again, with the same sequence number.
     pub repeated: usize,
-    /// Number of envelopes that were accepted and never received.
+    /// Number of envelopes of accepted messages that were never received.
     pub lost: usize,
     /// Number of envelopes that were received again, with another sequence number.
     pub duplicated: usize,
@@ -80,7 +81,8 @@ impl Ledger {
             }
             Some(first) if *first == message => self.repeated += 1,
             Some(first) => {
-                let violation = format!("{recipient}: received {message:?}, and before that {first:?}");
+                let violation =
+                    format!("{recipient}: received both {first:?} and {message:?} under the same sequence number");
                 self.violate(violation);
             }
         }
@@ -130,14 +132,16 @@ impl Ledger {
         let mut violations = Vec::new();
         let hole = mailbox.keys().zip(1..).find(|(sequence, expected)| *sequence != expected);
         if let Some((sequence, expected)) = hole {
-            violations.push(format!("{recipient}: received {sequence}, expected {expected}"));
+            violations.push(format!("{recipient}: received sequence number {sequence}, expected {expected}"));
         }
         let mut duplicated = 0;
         let mut sequences: HashMap<&str, i64> = HashMap::new();
         for (sequence, Message { sender, contents, .. }) in mailbox {
             if let Some(first) = sequences.insert(contents, *sequence) {
                 duplicated += 1;
-                violations.push(format!("{recipient}: {contents} from {sender} is both {first} and {sequence}"));
+                violations.push(format!(
+                    "{recipient}: {contents} from {sender} has the sequence numbers {first} and {sequence}"
+                ));
             }
         }
 
@@ -146,18 +150,19 @@ impl Ledger {
         for SentMessage { sender, contents, .. } in self.accepted.iter().filter(|sent| sent.is_for(recipient)) {
             let Some(sequence) = sequences.remove(contents.as_str()) else {
                 lost += 1;
-                violations.push(format!("{recipient}: {contents} from {sender} is lost"));
+                violations.push(format!("{recipient}: the message {contents} from {sender} is lost"));
                 continue;
             };
             if mailbox.get(&sequence).is_some_and(|message| message.sender != *sender) {
-                violations.push(format!("{recipient}: {contents} is not from {sender}"));
+                violations.push(format!("{recipient}: {contents} was sent by {sender}, but has another sender"));
             }
             if let Some(before) = last.insert(sender, sequence).filter(|before| *before > sequence) {
-                violations.push(format!("{recipient}: {sender} sent {before} before {sequence}"));
+                violations
+                    .push(format!("{recipient}: {sender} sent the message {before} before the message {sequence}"));
             }
         }
         for (contents, sequence) in sequences {
-            violations.push(format!("{recipient}: {sequence} is {contents}, which was not sent"));
+            violations.push(format!("{recipient}: the message {sequence} is {contents}, which was not sent"));
         }
         self.violations.extend(violations);
         (lost, duplicated)
@@ -201,11 +206,11 @@ mod tests {
     #[test]
     fn violations_of_the_contract_are_found() {
         for (received, violation) in [
-            (vec![(1, "a")], "alice: b from bob is lost"),
-            (vec![(1, "a"), (3, "b")], "alice: received 3, expected 2"),
-            (vec![(1, "b"), (2, "a")], "alice: bob sent 2 before 1"),
-            (vec![(1, "a"), (2, "b"), (3, "a")], "alice: a from bob is both 1 and 3"),
-            (vec![(1, "a"), (2, "b"), (3, "c")], "alice: 3 is c, which was not sent"),
+            (vec![(1, "a")], "alice: the message b from bob is lost"),
+            (vec![(1, "a"), (3, "b")], "alice: received sequence number 3, expected 2"),
+            (vec![(1, "b"), (2, "a")], "alice: bob sent the message 2 before the message 1"),
+            (vec![(1, "a"), (2, "b"), (3, "a")], "alice: a from bob has the sequence numbers 1 and 3"),
+            (vec![(1, "a"), (2, "b"), (3, "c")], "alice: the message 3 is c, which was not sent"),
         ] {
             let outcome = outcome(&["a", "b"], &received);
             assert!(outcome.violations.contains(&violation.to_owned()), "{:?}", outcome.violations);

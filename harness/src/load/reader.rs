@@ -7,20 +7,22 @@ use super::choices::Choices;
 use super::{ATTEMPT, Attempt, Run};
 use crate::client::{Device, Events, MailboxPage, Message};
 
-/// Reads a mailbox by pages and streams, and acknowledges the messages that it has read. The reader drops some of its
-/// requests, and sometimes forgets its cursor.
+/// Reads a mailbox, by pages and by streams, and acknowledges what it has read. Drops some of its requests, and
+/// sometimes forgets its cursor, as a client that crashes does.
 pub(super) struct Reader<'a> {
     run: &'a Run,
     device: &'a Device,
     choices: Choices,
-    /// The last sequence number that the reader has read. `None` if the reader relies on the acknowledgements that the
-    /// server has stored.
+    /// The last sequence number that the reader has read. `None` if the reader has forgotten it, and reads on after the
+    /// last acknowledged number, which the server has stored.
     cursor: Option<i64>,
-    /// The incarnation of the mailbox, once a page has told it. It is sent with each request, and must never change.
+    /// The incarnation of the mailbox, from the first page. The reader sends it with each request. It must never
+    /// change.
     incarnation: Option<String>,
-    /// The highest number that the reader has tried to acknowledge. The server may not have received the request.
+    /// The highest sequence number that the reader has tried to acknowledge. The server may not have received the
+    /// request.
     requested: i64,
-    /// The highest number that the server has confirmed as acknowledged.
+    /// The highest sequence number that the server has confirmed as acknowledged.
     confirmed: i64,
 }
 
@@ -49,7 +51,7 @@ impl<'a> Reader<'a> {
             }
         }
         let (start, limit) = (Instant::now(), self.run.conditions.limit);
-        // Everything unacknowledged is returned once more.
+        // Reads on after the last acknowledged number, so that the server returns every unacknowledged message again.
         self.cursor = None;
         while self.poll("?").await != Some(false) {
             if start.elapsed() > limit {
@@ -82,7 +84,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Returns the query parameters that the reader continues with.
+    /// Returns the query parameters for the next request: the cursor and the incarnation, if they are known.
     fn cursor_parameters(&self) -> String {
         let after = self.cursor.map(|cursor| format!("after={cursor}"));
         let incarnation = self.incarnation.as_ref().map(|incarnation| format!("incarnation={incarnation}"));
@@ -126,7 +128,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Acknowledges all messages that the reader has read, or a part of them.
+    /// Acknowledges the messages that the reader has read: usually all of them, sometimes fewer.
     async fn acknowledge(&mut self) {
         let Some(cursor) = self.cursor else { return };
         let up_to = if self.choices.chance(80) { cursor } else { cursor - self.choices.within(0..10).cast_signed() };
@@ -148,13 +150,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Records a message. Its sequence number must follow the previous one. A sequence number may be skipped only if
-    /// this reader may have acknowledged the message with that number.
+    /// Records a message. The sequence number must be one higher than that of the previous message. Otherwise, also
+    /// records a violation. Numbers that the reader has tried to acknowledge may be skipped, because the server may
+    /// have deleted their messages.
     fn take(&mut self, message: Message) {
         let last = self.cursor.unwrap_or(self.confirmed);
         if message.sequence <= last || message.sequence > last.max(self.requested) + 1 {
             self.violate(format!(
-                "{} followed {last}, although at most {} is acknowledged",
+                "the message {} followed {last}, but at most {} is acknowledged",
                 message.sequence, self.requested
             ));
         }
@@ -162,7 +165,8 @@ impl<'a> Reader<'a> {
         self.run.ledger().receive(self.device.name(), message);
     }
 
-    /// Returns the maximum time to wait for a response. Some times are so short that the reader drops the request.
+    /// Returns the maximum time to wait for the next response. Some of these times are so short that the reader drops
+    /// the request.
     fn timeout(&mut self) -> Duration {
         if self.choices.chance(15) { self.choices.micros(0..8_000) } else { ATTEMPT }
     }

@@ -9,13 +9,14 @@ use super::ledger::SentMessage;
 use super::{ATTEMPT, Attempt, Run};
 use crate::client::Device;
 
-/// Sends one message after another until the run stops the senders. Retries each message until a server accepts it.
+/// Sends one message after another until the run tells all senders to stop. Retries each message until a server accepts
+/// it.
 pub(super) async fn send(run: &Run, device: &Device, mut choices: Choices) {
     let mut number = 0;
     while run.is_sending() {
         number += 1;
         let contents = format!("{}-{number}", device.name());
-        // Sends to one recipient, or to all recipients in one send.
+        // Half of the sends have one recipient, the other half all recipients.
         let recipients = match choices.chance(50) {
             true => run.recipients.clone(),
             false => vec![run.recipients[choices.index(run.recipients.len())].clone()],
@@ -38,15 +39,15 @@ pub(super) async fn send(run: &Run, device: &Device, mut choices: Choices) {
     }
 }
 
-/// Sends a message under one idempotency key until a server accepts it. Returns the receipt, or `None` if a server
-/// refuses the message.
+/// Sends a message with one idempotency key, again and again until a server accepts it. Returns the receipt. Returns
+/// `None` if a server refuses the message, or none accepts it within the limit.
 async fn send_until_accepted(run: &Run, device: &Device, choices: &mut Choices, sent: &SentMessage) -> Option<Value> {
     let recipients: Vec<_> = sent.recipients.iter().map(String::as_str).collect();
     let (start, limit) = (Instant::now(), run.conditions.limit);
     while start.elapsed() < limit {
         let request = device.at(run.url(choices)).send_request(&recipients, &sent.contents);
         let request = request.header("idempotency-key", format!("\"{}\"", sent.contents));
-        // Some requests are dropped, before or after the message was stored.
+        // Some timeouts are so short that the request is dropped, before or after the server has stored the message.
         let timeout = if choices.chance(20) { choices.micros(0..8_000) } else { ATTEMPT };
         match run.attempt(request, timeout).await {
             Attempt::Answered(201, receipt) => return Some(receipt),

@@ -10,14 +10,14 @@ use tokio::time::timeout;
 use super::durability::Durability;
 use super::local::wait_until_ready;
 
-/// The environment variable that names the image of the server, as `NAME:TAG`.
+/// The environment variable that names the Docker image of Postgres, as `NAME:TAG`.
 const IMAGE_VARIABLE: &str = "WOOSH_TEST_POSTGRES_IMAGE";
 const DEFAULT_IMAGE: &str = "postgres:17";
-/// Maximum time for the engine to pull the image and start a container.
+/// Maximum time for Docker to pull the image and start a container.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// The shell script that runs in the container. It starts the server, and stops the server after no harness has been
-/// connected for 20 seconds, so that the container does not outlive a killed harness. When the script ends, the engine
+/// The shell script that runs in the container. The script starts Postgres. If no harness is connected for 20 seconds,
+/// the script stops Postgres, so that the container does not outlive a killed harness. When the script ends, Docker
 /// removes the container.
 const SCRIPT: &str = r#"
 docker-entrypoint.sh postgres "$@" & server=$!
@@ -54,9 +54,8 @@ impl Container {
             .with_env_var("POSTGRES_HOST_AUTH_METHOD", "trust")
             .with_host_config_modifier(|config| config.auto_remove = Some(true))
             .with_startup_timeout(LIMIT);
-        let container = timeout(LIMIT, request.start())
-            .await
-            .context("the engine did not start a container within 180 seconds")??;
+        let container =
+            timeout(LIMIT, request.start()).await.context("Docker did not start a container within 180 seconds")??;
         let host = container.get_host().await?.to_string();
         let port = container.get_host_port_ipv4(5432).await?;
         let server = Self { _container: container, host, port };
@@ -64,14 +63,14 @@ impl Container {
         Ok(server)
     }
 
-    /// Returns the options to connect as the superuser.
+    /// Returns the options to connect to the server as the Postgres superuser.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().host(&self.host).port(self.port).username("woosh").database("postgres")
     }
 }
 
-/// Splits the name of an image into name and tag. A colon that is followed by a slash precedes the port of a registry,
-/// not a tag.
+/// Splits the name of an image into name and tag. If a slash follows the colon, the colon belongs to the port of a
+/// registry, as in `localhost:5000/postgres`.
 fn name_and_tag(image: &str) -> (&str, &str) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),

@@ -11,11 +11,12 @@ pub(crate) enum Durability {
 
 const FAST: [&str; 8] =
     ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB", "-c", "max_connections=500"];
-// All other settings have their defaults, such as `fsync=on`.
+// These arguments leave the settings of durability at their defaults, such as `fsync=on`.
 const DURABLE: [&str; 6] = ["-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "max_connections=500"];
 
 impl Durability {
-    /// Lets Woosh use a server of this durability.
+    /// Adapts the URL of a database on a server of this durability. If the data does not survive a crash, the returned
+    /// URL permits Woosh servers to use a Postgres whose `fsync` is off. Otherwise, returns `url` unchanged.
     pub(crate) fn accept(self, url: DatabaseUrl) -> DatabaseUrl {
         match self {
             Self::Fast => url.allow_fsync_off(),

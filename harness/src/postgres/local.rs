@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 use super::durability::Durability;
 
-/// The shell script that supervises the server. It creates a data folder, and runs a server on the folder. While the file
-/// `down` exists, it does not start the server again. It stops the server when standard input closes, and deletes the folder
-/// after the server has ended.
+/// The shell script that supervises the Postgres server. The script creates a data folder, and runs the server. While the
+/// file `down` exists, the script does not start the server again. When standard input closes, the script stops the server, and
+/// deletes the folder.
 const SCRIPT: &str = r#"
 folder=$PWD programs=$1; shift
 exec 3<&0 </dev/null
@@ -56,7 +56,7 @@ impl LocalServer {
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0);
-        // Postgres refuses to run as root.
+        // Runs Postgres as another user, because it refuses to run as root.
         if rustix::process::geteuid().is_root() {
             let (user, group) = unprivileged_user()
                 .context("Postgres does not run as root, and there is no user postgres or nobody")?;
@@ -70,7 +70,7 @@ impl LocalServer {
         Ok(server)
     }
 
-    /// Returns the options to connect as the superuser.
+    /// Returns the options to connect to the server as the Postgres superuser.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("woosh").database("postgres")
     }
@@ -100,12 +100,12 @@ impl LocalServer {
 impl Drop for LocalServer {
     fn drop(&mut self) {
         drop(self.supervisor.stdin.take());
-        // If the supervisor was killed and has not deleted the folder, `TempDir` deletes it.
+        // If the supervisor was killed before it deleted the folder, dropping `folder` deletes the folder.
         let _ = self.supervisor.wait();
     }
 }
 
-/// Tries to connect until a connection succeeds or `ensure_alive` fails.
+/// Tries to connect until a connection succeeds. Fails if `ensure_alive` fails, or after 60 seconds.
 pub(super) async fn wait_until_ready(
     admin: &PgConnectOptions,
     mut ensure_alive: impl FnMut() -> anyhow::Result<()>,
@@ -139,8 +139,8 @@ pub(super) fn programs() -> Option<PathBuf> {
     folders.into_iter().find(|folder| ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file()))
 }
 
-/// Returns the folder for the data. If the data need not be durable and enough memory is free, returns `/dev/shm`,
-/// which is in memory. Otherwise returns the folder for temporary files.
+/// Returns the folder in which to create the data folder. If the data need not be durable and enough memory is free,
+/// this is `/dev/shm`, which is in memory. Otherwise it is the folder for temporary files.
 fn data_folder(durability: Durability) -> PathBuf {
     const ENOUGH: u64 = 1 << 30;
     let memory = Path::new("/dev/shm");
@@ -149,7 +149,7 @@ fn data_folder(durability: Durability) -> PathBuf {
     if durability == Durability::Fast && writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// Returns the ids of the user and the group that Postgres runs as if this process runs as root.
+/// If this process runs as root, Postgres runs as another user. Returns the ids of this user and of its group.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {

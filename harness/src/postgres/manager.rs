@@ -9,7 +9,7 @@ use super::durability::Durability;
 use super::provider::Server;
 use super::template;
 
-/// The handle of a thread that runs a Postgres server, and that creates and drops databases on the server.
+/// A handle to the thread that runs a Postgres server, and that creates and drops databases on it.
 pub(super) struct Manager {
     commands: mpsc::UnboundedSender<Command>,
     admin: PgConnectOptions,
@@ -23,7 +23,8 @@ enum Command {
 }
 
 impl Manager {
-    /// Starts and prepares a server, and prints to standard error where the server comes from.
+    /// Starts a Postgres server or connects to one, prepares it for tests, and prints to standard error where it is
+    /// from, such as Docker.
     pub(super) async fn start(durability: Durability) -> anyhow::Result<Self> {
         let owner = format!("{:016x}", fastrand::u64(..));
         let (commands, received) = mpsc::unbounded_channel();
@@ -50,19 +51,19 @@ impl Manager {
         Ok((name, url))
     }
 
-    /// Drops a database. Returns after the database is dropped.
+    /// Drops a database, and waits until it is dropped.
     pub(super) fn drop(&self, name: String) {
         let (done, dropped) = std::sync::mpsc::channel();
         if self.commands.send(Command::Drop { name, done }).is_ok() {
-            // If the thread has ended, it can't drop the database. Either the server has ended too, or the sweep of
-            // another process drops the database.
+            // Ignores an error, which means that the thread has ended and can't drop the database. Then either the
+            // server has ended too, or another process drops the database in its sweep.
             let _ = dropped.recv();
         }
     }
 }
 
-/// The body of the thread for Postgres: starts or connects to a Postgres server, then executes commands until this process
-/// ends.
+/// The body of the thread: starts a Postgres server or connects to one, then creates and drops databases as commanded
+/// until this process ends.
 fn run(
     session: &str,
     durability: Durability,
@@ -94,7 +95,8 @@ async fn serve(
         eprintln!("woosh-harness: Postgres from {}", server.origin);
         anyhow::Ok((server, connection, admin))
     };
-    // While this connection is open, the sweeps of other processes do not drop the databases of this process.
+    // Keeps this connection open: as long as it is, the sweeps of other processes do not drop the databases of this
+    // process.
     let (server, _connection, admin) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => {

@@ -1,8 +1,9 @@
 //! Postgres databases for tests.
 //!
-//! A process starts at most two servers: a fast one for tests, and a durable one for the benchmark. The first provider
-//! that works supplies the server (see `provider`). Each database is a clone of a template database, which is migrated
-//! once. Databases are created and dropped by a thread, the `Manager`, because the method `drop` can't await.
+//! A process uses at most two servers: a fast one for tests, and a durable one for the benchmark. Each is from the
+//! first provider that works, such as Docker (see `provider`). Each database is a clone of a template database, so that
+//! the schema is migrated only once. A thread, the `Manager`, creates and drops the databases, because the method
+//! `drop` can't await.
 
 mod docker;
 mod durability;
@@ -34,7 +35,7 @@ pub(crate) struct PostgresDatabase {
     url: String,
 }
 
-/// Creates a database. The first call for each [`Durability`] starts a server.
+/// Creates a database. The first call with each [`Durability`] starts a server.
 pub(crate) async fn create(durability: Durability) -> anyhow::Result<PostgresDatabase> {
     let manager = match durability {
         Durability::Fast => &FAST,

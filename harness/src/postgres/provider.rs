@@ -16,7 +16,7 @@ use super::local::{self, LocalServer};
 pub(super) struct Server {
     /// The options to connect as a Postgres role that may create databases.
     pub(super) admin: PgConnectOptions,
-    /// A human-readable description of the provider.
+    /// Where the server is from, such as a Docker image, for messages.
     pub(super) origin: String,
     _guard: Guard,
 }
@@ -29,7 +29,8 @@ enum Guard {
     Local { _server: LocalServer },
 }
 
-/// A way to obtain a server, which may still fail.
+/// A way to obtain a Postgres server: an existing server at a URL, Docker, or the Postgres programs of this machine. An
+/// attempt may fail.
 enum Provider {
     Url(String),
     Docker,
@@ -38,10 +39,11 @@ enum Provider {
 
 const URL: &str = "WOOSH_TEST_POSTGRES_URL";
 
-/// Returns the providers that may work, in order of preference.
+/// Returns ways to obtain a Postgres server, in order of preference. Leaves out ways that can't work, such as Docker if
+/// no Docker engine answers.
 fn providers() -> Vec<Provider> {
     if let Some(url) = std::env::var(URL).ok().filter(|url| !url.is_empty()) {
-        // If the URL is set, no other provider is tried.
+        // If the variable is set, the harness tries no other provider.
         return vec![Provider::Url(url)];
     }
     let docker = docker_answers().then_some(Provider::Docker);
@@ -59,11 +61,12 @@ fn docker_answers() -> bool {
     }
 }
 
-/// Checks within milliseconds whether Postgres may be available.
+/// Checks whether there seems to be a way to obtain a Postgres server: a URL, Docker, or Postgres programs on this
+/// machine. Takes milliseconds, because it starts nothing.
 ///
 /// # Errors
 ///
-/// If no provider is available, with the reason.
+/// If there is no such way. The error says why.
 pub fn probe() -> Result<(), String> {
     if providers().is_empty() {
         return Err(format!("no {URL}, no Docker engine, and no postgres and initdb on this machine"));
@@ -71,14 +74,15 @@ pub fn probe() -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether the preferred provider runs the Postgres programs of this machine, so that the data of a durable
-/// server is in this machine's folder for temporary files.
+/// Returns whether the preferred way to obtain a Postgres server is to run the Postgres programs of this machine. The
+/// data of a durable server is then in the folder for temporary files of this machine.
 pub(crate) fn is_local() -> bool {
     matches!(providers().first(), Some(Provider::Local(_)))
 }
 
 impl Server {
-    /// Starts a server with the first provider that works.
+    /// Obtains a server in the first way that works: at a URL, in Docker, or with the Postgres programs of this
+    /// machine.
     pub(super) async fn start(durability: Durability) -> anyhow::Result<Self> {
         let mut failures = Vec::new();
         for provider in providers() {

@@ -21,16 +21,16 @@ enum Network {
     Down,
 }
 
-/// A proxy between a server and its Postgres, for faults of the network. It can cut and silence connections, and drops the
-/// options of sessions, as poolers do.
+/// A proxy between a server and Postgres that can cut and silence connections. Like some poolers, it drops the settings
+/// that the server passes in `options` when it connects.
 #[derive(Debug)]
 pub struct Proxy {
     /// The URL of the database behind the proxy, with the password.
     url: String,
     network: watch::Sender<Network>,
-    /// How often the connections of the time were silenced.
+    /// The number of calls of [`Self::silence`]. Each call silences the connections that are open at that time.
     silences: watch::Sender<u32>,
-    /// Locked for reading by each connection.
+    /// Each connection holds a read lock while it is open, so that [`Self::cut`] can wait until all are closed.
     connections: Arc<RwLock<()>>,
 }
 
@@ -65,7 +65,7 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Returns the URL of the database behind the proxy. Its `Display` and `Debug` forms hide the password.
+    /// Returns the URL for connecting to the database through the proxy. Its `Display` and `Debug` forms hide the password.
     ///
     /// # Errors
     ///
@@ -91,7 +91,8 @@ impl Proxy {
         self.network.send_replace(Network::Up);
     }
 
-    /// Forwards nothing more on the connections that exist, as if all their packets were dropped. Others work.
+    /// Forwards nothing more on the connections that are open now, as if all their packets were dropped. New connections
+    /// work.
     pub fn silence(&self) {
         self.silences.send_modify(|silences| *silences += 1);
     }
@@ -134,9 +135,9 @@ impl Connection {
         let Ok((mut client, mut server)) = connect(client, &self.database).await else { return };
         tokio::select! {
             biased;
-            // Nothing is forwarded any more, but neither side is told.
+            // Forwards nothing more, but keeps both sockets open, so that neither side learns of it.
             Ok(()) = self.silence.changed() => std::future::pending().await,
-            // Fails when one side closes.
+            // Ends when the client or the database closes its connection.
             _ = copy_bidirectional(&mut client, &mut server) => {}
         }
     }

@@ -1,5 +1,5 @@
-//! The template database from which test databases are cloned, and the names of databases and sessions. The owner of a
-//! database is the process that created it, identified by a random text.
+//! The template database that test databases are cloned from, and the names of databases and connections. The owner of
+//! a database is the process that created it, and has a random identifier.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use woosh_server::database::{Database, DatabaseUrl, postgres_schema};
 
-/// The key of the advisory lock that a process holds while it creates the template.
+/// The number of the Postgres advisory lock that a process holds while it creates the template database.
 const LOCK: i64 = 0x77_6f6f_7368;
 
 /// Returns the URL of the database `database` on the server.
@@ -15,31 +15,32 @@ pub(super) fn url(admin: &PgConnectOptions, database: &str) -> String {
     admin.clone().database(database).to_url_lossy().to_string()
 }
 
-/// Returns the `application_name` of an owner's connections. While one of these connections is open, no sweep drops the
-/// owner's databases.
+/// Returns the `application_name` of the connections of an owner, which is a process that creates databases. While one
+/// of these connections is open, no other process drops the owner's databases.
 pub(super) fn session_name(owner: &str) -> String {
     format!("woosh-harness-{owner}")
 }
 
-/// Returns the name of the owner's database with this number.
+/// Returns the name of a database. `owner` identifies the process that creates the database, and `number` tells the
+/// databases of this process apart.
 pub(super) fn database_name(owner: &str, number: u64) -> String {
     format!("woosh_test_{owner}_{number}")
 }
 
-/// Returns the name of the template database. The name contains a hash of the migrations, so each version of the schema
-/// has its own template.
+/// Returns the name of the template database, which test databases are cloned from. The name contains a hash of the
+/// migrations, so each version of the schema has its own template.
 fn template_name() -> String {
     format!("woosh_template_{}", postgres_schema())
 }
 
-/// Runs a statement into which the names of databases were formatted, because names can't be parameters. The names need
-/// no quoting, because they consist of letters, digits and underscores.
+/// Runs a statement that contains names of databases, because Postgres accepts no parameters for names. The names need
+/// no quotes, because they consist of letters, digits and underscores.
 async fn run(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }
 
-/// Creates the template database if it does not exist.
+/// Creates the template database, which test databases are cloned from, if it does not exist.
 pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptions) -> anyhow::Result<()> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut *connection).await?;
     let name = template_name();
@@ -48,12 +49,12 @@ pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptio
         .fetch_one(&mut *connection)
         .await?;
     if !exists {
-        // The template gets its final name when it is complete, so that a killed process leaves no incomplete template
-        // under that name.
+        // Renames the template only when it is complete, so that a killed process leaves no incomplete template under
+        // the final name.
         let incomplete = format!("{name}_incomplete");
         run(connection, format!("DROP DATABASE IF EXISTS {incomplete} WITH (FORCE)")).await?;
         run(connection, format!("CREATE DATABASE {incomplete} TEMPLATE template0")).await?;
-        // Whatever the server guarantees: the template holds no messages.
+        // Accepts a server that is not durable, because the template holds no messages.
         let incomplete_url = url(admin, &incomplete).parse::<DatabaseUrl>()?.allow_fsync_off();
         Database::open(&incomplete_url, Duration::ZERO).await?.close().await;
         run(connection, format!("ALTER DATABASE {incomplete} RENAME TO {name}")).await?;
@@ -63,7 +64,8 @@ pub(super) async fn ensure(connection: &mut PgConnection, admin: &PgConnectOptio
     Ok(())
 }
 
-/// Drops the databases of owners that have no open connection.
+/// Drops databases that killed processes have left: those whose owner, the process that created them, has no open
+/// connection.
 pub(super) async fn sweep(connection: &mut PgConnection) -> anyhow::Result<()> {
     let orphans: Vec<String> = sqlx::query_scalar(
         r"SELECT datname::text FROM pg_database

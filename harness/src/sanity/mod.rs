@@ -1,6 +1,7 @@
-//! The sanity suite: black-box checks of a server over HTTP.
+//! The sanity suite: checks of a server that use only its HTTP API.
 //!
-//! Each check registers its own users, so that the check passes on a fresh server and on a server with data.
+//! Each check registers its own users. So it passes on a fresh server and on a server with data, and checks can run
+//! concurrently.
 
 mod classic;
 mod operations;
@@ -20,21 +21,22 @@ use crate::{Backend, TestDatabase, TestServer};
 /// The servers to check.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// Each check starts fresh servers on a fresh database, and sends its requests to the servers in rotation.
+    /// Each check starts fresh servers on a fresh database, and sends its requests to these servers in turn.
     Fresh {
         /// The kind of database.
         backend: Backend,
         /// The number of servers.
         replicas: usize,
     },
-    /// The URLs of running servers that share a database. The checks send their requests to the servers in rotation.
+    /// The URLs of running servers that share a database. The checks send their requests to these servers in turn.
     Running(Vec<String>),
 }
 
 /// One check.
 #[derive(Clone, Copy)]
 pub struct Check {
-    /// The API, the topic and the expected behaviour, such as `v1::stream::events_carry_the_messages_in_order`.
+    /// The API, the topic, and the behaviour that the check expects, such as
+    /// `v1::stream::events_carry_the_messages_in_order`.
     pub name: &'static str,
     check: fn(Client) -> BoxFuture<'static, anyhow::Result<()>>,
 }
@@ -44,7 +46,7 @@ impl Check {
     ///
     /// # Errors
     ///
-    /// If the server behaves in another way, or can't be started.
+    /// If the server does not behave as expected, or can't be started.
     pub async fn run(&self, target: &Target) -> anyhow::Result<()> {
         match target {
             Target::Fresh { backend, replicas } => {
@@ -57,11 +59,11 @@ impl Check {
     }
 }
 
-/// Number of checks that run concurrently.
+/// Maximum number of checks that run concurrently.
 const CONCURRENT: usize = 4;
 
-/// Runs all checks. Passes a line for each check, and then a line with the totals, to `print`. Returns the number of
-/// failed checks.
+/// Runs all checks. Calls `print` with a line for each check, then with a line of totals. Returns the number of failed
+/// checks.
 pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
     let checks = checks();
     let total = checks.len();
@@ -85,7 +87,8 @@ pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
     failed
 }
 
-/// Expands to a list of checks. The name of a check consists of the prefix, the topic (its module) and its function.
+/// Expands to a list of checks. The name of a check is the prefix, the topic (the name of its module), and the name of
+/// its function.
 macro_rules! suite {
     ($prefix:literal; $($topic:ident: $($check:ident),+;)+) => {
         vec![$($($crate::sanity::Check {
@@ -96,7 +99,7 @@ macro_rules! suite {
 }
 use suite;
 
-/// Returns an error that shows both values, unless the values are equal.
+/// Makes the calling function return an error that shows both values if they differ.
 macro_rules! ensure_eq {
     ($left:expr, $right:expr $(,)?) => {
         match (&$left, &$right) {

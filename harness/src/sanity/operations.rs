@@ -17,7 +17,11 @@ pub(super) async fn the_document_is_the_same_in_every_format(client: Client) -> 
     let document = client.get("/openapi.json").await?.expect(200)?;
     let yaml = client.get("/openapi.yaml").await?;
     ensure_eq!(yaml.status, 200);
-    ensure!(yaml.text.starts_with("openapi: 3."), "the YAML starts with {:?}", yaml.text.get(..40));
+    ensure!(
+        yaml.text.starts_with("openapi: 3."),
+        "the YAML does not start with the OpenAPI version, but with {:?}",
+        yaml.text.get(..40)
+    );
 
     let mut ids = BTreeSet::new();
     let paths = document["paths"].as_object().context("paths is not an object")?;
@@ -35,7 +39,7 @@ pub(super) async fn the_document_is_the_same_in_every_format(client: Client) -> 
     ensure!(ids.iter().all(|id| page.text.contains(*id)), "the page does not show all operations");
 
     let closed = &document["paths"]["/messages"]["get"]["security"];
-    let schemes = closed[0].as_object().context("polling needs no credentials")?;
+    let schemes = closed[0].as_object().context("the document declares no credentials for GET /messages")?;
     let headers: Vec<&Value> =
         schemes.keys().map(|scheme| &document["components"]["securitySchemes"][scheme]["name"]).collect();
     ensure_eq!(headers, ["x-user-name", "x-user-token"]);
@@ -47,7 +51,7 @@ pub(super) async fn the_documentation_loads_nothing_from_other_hosts(client: Cli
     for (start, _) in page.match_indices("<script").chain(page.match_indices("<link")).chain(page.match_indices("<img"))
     {
         let tag = page[start..].split('>').next().unwrap_or_default();
-        ensure!(!tag.contains("//"), "the page loads {tag}");
+        ensure!(!tag.contains("//"), "the page loads a file from another host: {tag}");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A server that keeps messages in memory, and that can misbehave in one selected way.
+//! A fake server for tests of the benchmark. It keeps messages in memory, and can misbehave in one selected way.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,16 +10,22 @@ use poem::{EndpointExt as _, IntoResponse as _, Response, Route, Server, get, ha
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A way to misbehave: with the tenth message of a mailbox, or with every message.
+/// How the fake server misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// Answers each send with a body that is not JSON.
     Garbage,
+    /// Answers each send with status 503.
     Refuse,
+    /// Leaves out the eleventh message of a mailbox when the mailbox is read.
     Drop,
-    /// The server loses every message after the tenth message of a mailbox.
+    /// Loses every message after the tenth message of a mailbox.
     DropLast,
+    /// Changes the contents of the eleventh message of a mailbox.
     Alter,
+    /// Swaps the eleventh message of a mailbox with the next message of the same sender.
     Swap,
+    /// Returns the eleventh message of a mailbox twice.
     Repeat,
 }
 

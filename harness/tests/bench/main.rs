@@ -81,7 +81,8 @@ fn every_series_has_figures(backend: Backend, workloads: &str) -> Result<(), Fai
     Ok(())
 }
 
-/// Checks that the figures of a series are present and plausible.
+/// Checks one entry of the JSON output: the measured values of a workload, or of a limit (a reference measurement of
+/// the machine). The values must be present and plausible.
 fn check(series: &Value, backend: Backend) {
     let figures = series["figures"].as_object().unwrap();
     assert!(!figures.is_empty(), "{series}");

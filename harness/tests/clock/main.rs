@@ -1,5 +1,5 @@
-//! Verifies promises D2 (no loss) and D4 (idempotent send) with clocks that leap: on SQLite the clock of the machine, on
-//! Postgres the clock of the database.
+//! Verifies promises D2 (no loss) and D4 (idempotent send) of the delivery contract with clocks that leap: on SQLite
+//! the clock of the machine, on Postgres the clock of the database.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../support/mod.rs"]
@@ -64,7 +64,7 @@ async fn a_leap_of_a_month_expires_nothing_and_stamps_lead_by_a_day_at_most(back
     assert_eq!(replica.send(&alice, 12 * HOUR, "key").await, sent, "the key was forgotten");
     let ahead = replica.send(&bob, HOUR, "key").await;
     assert_eq!(ahead.sent_at, Timestamp::from_seconds(START + DAY));
-    // A restart does not make the clock right.
+    // A server that starts now does not trust the clock, either.
     let restarted = world.start().await;
     assert_eq!(restarted.started_with, Some(ClockChange::Doubted { ahead_seconds: 31 * DAY }));
     restarted.upkeep().await;

@@ -39,7 +39,7 @@ impl Machine {
     }
 }
 
-/// A running server without its API.
+/// A server without its HTTP API: its use cases, which read the time from the clocks of a [`Machine`].
 pub(crate) struct Replica {
     machine: Arc<Machine>,
     keep_time: KeepTime,
@@ -86,7 +86,7 @@ impl Replica {
         Caller { user_id: account.user.id, username: account.user.username, device: account.device.id }
     }
 
-    /// Sends a message under a key, from a user to the same user.
+    /// Sends a message from a user to the same user, with the idempotency key `key`.
     pub(crate) async fn send(&self, caller: &Caller, ttl: i64, key: &str) -> Receipt {
         let contents = Contents::new("hello".to_owned()).unwrap();
         let recipients = vec![AddressedContents { recipient: caller.username.clone(), contents }];
@@ -95,7 +95,8 @@ impl Replica {
         self.send.execute(caller, None, request).await.unwrap().receipt
     }
 
-    /// Does what a server does every ten seconds.
+    /// Does what a server does every ten seconds: checks the clock, deletes expired messages, and stores the time.
+    /// Returns a change if the time is in doubt from now on, or no longer in doubt.
     pub(crate) async fn upkeep(&self) -> Option<ClockChange> {
         let change = self.keep_time.execute().await.unwrap();
         self.sweep.execute().await.unwrap();
@@ -117,11 +118,11 @@ impl Replica {
     }
 }
 
-/// A database, and the clock that stamps follow.
+/// A database, and the clock from which messages get their `sent_at`.
 pub(crate) struct World {
     pub(crate) database: Database,
     postgres: Option<PgConnectOptions>,
-    /// The right time.
+    /// The current time of this clock, as a Unix second.
     pub(crate) time: i64,
     pub(crate) test_database: Arc<TestDatabase>,
 }
@@ -131,7 +132,8 @@ impl World {
         let test_database = TestDatabase::create(backend).await.unwrap();
         let postgres = test_database.postgres_options();
         if let Some(options) = &postgres {
-            // A clock that the test sets takes precedence over the built-in one.
+            // Replaces the built-in `clock_timestamp()` by a clock that the test sets: `search_path` lists its schema
+            // first.
             let mut connection = PgConnection::connect_with(options).await.unwrap();
             sqlx::raw_sql(
                 "CREATE TABLE public.test_clock (time timestamptz NOT NULL);
@@ -151,7 +153,8 @@ impl World {
         Self { database, postgres, time: START, test_database: test_database.into() }
     }
 
-    /// Returns the clocks of a machine. On Postgres, they are an hour behind, since that must not matter.
+    /// Returns the clocks of a new machine. On Postgres, they are an hour behind the clock of the database, so that the
+    /// tests notice if a server uses the time of the machine instead.
     fn machine(&self) -> Arc<Machine> {
         Machine::at(if self.postgres.is_some() { self.time - HOUR } else { self.time })
     }
@@ -160,13 +163,14 @@ impl World {
         Replica::start(&self.database, self.machine()).await
     }
 
-    /// Moves the clock that stamps follow. `passed` of these seconds do pass on the machine of the replica.
+    /// Moves the wall clock of the replica's machine and the clock of the database by `seconds`, and the monotonic
+    /// clock of the machine by `passed` seconds.
     pub(crate) async fn advance(&mut self, replica: &Replica, passed: i64, seconds: i64) {
         replica.machine.advance(passed, seconds);
         self.advance_database(seconds).await;
     }
 
-    /// Moves the clock of a Postgres database.
+    /// Moves the clock of the database by `seconds` if it is a Postgres database, and adds `seconds` to [`Self::time`].
     pub(crate) async fn advance_database(&mut self, seconds: i64) {
         if let Some(options) = &self.postgres {
             let mut connection = PgConnection::connect_with(options).await.unwrap();
@@ -180,7 +184,8 @@ impl World {
         self.time += seconds;
     }
 
-    /// Lets some minutes pass, in which the replica checks the clock.
+    /// Lets `minutes` pass. The replica checks the clock after each minute. Returns the changes: that the time is in
+    /// doubt, or no longer in doubt.
     pub(crate) async fn pass_minutes(&mut self, replica: &Replica, minutes: i64) -> Vec<ClockChange> {
         let mut changes = Vec::new();
         for _ in 0..minutes {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 use woosh_domain::ports::*;
 
-/// The mailboxes of several replicas, which are called in turn.
+/// The `Mailboxes` ports of several replicas as one port. Each call goes to the next replica in turn.
 pub(crate) struct InTurn {
     replicas: Vec<Arc<dyn Mailboxes>>,
     calls: AtomicUsize,

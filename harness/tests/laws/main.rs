@@ -1,4 +1,5 @@
-//! Verifies promises D2, D3, D5, D6, D7 and D10 with a model-based property test on every store. After any sequence of
+//! Verifies promises D2 (no loss), D3 (order), D5 (idempotent acknowledge), D6 (atomic fan-out), D7 (visible loss) and
+//! D10 (agnostic) of the delivery contract with a model-based property test on every store. After any sequence of
 //! sends, reads, acknowledgements, expiries, deletions and clock changes, each mailbox must equal a simple model of the
 //! mailbox.
 #![allow(clippy::unwrap_used, reason = "a test")]
@@ -63,16 +64,16 @@ enum Step {
     },
     Acknowledge {
         mailbox: usize,
-        /// The number to acknowledge, relative to the newest sequence number.
+        /// The sequence number to acknowledge, relative to the newest one.
         from_newest: i64,
-        /// Whether the number is of the current incarnation, if an incarnation is given.
+        /// The incarnation to pass with the acknowledgement: the current one (`true`), another one (`false`), or none.
         in_current: Option<bool>,
         limit: usize,
     },
-    /// Acknowledges the messages sent before a moment, as the classic API does.
+    /// Acknowledges the messages sent before a given time, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
-        /// The moment, relative to the clock.
+        /// This time, in seconds relative to the current time of the test's clock.
         seconds: i64,
     },
     Expire,
@@ -98,7 +99,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Verifies promises D2, D3, D5, D6, D7 and D10. Runs `cases` random sequences of steps on a store and its model.
+/// Verifies promises D2, D3, D5, D6, D7 and D10 of the delivery contract. Runs `cases` random sequences of operations
+/// on a store and on its model, and compares the results.
 fn check(stores: Stores, cases: u32) -> Result<(), Failed> {
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec(step(), 1..80);

@@ -1,4 +1,4 @@
-//! The model of a mailbox: the simplest code that keeps the delivery contract.
+//! The model of a mailbox: the simplest code that fulfils the delivery contract.
 
 use woosh_domain::model::{Incarnation, MailboxPosition, MessageId, Quota, SequenceNumber};
 
@@ -6,7 +6,7 @@ use woosh_domain::model::{Incarnation, MailboxPosition, MessageId, Quota, Sequen
 pub(crate) const QUOTA: Quota = Quota { messages: 6, bytes: 40 };
 pub(crate) const START: i64 = 1_700_000_000;
 
-/// The expected state of a mailbox.
+/// The model of a mailbox: its expected state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     /// The envelope with sequence number `n` is at index `n - 1`.

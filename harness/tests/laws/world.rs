@@ -1,4 +1,4 @@
-//! A store and its model: each step runs on both, and their results are compared.
+//! A store and its model. Each operation of a test runs on both, and their results are compared.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -110,7 +110,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Gives all mailboxes a new incarnation, in steps.
+    /// Gives all mailboxes a new incarnation. Each call to the store changes at most two mailboxes, so several calls
+    /// are needed.
     async fn restored(&mut self) {
         static INCARNATIONS: AtomicI64 = AtomicI64::new(1);
         let incarnation = INCARNATIONS.fetch_add(1, Ordering::Relaxed);
@@ -130,7 +131,8 @@ impl<'a> World<'a> {
         self.deleted && mailbox == 1
     }
 
-    /// Verifies promises D3 (order), D6 (atomic fan-out) and D7 (visible loss).
+    /// Sends a message on the store and on the model, and compares the results. Verifies promises D3 (order), D6
+    /// (atomic fan-out) and D7 (visible loss) of the delivery contract.
     async fn send(&mut self, to: u8, size: usize, ttl: u64) -> Result<(), TestCaseError> {
         self.count += 1;
         let text = format!("{:0>size$}", self.count, size = size)[..size].to_owned();
@@ -185,7 +187,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Verifies promises D3 (order), D7 (visible loss) and D10 (agnostic).
+    /// Reads a page from the store and from the model, and compares the pages. Verifies promises D3 (order), D7
+    /// (visible loss) and D10 (agnostic) of the delivery contract.
     async fn read(&self, mailbox: usize, after: i64, count: usize, bytes: usize) -> Result<(), TestCaseError> {
         let (now, limit) = (Timestamp::from_seconds(self.now), PageLimit { count, bytes });
         let read = self.stores.mailboxes.read(self.devices[mailbox], SequenceNumber::new(after), limit, now);
@@ -218,7 +221,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Verifies promises D2 (no loss) and D5 (idempotent acknowledge).
+    /// Acknowledges envelopes in the store and in the model, and compares the results. Verifies promises D2 (no loss)
+    /// and D5 (idempotent acknowledge) of the delivery contract.
     async fn acknowledge(
         &mut self,
         mailbox: usize,
@@ -243,8 +247,8 @@ impl<'a> World<'a> {
             AcknowledgeOutcome::Refused(CursorError::Ahead(model.position()))
         } else {
             let due: Vec<_> = model.pending().map(|(number, _)| number).take_while(|number| *number <= up_to).collect();
-            // A store that deletes exactly `limit` envelopes may not know that these were all, so it may report either
-            // number.
+            // A store that deletes exactly `limit` envelopes may not know that no other envelope was due, so it may
+            // report the number of the last one or `up_to`.
             let reached = if due.len() < limit { up_to } else { due[limit - 1] };
             let AcknowledgeOutcome::UpTo(acknowledged) = outcome else {
                 return Err(TestCaseError::fail(format!("{outcome:?}")));
@@ -257,7 +261,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Reads and acknowledges everything, and deletes the users.
+    /// Reads and acknowledges all mailboxes, and deletes the users.
     pub(crate) async fn finish(mut self) -> Result<(), TestCaseError> {
         for mailbox in 0..3 {
             self.read(mailbox, 0, 1000, 1000).await?;

@@ -17,7 +17,7 @@ pub(crate) async fn read_only() -> anyhow::Result<()> {
     terminate(&mut admin).await?;
     assert_unavailable(&fixture.send("refused").await);
     assert!(!fixture.is_ready().await);
-    // Sessions start with the default. This one has started before.
+    // The session of `admin` can still write, because it started before the default was changed.
     alter_writable(&mut admin, &database).await?;
     let (duration, refused) = fixture.recover(LIMIT).await;
     println!("served {duration:.1?} after the database was writable again, {refused} requests were refused");
@@ -43,7 +43,7 @@ pub(crate) async fn changed_schema() -> anyhow::Result<()> {
     let database = database().await?;
     let fixture = Fixture::start(database.url().clone()).await?;
     let mut admin = database.postgres_options().unwrap().connect().await?;
-    // Statements are prepared on many connections.
+    // Makes the server prepare statements on many connections.
     for _ in 0..3 {
         futures_util::future::join_all((0..40).map(|_| fixture.read())).await;
     }
@@ -54,7 +54,8 @@ pub(crate) async fn changed_schema() -> anyhow::Result<()> {
     ] {
         assert_eq!(fixture.send("before").await.status(), 201);
         sqlx::raw_sql(change).execute(&mut admin).await?;
-        // The statements of a request run on several connections, so more than one request may meet an outdated statement.
+        // The statements of a request run on several connections, so more than one request may meet an outdated
+        // statement.
         let mut refused = Vec::new();
         for _ in 0..20 {
             for reply in [fixture.send("after").await, fixture.read().await] {
@@ -81,7 +82,7 @@ pub(crate) async fn terminated() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends the connections of the servers.
+/// Ends all connections of servers to the database.
 async fn terminate(admin: &mut sqlx::PgConnection) -> sqlx::Result<()> {
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -92,7 +93,8 @@ async fn terminate(admin: &mut sqlx::PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Makes a database writable, on a connection that can write.
+/// Makes a read-only database writable again. `admin` has to be a connection that was opened before the database became
+/// read-only, because later connections can't write.
 async fn alter_writable(admin: &mut sqlx::PgConnection, database: &woosh_harness::TestDatabase) -> sqlx::Result<()> {
     let options = database.postgres_options().unwrap();
     let statement = format!("ALTER DATABASE {} RESET default_transaction_read_only", options.get_database().unwrap());

@@ -7,7 +7,7 @@ use woosh_harness::{Backend, TestDatabase};
 use woosh_server::database::DatabaseUrl;
 use woosh_server::server::{Config, Limits, Server, StartError};
 
-/// Binds a server.
+/// Connects a server to its database, and binds its port.
 pub(crate) async fn bind(database: DatabaseUrl, database_wait: Duration) -> Result<Server, StartError> {
     let host = "127.0.0.1".to_owned();
     let config = Config { host, port: 0, database, database_wait, limits: Limits::default(), grace: Duration::ZERO };
@@ -51,8 +51,9 @@ impl Fixture {
         self.client.get(format!("{}/health/ready", self.url)).send().await.unwrap().status() == StatusCode::OK
     }
 
-    /// Sends and reads until both succeed in turn. Fails if an answer is neither a success nor a 503 that tells when to retry,
-    /// or if it takes longer than `limit`. Returns how long it took, and how many requests were refused.
+    /// Sends and reads repeatedly, until a send and the read after it both succeed. Panics if a response is neither a
+    /// success nor a 503 with `Retry-After`, or if the requests do not succeed within `limit`. Returns how long that
+    /// took, and how many requests were refused.
     pub(crate) async fn recover(&self, limit: Duration) -> (Duration, usize) {
         let (start, mut refused) = (Instant::now(), 0);
         loop {
@@ -69,7 +70,7 @@ impl Fixture {
     }
 }
 
-/// Fails unless a response is a 503 that tells when to retry.
+/// Panics unless a response is a 503 with `Retry-After`.
 pub(crate) fn assert_unavailable(response: &Response) {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key("retry-after"));

@@ -1,5 +1,5 @@
-//! Verifies promises D1, D2 and D8 on a server whose Postgres fails and recovers, and that a server refuses a Postgres on which
-//! it can't keep its promises.
+//! Verifies promises D1 (durable), D2 (no loss) and D8 (prompt) of the delivery contract on a server whose Postgres
+//! fails and recovers. Also verifies that a server refuses a Postgres on which the server can't keep its promises.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod errors;

@@ -1,5 +1,5 @@
-//! A pooler between a server and its database that pools transactions: a client has a connection to the database only while it
-//! is in a transaction.
+//! A pooler between a server and Postgres. It pools transactions: a client has a connection to the database only while
+//! the client is in a transaction.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use woosh_harness::TestDatabase;
 use woosh_harness::postgres::wire::{Stream, dial, read_startup, without_options};
 use woosh_server::database::DatabaseUrl;
 
-/// The connections that no client uses. The next one is the one that was used last.
+/// The connections to the database that no client uses. The pooler takes the connection that was used last.
 type Idle = Arc<Mutex<Vec<Box<dyn Stream>>>>;
 
-/// Starts a pooler. Returns the URL of the database behind it.
+/// Starts a pooler. Returns the URL for connecting to the database through the pooler.
 pub(crate) async fn start(database: &TestDatabase) -> DatabaseUrl {
     let options = Arc::new(database.postgres_options().unwrap());
     let name = options.get_database().unwrap().to_owned();
@@ -44,7 +44,7 @@ async fn serve(mut client: TcpStream, options: Arc<PgConnectOptions>, idle: Idle
         };
         loop {
             server.write_all(&requests).await.ok()?;
-            // Sync and a simple query end with an answer.
+            // The database answers after a Sync or a simple query, and not before.
             if matches!(requests[0], b'S' | b'Q') && !answer(&mut server, &mut client).await? {
                 break;
             }
@@ -54,7 +54,7 @@ async fn serve(mut client: TcpStream, options: Arc<PgConnectOptions>, idle: Idle
     }
 }
 
-/// Forwards the answer of the database. Returns whether the client is in a transaction.
+/// Forwards the answer of the database to the client. Returns whether the client is in a transaction after this answer.
 async fn answer(server: &mut Box<dyn Stream>, client: &mut TcpStream) -> Option<bool> {
     loop {
         let response = message(server).await?;
@@ -65,7 +65,8 @@ async fn answer(server: &mut Box<dyn Stream>, client: &mut TcpStream) -> Option<
     }
 }
 
-/// Opens a connection. Returns all that the database says until it is ready.
+/// Opens a connection to the database. Returns the connection, and all bytes that the database sends until it is ready
+/// for a query.
 async fn open(options: &PgConnectOptions, startup: &[u8]) -> Option<(Box<dyn Stream>, Vec<u8>)> {
     let mut server = dial(options).await.ok()?;
     server.write_all(startup).await.ok()?;
@@ -79,7 +80,7 @@ async fn open(options: &PgConnectOptions, startup: &[u8]) -> Option<(Box<dyn Str
     }
 }
 
-/// Reads a message: its type, its length and its contents.
+/// Reads a message of the protocol of Postgres: its type, its length and its contents.
 async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut message = vec![0; 5];
     stream.read_exact(&mut message).await.ok()?;

@@ -8,7 +8,7 @@ use woosh_server::database::DatabaseUrl;
 use super::fixture::{Fixture, bind, database};
 use super::pooler;
 
-/// Records settings of the connection that stores a message.
+/// Statements that make the database record the settings of each connection that stores a message.
 const RECORD: &str = "
 CREATE TABLE recorded (setting TEXT, value TEXT);
 CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -18,7 +18,8 @@ CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER record AFTER INSERT ON messages EXECUTE FUNCTION record()";
 
-/// Verifies promises D1 and D4 behind a pooler that drops the options of sessions.
+/// Verifies promises D1 (durable) and D4 (idempotent send) of the delivery contract behind a pooler that drops the
+/// settings that the server passes when it connects.
 pub(crate) async fn defaults() -> anyhow::Result<()> {
     for (default, used) in [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")] {
         let database = database().await?;
@@ -41,7 +42,8 @@ pub(crate) async fn defaults() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promise D1.
+/// Verifies promise D1 (durable) of the delivery contract: a server refuses a Postgres whose `fsync` or
+/// `full_page_writes` is off, unless the operator allows it.
 pub(crate) async fn fsync_off() -> anyhow::Result<()> {
     let database = database().await?;
     let options = database.postgres_options().unwrap();
@@ -78,7 +80,7 @@ pub(crate) async fn transaction_pooler() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails unless a server refuses to start at once, with one line that has all the parts.
+/// Panics unless a server refuses to start, with an error of one line that contains all `parts`.
 async fn assert_refused(url: DatabaseUrl, parts: &[&str]) {
     let error = bind(url, Duration::from_secs(60)).await.err().unwrap().to_string();
     assert_eq!(error.lines().count(), 1, "{error}");

@@ -7,14 +7,15 @@ use woosh_harness::postgres::Proxy;
 
 use super::fixture::{Fixture, database, start};
 
-/// Requests that wait for the database when it goes silent: more than the server has connections.
+/// Number of requests that wait for the database when it stops answering: more than the server has connections.
 const WAITING: usize = 40;
-/// How long the service may be interrupted.
+/// Maximum time for which the server may refuse requests.
 const MAX_INTERRUPTION: Duration = Duration::from_secs(20);
-/// How long notifications may be late.
+/// Maximum delay of notifications.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// Verifies promises D1 and D2.
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract if Postgres stops answering on open
+/// connections while many requests wait for it: every request gets a response, and stored messages stay.
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await?;
@@ -33,7 +34,7 @@ pub(crate) async fn under_load() -> anyhow::Result<()> {
             let start = Instant::now();
             let (duration, refused) = fixture.recover(MAX_INTERRUPTION).await;
             println!("silence {silence}: served again after {duration:.1?}, {refused} requests were refused");
-            // Nothing of the past holds it up any more.
+            // Includes the last requests of `recover`, so it also shows that no request hangs any more.
             assert!(start.elapsed() < MAX_INTERRUPTION, "{:?}", start.elapsed());
         };
         let (replies, ()) = futures_util::future::join(waiting, silenced).await;
@@ -46,7 +47,8 @@ pub(crate) async fn under_load() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies promise D8.
+/// Verifies promise D8 (prompt) of the delivery contract if Postgres stops answering on open connections: after a short
+/// interruption, messages from another replica reach a waiting reader promptly again.
 pub(crate) async fn notifications() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await?;
@@ -68,12 +70,12 @@ pub(crate) async fn notifications() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns how long a waiting reader takes to receive a message after the response to its sender. Something `happens` while the
-/// reader waits.
+/// Sends a message to a waiting reader. Returns the time from the response that the sender receives until the reader
+/// receives the message. Calls `happens` while the reader waits, before the message is sent.
 async fn delay(reader: &Device, sender: &Device, happens: impl FnOnce()) -> anyhow::Result<Duration> {
     let mut after = 0;
     loop {
-        // A request that is refused meanwhile is repeated, as a client would.
+        // Repeats a request that is refused, as a client would.
         let Ok(page) = reader.mailbox_page(&format!("?after={after}")).await else {
             sleep(Duration::from_millis(20)).await;
             continue;

@@ -4,7 +4,8 @@ use woosh_harness::postgres::Proxy;
 
 use super::fixture::{Fixture, assert_unavailable, database};
 
-/// Verifies promises D1 and D2.
+/// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract if Postgres is unreachable for a time:
+/// every message that was accepted before or after is received.
 pub(crate) async fn outage() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await?;
@@ -26,7 +27,7 @@ pub(crate) async fn outage() -> anyhow::Result<()> {
             assert!(start.elapsed() < Duration::from_secs(30), "the server does not recover");
         }
         println!("ready {:.1?} after the network was restored", start.elapsed());
-        // Once it reports that it is ready, it accepts messages.
+        // A server that reports that it is ready accepts messages.
         assert_eq!(fixture.send("recovered").await.status(), 201);
         sent.push("recovered".to_owned());
     }

@@ -1,10 +1,10 @@
-//! Creates `libtest-mimic` trials for each backend.
+//! Creates tests, called trials by `libtest-mimic`, for each backend.
 
 use libtest_mimic::{Failed, Trial};
 use woosh_harness::{Backend, postgres};
 
-/// Creates a trial whose name starts with `group`. If Postgres is unreachable, the trial is ignored with the reason.
-/// With `WOOSH_REQUIRE_POSTGRES=1`, the trial fails instead.
+/// Creates a test whose name starts with `group`. If the test needs Postgres and there is none, the test is ignored,
+/// and its output says why. With `WOOSH_REQUIRE_POSTGRES=1`, the test is not ignored, and so fails.
 pub(crate) fn trial(
     group: &str,
     backend: Backend,

@@ -8,11 +8,13 @@ use woosh_domain::ports::NewDelivery;
 use super::write::Counters;
 use crate::store::recipient_keys;
 
-/// Maximum number of remembered recipients of a lane: a few megabytes.
+/// Maximum number of recipients to remember. They take a few megabytes.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
-/// The recipients of the latest sends, as they were after these sends. Other replicas, and other lanes, may have changed
-/// them since. Acknowledgements and expiry lower the counters of pending envelopes, so these are upper bounds.
+/// The recipients of the latest sends that one lane (a queue of sends) has stored, and the state of their mailboxes
+/// after these sends. This state may be outdated, because other replicas and other lanes may have changed the mailboxes
+/// since. If nothing was sent to a mailbox since, its remembered number and size of envelopes are upper bounds, because
+/// acknowledgements and expiry only lower them.
 pub(super) struct KnownRecipients(LruCache<String, RecipientState>);
 
 impl Default for KnownRecipients {
@@ -22,8 +24,8 @@ impl Default for KnownRecipients {
 }
 
 impl KnownRecipients {
-    /// Removes the recipients of these sends, so that nothing outdated is left if the sends fail. Returns the recipients that
-    /// were known, and the keys of the others.
+    /// Removes and returns the known recipients of these sends, so that no outdated state is left if the sends fail.
+    /// Also returns the usernames, in lower case, of the recipients that are not known.
     pub(super) fn take(&mut self, sends: &[&NewDelivery]) -> (BatchState, Vec<String>) {
         let mut state = BatchState::default();
         let mut unknown = Vec::new();
@@ -43,7 +45,8 @@ impl KnownRecipients {
         }
     }
 
-    /// Remembers recipients after a batch. `counters` are those of the mailboxes that the batch has changed.
+    /// Remembers the recipients of a batch that was stored. `counters` holds values that the database has returned for
+    /// the mailboxes that the batch has changed. These values replace the planned ones.
     pub(super) fn put(&mut self, recipients: HashMap<String, RecipientState>, counters: &Counters) {
         for (key, mut recipient) in recipients {
             for mailbox in &mut recipient.mailboxes {

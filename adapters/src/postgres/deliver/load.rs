@@ -10,8 +10,8 @@ use crate::store::{KeyRow, MailboxRow, SqlError, recipient_keys, sessions};
 /// Minimum number of message identifiers to reserve at once.
 const RESERVED_IDS: i64 = 1000;
 
-/// Refills `ids` if it holds too few message identifiers for these sends. A rollback does not return identifiers to the
-/// sequence, so no identifier is reserved twice.
+/// Refills `ids` if it holds too few message identifiers for these sends. The identifiers come from a sequence of
+/// Postgres, to which a rollback does not return them. So no identifier is reserved twice.
 pub(super) async fn reserve_ids(
     connection: &mut PgConnection,
     ids: &mut VecDeque<i64>,
@@ -50,7 +50,7 @@ macro_rules! select_mailboxes {
     };
 }
 
-/// Loads the mailboxes of users, without locks.
+/// Loads the mailboxes of users into `state`, without locks.
 pub(super) async fn mailboxes(
     connection: &mut PgConnection,
     user_keys: &[String],
@@ -59,10 +59,12 @@ pub(super) async fn mailboxes(
     load_mailboxes(connection, select_mailboxes!(""), user_keys, state).await
 }
 
-/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction, and loads
-/// the state of the batch.
+/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction.
+/// Loads what a plan of the batch needs: these mailboxes, the receipts that are already stored under these keys, and
+/// the open sessions of the senders.
 ///
-/// Every transaction locks keys before mailboxes, and both in a fixed order, so that no two transactions deadlock.
+/// Every transaction locks idempotency keys before mailboxes, and both in a fixed order, so that no two transactions
+/// deadlock.
 pub(super) async fn lock_all(connection: &mut PgConnection, sends: &[&NewDelivery]) -> Result<BatchState, SqlError> {
     let mut state = BatchState::default();
     let keys = scoped_keys(sends);
@@ -109,8 +111,8 @@ async fn lock_keys(connection: &mut PgConnection, keys: &[ScopedKey]) -> Result<
     Ok(())
 }
 
-/// Loads the receipts that are stored under keys. This statement is separate from the locking statement, so that its snapshot
-/// includes the commits of transactions that held the locks before.
+/// Loads the receipts that are stored under these idempotency keys, after the keys were locked. A separate statement
+/// does this, so that it also sees receipts that other transactions committed while the locking statement waited.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],

@@ -1,9 +1,12 @@
 //! Stores batches of sends.
 //!
-//! Each statement is a round trip to the database, so the usual batch is one statement. It is planned on the recipients as they
-//! were when this server last sent to them, and it stores nothing if they, or the sessions of the senders, are not what the
-//! plan assumes. If the plan was outdated, or is not a plain one, the batch is stored in a transaction that locks and loads
-//! everything first.
+//! Each statement costs a round trip to the database, so a batch is usually stored by one statement. The plan of the
+//! batch uses the state of the recipients that this server remembers from the last send to them. Only the state of
+//! other recipients is loaded. The plan also assumes that the sessions of the senders are open.
+//!
+//! The statement stores nothing if the remembered state is outdated or a session has ended. In that case, the batch is
+//! stored in a transaction that first locks and loads the current state. The same happens if the plan would not store
+//! each send in all mailboxes of its recipients, because the current state may allow it.
 
 mod known;
 mod load;
@@ -20,7 +23,8 @@ use self::write::Counters;
 use crate::pool::Pool;
 use crate::store::{SqlError, sessions};
 
-/// Stores batches for one lane, and remembers what it needs for the next batch.
+/// Stores the batches of one lane (a queue of sends). Keeps the state of recipients, and unused message identifiers,
+/// for the next batch.
 #[derive(Default)]
 pub(super) struct Deliverer {
     /// Reserved identifiers of messages.
@@ -41,7 +45,8 @@ impl Deliverer {
         if !unknown.is_empty() {
             load::mailboxes(&mut connection, &unknown, &mut state).await?;
         }
-        // Receipts are not loaded: a key that is stored already fails the statement.
+        // Receipts and sessions are not loaded: the statement stores nothing if a key is stored already or a session
+        // has ended.
         state.sessions = sessions(sends);
         let before = mailboxes(&state);
         let plan = self.plan(sends, state);
@@ -49,11 +54,13 @@ impl Deliverer {
             return Ok(None);
         }
         let written = write::write(&mut connection, sends, &plan, &before).await?;
+        connection.finish();
         Ok(written.map(|counters| self.remember(plan, &counters)))
     }
 
-    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Returns `None`, and stores nothing, if a
-    /// key was stored, a device added or a session ended meanwhile, none of which waits for these locks.
+    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. In spite of the locks, another
+    /// transaction can store one of these keys, add a device or end a session. If this happens meanwhile, returns
+    /// `None` and stores nothing.
     pub(super) async fn deliver_locked(
         &mut self,
         pool: &Pool,
@@ -86,13 +93,15 @@ impl Deliverer {
     }
 }
 
-/// Returns the mailboxes that a batch is planned on.
+/// Copies the mailboxes of all recipients, by device. The planner changes the mailboxes in `state`, and the copies keep
+/// the values from before.
 fn mailboxes(state: &BatchState) -> HashMap<DeviceId, MailboxState> {
     let mailboxes = state.recipients.values().flat_map(|recipient| &recipient.mailboxes);
     mailboxes.map(|mailbox| (mailbox.device, *mailbox)).collect()
 }
 
-/// Returns whether a plan on remembered state can be relied on: if it would refuse something, the state may be outdated.
+/// Returns whether the plan stores every send in all mailboxes of its recipients. If not, the reason may be that the
+/// remembered state of the recipients is outdated.
 fn is_plain(plan: &Plan<'_>) -> bool {
     plan.changes.gaps.is_empty() && plan.sends.iter().all(|send| matches!(send.outcome, DeliverOutcome::Stored { .. }))
 }

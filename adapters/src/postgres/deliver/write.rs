@@ -7,7 +7,8 @@ use woosh_domain::ports::{DeliverOutcome, NewDelivery};
 
 use crate::store::{SqlError, count, format_undelivered, sessions};
 
-/// SQLSTATE `division_by_zero`: the state that the batch was planned on is outdated.
+/// SQLSTATE `division_by_zero`. The statement that writes a batch causes this error on purpose if the plan of the batch
+/// is outdated.
 const OUTDATED: &str = "22012";
 /// The constraint that is violated if an idempotency key is stored already.
 const ONE_RECEIPT: &str = "idempotency_keys_pkey";
@@ -15,23 +16,26 @@ const ONE_RECEIPT: &str = "idempotency_keys_pkey";
 /// The counters of the mailboxes that a batch has changed.
 pub(super) type Counters = HashMap<DeviceId, MailboxCounters>;
 
-/// The counters of a mailbox that other transactions change without a lock on its newest number.
+/// The values of a mailbox that acknowledgements and expiry change. The statement that writes a batch returns the
+/// stored values, because those in the plan of the batch may be outdated.
 pub(super) struct MailboxCounters {
     pub(super) acknowledged: SequenceNumber,
     pub(super) pending: u64,
     pub(super) bytes: u64,
 }
 
-/// Builds the statement that writes a batch.
+/// Builds the statement that writes a planned batch of sends.
 ///
-/// It divides by zero, and so stores nothing, unless
-/// - the newest number of each mailbox is the one that the batch was planned on, and its watermark is not above the new
-///   messages. The row stays locked until the commit, so sequence numbers follow commit order (D3);
-/// - the recipients have no other devices;
-/// - the sessions are open (D9).
+/// If the plan is outdated, the statement divides by zero on purpose, and so stores nothing. The plan is outdated
+/// unless
+/// - each mailbox that the plan changes still has the last sequence number that it had when the plan was made, and a
+///   watermark that is not after the `sent_at` of its first new message. The row of the mailbox stays locked until the
+///   commit, so sequence numbers follow commit order (D3);
+/// - the recipients still have the devices that the plan knows;
+/// - the sessions of the senders are open (D9).
 ///
-/// Counters of pending envelopes change relative to the stored ones, because acknowledgements and expiry lower them at any
-/// time.
+/// The statement adds to the stored number and size of a mailbox's envelopes (`pending`, `bytes`) instead of replacing
+/// them, because acknowledgements and expiry can lower them at any time.
 macro_rules! write {
     ($more:literal) => {
         concat!(
@@ -64,7 +68,8 @@ macro_rules! write {
     };
 }
 
-/// Most batches have neither gaps nor receipts. Without them, the database has less to set up.
+/// The statement for a batch that writes neither gaps nor receipts. Most batches write neither, and a shorter statement
+/// costs the database less.
 const WRITE: &str = write!("");
 const WRITE_ALL: &str = write!(
     ", gap AS (
@@ -79,7 +84,8 @@ const WRITE_ALL: &str = write!(
 
 type Row = (Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, Option<Vec<i64>>, i32);
 
-/// Writes a batch that was planned on the mailboxes `before`. Returns `None`, and stores nothing, if the plan is outdated.
+/// Writes a planned batch of sends. `before` holds the mailboxes as they were before the planner changed them. Returns
+/// `None`, and stores nothing, if another transaction has made the plan outdated.
 pub(super) async fn write(
     connection: &mut PgConnection,
     sends: &[&NewDelivery],
@@ -97,7 +103,7 @@ pub(super) async fn write(
     let changed = |recipient: &&RecipientState| recipient.mailboxes.iter().any(|mailbox| mailbox.changed_at.is_some());
     let recipients: Vec<_> = plan.recipients.values().filter(changed).collect();
     let devices: usize = recipients.iter().map(|recipient| recipient.mailboxes.len()).sum();
-    // The mailboxes of a plan are those that it was planned on.
+    // Every mailbox of a plan is one that the batch was planned on.
     let before = |mailbox: &MailboxState| before.get(&mailbox.device).copied().unwrap_or(*mailbox);
     let more = !gaps.is_empty() || !receipts.is_empty();
     let mut query = sqlx::query_as(if more { WRITE_ALL } else { WRITE })

@@ -20,8 +20,8 @@ pub(in crate::api) const SCHEMES: [&str; 2] = ["ClassicName", "ClassicToken"];
 /// The caller, authenticated by the headers `x-user-name` and `x-user-token`.
 pub(super) struct ClassicCaller(pub(super) Caller);
 
-/// A header is missing, or the username or the password is wrong. The error message does not say which of these is the
-/// case (D9).
+/// A header is missing, or the username or the password is wrong. The error message is the same in all three cases,
+/// because promise D9 of the delivery contract forbids errors to reveal whether the username or the password was wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("x-user-name and x-user-token are missing or wrong")]
 pub(super) struct Denied;

@@ -8,7 +8,7 @@ use poem_openapi::payload::Json;
 pub(in crate::api) struct ClassicError {
     /// HTTP status code.
     status: u16,
-    /// Human-readable explanation.
+    /// Human-readable explanation of the error.
     message: String,
 }
 

@@ -1,4 +1,4 @@
-//! The classic API: the wire contract of the original server, frozen and deprecated. Nothing is added to this API.
+//! The classic API: the API of the original server, frozen and deprecated. No operation or field is ever added.
 
 mod auth;
 mod error;

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::static_document::{Representation, StaticDocument};
 use crate::api::{Group, document};
 
-/// Serves the OpenAPI document.
+/// The OpenAPI document, as a page, as YAML and as JSON.
 pub(in crate::api) struct DocumentApi;
 
 #[derive(ApiResponse)]
@@ -17,9 +17,13 @@ enum YamlReply {
     /// The OpenAPI document.
     #[oai(status = 200, content_type = "application/yaml")]
     Ok(Representation),
-    /// The document is the one in `If-None-Match`.
+    /// The document has not changed: its `ETag` is in the request's `If-None-Match`.
     #[oai(status = 304)]
-    NotModified(#[oai(header = "ETag")] String),
+    NotModified(
+        /// Version of the document.
+        #[oai(header = "ETag")]
+        String,
+    ),
 }
 
 #[derive(ApiResponse)]
@@ -27,9 +31,13 @@ enum JsonReply {
     /// The OpenAPI document.
     #[oai(status = 200, content_type = "application/json")]
     Ok(Representation),
-    /// The document is the one in `If-None-Match`.
+    /// The document has not changed: its `ETag` is in the request's `If-None-Match`.
     #[oai(status = 304)]
-    NotModified(#[oai(header = "ETag")] String),
+    NotModified(
+        /// Version of the document.
+        #[oai(header = "ETag")]
+        String,
+    ),
 }
 
 #[derive(ApiResponse)]
@@ -37,9 +45,13 @@ enum DocsReply {
     /// The HTML page.
     #[oai(status = 200, content_type = "text/html")]
     Ok(Representation),
-    /// The page is the one in `If-None-Match`.
+    /// The page has not changed: its `ETag` is in the request's `If-None-Match`.
     #[oai(status = 304)]
-    NotModified(#[oai(header = "ETag")] String),
+    NotModified(
+        /// Version of the page.
+        #[oai(header = "ETag")]
+        String,
+    ),
 }
 
 #[OpenApi(tag = "Group::Operations")]
@@ -74,7 +86,7 @@ struct Documents {
     json: StaticDocument,
 }
 
-/// Returns the documents. The first call builds them, because most servers are never asked for them.
+/// Returns the documents. They are built at the first request, because most servers never get such a request.
 async fn documents() -> Result<&'static Documents> {
     static DOCUMENTS: OnceCell<Documents> = OnceCell::const_new();
     let build = || async { tokio::task::spawn_blocking(Documents::new).await.map_err(io::Error::other)? };

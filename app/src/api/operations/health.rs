@@ -9,7 +9,7 @@ use crate::api::Group;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// Health checks.
+/// Health check operations.
 pub(in crate::api) struct HealthApi;
 
 /// Health of the server.
@@ -36,7 +36,7 @@ impl HealthReply {
 impl HealthApi {
     /// Check liveness
     ///
-    /// Returns 200 as long as the process serves requests. Does not check the database.
+    /// Returns 200 as long as the server handles requests. Does not check the database.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
     async fn live(&self) -> HealthReply {
         HealthReply::ok()
@@ -44,7 +44,7 @@ impl HealthApi {
 
     /// Check readiness
     ///
-    /// Returns 200 if the database is reachable, otherwise 503.
+    /// Returns 200 if the server can use its database, otherwise 503.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self, services: Data<&Arc<Services>>) -> Result<HealthReply> {
         services.database.ping().await.map_err(PortFailed::from)?;

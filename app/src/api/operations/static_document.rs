@@ -13,16 +13,17 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::limits::SharedBody;
 
-/// How long a client may use a document without asking whether it has changed. A new version of the server changes it.
+/// A client may use a document for 300 seconds before it asks whether the document has changed. Only a new version of
+/// the server changes a document.
 const CACHE_CONTROL: &str = "public, max-age=300";
 
-/// A document that never changes, as it is and compressed. All responses share its bytes.
+/// A document that does not change while the server runs, uncompressed and compressed. All responses share its bytes.
 pub(super) struct StaticDocument {
     identity: Representation,
     gzip: Representation,
 }
 
-/// A document in one encoding.
+/// A document in one content encoding: uncompressed, or compressed with gzip.
 #[derive(Clone)]
 pub(super) struct Representation {
     bytes: Bytes,
@@ -31,7 +32,7 @@ pub(super) struct Representation {
 }
 
 impl StaticDocument {
-    /// Compresses the document. This takes time: call it on a thread for blocking work.
+    /// Compresses the document. This uses much CPU time: call it on a thread for blocking work.
     pub(super) fn new(bytes: Bytes) -> io::Result<Self> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&bytes)?;
@@ -39,8 +40,8 @@ impl StaticDocument {
         Ok(Self { identity: Representation::new(bytes, false), gzip: Representation::new(compressed, true) })
     }
 
-    /// Returns the encoding to send in response to a request with these headers. The error is its entity tag, if the
-    /// client already has it.
+    /// Returns the document in the encoding that the request accepts. If the client already has this version of the
+    /// document (`If-None-Match`), returns the entity tag of the document as the error.
     pub(super) fn negotiate(&self, headers: &HeaderMap) -> Result<Representation, String> {
         let accepts_gzip = items(headers, header::ACCEPT_ENCODING).any(is_gzip);
         let representation = if accepts_gzip { &self.gzip } else { &self.identity };

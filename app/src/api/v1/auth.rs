@@ -13,8 +13,9 @@ use crate::services::Services;
 /// The name of the security scheme in the OpenAPI document.
 const SCHEME: &str = "Token";
 
-/// The caller, authenticated by a bearer token. If `RECALL` is true, the session may have ended on another replica, and the
-/// use case checks it again.
+/// The caller, authenticated by a bearer token. If `RECALL` is true, the session may come from the memory of this
+/// server instead of the database. Another replica may have ended such a session already. Set `RECALL` only for
+/// operations whose use case checks the session again when it stores data.
 pub(super) struct TokenCaller<const RECALL: bool = false>(pub(super) SessionCaller);
 
 impl<'a, const RECALL: bool> ApiExtractor<'a> for TokenCaller<RECALL> {

@@ -3,9 +3,10 @@ use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
 use poem_openapi::types::Type as _;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-/// An optional header. Repeated headers are joined to one list, and bytes that are not UTF-8 become replacement
-/// characters, so that the operation refuses invalid values instead of ignoring them. The validators of a header
-/// parameter only add constraints to the OpenAPI document; the operation itself checks the value.
+/// An optional header, as text. The values of a repeated header are joined with commas, and bytes that are not UTF-8
+/// become replacement characters, so that the operation sees that the value is invalid, and can refuse it. A
+/// `validator` attribute on a parameter of this type only adds constraints to the OpenAPI document; the operation
+/// itself has to check the value.
 pub(super) struct HeaderText(pub(super) Option<String>);
 
 impl<'a> ApiExtractor<'a> for HeaderText {

@@ -1,4 +1,4 @@
-//! API v1: bearer tokens, problem details, JSON in `snake_case`.
+//! The v1 API: bearer tokens, problem details, and JSON with names in `snake_case`.
 
 mod auth;
 mod devices;

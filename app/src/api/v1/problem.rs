@@ -1,4 +1,4 @@
-//! Errors of v1: [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details and their codes.
+//! Errors of the v1 API: [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details and their codes.
 
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
@@ -15,7 +15,8 @@ pub(in crate::api) const MEDIA_TYPE: &str = "application/problem+json";
 
 macro_rules! codes {
     ($($code:ident, $name:literal, $status:ident, $title:literal;)*) => {
-        /// Machine-readable error code. Existing codes are stable. New codes may be added.
+        /// Machine-readable error code. The meaning of a code never changes, but new codes may be added: handle an
+        /// unknown code by its HTTP status.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
         #[oai(rename = "ProblemCode")]
         pub(in crate::api) enum Code {
@@ -43,34 +44,34 @@ macro_rules! codes {
 }
 
 codes! {
-    InvalidRequest, "invalid_request", BAD_REQUEST, "The request is not valid";
+    InvalidRequest, "invalid_request", BAD_REQUEST, "The request is invalid";
     Unauthenticated, "unauthenticated", UNAUTHORIZED, "The request is not authenticated";
     WrongCredentials, "wrong_credentials", UNAUTHORIZED, "The username or the password is wrong";
-    WrongPassword, "wrong_password", FORBIDDEN, "The password is wrong";
-    SearchOff, "search_off", FORBIDDEN, "The search is turned off";
-    NotFound, "not_found", NOT_FOUND, "There is nothing here";
+    WrongPassword, "wrong_password", FORBIDDEN, "The current password is wrong";
+    SearchOff, "search_off", FORBIDDEN, "User search is turned off";
+    NotFound, "not_found", NOT_FOUND, "Not found";
     UserNotFound, "user_not_found", NOT_FOUND, "The user does not exist";
     RecipientNotFound, "recipient_not_found", NOT_FOUND, "A recipient does not exist";
     SessionNotFound, "session_not_found", NOT_FOUND, "The session does not exist";
     DeviceNotFound, "device_not_found", NOT_FOUND, "The device does not exist";
-    MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
-    RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
+    MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not support the method";
+    RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "The request body took too long to arrive";
     UsernameTaken, "username_taken", CONFLICT, "The username is taken";
-    TooManyDevices, "too_many_devices", CONFLICT, "The user has too many devices";
-    LastDevice, "last_device", CONFLICT, "The last device can't be deleted";
-    CursorAhead, "cursor_ahead", CONFLICT, "The cursor is ahead of the mailbox";
-    MailboxRestored, "mailbox_restored", CONFLICT, "The mailbox has another incarnation";
-    VersionMismatch, "version_mismatch", PRECONDITION_FAILED, "It has changed since";
-    BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
-    IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used before";
-    BeyondMailbox, "beyond_mailbox", UNPROCESSABLE_ENTITY, "The number is beyond the mailbox";
-    InternalError, "internal_error", INTERNAL_SERVER_ERROR, "The server failed";
-    Unavailable, "unavailable", SERVICE_UNAVAILABLE, "The server is unavailable";
-    MailboxFull, "mailbox_full", INSUFFICIENT_STORAGE, "The mailbox is full";
+    TooManyDevices, "too_many_devices", CONFLICT, "The user has the maximum number of devices";
+    LastDevice, "last_device", CONFLICT, "The last device of a user can't be deleted";
+    CursorAhead, "cursor_ahead", CONFLICT, "The cursor is higher than the newest sequence number of the mailbox";
+    MailboxRestored, "mailbox_restored", CONFLICT, "The mailbox has another incarnation than the request";
+    VersionMismatch, "version_mismatch", PRECONDITION_FAILED, "The user was changed by another request";
+    BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The request body is too large";
+    IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used with another body";
+    BeyondMailbox, "beyond_mailbox", UNPROCESSABLE_ENTITY, "The sequence number is higher than the newest of the mailbox";
+    InternalError, "internal_error", INTERNAL_SERVER_ERROR, "Internal server error";
+    Unavailable, "unavailable", SERVICE_UNAVAILABLE, "The server is temporarily unavailable";
+    MailboxFull, "mailbox_full", INSUFFICIENT_STORAGE, "The mailboxes of all recipients are full";
 }
 
 impl Code {
-    /// Returns the code for an error status of the framework.
+    /// Returns the code for an error status that the web framework returned.
     fn from_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
@@ -88,9 +89,9 @@ impl Code {
 /// Error response in the problem details format (RFC 9457).
 #[derive(Debug, Object)]
 pub(in crate::api) struct Problem {
-    /// URI of the problem type: `urn:woosh:problem:` followed by the code.
+    /// URI of the problem type: `urn:woosh:problem:` followed by `code`.
     r#type: String,
-    /// Human-readable summary, the same for all problems with the same code.
+    /// Human-readable summary. All problems with the same `code` have the same summary.
     title: String,
     /// HTTP status code.
     status: u16,
@@ -100,7 +101,7 @@ pub(in crate::api) struct Problem {
 }
 
 impl Problem {
-    /// Creates a problem with an explanation of this error.
+    /// Creates a problem. `detail` explains this error.
     pub(super) fn new(code: Code, detail: impl ToString) -> Self {
         Self {
             r#type: format!("urn:woosh:problem:{}", code.name()),
@@ -111,7 +112,7 @@ impl Problem {
         }
     }
 
-    /// Creates a problem for an error status of the framework.
+    /// Creates a problem for an error status that the web framework returned.
     pub(in crate::api) fn from_status(status: StatusCode, detail: impl ToString) -> Self {
         Self::new(Code::from_status(status), detail)
     }
@@ -133,21 +134,23 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Error response to a request whose sequence number or incarnation does not fit the mailbox. It says where to go on.
+/// Error response if the sequence number in the request is higher than the newest of the mailbox, or if the mailbox has
+/// another incarnation than the request. Contains the state of the mailbox, so that the client can correct its stored
+/// values.
 #[derive(Debug, Object)]
 pub(super) struct MailboxProblem {
     #[oai(flatten)]
     problem: Problem,
     /// Current incarnation of the mailbox.
     incarnation: Text<Incarnation>,
-    /// Last acknowledged sequence number. Resume after this number.
+    /// Last acknowledged sequence number. Read on after this number.
     acknowledged: i64,
-    /// Newest sequence number of the mailbox. 0 if it never had a message.
+    /// Newest sequence number of the mailbox. 0 if the mailbox never had a message.
     newest: i64,
 }
 
 impl MailboxProblem {
-    /// Creates a problem with an explanation of this error and the state of the mailbox.
+    /// Creates a problem with the state of the mailbox. `detail` explains this error.
     pub(super) fn new(code: Code, detail: impl ToString, position: MailboxPosition) -> Self {
         Self {
             problem: Problem::new(code, detail),
@@ -168,7 +171,8 @@ fn respond(status: StatusCode, problem: &impl ToJSON) -> Response {
     Response::builder().status(status).content_type(MEDIA_TYPE).body(problem.to_json_string())
 }
 
-/// Implements what a response body and an error have to be.
+/// Implements [`Payload`] and the conversion to [`poem::Error`] for problem types. A handler can then return a problem
+/// as the body of a response that its operation declares, or as an error.
 macro_rules! response {
     ($($problem:ident),+) => {$(
         impl Payload for $problem {

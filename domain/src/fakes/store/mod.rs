@@ -1,4 +1,4 @@
-//! In-memory implementations of all ports that a backend implements.
+//! In-memory implementations of all traits of the domain (ports) that a database implements.
 
 mod devices;
 mod mailboxes;
@@ -64,7 +64,7 @@ struct KeyedSend {
 }
 
 impl MemoryStore {
-    /// Returns the ports of an empty store.
+    /// Creates an empty store. Returns the traits of the domain (ports) that the store implements.
     pub fn stores() -> Stores {
         let store = Arc::new(Self::default());
         Stores {
@@ -78,7 +78,7 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A poisoned lock means that a test has failed already.
+        // Ignores poisoning, because a poisoned lock means that a test has failed already.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -48,7 +48,8 @@ impl Notifier for MemoryNotifier {
 struct MailboxSubscription {
     notifier: MemoryNotifier,
     mailbox: DeviceId,
-    /// The number of notifications that the reader has received, or that preceded the subscription.
+    /// The mailbox's number of notifications when the reader subscribed or was last notified. If the number is greater
+    /// now, there is a new notification.
     received: u64,
     times_out: bool,
 }

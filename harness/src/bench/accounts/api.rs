@@ -7,7 +7,7 @@ use crate::client::Device;
 /// Number of users that are registered concurrently.
 const AT_A_TIME: usize = 4;
 
-/// Registers users through the API, and logs each user in on each of its devices.
+/// Registers users through the API, and logs them in on each of their devices.
 pub(in crate::bench) async fn register(
     url: &str,
     prefix: &str,

@@ -1,4 +1,4 @@
-//! The users that send messages, and the users that read them.
+//! Adds the users that send and read messages during the benchmark.
 
 mod api;
 mod postgres;
@@ -10,7 +10,7 @@ pub(super) use self::api::register;
 
 use crate::{Backend, TestDatabase};
 
-/// A user and its devices. Each device is logged in.
+/// A user, logged in on each of its devices.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) name: String,
@@ -20,7 +20,8 @@ pub(super) struct Account {
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) token: String,
-    /// The index of the device's mailbox in the [`Ledger`](super::ledger::Ledger).
+    /// The index of the device's mailbox in the [`Ledger`](super::ledger::Ledger), which records the messages that were
+    /// sent to each mailbox.
     pub(super) mailbox: usize,
 }
 
@@ -29,18 +30,18 @@ pub(super) type Credentials = (String, Vec<String>);
 
 /// The users to add to a database.
 struct Plan<'a> {
-    /// The usernames are this prefix, followed by the numbers 1, 2, 3 and so on.
+    /// The usernames are this prefix and a number: 1, 2, 3 and so on.
     prefix: &'a str,
     users: u32,
     devices: u32,
-    /// The SHA-256 hashes of the tokens in hexadecimal: all tokens of the first user, then all tokens of the second
-    /// user, and so on.
+    /// The SHA-256 hashes of the tokens, in hexadecimal: those of the first user, then those of the second user, and so
+    /// on.
     token_hashes: Vec<String>,
 }
 
-/// Adds users with devices and sessions directly to the database of a running server, in one transaction. Registering
-/// the users through the API would compute a password hash for each user. Hashing would be slow, and its memory would
-/// exceed the peak memory that the benchmark measures.
+/// Adds users with devices and sessions directly to the database of a running server, in one transaction. Registration
+/// through the API would hash a password for each user: that would be slow, and would need so much memory that it would
+/// hide the peak memory of the workload.
 pub(super) async fn add(
     database: &TestDatabase,
     prefix: &str,

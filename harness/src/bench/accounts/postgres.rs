@@ -18,8 +18,8 @@ const SESSIONS: &str = "
     SELECT (SELECT max(id) FROM devices) - $1 + number, decode(hash, 'hex'), 0
     FROM unnest($2::text[]) WITH ORDINALITY AS t (hash, number)";
 
-/// Adds users to a Postgres database. The new identifiers are consecutive, because no other process adds users at the
-/// same time.
+/// Adds users to a Postgres database. The statements assume that the ids of the new rows are consecutive. This holds,
+/// because no other process adds users at the same time.
 pub(super) async fn add(database: &TestDatabase, plan: &Plan<'_>) -> anyhow::Result<()> {
     let options = database.postgres_options().context("the database is not on Postgres")?;
     let mut connection = options.connect().await?;

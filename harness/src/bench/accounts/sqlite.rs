@@ -22,8 +22,8 @@ const SESSIONS: &str = "
     INSERT INTO sessions (device_id, token_hash, created_at)
     SELECT (SELECT max(id) FROM devices) - $2 * $3 + 1 + key, unhex(value), 0 FROM json_each($4)";
 
-/// Adds users to a SQLite database. The new identifiers are consecutive, because no other process adds users at the
-/// same time.
+/// Adds users to a SQLite database. The statements assume that the ids of the new rows are consecutive. This holds,
+/// because no other process adds users at the same time.
 pub(super) async fn add(database: &TestDatabase, plan: &Plan<'_>) -> anyhow::Result<()> {
     let options: SqliteConnectOptions = database.url().to_string().parse()?;
     let mut connection = options.busy_timeout(Duration::from_secs(30)).connect().await?;

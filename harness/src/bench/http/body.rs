@@ -3,7 +3,7 @@ use anyhow::{Context as _, bail, ensure};
 /// Maximum size of a body or chunk, in bytes: far more than the largest page of a mailbox.
 const MAX_BODY: usize = 64 << 20;
 
-/// Decodes the body of a response piece by piece, as it arrives.
+/// Decodes the body of a response as its bytes arrive, with or without chunked transfer encoding.
 #[derive(Debug)]
 pub(super) struct Decoder {
     state: State,
@@ -37,8 +37,8 @@ impl Decoder {
         self.state == State::Done
     }
 
-    /// Decodes `input`, the received bytes, and appends the decoded bytes to `body`. Returns the number of bytes of
-    /// `input` that were decoded.
+    /// Decodes the received bytes `input`, and appends the decoded bytes to `body`. Returns how many bytes of `input`
+    /// were decoded.
     pub(super) fn decode(&mut self, input: &[u8], body: &mut Vec<u8>) -> anyhow::Result<usize> {
         let mut used = 0;
         loop {

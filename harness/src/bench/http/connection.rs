@@ -12,14 +12,14 @@ use super::head::Head;
 
 /// Maximum time to connect.
 const CONNECT: Duration = Duration::from_secs(30);
-/// Idle time after which a connection is tested before its next request, because the server may have closed it.
+/// After this idle time, a connection is tested before its next request, because the server may have closed it.
 const IDLE: Duration = Duration::from_secs(1);
-/// Number of bytes to read at once from a new connection. Small, because thousands of connections may wait for one
-/// message each, and each has a buffer of this size.
+/// Size of the read buffer of a new connection, in bytes. It is small, because thousands of connections may wait for a
+/// message, each with its buffer.
 const FIRST_READ: usize = 4 * 1024;
 const MAX_READ: usize = 64 * 1024;
 
-/// A persistent HTTP/1.1 connection, which carries one request at a time.
+/// A persistent HTTP/1.1 connection, with one request at a time.
 #[derive(Debug)]
 pub(in crate::bench) struct Connection {
     endpoint: Rc<Endpoint>,
@@ -27,7 +27,8 @@ pub(in crate::bench) struct Connection {
     /// Received bytes that are not decoded yet.
     input: Vec<u8>,
     body: Vec<u8>,
-    /// Number of bytes to read at once.
+    /// The free space in `input` for the next read, in bytes. It doubles, up to a maximum, after a read that fills the
+    /// space.
     read: usize,
     used: Instant,
 }
@@ -98,7 +99,7 @@ impl Connection {
         }
     }
 
-    /// Decodes the received part of the body. Returns whether the body has more bytes.
+    /// Decodes the part of the body that was received. Returns whether more of the body is to come.
     pub(super) fn decode(&mut self, decoder: &mut Decoder) -> anyhow::Result<bool> {
         let used = decoder.decode(&self.input, &mut self.body)?;
         self.input.drain(..used);
@@ -117,12 +118,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Returns the decoded part of the body.
+    /// Returns the part of the body that was decoded.
     pub(super) fn body(&mut self) -> &mut Vec<u8> {
         &mut self.body
     }
 
-    /// Returns whether the server has closed the idle connection.
+    /// Returns whether the server has closed the connection. The connection must be idle.
     fn is_closed(&self) -> bool {
         !matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }

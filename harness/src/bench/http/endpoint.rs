@@ -4,12 +4,12 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::time::timeout;
 
-/// The address of a server. Writes the heads of requests to that server.
+/// The address of a server. The methods return the heads of requests to the server: the request line and the headers.
 #[derive(Debug)]
 pub(in crate::bench) struct Endpoint {
     pub(super) address: SocketAddr,
     host: String,
-    /// The path in the server's URL, which precedes the paths of the API. Empty for a URL without a path.
+    /// The path of the server's URL, which comes before the paths of the API. Empty if the URL has no path.
     base: String,
 }
 
@@ -32,13 +32,13 @@ impl Endpoint {
         Ok(Self { address, host: format!("{host}:{port}"), base: parsed.path().trim_end_matches('/').to_owned() })
     }
 
-    /// Returns the head of a GET request.
+    /// Returns the head of a GET request: the request line and the headers.
     pub(in crate::bench) fn get(&self, path: &str, token: &str) -> String {
         format!("GET {}{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n", self.base, self.host)
     }
 
-    /// Returns the head of a POST request with a JSON body, up to and including `content-length:`. The caller appends
-    /// the length of the body, and the body.
+    /// Returns the head of a POST request with a JSON body: the request line and the headers, up to and including
+    /// `content-length:`. The caller appends the length of the body, and the body.
     pub(in crate::bench) fn post(&self, path: &str, token: &str) -> String {
         format!(
             "POST {}{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\

@@ -14,7 +14,7 @@ pub(in crate::bench) struct Events {
 }
 
 impl Events {
-    /// Sends a request for an event stream, and waits for the head of the response.
+    /// Sends a request for an event stream, and waits for the status and the headers of the response.
     pub(in crate::bench) async fn open(
         mut connection: Connection,
         request: &[u8],
@@ -27,7 +27,8 @@ impl Events {
         Ok(Self { connection, decoder: head.body })
     }
 
-    /// Waits for the next event with a message, and returns its data.
+    /// Waits for the next event, at most `limit`, and returns the data of the event. Fails if the event is not a
+    /// message.
     pub(in crate::bench) async fn next(&mut self, limit: Duration) -> anyhow::Result<String> {
         timeout(limit, self.receive()).await.with_context(|| format!("no event within {limit:.0?}"))?
     }

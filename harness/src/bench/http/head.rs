@@ -2,7 +2,7 @@ use anyhow::{Context as _, ensure};
 
 use super::body::Decoder;
 
-/// Maximum size of the head of a response, in bytes.
+/// Maximum size of the head of a response (the status line and the headers), in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 48;
 
@@ -11,12 +11,13 @@ const MAX_HEADERS: usize = 48;
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) body: Decoder,
-    /// The size of the head in bytes. The body starts at this position.
+    /// The size of the head in bytes, which is where the body starts.
     pub(super) length: usize,
 }
 
 impl Head {
-    /// Parses a head at the start of `input`. Returns `None` if `input` ends before the end of the head.
+    /// Parses the head of a response at the start of `input`: the status line and the headers. Returns `None` if
+    /// `input` ends before the end of the head.
     pub(super) fn parse(input: &[u8]) -> anyhow::Result<Option<Self>> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);

@@ -20,11 +20,12 @@ const MAILBOXES: i64 = 200;
 /// Maximum duration of the measurement, in seconds.
 const SECONDS: u32 = 2;
 
-/// Measures bulk inserts: inserts the same rows as sends do, with the same database driver and the same durability, but
-/// in large transactions on one connection, without a server and without checks.
+/// Measures bulk inserts, for comparison with sends. Inserts the same rows as sends, with the same database driver and
+/// durability. But there is no server, nothing is checked, and a single connection inserts many messages in each
+/// transaction.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Sample> {
     let database = TestDatabase::create_with(args.backend, Durability::Durable).await?;
-    // Creates the tables.
+    // Opening the database creates its tables.
     Database::open(database.url(), Duration::ZERO).await?.close().await;
     let mut text = Vec::new();
     Contents::new(args.size as usize).write(0, 0, &mut text);
@@ -54,7 +55,7 @@ enum Connection {
 }
 
 impl Connection {
-    /// Inserts a batch of messages in one transaction. `stored` is the number of messages that were inserted before.
+    /// Inserts a batch of messages in one transaction. `stored` is the number of messages that are stored already.
     async fn insert(&mut self, stored: i64, contents: &[u8]) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(connection) => insert_into_sqlite(connection, stored, contents).await,

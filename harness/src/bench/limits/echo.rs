@@ -1,5 +1,4 @@
-//! The echo server: parses each send and returns a response, but stores nothing. Its throughput shows the cost of HTTP
-//! and JSON.
+//! The echo server: it parses each send and responds, but stores nothing. Its throughput shows what HTTP and JSON cost.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -82,7 +81,7 @@ impl Operation for Client {
     }
 }
 
-/// Measures the echo server: starts it as a process, and runs clients that send requests to it.
+/// Measures the echo server: starts it as a process, and sends requests to it.
 pub(super) async fn run(program: &Path, args: &BenchArgs, clients: usize) -> anyhow::Result<Sample> {
     let mut command = Command::new(program);
     command.arg("echo").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -90,7 +89,7 @@ pub(super) async fn run(program: &Path, args: &BenchArgs, clients: usize) -> any
     let output = child.stdout.take().context("the echo server has no standard output")?;
     let mut url = String::new();
     let line = timeout(START, BufReader::new(output).read_line(&mut url)).await;
-    line.context("the echo server does not start")??;
+    line.context("the echo server did not print its URL within 30 seconds")??;
     ensure!(url.starts_with("http://"), "the echo server did not start: {url}");
 
     let endpoint = Rc::new(Endpoint::resolve(url.trim()).await?);

@@ -9,12 +9,12 @@ use crate::bench::sample::{Sample, Subject};
 use crate::temp_folder::TempFolder;
 use crate::{Backend, postgres};
 
-/// The bytes that are appended to the file before each sync: one page of 4 KiB.
+/// The bytes that are appended to the file before each sync: a page of 4 KiB.
 const PAGE: [u8; 4096] = [7; 4096];
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Measures syncs of the disk: repeatedly appends a page to a file and syncs the file, in the folder where the
-/// databases are created. Returns `None` if the database is not on a disk of this machine.
+/// Measures how fast a disk of this machine syncs: appends a page to a file and syncs the file, again and again, in the
+/// folder where databases are created. Returns `None` if the database is not on a disk of this machine.
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Option<Sample>> {
     if args.backend == Backend::Postgres && !postgres::is_local() {
         return Ok(None);

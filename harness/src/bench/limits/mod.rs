@@ -1,5 +1,5 @@
-//! The limits: reference measurements of what this machine can do at most, such as its syncs per second. Workloads are
-//! compared with the limits of the same run.
+//! The limits: reference measurements of the most that this machine can do, such as its syncs per second. The table and
+//! the report compare the workloads with these limits.
 
 mod bulk;
 mod echo;
@@ -12,12 +12,14 @@ pub(crate) use self::echo::serve;
 use super::args::BenchArgs;
 use super::sample::Sample;
 
-/// The names of the limits that workloads are compared with.
+/// The name of the reference measurement that inserts messages in bulk.
 pub(super) const BULK: &str = "limit: bulk insert";
+/// The name of the reference measurement with the echo server.
 pub(super) const ECHO: &str = "limit: echo";
 
-/// Measures each limit once. Skips the limits of the disk and of the database if a running server is measured, because
-/// its database may be on another machine.
+/// Takes the reference measurements of one run: of the disk, of bulk inserts, and of the echo server with each number
+/// of clients. If a running server is measured, skips the disk and the bulk inserts, because the database of that
+/// server may be on another machine.
 pub(super) async fn run(program: &Path, args: &BenchArgs) -> anyhow::Result<Vec<Sample>> {
     let mut samples = Vec::new();
     if args.url.is_none() {

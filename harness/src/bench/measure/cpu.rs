@@ -7,13 +7,13 @@ struct Stat {
     parent: u32,
     /// CPU time of the process in user and kernel mode, in clock ticks.
     own: u64,
-    /// CPU time of ended child processes that the process has waited for, in clock ticks.
+    /// CPU time of child processes that have ended and that the process has waited for, in clock ticks.
     children: u64,
 }
 
 impl Stat {
-    /// Parses the text of the file. The fields start after the last closing parenthesis, because the program name, in
-    /// parentheses, may contain spaces and parentheses.
+    /// Parses the text of `/proc/PID/stat`. Starts after the last closing parenthesis, because the name of the program,
+    /// in parentheses, may contain spaces and parentheses itself.
     fn parse(text: &str) -> Option<Self> {
         let fields: Vec<_> = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
         let ticks = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -29,7 +29,8 @@ impl Stat {
     }
 }
 
-/// Parses `/proc/stat`. Returns the time that all processors together were busy, in clock ticks.
+/// Parses the text of `/proc/stat`. Returns the time during which processors were busy, summed over all processors, in
+/// clock ticks.
 fn parse_machine(text: &str) -> Option<u64> {
     let fields: Vec<u64> =
         text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().map_while(|n| n.parse().ok()).collect();
@@ -68,8 +69,8 @@ pub(super) fn of_tree(root: u32) -> Option<f64> {
 }
 
 /// Returns the id of the main process of Postgres (the postmaster). `backend` is the id of the Postgres process that
-/// serves a connection to the database `name`. Returns `None` if that process does not run on this machine: the process
-/// is recognized by its command line, into which Postgres writes the name of the database.
+/// serves a connection to the database `name`. Postgres writes this name into the command line of the process. If the
+/// process with this id has another command line, Postgres runs on another machine, and the result is `None`.
 pub(in crate::bench) fn first_process(backend: u32, name: &str) -> Option<u32> {
     let command = fs::read(format!("/proc/{backend}/cmdline")).ok()?;
     let command = String::from_utf8_lossy(&command);

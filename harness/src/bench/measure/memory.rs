@@ -20,8 +20,8 @@ pub(in crate::bench) fn resident_kib(process: u32) -> Option<f64> {
     field(process, "VmRSS")
 }
 
-/// Resets the maximum resident memory of a process. If the kernel does not permit this, the maximum since the start of
-/// the process remains.
+/// Resets the maximum resident memory of a process to its current memory. If the kernel does not permit this, the
+/// maximum since the start of the process remains.
 pub(in crate::bench) fn reset_peak(process: u32) {
     let _ = fs::write(format!("/proc/{process}/clear_refs"), "5");
 }

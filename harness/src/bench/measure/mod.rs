@@ -15,9 +15,9 @@ pub(super) use self::memory::{peak_mib, reset_peak, resident_kib};
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Processes {
     pub(super) server: Option<u32>,
-    /// Whether the database runs in separate processes, as Postgres does.
+    /// Whether the database runs in processes of its own, as Postgres does.
     pub(super) has_database: bool,
-    /// The main process of the database, if it is known.
+    /// The id of the main process of the database, if it is known.
     pub(super) database: Option<u32>,
 }
 
@@ -25,16 +25,16 @@ pub(super) struct Processes {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usage {
     pub(super) wall: f64,
-    /// `None`: it can't be known.
+    /// CPU time of the server. `None` if it is unknown.
     pub(super) server: Option<f64>,
     pub(super) has_database: bool,
-    /// `None`: it can't be known.
+    /// CPU time of the database. `None` if it is unknown.
     pub(super) database: Option<f64>,
     pub(super) generator: f64,
     machine: Option<f64>,
 }
 
-/// A running measurement, which starts when this value is created.
+/// A running measurement of the elapsed time and of CPU times. The measurement starts when this value is created.
 pub(super) struct Meter {
     processes: Processes,
     start: Snapshot,
@@ -84,7 +84,7 @@ impl Meter {
 }
 
 impl Usage {
-    /// Adds the times of another measured interval.
+    /// Adds the elapsed time and the CPU times of another interval.
     pub(super) fn add(&mut self, other: &Self) {
         let sum = |one: Option<f64>, other: Option<f64>| Some(one? + other?);
         self.wall += other.wall;
@@ -94,14 +94,15 @@ impl Usage {
         self.machine = sum(self.machine, other.machine);
     }
 
-    /// Returns the CPU time that other processes used: neither the server nor the database nor the load generator.
-    /// Returns `None` if one of these times is unknown.
+    /// Returns the CPU time that processes other than the server, the database and the load generator used, in seconds.
+    /// Returns `None` if one of the times is unknown.
     pub(super) fn others(&self) -> Option<f64> {
         let database = if self.has_database { self.database? } else { 0.0 };
         Some((self.machine? - self.server? - database - self.generator).max(0.0))
     }
 
-    /// Converts a CPU time in seconds to a share of the machine's CPU time during the interval, in percent.
+    /// Converts `cpu`, a CPU time in seconds, to percent: 100 % means that all cores were busy during the whole
+    /// interval.
     pub(super) fn share(&self, cpu: f64) -> f64 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         100.0 * cpu / (self.wall * cores as f64)

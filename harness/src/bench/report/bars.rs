@@ -5,10 +5,11 @@ use crate::bench::sample::Series;
 
 const ROW: f64 = 26.0;
 const TOP: f64 = 24.0;
-/// Width of the value that follows a bar, in the units of the plot.
+/// Width of the text after a bar, which shows the value, in SVG units.
 const VALUE: f64 = 135.0;
 
-/// Returns a bar chart with the throughput of each series. The text is empty if no series has a throughput.
+/// Returns a bar chart of the throughput of each reference measurement, and of each workload except `growth`. Empty if
+/// no throughput was measured.
 pub(super) fn plot(all: &[Series]) -> String {
     let bars: Vec<_> = all
         .iter()
@@ -54,7 +55,7 @@ pub(super) fn plot(all: &[Series]) -> String {
     svg(height, "Operations per second", &content)
 }
 
-/// Returns the first word of a noun, because the plot has no room for more.
+/// Returns the first word of `noun`, such as `messages` for `messages sent and received`. A bar has no room for more.
 fn short(noun: &str) -> &str {
     noun.split(' ').next().unwrap_or(noun)
 }

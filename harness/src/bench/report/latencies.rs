@@ -8,7 +8,8 @@ const TOP: f64 = 44.0;
 const PERCENTILES: [(Figure, &str, &str); 3] =
     [(Figure::P50, "bar", "p50"), (Figure::P90, "p90", "p90"), (Figure::P99, "p99", "p99")];
 
-/// Returns a plot of the latency percentiles of each series. The text is empty if no series has latencies.
+/// Returns a plot of the latency percentiles of each reference measurement, and of each workload except `growth`. Empty
+/// if no latencies were measured.
 pub(super) fn plot(all: &[Series]) -> String {
     let rows: Vec<_> = all
         .iter()

@@ -12,8 +12,8 @@ const BOTTOM: f64 = 40.0;
 /// A line of a plot: its CSS class, its name and its points.
 type Line = (&'static str, &'static str, Vec<(f64, f64)>);
 
-/// Returns plots of throughput and CPU time against the number of stored messages. The text is empty if the workload
-/// `growth` was not measured.
+/// Returns plots of throughput and CPU time over the number of stored messages. Empty if the workload `growth` was not
+/// measured.
 pub(super) fn plots(all: &[Series]) -> String {
     let growth: Vec<_> = all.iter().filter(|series| series.subject.stored.is_some()).collect();
     let lines = |value: &dyn Fn(&Series) -> Option<f64>| -> Vec<Line> {

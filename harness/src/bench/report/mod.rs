@@ -1,4 +1,4 @@
-//! The report: a self-contained HTML page with the figures and plots.
+//! The report: a self-contained HTML page with a table and plots of the measured values.
 
 mod bars;
 mod html;
@@ -13,23 +13,23 @@ use super::table::two_digits;
 
 use self::html::escape;
 
-/// Width of a plot, in its own SVG units.
+/// Width of a plot, in SVG units.
 const WIDTH: f64 = 900.0;
 /// Width of the column of names at the left of a plot, in SVG units.
 const NAMES: f64 = 300.0;
 
-/// Returns the page as HTML.
+/// Returns the report as an HTML page.
 pub(super) fn page(outcome: &Outcome) -> String {
     let series = &outcome.series;
     let plots = [
         section(
             "Operations per second",
-            "The bar is the median, the line the range of all runs. Grey: the limits.",
+            "A bar shows the median of all runs, and the line on it their range. Grey bars are the limits.",
             &bars::plot(series),
         ),
         section(
             "Latency",
-            "Medians of p50, p90 and p99, in milliseconds, on a logarithmic scale.",
+            "The points are the medians of p50, p90 and p99, in milliseconds, on a logarithmic scale.",
             &latencies::plot(series),
         ),
         section("Growth", "How operations change with the number of stored messages.", &lines::plots(series)),
@@ -43,13 +43,13 @@ pub(super) fn page(outcome: &Outcome) -> String {
         plots.concat(),
         section(
             "All figures",
-            "Compare ratios: absolute figures depend on the machine and on what else it does.",
+            "Compare ratios, not absolute figures, which depend on the machine and on its other processes.",
             &table(series)
         ),
     )
 }
 
-/// Returns a section of the page with a title. Returns an empty text if `content` is empty.
+/// Returns a section of the page, with a title and an explanation. Empty if `content` is empty.
 fn section(title: &str, explanation: &str, content: &str) -> String {
     if content.is_empty() {
         return String::new();

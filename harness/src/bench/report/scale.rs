@@ -9,13 +9,13 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Creates a linear scale from zero to `max`.
+    /// Creates a linear scale that maps zero to the coordinate `start`, and `max` to the coordinate `end`.
     pub(super) fn linear(max: f64, start: f64, end: f64) -> Self {
         Self { from: 0.0, to: max.max(f64::MIN_POSITIVE), start, end, logarithmic: false }
     }
 
-    /// Creates a logarithmic scale that covers `min` to `max`, extended to powers of ten at both ends. `min` and `max`
-    /// must be positive.
+    /// Creates a logarithmic scale that contains `min` and `max`, which must be positive. The first and the last value
+    /// of the scale are powers of ten. The scale maps them to the coordinates `start` and `end`.
     pub(super) fn logarithmic(min: f64, max: f64, start: f64, end: f64) -> Self {
         let from = min.log10().floor();
         let to = max.log10().ceil().max(from + 1.0);

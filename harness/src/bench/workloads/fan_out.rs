@@ -7,7 +7,7 @@ use crate::bench::stage::Stage;
 const RECIPIENTS: usize = 100;
 const DEVICES: u32 = 10;
 
-/// Measures clients that send each message to 100 users, then each message to one user with ten devices.
+/// Measures sends to 100 users each, then sends to one user with ten devices.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let users = stage.args.users;
     let at_once = RECIPIENTS.min(users as usize);
@@ -18,7 +18,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     ])
 }
 
-/// Measures sends to `at_once` recipients each. Adds `users` users with `devices` devices each as the recipients.
+/// Adds `users` users with `devices` devices each, and measures sends, each to `at_once` of these users.
 async fn measure(
     stage: &Stage,
     clients: usize,

@@ -3,7 +3,7 @@ use crate::bench::figure::Figure;
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
-/// Measures clients that all send to the same mailbox.
+/// Measures sends of all clients to the same mailbox.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let recipients = stage.accounts(1, 1).await?;
     let subject = Subject::new("hot", "", "sends", "from a send to its response").clients(clients).storing(1);

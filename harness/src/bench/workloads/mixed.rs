@@ -17,8 +17,8 @@ const WAIT: u64 = 1;
 /// Maximum time for the readers to receive the remaining messages after the last send.
 const REST: Duration = Duration::from_secs(60);
 
-/// Measures clients that send, while the same number of readers receive the messages by long poll and acknowledge them.
-/// Fails unless every message is received.
+/// Measures sends, while as many readers receive the messages by long poll and acknowledge them. Fails unless every
+/// message is received.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let recipients = stage.accounts(u32::try_from(clients)?, 1).await?;
     let all_sent = Rc::new(Cell::new(false));
@@ -49,8 +49,8 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     Ok(vec![sends.with(Figure::PeakMemory, peak), deliveries])
 }
 
-/// Receives and acknowledges messages until all messages are sent and received. Returns the time from sending to
-/// arrival of each message, in microseconds.
+/// Receives and acknowledges messages until all messages are sent and received. Returns the time from the sending of
+/// each message to its arrival, in microseconds.
 async fn receive(mut reader: Reader, all_sent: Rc<Cell<bool>>) -> anyhow::Result<Vec<u32>> {
     while !all_sent.get() || reader.pending() > 0 {
         if reader.read(100, WAIT).await? > 0 {

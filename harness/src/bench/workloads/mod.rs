@@ -1,4 +1,4 @@
-//! The workloads, one file each. Each workload runs on a separate server, and checks every response and every message.
+//! The workloads, one file each. Each runs on a server of its own, and checks every response and every message.
 
 pub(super) mod fan_out;
 pub(super) mod growth;

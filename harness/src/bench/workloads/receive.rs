@@ -12,18 +12,18 @@ use crate::bench::sample::{Sample, Subject};
 use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
-/// Number of messages in each mailbox, and on each page: the API's default for a page.
+/// Number of messages in each mailbox, and on each page: the default page size of the API.
 pub(super) const BACKLOG: usize = 100;
-/// Number of recipients of each send that fills the mailboxes: the maximum of the API.
+/// Number of recipients of each message that fills the mailboxes: the maximum of the API.
 const AT_ONCE: usize = 100;
 /// Number of senders that fill the mailboxes.
 const FILLERS: usize = 4;
-/// Maximum duration of the workload, as a multiple of the requested duration of the measurement. Filling mailboxes
-/// takes longer than reading them, and the time for filling is not measured.
+/// Maximum duration of the workload, as a multiple of --seconds. The workload takes longer than its measurement,
+/// because filling the mailboxes takes longer than reading them and is not measured.
 const LIMIT: f64 = 12.0;
 
-/// Measures clients that read and acknowledge mailboxes with 100 messages each. Fills the mailboxes again after each
-/// round, and measures only the reading.
+/// Measures reads and acknowledgements of mailboxes with 100 messages each. The clients read all mailboxes in each of
+/// several rounds. Before each round, the mailboxes are filled. Filling them is not measured.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let recipients = stage.accounts(stage.args.users, 1).await?;
     let mut readers = stage.readers(&recipients).await?;
@@ -31,7 +31,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     let (start, limit) = (Instant::now(), Duration::from_secs_f64(stage.seconds() * LIMIT));
     let mut total = None;
     let (mut latencies, mut received) = (Vec::new(), 0);
-    // The first round is a warm-up and is not measured.
+    // Does not measure the first round, which is a warm-up.
     for round in 0.. {
         let groups = recipients.chunks(AT_ONCE).flat_map(|group| (0..BACKLOG).map(move |_| group));
         fill(&mut fillers, groups).await?;
@@ -58,7 +58,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     Ok(vec![sample.with(Figure::PeakMemory, stage.target.peak_memory())])
 }
 
-/// Sends one message to each group of users. All senders send concurrently.
+/// Sends one message for each element of `groups`, to all users of this group. All senders send concurrently.
 pub(super) async fn fill<'a>(
     fillers: &mut [Sender],
     groups: impl Iterator<Item = &'a [Rc<Account>]>,
@@ -75,8 +75,8 @@ pub(super) async fn fill<'a>(
     Ok(())
 }
 
-/// Reads and acknowledges all messages of all mailboxes, `at_a_time` mailboxes concurrently. Returns the time for each
-/// page, in microseconds.
+/// Reads and acknowledges all messages of all mailboxes, of `at_a_time` mailboxes concurrently. Returns the time for
+/// each page, in microseconds.
 pub(super) async fn drain(readers: &mut Vec<Reader>, at_a_time: usize) -> anyhow::Result<Vec<u32>> {
     let queue = Rc::new(RefCell::new(std::mem::take(readers)));
     let mut tasks = JoinSet::new();

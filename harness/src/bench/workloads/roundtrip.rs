@@ -18,8 +18,8 @@ const WAIT: u64 = 20;
 /// Number of round trips before the measurement.
 const WARM_UP: usize = 20;
 
-/// Measures the time in which a message reaches a waiting reader on an otherwise idle server, first by long poll, then
-/// by event stream.
+/// Measures how long a message takes to reach a waiting reader on an otherwise idle server: first by long poll, then by
+/// event stream.
 pub(in crate::bench) async fn run(stage: &Stage) -> anyhow::Result<Vec<Sample>> {
     Ok(vec![measure(stage, "long poll", false).await?, measure(stage, "stream", true).await?])
 }

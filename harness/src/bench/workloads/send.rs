@@ -3,7 +3,7 @@ use crate::bench::figure::Figure;
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
-/// Measures clients that send messages to users whose devices are offline, one user after another.
+/// Measures sends to users whose devices are offline, to one user after another.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let recipients = stage.accounts(stage.args.users, 1).await?;
     let subject = Subject::new("send", "", "sends", "from a send to its response").clients(clients).storing(1);

@@ -1,4 +1,4 @@
-//! Clients that send one message after another. Most workloads use these clients.
+//! Clients that send one message after another, for most workloads.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use crate::bench::closed_loop::{self, Measured, Operation};
 use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
-/// A client that sends messages to a list of users in rotation.
+/// A client that sends messages to the users of a list in turn.
 pub(super) struct Sending {
     sender: Sender,
     recipients: Rc<[Rc<Account>]>,
@@ -27,8 +27,8 @@ impl Operation for Sending {
     }
 }
 
-/// Creates `count` clients that send to these users. Each message has `at_once` recipients. Each client starts at a
-/// different position in the list of users.
+/// Creates `count` clients that send messages to these users. Each message has `at_once` recipients. Each client starts
+/// at another position of the list.
 pub(super) async fn clients(
     stage: &Stage,
     count: usize,
@@ -45,7 +45,7 @@ pub(super) async fn clients(
     Ok(senders.map(client).collect())
 }
 
-/// Measures clients that send without a pause.
+/// Measures clients that send one message after another without a pause. Returns the measurement and the clients.
 pub(super) async fn measure(stage: &Stage, clients: Vec<Sending>) -> anyhow::Result<(Measured, Vec<Sending>)> {
     closed_loop::run(stage.target.processes(), clients, stage.seconds()).await
 }

@@ -6,9 +6,12 @@ use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
 /// Measures sends before and after many users are added in one transaction. The second measurement starts before the
-/// database has updated its table statistics, so it shows whether the speed of sends depends on these statistics.
+/// database has updated the statistics of its tables, so it shows whether sends are slow with outdated statistics.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
-    ensure!(stage.target.is_fresh(), "the workload users writes to the database directly: it needs a fresh server");
+    ensure!(
+        stage.target.is_fresh(),
+        "the workload users writes to the database directly, so it needs a fresh server: omit --url"
+    );
     let (users, added) = (stage.args.users, stage.args.added_users);
     let recipients = stage.accounts(users, 1).await?;
     let mut senders = sending::clients(stage, clients, &recipients, 1).await?;

@@ -19,22 +19,24 @@ use crate::bench::stage::Stage;
 
 /// The `wait` of a long poll, in seconds: the maximum of the API.
 const WAIT: u64 = 50;
-/// Number of file handles for everything except waiting connections.
+/// Number of file handles for everything other than waiting connections.
 const OTHER_HANDLES: u64 = 512;
-/// Maximum time until all readers wait, and maximum time until a message arrives.
+/// Maximum time until the server is idle. Also the maximum time until a message arrives.
 const LIMIT: Duration = Duration::from_secs(120);
-/// The time to wait until the server is idle, if its CPU time is unknown.
+/// If the CPU time of the server is unknown, the benchmark assumes that the server is idle after this time.
 const SETTLE: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_millis(250);
 
-/// A waiting reader, from the sender's point of view: the recipient, and a notification that the message was received.
+/// What a sender knows about a waiting reader: the recipient's account, and a notification that the message has
+/// arrived.
 struct Waiter {
     account: [Rc<Account>; 1],
     received: Notify,
 }
 
 /// Measures sends to many readers that wait by long poll. Each reader receives one message, then waits again. A sender
-/// waits until its message has arrived before it sends the next one, so that latencies do not include a growing queue.
+/// sends its next message only when the previous one has arrived. Otherwise, messages would wait in a growing queue,
+/// and latencies would include this time.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let count = stage.args.waiters;
     file_handles::ensure(u64::from(count) + OTHER_HANDLES).context("the workload waiters")?;
@@ -80,7 +82,8 @@ async fn send_to_each(senders: &mut [Sender], waiters: &[Rc<Waiter>]) -> anyhow:
     Ok(())
 }
 
-/// Polls repeatedly, and reports each received message.
+/// Polls for messages again and again. When a message arrives, adds its latency to `latencies`, and notifies its sender
+/// through `waiter`.
 async fn wait(mut reader: Reader, waiter: Rc<Waiter>, latencies: Rc<RefCell<Vec<u32>>>) -> anyhow::Result<()> {
     loop {
         if reader.read(100, WAIT).await? > 0 {
@@ -104,7 +107,7 @@ async fn ensure_running(
     }
 }
 
-/// Waits until the server is idle.
+/// Waits until the server is idle: until it uses less than 20 % of one core.
 async fn settle(stage: &Stage) -> anyhow::Result<()> {
     let idle = async {
         loop {

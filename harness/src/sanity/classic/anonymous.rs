@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::client::{Client, send};
 
-/// All operations except registration.
+/// All operations of the classic API that need a username and a password: all except registration.
 const CLOSED: [(Method, &str); 6] = [
     (Method::GET, "/users/me"),
     (Method::POST, "/users/me"),

@@ -6,7 +6,7 @@ use crate::sanity::ensure_eq;
 
 pub(super) async fn the_right_credentials_are_accepted(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
-    // The second request may be served from the password cache.
+    // The server may take the second verification from its password cache.
     for _ in 0..2 {
         alice.get("/messages").await?.expect(200)?;
     }

@@ -37,7 +37,7 @@ pub(super) async fn no_message_is_lost_during_concurrent_sends(client: Client) -
                     .as_i64()
                     .context("the message has no id")?,
             );
-            // The sends take some seconds, so that polls happen between them.
+            // Spreads the sends over some seconds, so that polls and deletions happen between them.
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         anyhow::Ok(sent)
@@ -62,12 +62,14 @@ pub(super) async fn no_message_is_lost_during_concurrent_sends(client: Client) -
     reader.ensure_old_arrived_once()
 }
 
-/// A reader that behaves like a classic client: it polls, then deletes the messages sent before the `query_time`.
+/// A reader that does what a classic client does: it polls, then deletes the messages that were sent before the
+/// `query_time`.
 struct Reader {
     user: ClassicUser,
-    /// The ids of the messages in the order of their first arrival.
+    /// The ids of the received messages, in the order of their first arrival.
     order: Vec<i64>,
-    /// For each message that was older than the `query_time` of a poll, the number of its arrivals.
+    /// For each message, how many polls returned it with a `query_time` after its `sent_at`. The reader deletes a
+    /// message after the first such poll.
     old_arrivals: BTreeMap<i64, u32>,
     rounds: u32,
 }
@@ -99,7 +101,7 @@ impl Reader {
         }
         let due = messages.iter().filter(|message| sent_at(message) < query_time).count();
         ensure_eq!(self.user.delete_until(query_time).await?, due as u64);
-        // Messages of the current second can be deleted only in the next one.
+        // Waits, because messages of the current second can be deleted only in the next second.
         tokio::time::sleep(Duration::from_millis(10)).await;
         Ok(messages.is_empty())
     }

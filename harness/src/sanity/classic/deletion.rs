@@ -12,7 +12,7 @@ pub(super) async fn polling_deletes_nothing(client: Client) -> anyhow::Result<()
     Ok(())
 }
 
-/// A check of the original sanity suite.
+/// This check is from the sanity suite of the first version of Woosh.
 pub(super) async fn a_message_sent_between_poll_and_delete_remains(client: Client) -> anyhow::Result<()> {
     let (alice, bob) = (client.user("alice").await?, client.user("bob").await?);
     alice.write(&bob, "foo").await?;

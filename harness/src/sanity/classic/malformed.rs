@@ -37,7 +37,7 @@ pub(super) async fn a_too_long_body_is_refused(client: Client) -> anyhow::Result
     for path in ["/users", "/messages", "/users/me"] {
         let refused = send(alice.request(Method::POST, path).body(long.clone())).await?;
         refused.expect_error_with(413, &["1048576"])?;
-        // A chunked body has no Content-Length.
+        // Sends a chunked body, which has no Content-Length.
         let chunks = long.as_bytes().chunks(64 * 1024).map(|chunk| std::io::Result::Ok(chunk.to_vec()));
         let stream = futures_util::stream::iter(chunks.collect::<Vec<_>>());
         let chunked = alice.request(Method::POST, path).body(reqwest::Body::wrap_stream(stream));
@@ -90,6 +90,6 @@ pub(super) async fn a_refused_request_changes_nothing(client: Client) -> anyhow:
     found.expect_error(404)?;
     ensure_eq!(alice.get("/users/me").await?.text, before);
     ensure_eq!(bob.poll().await?.0, [Value::Null; 0]);
-    ensure!(before.contains("public_key"), "the profile is {before}");
+    ensure!(before.contains("public_key"), "the profile has no public key: {before}");
     Ok(())
 }

@@ -92,7 +92,7 @@ pub(super) async fn a_field_is_accepted_up_to_its_limit_and_an_error_names_both(
     for (field, limit) in limits.into_iter().filter(|(field, _)| *field != "password") {
         ensure_eq!(user[field].as_str().map(str::len), Some(limit));
     }
-    // JSON escapes make the body larger than the fields.
+    // The limits of fields count decoded bytes, so escapes may make the body much longer.
     let mut escaped = registration(&client.name("bob"), "secret");
     for field in ["private_key", "info"] {
         escaped[field] = json!("\0".repeat(64 * 1024));
@@ -117,7 +117,12 @@ pub(super) async fn ids_are_distinct_integers(client: Client) -> anyhow::Result<
     ensure!(alice.id != bob.id, "both users have the id {}", alice.id);
     let one = alice.write(&bob, "one").await?;
     let two = alice.write(&bob, "two").await?;
-    ensure!(one["id"].is_i64() && two["id"].is_i64(), "the ids are {} and {}", one["id"], two["id"]);
+    ensure!(
+        one["id"].is_i64() && two["id"].is_i64(),
+        "the ids of the messages are not both integers: {} and {}",
+        one["id"],
+        two["id"]
+    );
     ensure!(one["id"] != two["id"], "both messages have the id {}", one["id"]);
     Ok(())
 }

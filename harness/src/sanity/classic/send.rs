@@ -18,10 +18,13 @@ pub(super) async fn a_message_arrives_unchanged(client: Client) -> anyhow::Resul
         "sent_at": sent["sent_at"],
     });
     ensure_eq!(sent, expected);
-    ensure!(sent["sent_at"].is_i64(), "sent_at is {}", sent["sent_at"]);
+    ensure!(sent["sent_at"].is_i64(), "sent_at is not an integer: {}", sent["sent_at"]);
     let (messages, query_time) = bob.poll().await?;
     ensure_eq!(messages, std::slice::from_ref(&sent));
-    ensure!(query_time >= sent["sent_at"].as_i64().unwrap_or(i64::MAX), "the query time is {query_time}");
+    ensure!(
+        query_time >= sent["sent_at"].as_i64().unwrap_or(i64::MAX),
+        "query_time {query_time} is before the sent_at of the message"
+    );
     Ok(())
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn a_number_beyond_the_mailbox_is_refused_and_changes_nothing(c
         refused.expect_mailbox_problem("beyond_mailbox", &["up_to"], &page)?;
         ensure_eq!(bob.page("").await?, page);
     }
-    // An empty mailbox also refuses to acknowledge beyond its last number.
+    // An empty mailbox, too, refuses a number above its newest one.
     bob.acknowledge(2).await?;
     let page = bob.page("").await?;
     let refused = bob.post("/v1/mailbox/ack", &json!({ "up_to": 3 })).await?;

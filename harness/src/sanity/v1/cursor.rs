@@ -31,7 +31,8 @@ pub(super) async fn a_cursor_up_to_the_newest_number_is_accepted(client: Client)
             ensure_eq!(sequences_of(&page)?, (after + 1..=3).collect::<Vec<_>>());
         }
     }
-    // It can be waited at, and resumed after, on any replica as soon as it was received.
+    // A reader can wait at the newest number, and resume after it, on any replica as soon as it has received the
+    // message.
     for newest in 3..9_i64 {
         let (query, last) = (format!("?after={newest}&incarnation={incarnation}"), format!("{incarnation}-{newest}"));
         let request = bob.request(Method::GET, "/v1/mailbox/stream").header("last-event-id", last);
@@ -69,10 +70,10 @@ pub(super) async fn a_cursor_beyond_the_newest_number_is_refused_with_where_to_g
     for last in ["4".to_owned(), format!("{incarnation}-4")] {
         resume(&bob, "?after=0", &last).await?.expect_mailbox_problem("cursor_ahead", &[], &page)?;
     }
-    // It changes nothing, and the problem says where to go on.
+    // The refusal changes nothing, and a client can read on after the `acknowledged` of the problem.
     let query = format!("?after={}&incarnation={incarnation}", page["acknowledged"]);
     ensure_eq!(bob.page(&query).await?, page);
-    // An empty mailbox refuses it, too.
+    // An empty mailbox also refuses a cursor above its newest number.
     let laptop = bob.another().await?;
     let page = laptop.page("").await?;
     laptop.get("/v1/mailbox?after=1").await?.expect_mailbox_problem("cursor_ahead", &["0"], &page)
@@ -90,7 +91,7 @@ pub(super) async fn a_cursor_of_another_incarnation_is_refused_and_deletes_nothi
     }
     let current = incarnation(&bob).await?;
     refused(resume(&bob, "", &format!("{OTHER}-1")).await?)?;
-    // `Last-Event-ID` takes precedence.
+    // The incarnation in `Last-Event-ID` takes precedence over the parameter `incarnation`.
     refused(resume(&bob, &format!("?incarnation={current}"), &format!("{OTHER}-1")).await?)?;
     refused(resume(&bob, &format!("?incarnation={OTHER}"), "1").await?)?;
     for up_to in [0, 1, 3, 4] {
@@ -130,7 +131,8 @@ async fn incarnation(device: &Device) -> anyhow::Result<String> {
     Ok(incarnation.to_owned())
 }
 
-/// Opens a stream with `Last-Event-ID`, which the server refuses.
+/// Requests a stream with `Last-Event-ID`, and returns the response. The caller expects that the server refuses the
+/// request.
 async fn resume(device: &Device, query: &str, last: &str) -> anyhow::Result<ApiResponse> {
     let request = device.request(Method::GET, &format!("/v1/mailbox/stream{query}"));
     crate::client::send(request.header("last-event-id", last)).await

@@ -77,7 +77,7 @@ pub(super) async fn two_devices_that_delete_each_other_leave_one(client: Client)
     let left = match (of_laptop.status.as_u16(), of_alice.status.as_u16()) {
         (204, 401 | 409) => &alice,
         (401 | 409, 204) => &laptop,
-        statuses => anyhow::bail!("the statuses are {statuses:?}"),
+        statuses => anyhow::bail!("expected one deletion with 204 and one with 401 or 409, got {statuses:?}"),
     };
     ensure_eq!(list(left).await?.len(), 1);
     Ok(())
@@ -111,7 +111,7 @@ pub(super) async fn a_user_has_at_most_32_devices(client: Client) -> anyhow::Res
     client.post("/v1/sessions", &login).await?.expect_problem("too_many_devices", &["32"])
 }
 
-/// Lists the devices of the user, oldest first.
+/// Lists the devices of the user who owns the device `asking`, oldest first.
 async fn list(asking: &Device) -> anyhow::Result<Vec<Value>> {
     let answer = asking.get("/v1/devices").await?.expect(200)?;
     Ok(answer["devices"].as_array().context("devices is not an array")?.clone())

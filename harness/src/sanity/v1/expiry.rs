@@ -28,7 +28,7 @@ pub(super) async fn an_unread_expired_message_is_a_gap_until_acknowledged(client
         })
     };
     ensure_eq!(expired(&bob).await?, expected(&[&one, &three], &[&gap], 0));
-    // A gap is reported by the page that covers its number, and not to readers past it.
+    // The page that covers the number of a gap reports the gap. Later pages do not.
     ensure_eq!(bob.page("?after=1").await?["gaps"], json!([gap]));
     ensure_eq!(bob.page("?after=2").await?["gaps"], json!([]));
 
@@ -82,7 +82,7 @@ async fn write_for_a_second(sender: &Device, to: &Device) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Reads the mailbox until a message has expired.
+/// Reads the mailbox until a message has expired. Returns the page that reports the gap.
 async fn expired(reader: &Device) -> anyhow::Result<Value> {
     let start = Instant::now();
     loop {

@@ -17,7 +17,8 @@ pub(super) async fn a_repeated_key_returns_the_first_response_and_stores_one_mes
     let body = message(&[(&bob, "foo")]);
     let first = keyed(&alice, "\"key\"", &body).await?;
     first.expect(201)?;
-    // Quotes are not part of the key, and usernames are compared ignoring case.
+    // These requests are the same as the first: quotes are not part of the key, usernames are compared ignoring case,
+    // and unknown fields are ignored.
     let mut spelled = body.clone();
     spelled["recipients"][0]["username"] = json!(bob.name.to_uppercase());
     spelled["something_new"] = json!(7);
@@ -75,7 +76,10 @@ pub(super) async fn a_key_belongs_to_its_device(client: Client) -> anyhow::Resul
         .map(|answer| answer.expect(201).map(|receipt| receipt["id"].as_i64()));
     let [one, two, three] = ids;
     let (one, two, three) = (one?, two?, three?);
-    ensure!(one != two && one != three && two != three, "the ids are {one:?}, {two:?} and {three:?}");
+    ensure!(
+        one != two && one != three && two != three,
+        "the three sends do not have three ids: {one:?}, {two:?} and {three:?}"
+    );
     // Another session of the same device shares the key.
     ensure_eq!(keyed(&again, "key", &body).await?.text, first.text);
     ensure_eq!(bob.messages().await?.len(), 3);
@@ -119,7 +123,7 @@ pub(super) async fn a_send_whose_response_was_lost_can_be_retried(client: Client
     for (number, text) in texts.iter().enumerate() {
         let (key, body) = (format!("key-{number}"), message(&[(&bob, text)]));
         let connection = unread(&alice, &key, &body).await?;
-        // Half of the responses are lost after the message was stored, and the other half at a random moment.
+        // Loses half of the responses after the message was stored, and the other half at a random moment.
         let stored = if number % 2 == 0 {
             let page = bob.page(&format!("?after={number}&wait=20")).await?;
             Some(page["messages"][0]["id"].clone())
@@ -128,7 +132,7 @@ pub(super) async fn a_send_whose_response_was_lost_can_be_retried(client: Client
         };
         drop(connection);
         let receipt = keyed(&alice, &key, &body).await?.expect(201)?;
-        ensure!(stored.is_none_or(|id| id == receipt["id"]), "the retry stored another message");
+        ensure!(stored.is_none_or(|id| id == receipt["id"]), "the retry returned the id of another message");
     }
     ensure_eq!(contents(&bob.messages().await?), texts);
     Ok(())
@@ -138,7 +142,7 @@ async fn keyed(sender: &Device, key: &str, body: &Value) -> anyhow::Result<ApiRe
     send(sender.request(Method::POST, "/v1/messages").header(HEADER, key).json(body)).await
 }
 
-/// Sends a message without reading the response.
+/// Sends a message with the idempotency key `key`, and returns the connection without reading the response.
 async fn unread(sender: &Device, key: &str, body: &Value) -> anyhow::Result<TcpStream> {
     let host = sender.client.url().strip_prefix("http://").context("the check needs a URL that starts with http://")?;
     let body = body.to_string();

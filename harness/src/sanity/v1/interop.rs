@@ -37,12 +37,12 @@ pub(super) async fn the_classic_api_reads_the_first_device_of_a_v1_user(client: 
     ensure_eq!(contents(&read), ["one", "two"]);
     ensure_eq!(polled[0]["id"], read[0]["id"]);
 
-    // A deletion through the classic API acknowledges for the first device alone.
+    // A deletion through the classic API acknowledges messages of the first device, and of no other device.
     ensure_eq!(classic.delete_until(query_time).await?, 1);
     ensure_eq!(bob.page("").await?["acknowledged"], 1);
     ensure_eq!(contents(&bob.messages().await?), ["two"]);
     ensure_eq!(contents(&laptop.messages().await?), ["one", "two"]);
-    // An acknowledgement through v1 deletes for the classic API.
+    // An acknowledgement of the first device through v1 deletes the message for the classic API, too.
     bob.acknowledge(2).await?;
     ensure_eq!(classic.poll().await?.0.len(), 0);
     Ok(())
@@ -60,7 +60,7 @@ pub(super) async fn a_classic_user_logs_in_to_v1(client: Client) -> anyhow::Resu
     ensure_eq!(contents(&laptop.messages().await?), ["after"]);
     ensure_eq!(contents(&alice.poll().await?.0), ["before", "after"]);
 
-    // A login can name the first device, which the classic API reads.
+    // A login through v1 can use the first device, whose mailbox the classic API reads.
     let first = first_device(&laptop).await?;
     ensure!(first.id != laptop.id, "the user has no first device");
     ensure_eq!(contents(&first.messages().await?), ["before", "after"]);
@@ -83,7 +83,7 @@ pub(super) async fn a_profile_change_in_one_api_is_visible_in_the_other(client: 
     Ok(())
 }
 
-/// Logs in on the oldest device of the user.
+/// Logs in on the oldest device of the user who owns the device `asking`.
 async fn first_device(asking: &Device) -> anyhow::Result<Device> {
     let listed = asking.get("/v1/devices").await?.expect(200)?;
     let mut login = asking.login();

@@ -17,7 +17,7 @@ pub(super) async fn only_its_own_device_reads_a_mailbox(client: Client) -> anyho
         let page = carol.page(query).await?;
         ensure_eq!((&page["messages"], &page["up_to"]), (&json!([]), &json!(0)));
     }
-    // The next message has the next sequence number.
+    // The first event of the stream is the message to carol: the stream has no message to another user.
     alice.write(&carol, "for carol").await?;
     ensure_eq!(of_carol.take(1).await?[0].data["contents"], "for carol");
     Ok(())
@@ -29,7 +29,7 @@ pub(super) async fn only_its_own_device_acknowledges_a_mailbox(client: Client) -
     for text in ["one", "two"] {
         alice.write(&bob, text).await?;
     }
-    // The error does not reveal the size of another mailbox.
+    // The error does not reveal the newest number of another mailbox.
     for other in [&alice, &laptop] {
         let page = other.page("").await?;
         for up_to in [1, 2] {

@@ -89,7 +89,7 @@ pub(super) async fn a_reader_without_a_cursor_gets_everything_unacknowledged(cli
         let page = reader.page("").await?;
         ensure_eq!(page["acknowledged"], 2);
         ensure_eq!(sequences(page["messages"].as_array().context("messages is not an array")?), [3, 4, 5]);
-        // Acknowledged messages are neither returned nor reported as a gap.
+        // Acknowledged messages are not returned, and are not a gap either.
         ensure_eq!(reader.page("?after=0").await?, page);
     }
     Ok(())
@@ -153,7 +153,7 @@ pub(super) async fn no_message_is_lost_or_reordered_during_concurrent_sends(clie
     Ok(())
 }
 
-/// Registers a user and sends `count` messages to it: "message 1", "message 2" and so on.
+/// Registers a user and sends `count` messages to this user: "message 1", "message 2" and so on.
 pub(super) async fn filled(client: &Client, count: usize) -> anyhow::Result<Device> {
     let (alice, bob) = (client.account("sender").await?, client.account("reader").await?);
     for number in 1..=count {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, PROBLEMS, message, registration, send};
 use crate::sanity::ensure_eq;
 
-/// All operations that need a token.
+/// All operations of v1 that need a token.
 const CLOSED: [(Method, &str); 17] = [
     (Method::GET, "/v1/users"),
     (Method::GET, "/v1/users/alice"),
@@ -29,7 +29,7 @@ const CLOSED: [(Method, &str); 17] = [
     (Method::GET, "/v1/users?prefix=&limit=x"),
 ];
 
-/// All operations with a request body.
+/// All operations of v1 that have a request body.
 const WITH_BODY: [(Method, &str); 6] = [
     (Method::POST, "/v1/users"),
     (Method::POST, "/v1/sessions"),
@@ -45,7 +45,7 @@ pub(super) async fn every_operation_except_registration_and_login_needs_a_token(
         refused.expect_problem("unauthenticated", &[])?;
         ensure!(
             refused.header(WWW_AUTHENTICATE)?.starts_with("Bearer"),
-            "the scheme is not Bearer: {:?}",
+            "WWW-Authenticate does not start with Bearer: {:?}",
             refused.headers
         );
     }
@@ -84,7 +84,7 @@ pub(super) async fn every_operation_refuses_invalid_tokens(client: Client) -> an
             let request = client.request(method.clone(), path).header(AUTHORIZATION, header);
             send(request).await?.expect_problem("unauthenticated", &[])?;
         }
-        // Credentials of the classic API are not accepted by v1.
+        // v1 does not accept credentials of the classic API.
         let request = client.request(method, path).header("x-user-name", &alice.name);
         send(request.header("x-user-token", &alice.password)).await?.expect_problem("unauthenticated", &[])?;
     }
@@ -170,7 +170,7 @@ pub(super) async fn a_too_long_body_is_refused(client: Client) -> anyhow::Result
         let refused = send(alice.request(method.clone(), path).body(long.clone())).await?;
         refused.expect_problem("body_too_large", &[])?;
     }
-    // A chunked body has no Content-Length.
+    // Sends a chunked body, which has no Content-Length.
     let chunks = long.as_bytes().chunks(64 * 1024).map(|chunk| std::io::Result::Ok(chunk.to_vec()));
     let stream = futures_util::stream::iter(chunks.collect::<Vec<_>>());
     let chunked = alice.request(Method::POST, "/v1/messages").body(reqwest::Body::wrap_stream(stream));
@@ -204,7 +204,7 @@ pub(super) async fn every_code_is_documented(client: Client) -> anyhow::Result<(
     };
     let documented = schemas.values().map(names).find(|names| names.contains("invalid_request"));
     let documented = documented.context("no schema lists the codes")?;
-    // The document may list more.
+    // The document may list more codes than this suite knows.
     let missing: Vec<_> = codes.iter().filter(|code| !documented.contains(**code)).collect();
     ensure_eq!(missing, [&""; 0]);
     Ok(())

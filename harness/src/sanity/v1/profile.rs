@@ -22,7 +22,7 @@ pub(super) async fn a_user_reads_its_own_vault_and_version(client: Client) -> an
     });
     ensure_eq!(user, expected);
     let etag = answer.header(ETAG)?;
-    ensure!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "the ETag is {etag}");
+    ensure!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "the ETag is not a text in quotes: {etag}");
     ensure_eq!(alice.get(ME).await?.header(ETAG)?, etag);
     Ok(())
 }
@@ -120,7 +120,7 @@ pub(super) async fn concurrent_updates_of_one_version_succeed_once(client: Clien
         let mut made = None;
         for (answer, info) in answers.iter().zip(infos) {
             if answer.status == 200 {
-                ensure!(made.is_none(), "both updates were applied: {made:?} and {info}");
+                ensure!(made.is_none(), "two updates of the same version were applied: {made:?} and {info}");
                 made = Some(info);
             } else {
                 answer.expect_problem("version_mismatch", &[])?;

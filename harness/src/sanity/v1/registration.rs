@@ -65,7 +65,7 @@ pub(super) async fn optional_fields_may_be_omitted(client: Client) -> anyhow::Re
     for body in [least, nulls] {
         let registered = client.post("/v1/users", &body).await?.expect(201)?;
         let id = id_of(&registered["user"])?;
-        // The field is absent if the user has no private key.
+        // `private_key` is absent, because the user has none.
         let expected = json!({ "id": id, "username": body["username"], "public_key": "", "info": "" });
         ensure_eq!(registered["user"], expected);
         ensure_eq!(registered["device"]["name"], "");
@@ -132,7 +132,7 @@ pub(super) async fn a_missing_or_invalid_field_is_named(client: Client) -> anyho
     let mut body = whole.clone();
     body["password"] = json!("");
     client.post("/v1/users", &body).await?.expect_problem("invalid_request", &["password"])?;
-    // None of the refused requests has taken the name.
+    // No refused request has taken the username.
     client.post("/v1/users", &whole).await?.expect(201)?;
     Ok(())
 }

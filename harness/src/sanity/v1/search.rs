@@ -26,7 +26,7 @@ pub(super) async fn a_partial_or_invalid_name_finds_no_user(client: Client) -> a
 
 pub(super) async fn a_search_returns_each_user_once_in_order(client: Client) -> anyhow::Result<()> {
     let prefix = prefix(&client);
-    // Names are ordered ignoring case.
+    // The expected order ignores case.
     let names = ["-", "0", "_", "A", "aa", "B", "b0", "c"].map(|rest| format!("{prefix}{rest}"));
     let users = try_join_all(names.iter().rev().map(|name| client.register(name))).await?;
     let alice = users.first().context("no user was registered")?;
@@ -44,7 +44,7 @@ pub(super) async fn a_search_returns_each_user_once_in_order(client: Client) -> 
         }
         ensure_eq!(found, names);
     }
-    // The cursor need not be an existing name.
+    // The username in `after` need not exist.
     ensure_eq!(search(alice, &format!("prefix={prefix}&after={prefix}AZ")).await?.0, names[5..]);
     ensure_eq!(search(alice, &format!("prefix={prefix}&after={prefix}c")).await?, (Vec::new(), false));
     Ok(())
@@ -57,7 +57,7 @@ pub(super) async fn a_search_matches_only_prefixes_ignoring_case(client: Client)
     let alice = users.first().context("no user was registered")?;
     let expected = [1, 0, 2].map(|place: usize| names[place].clone());
     ensure_eq!(search(alice, &format!("prefix={}", prefix.to_uppercase())).await?.0, expected);
-    // Wildcards of SQL match only themselves.
+    // A wildcard of SQL (`_`) matches only itself.
     ensure_eq!(search(alice, &format!("prefix={prefix}x_")).await?.0, names[..1]);
     ensure_eq!(search(alice, &format!("prefix={}", &prefix[1..])).await?.0, [""; 0]);
     let whole = alice.get(&format!("/v1/users?prefix={}", names[0])).await?.expect(200)?;
@@ -89,12 +89,13 @@ pub(super) async fn an_invalid_parameter_is_named(client: Client) -> anyhow::Res
     Ok(())
 }
 
-/// Returns a prefix with which no username starts yet.
+/// Returns a prefix that no existing username starts with.
 fn prefix(client: &Client) -> String {
     format!("s{}-", client.name(""))
 }
 
-/// Returns the usernames that the search found, and whether more users match.
+/// Searches for users with the query parameters `query`. Returns the usernames that were found, and whether more users
+/// match.
 async fn search(asking: &Device, query: &str) -> anyhow::Result<(Vec<String>, bool)> {
     let page = asking.get(&format!("/v1/users?{query}")).await?.expect(200)?;
     let users = page["users"].as_array().context("users is not an array")?;

@@ -39,10 +39,10 @@ pub(super) async fn a_message_arrives_unchanged(client: Client) -> anyhow::Resul
     });
     ensure_eq!(page, expected);
     ensure_time(expires_at)?;
-    // The message expires a day later, at the same time of day.
+    // The `ttl_seconds` is a day, so the message expires a day later at the same time of day.
     let (day, time) = receipt["sent_at"].as_str().unwrap_or_default().split_at(10);
     let (other_day, same_time) = expires_at.as_str().unwrap_or_default().split_at(10);
-    ensure!(other_day > day && same_time == time, "sent {day}{time}, it expires {expires_at}");
+    ensure!(other_day > day && same_time == time, "the message was sent at {day}{time}, but expires at {expires_at}");
     Ok(())
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn every_device_of_every_recipient_gets_the_message(client: Cli
     let second = alice.write_to(&[(&carol, "again to carol"), (&bob, "again to bob")]).await?;
     ensure!(first["id"] != second["id"], "both messages have the id {}", first["id"]);
     let third = alice.write(&carol, "carol alone").await?;
-    // A new device gets only later messages.
+    // A new device receives only messages that are sent after its first login.
     let phone = bob.another().await?;
     let fourth = alice.write(&bob, "to all of bob").await?;
 
@@ -153,7 +153,7 @@ pub(super) async fn a_send_has_1_to_100_distinct_recipients(client: Client) -> a
         let refused = alice.post(MESSAGES, &json!({ "recipients": recipients })).await?;
         refused.expect_problem("invalid_request", &["recipients", "100"])?;
     }
-    // A send to the maximum number of recipients, all of them unknown.
+    // 100 recipients are allowed, so the send fails only because no such users exist.
     let refused = alice.post(MESSAGES, &json!({ "recipients": many(100) })).await?;
     refused.expect_problem("recipient_not_found", &[])?;
     for spelling in [bob.name.clone(), bob.name.to_uppercase()] {

@@ -146,7 +146,7 @@ pub(super) async fn an_ended_session_is_rejected_at_once_by_every_replica(client
     laptop.ensure_ended().await?;
     alice.ensure_alive().await?;
     ensure_eq!(list(&alice).await?.iter().map(id_of).collect::<anyhow::Result<Vec<_>>>()?, [alice.session]);
-    // The device remains.
+    // The device still exists after its session has ended: a login can use it.
     ensure_eq!(laptop.again().await?.id, laptop.id);
 
     alice.delete(&format!("/v1/sessions/{}", alice.session)).await?.expect_no_content()?;
@@ -164,7 +164,7 @@ pub(super) async fn an_unknown_session_is_not_found(client: Client) -> anyhow::R
     alice.ensure_alive().await
 }
 
-/// Lists the sessions of the user, oldest first.
+/// Lists the sessions of the user who owns the device `asking`, oldest first.
 async fn list(asking: &Device) -> anyhow::Result<Vec<Value>> {
     let answer = asking.get("/v1/sessions").await?.expect(200)?;
     Ok(answer["sessions"].as_array().context("sessions is not an array")?.clone())

@@ -14,7 +14,7 @@ pub(super) async fn events_carry_the_messages_in_order(client: Client) -> anyhow
     let bob = filled(&client, 3).await?;
     let expected = events(&bob.page("").await?)?;
     ensure_eq!(bob.stream("").await?.take(3).await?, expected);
-    // Reading deletes nothing.
+    // Reading has deleted nothing, so a second stream has the same events.
     ensure_eq!(bob.stream("").await?.take(3).await?, expected);
     Ok(())
 }
@@ -25,7 +25,7 @@ pub(super) async fn new_messages_arrive_on_an_open_stream(client: Client) -> any
     let mut stream = bob.stream("").await?;
     let mut came = stream.take(1).await?;
     for number in 0..10 {
-        // Line breaks in the contents must not end the event.
+        // Line breaks in the contents must not look like the end of the event.
         alice.write(&bob, &format!("message\n\n{number}\r\ndata: x")).await?;
         came.extend(stream.take(1).await?);
     }
@@ -42,7 +42,7 @@ pub(super) async fn a_stream_resumes_after_the_given_number(client: Client) -> a
     ensure_eq!(bob.stream("?after=2").await?.take(4).await?, all[2..]);
     ensure_eq!(resumed(&bob, "", "4").await?.take(2).await?, all[4..]);
     ensure_eq!(resumed(&bob, "?after=1", "4").await?.take(2).await?, all[4..]);
-    // Acknowledged messages are not sent again, even if the reader resumes before them.
+    // The stream omits acknowledged messages, even if the reader resumes before them.
     bob.acknowledge(3).await?;
     ensure_eq!(bob.stream("").await?.take(3).await?, all[3..]);
     ensure_eq!(resumed(&bob, "?after=0", "1").await?.take(3).await?, all[3..]);
@@ -101,14 +101,12 @@ pub(super) async fn a_stream_ends_with_its_session(client: Client) -> anyhow::Re
         stream.take(1).await?;
         streams.push(stream);
     }
-    let [of_bob, of_again, of_laptop] = streams.as_mut_slice() else {
-        anyhow::bail!("the number of streams is not three")
-    };
+    let [of_bob, of_again, of_laptop] = streams.as_mut_slice() else { anyhow::bail!("expected three streams") };
     bob.delete(&format!("/v1/sessions/{}", again.session)).await?.expect_no_content()?;
     ensure_eq!(of_again.next_event().await?, None);
     bob.delete(&format!("/v1/devices/{}", laptop.id)).await?.expect_no_content()?;
     ensure_eq!(of_laptop.next_event().await?, None);
-    // The stream of another session of the device continues.
+    // The stream of another session on the same device continues.
     alice.write(&bob, "bar").await?;
     ensure_eq!(of_bob.take(1).await?[0].data["contents"], "bar");
     bob.delete("/v1/users/me").await?.expect_no_content()?;
@@ -145,7 +143,7 @@ async fn resumed(reader: &Device, query: &str, last: &str) -> anyhow::Result<Eve
     Events::open(reader.request(Method::GET, &format!("{STREAM}{query}")).header("last-event-id", last)).await
 }
 
-/// Returns the events that carry the messages of a page.
+/// Converts the messages of a page to the events that a stream is expected to send for them.
 fn events(page: &Value) -> anyhow::Result<Vec<Event>> {
     let incarnation = page["incarnation"].as_str().context("incarnation is not a string")?;
     let messages = page["messages"].as_array().context("messages is not an array")?;

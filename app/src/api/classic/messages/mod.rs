@@ -26,7 +26,8 @@ pub(in crate::api) struct ClassicMessagesApi;
 impl ClassicMessagesApi {
     /// Send a message
     ///
-    /// Stores a message for another user. A 201 means that the message is durable.
+    /// Stores a message in the mailboxes of all devices of another user, except for full mailboxes. A 201 response
+    /// means that the message is stored durably.
     #[oai(path = "/messages", method = "post", operation_id = "classicSendMessage", deprecated)]
     async fn send(
         &self,
@@ -39,9 +40,10 @@ impl ClassicMessagesApi {
 
     /// Poll for messages
     ///
-    /// Returns the caller's oldest pending messages in order: up to 100, or more if a single second has more. The page
-    /// has every pending message sent before `query_time`. After you have processed these messages, delete them with
-    /// `until` set to `query_time`. Polling never deletes messages.
+    /// Returns the caller's oldest pending messages, oldest first. The page has every pending message that was sent
+    /// before `query_time`. It has up to 100 messages, or more if more were sent within one second. When you have
+    /// processed these messages, delete them: call `classicDeleteMessages` with `until` set to `query_time`. Polling
+    /// never deletes messages.
     #[oai(path = "/messages", method = "get", operation_id = "classicPollMessages", deprecated)]
     async fn poll(
         &self,
@@ -54,14 +56,15 @@ impl ClassicMessagesApi {
 
     /// Delete polled messages
     ///
-    /// Deletes the caller's messages sent before a Unix time. If `until` is the `query_time` of a poll, the server
-    /// deletes exactly those messages of the poll that were sent before `query_time`.
+    /// Deletes the messages that were sent before `until` from the mailbox of the caller's oldest device. A poll reads
+    /// the same mailbox. If `until` is the `query_time` of a poll, the server deletes only messages that this poll
+    /// returned.
     #[oai(path = "/messages", method = "delete", operation_id = "classicDeleteMessages", deprecated)]
     async fn delete(
         &self,
         caller: ClassicCaller,
         services: Data<&Arc<Services>>,
-        /// Unix time in seconds. Messages sent in this second or later are not deleted.
+        /// Unix time in seconds. Messages that were sent in this second or later are not deleted.
         #[oai(example = "example_time")]
         until: Query<i64>,
     ) -> Result<delete::ClassicDeleteMessagesReply> {
@@ -83,14 +86,14 @@ struct ClassicMessage {
     from_user: String,
     /// Username of the recipient.
     to_user: String,
-    /// Encrypted contents.
+    /// Encrypted contents, byte for byte as sent.
     contents: String,
     /// When the message was stored, as Unix time in seconds.
     sent_at: i64,
 }
 
 impl ClassicMessage {
-    /// Describes a message that was just sent to a single recipient.
+    /// Creates the response to a send. A send of the classic API has exactly one recipient.
     fn sent(sent: SentMessage, caller: &Caller, contents: Contents) -> Self {
         Self {
             id: sent.receipt.id.get(),

@@ -26,8 +26,8 @@ use crate::services::Services;
 #[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub(super) struct ClassicMessagePage {
-    /// Unix time in seconds. After you have processed the messages sent before this time, pass it as `until` to delete
-    /// them.
+    /// Unix time in seconds. When you have processed the messages sent before this time, pass it as `until` to
+    /// `classicDeleteMessages` to delete them.
     query_time: i64,
     /// Messages, oldest first.
     messages: Vec<ClassicMessage>,
@@ -47,13 +47,13 @@ impl Example for ClassicMessagePage {
 
 #[derive(ApiResponse)]
 pub(super) enum ClassicPollMessagesReply {
-    /// The oldest pending messages.
+    /// The oldest pending messages. Empty if none is pending.
     #[oai(status = 200)]
     Ok(PageBody),
 }
 
-/// A page as JSON. A page that is too large for memory, because a single second has many messages, is read while it is
-/// sent.
+/// A page as JSON. It contains all pending messages sent before its `query_time`. If more messages were sent within one
+/// second than the server reads at once, the server reads and sends the page in parts.
 pub(super) enum PageBody {
     Whole(ClassicMessagePage),
     Parts(BoxStream<'static, io::Result<Bytes>>),
@@ -100,10 +100,10 @@ pub(super) async fn poll(
     }))
 }
 
-/// Returns the parts of a page, of which `first` is the first one.
+/// Returns the JSON text of a page in parts: `first`, which was read already, then the parts that `reader` reads.
 fn parts(first: &ClassicMessagePage, reader: Reader) -> poem::Result<BoxStream<'static, io::Result<Bytes>>> {
     let first = serde_json::to_string(first).map_err(poem::error::InternalServerError)?;
-    // The list of messages is the last field, and goes on.
+    // The array of messages is the last field of the page. It stays open here, and the last part closes it.
     let first = first.strip_suffix("]}").unwrap_or(&first).to_owned().into();
     let first = RESPONSE_BODIES.charge(&reader.client, first).ok_or(LimitError::TooManyResponses)?;
     let more = stream::unfold(reader, |mut reader| async {
@@ -113,7 +113,8 @@ fn parts(first: &ClassicMessagePage, reader: Reader) -> poem::Result<BoxStream<'
     Ok(stream::once(async { Ok(first) }).chain(more).boxed())
 }
 
-/// Reads the parts of a page, each after the connection has taken the previous one.
+/// Reads the later parts of a page. Reads a part only after the connection has taken the previous part, so that the
+/// parts do not fill the memory.
 struct Reader {
     services: Arc<Services>,
     caller: Caller,
@@ -123,7 +124,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Returns the next part, or `None` after the last one.
+    /// Returns the next part of the JSON, or `None` after the last part.
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
         let Some(rest) = self.rest.take() else {
             return Ok((!std::mem::replace(&mut self.ended, true)).then(|| Bytes::from_static(b"]}")));
@@ -141,5 +142,5 @@ impl Reader {
 }
 
 fn log(error: &PortError) {
-    tracing::error!(%error, causes = causes(error), "a poll broke off");
+    tracing::error!(%error, causes = causes(error), "poll failed while its page was sent");
 }

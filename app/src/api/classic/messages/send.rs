@@ -40,7 +40,7 @@ pub(super) enum ClassicSendMessageReply {
     /// The recipient does not exist.
     #[oai(status = 404)]
     NotFound(Json<ClassicError>),
-    /// The recipient's mailbox is full.
+    /// The mailboxes of all devices of the recipient are full.
     #[oai(status = 507)]
     Full(Json<ClassicError>),
 }
@@ -56,11 +56,13 @@ pub(super) async fn send(
     };
     let not_found = || ClassicSendMessageReply::NotFound(ClassicError::not_found("recipient does not exist"));
     let Ok(recipient) = Username::new(&body.recipient) else {
-        // No user can have an invalid name.
+        // An invalid username belongs to no user, so the response is the same 404.
         return Ok(not_found());
     };
     if recipient.is_same_as(&caller.username) {
-        return Ok(ClassicSendMessageReply::BadRequest(ClassicError::bad_request("recipient is yourself")));
+        return Ok(ClassicSendMessageReply::BadRequest(ClassicError::bad_request(
+            "recipient is the sender: send to another user",
+        )));
     }
     let addressed = AddressedContents { recipient, contents: contents.clone() };
     let request = SendRequest { recipients: vec![addressed], ttl_seconds: None, key: None };
@@ -72,7 +74,7 @@ pub(super) async fn send(
             ClassicSendMessageReply::Full(Json(error))
         }
         Err(SendMessageError::Port(error)) => return Err(PortFailed::from(error).into()),
-        // Not reachable: a classic send has one recipient, no TTL, no idempotency key and no session.
+        // These errors can't occur: a classic send has one recipient, no TTL, no idempotency key and no session.
         Err(
             error @ (SendMessageError::RecipientCount
             | SendMessageError::NamedTwice(_)

@@ -9,7 +9,7 @@ use crate::services::Services;
 
 #[derive(ApiResponse)]
 pub(super) enum ClassicFindUserReply {
-    /// The public profile of the user with this username.
+    /// The user with this username: identifier, username and public key.
     #[oai(status = 200)]
     Ok(Json<ClassicUser>),
     /// The parameter `username` is missing.
@@ -24,7 +24,7 @@ pub(super) enum ClassicFindUserReply {
 pub(super) async fn find(services: &Services, username: &str) -> poem::Result<ClassicFindUserReply> {
     let found = match Username::new(username) {
         Ok(username) => services.find_user.execute(&username).await.map_err(PortFailed::from)?,
-        // No user can have an invalid name.
+        // An invalid username belongs to no user, so the response is the same 404.
         Err(_) => None,
     };
     Ok(match found {

@@ -24,7 +24,7 @@ pub(in crate::api) struct ClassicUsersApi;
 impl ClassicUsersApi {
     /// Register a user
     ///
-    /// Creates a user. Usernames have 3 to 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`, and are unique
+    /// Creates a user. A username has 3 to 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`, and is unique
     /// regardless of case.
     #[oai(path = "/users", method = "post", operation_id = "classicRegisterUser", deprecated)]
     async fn register(
@@ -58,13 +58,13 @@ impl ClassicUsersApi {
 
     /// Get a user
     ///
-    /// Returns the public profile of the user with this username, regardless of upper and lower case.
+    /// Returns the public profile of the user with the given `username`: identifier, username and public key.
     #[oai(path = "/users/friends", method = "get", operation_id = "classicFindUser", deprecated)]
     async fn find(
         &self,
         _caller: ClassicCaller,
         services: Data<&Arc<Services>>,
-        /// Username, case-insensitive.
+        /// Username of the user to return, case-insensitive.
         #[oai(example = "example_username")]
         username: Query<String>,
     ) -> Result<find::ClassicFindUserReply> {

@@ -16,7 +16,7 @@ pub(super) enum ClassicGetOwnUserReply {
 
 pub(super) async fn own(services: &Services, caller: &Caller) -> poem::Result<ClassicGetOwnUserReply> {
     let user = services.find_user.execute(&caller.username).await.map_err(PortFailed::from)?;
-    // The user was deleted after it was authenticated.
+    // The user may be deleted between authentication and this read.
     let user = user.ok_or(Denied)?;
     Ok(ClassicGetOwnUserReply::Ok(Json(user.into())))
 }

@@ -65,13 +65,16 @@ enum InvalidField {
     Username(#[from] UsernameError),
     #[error(transparent)]
     Password(#[from] PasswordError),
-    #[error("password can't be sent as x-user-token: it has a control character, or a space at an end")]
+    #[error(
+        "password can't be sent in the header x-user-token: it contains a control character, or starts or ends with a space or tab"
+    )]
     Unsendable,
     #[error(transparent)]
     TooLong(#[from] TooLong),
 }
 
-/// Returns whether the password can be sent in a header. A user with any other password could never authenticate.
+/// Returns whether the password can be sent in a header. With any other password, a classic client could never
+/// authenticate.
 fn is_sendable(password: &str) -> bool {
     HeaderValue::from_bytes(password.as_bytes()).is_ok() && password.trim_matches([' ', '\t']) == password
 }

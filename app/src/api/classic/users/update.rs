@@ -12,7 +12,7 @@ use crate::api::classic::auth::Denied;
 use crate::api::errors::PortFailed;
 use crate::services::Services;
 
-/// Fields to change. At least one field is required.
+/// New value of the user's `info`, the only field that can be changed.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct ClassicUpdateOwnUserRequest {
@@ -34,7 +34,7 @@ pub(super) enum ClassicUpdateOwnUserReply {
     /// The updated user.
     #[oai(status = 200)]
     Ok(Json<ClassicOwnUser>),
-    /// No field is given, or a field is invalid or too long.
+    /// `info` is missing, invalid or too long.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
 }
@@ -46,7 +46,7 @@ pub(super) async fn update(
 ) -> poem::Result<ClassicUpdateOwnUserReply> {
     let Some(info) = body.info else {
         return Ok(ClassicUpdateOwnUserReply::BadRequest(ClassicError::bad_request(
-            "no field to change was given: give info",
+            "info is missing: it is the only field that can be changed",
         )));
     };
     let info = match Info::new(info) {
@@ -56,7 +56,8 @@ pub(super) async fn update(
     let change = UserChange { info: Some(info), ..UserChange::default() };
     match services.update_user.execute(caller, change, None).await {
         Ok(user) => Ok(ClassicUpdateOwnUserReply::Ok(Json(user.into()))),
-        // A version mismatch is not possible, because the change expects no version.
+        // A version mismatch can't occur, because the call passes no expected version. `NotFound` means that the user
+        // was deleted after authentication.
         Err(UpdateUserError::NotFound | UpdateUserError::VersionMismatch) => Err(Denied.into()),
         Err(UpdateUserError::Port(error)) => Err(PortFailed::from(error).into()),
     }

@@ -12,10 +12,10 @@ pub(super) enum DeleteDeviceReply {
     /// The device is deleted.
     #[oai(status = 204)]
     Deleted,
-    /// `device_not_found`: the caller has no such device.
+    /// `device_not_found`: the caller has no device with this identifier.
     #[oai(status = 404)]
     NotFound(Problem),
-    /// `last_device`: this is the caller's last device. Delete the user instead.
+    /// `last_device`: this is the caller's last device. To delete it, delete the user.
     #[oai(status = 409)]
     Conflict(Problem),
 }
@@ -24,10 +24,11 @@ pub(super) async fn delete(services: &Services, caller: &Caller, device: DeviceI
     Ok(match services.delete_device.execute(caller, device).await.map_err(PortFailed::from)? {
         DeleteDeviceOutcome::Deleted => DeleteDeviceReply::Deleted,
         DeleteDeviceOutcome::NotFound => {
-            DeleteDeviceReply::NotFound(Problem::new(Code::DeviceNotFound, "you have no such device"))
+            DeleteDeviceReply::NotFound(Problem::new(Code::DeviceNotFound, "you have no device with this id"))
         }
-        DeleteDeviceOutcome::Last => {
-            DeleteDeviceReply::Conflict(Problem::new(Code::LastDevice, "it is your last device"))
-        }
+        DeleteDeviceOutcome::Last => DeleteDeviceReply::Conflict(Problem::new(
+            Code::LastDevice,
+            "this is your last device: to delete it, delete your user",
+        )),
     })
 }

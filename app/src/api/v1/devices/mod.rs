@@ -30,8 +30,8 @@ impl DevicesApi {
 
     /// Delete a device
     ///
-    /// Deletes one of the caller's devices, its mailbox with all pending messages, and its sessions. The last device
-    /// can't be deleted.
+    /// Deletes one of the caller's devices, with its sessions and its mailbox. Messages that are pending in the mailbox
+    /// are lost. The last device of a user can't be deleted.
     #[oai(path = "/:id", method = "delete", operation_id = "deleteDevice")]
     async fn delete(
         &self,
@@ -49,22 +49,22 @@ fn example_id() -> Integer<{ i64::MIN }> {
     Integer(1)
 }
 
-/// One installation of a client.
+/// One installation of a client application.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct Device {
     /// Permanent unique identifier.
     id: i64,
-    /// Display name of the device. May be empty.
+    /// Display name of the device. Empty if the client gave no name.
     name: String,
-    /// When the device first logged in.
+    /// When the device was created, by registration or login.
     created_at: Time,
-    /// Whether this is the calling device.
+    /// Whether this is the device that made the request.
     current: bool,
 }
 
 impl Device {
-    /// Describes a device to a caller whose own device is `current`.
+    /// Creates the response for a device. `current` is the device that made the request.
     pub(super) fn new(device: model::Device, current: DeviceId) -> Self {
         Self {
             id: device.id.get(),

@@ -10,14 +10,14 @@ use crate::api::v1::problem::{Code, MailboxProblem, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text};
 use crate::services::Services;
 
-/// Acknowledges messages up to a sequence number.
+/// Request to acknowledge all messages up to a sequence number.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct AcknowledgeMailboxRequest {
-    /// Acknowledge everything up to and including this sequence number.
+    /// Acknowledge all messages and gaps up to and including this sequence number.
     up_to: Integer<0>,
-    /// Incarnation of the page or event that had the sequence number. Without it, the server does not notice if the mailbox
-    /// was restored from a backup, and may delete other messages.
+    /// Incarnation of the page or event that `up_to` is from. If absent, the incarnation is not checked: after the
+    /// server was restored from a backup, the request may then delete messages that the client has not received.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     incarnation: Nullable<Text<Incarnation>>,
@@ -29,11 +29,11 @@ impl Example for AcknowledgeMailboxRequest {
     }
 }
 
-/// The position up to which the mailbox is acknowledged.
+/// The state of the mailbox after the acknowledgement.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct AcknowledgeMailboxResponse {
-    /// Last acknowledged sequence number. Higher than `up_to` in the request if the client acknowledged more before.
+    /// Last acknowledged sequence number. Higher than `up_to` if the device had already acknowledged a higher number.
     acknowledged: i64,
 }
 
@@ -45,14 +45,15 @@ impl Example for AcknowledgeMailboxResponse {
 
 #[derive(ApiResponse)]
 pub(super) enum AcknowledgeMailboxReply {
-    /// The messages are acknowledged and deleted.
+    /// All messages up to `up_to` are acknowledged and deleted.
     #[oai(status = 200)]
     Ok(Json<AcknowledgeMailboxResponse>),
     /// `invalid_request`: `up_to` is missing or invalid, or `incarnation` is invalid.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
-    /// `mailbox_restored`: the mailbox has another incarnation. Nothing was acknowledged.
+    /// `mailbox_restored`: the mailbox has another incarnation, usually because the server was restored from a backup.
+    /// Nothing was acknowledged.
     #[oai(status = 409)]
     OtherIncarnation(MailboxProblem),
     /// `beyond_mailbox`: `up_to` is higher than the newest sequence number of the mailbox. Nothing was acknowledged.

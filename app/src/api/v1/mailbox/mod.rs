@@ -29,10 +29,13 @@ pub(in crate::api) struct MailboxApi;
 impl MailboxApi {
     /// Read the mailbox
     ///
-    /// Returns the oldest pending messages of the calling device in sequence order. A page has at most `limit`
-    /// messages, and fewer if the messages are large: it takes at most 1 MiB as JSON. It has at most 1000 gaps. If any
-    /// message is pending, the page has at least one, unless 1000 gaps come first. Set `wait` to long-poll. Reading never deletes messages: acknowledge them with `acknowledgeMailbox`. Messages that were
-    /// lost unread are reported in `gaps`.
+    /// Returns the oldest pending messages of the calling device, in sequence order. Pending messages are neither
+    /// acknowledged nor expired. Set `wait` to long-poll. Reading never deletes messages: acknowledge them with
+    /// `acknowledgeMailbox`.
+    ///
+    /// A page has at most `limit` messages, at most 1000 gaps, and at most 1 MiB of JSON. If messages are pending, the
+    /// page has at least one of them, unless 1000 gaps come first. A gap stands for messages that expired unread, or
+    /// were not stored because the mailbox was full.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
     #[expect(clippy::too_many_arguments, reason = "each is a part of the request")]
     async fn read(
@@ -42,13 +45,14 @@ impl MailboxApi {
         deadline: Data<&Deadline>,
         /// Return messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
-        /// Incarnation of the page or event that had the sequence number `after`.
+        /// Incarnation of the page or event that `after` is from. If the mailbox has another incarnation, the request
+        /// fails with `mailbox_restored`. If absent, the incarnation is not checked.
         incarnation: Query<Option<Text<Incarnation>>>,
         /// Maximum number of messages to return.
         #[oai(default = "read::default_limit")]
         limit: Query<read::PageLimit>,
-        /// Seconds to wait for a message if none is pending. If the client closes its side of the connection, it gets a
-        /// page a few seconds later.
+        /// Seconds to wait for a message if none is pending. If the client closes its sending side of the connection
+        /// while it waits, the server responds 5 seconds later.
         #[oai(default = "read::default_wait")]
         wait: Query<read::WaitSeconds>,
     ) -> Result<read::ReadMailboxReply> {
@@ -58,8 +62,8 @@ impl MailboxApi {
 
     /// Acknowledge messages
     ///
-    /// Confirms that all messages up to a sequence number are processed, and deletes these messages. Idempotent:
-    /// repeating the request, or acknowledging a lower number, changes nothing.
+    /// Confirms that the client has processed all messages up to a sequence number. The server deletes these messages.
+    /// Repeating the request, or acknowledging a lower number, changes nothing.
     #[oai(path = "/ack", method = "post", operation_id = "acknowledgeMailbox")]
     async fn acknowledge(
         &self,
@@ -72,12 +76,14 @@ impl MailboxApi {
 
     /// Stream the mailbox
     ///
-    /// Streams the mailbox of the calling device as server-sent events in sequence order. A `message` event has a
-    /// `Message` as JSON in `data`, a `gap` event has a `Gap`. The `id` of an event is the incarnation of the mailbox, a
-    /// hyphen, and the sequence number of the message or the `last` number of the gap, such as `5f0c1d7a93be4826-12`.
-    /// Comments serve as heartbeats. The stream ends when the session ends or the server stops. To resume, reconnect with
-    /// `Last-Event-ID`; `EventSource` does this automatically. Streaming never deletes messages: acknowledge them with
-    /// `acknowledgeMailbox`.
+    /// Streams the mailbox of the calling device as server-sent events, in sequence order. A `message` event has a
+    /// `Message` as JSON in `data`, and a `gap` event has a `Gap`. The stream ends when the session ends or the server
+    /// stops. Streaming never deletes messages: acknowledge them with `acknowledgeMailbox`.
+    ///
+    /// The `id` of an event is the incarnation of the mailbox, a hyphen, and a sequence number, such as
+    /// `5f0c1d7a93be4826-12`. The sequence number of a gap is its `last` number. To resume after an event, reconnect
+    /// with its `id` in `Last-Event-ID`, as `EventSource` does by itself. If nothing arrives for 25 seconds, the server
+    /// sends a comment, so that proxies keep the connection open.
     #[oai(path = "/stream", method = "get", operation_id = "streamMailbox")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter or a context of the operation")]
     async fn stream(
@@ -86,13 +92,14 @@ impl MailboxApi {
         services: Data<&Arc<Services>>,
         client: Data<&Arc<Client>>,
         hang_up: Data<&HangUp>,
-        /// Resume after this event, given by its `id` or only by its sequence number. Takes precedence over `after`, and an
-        /// incarnation in it over `incarnation`.
+        /// `id` of the last received event: the stream resumes after this event. A sequence number without an
+        /// incarnation is accepted, too. Takes precedence over the parameters `after` and `incarnation`.
         #[oai(name = "Last-Event-ID", validator(pattern = "^([0-9a-f]{16}-)?[0-9]{1,18}$"))]
         last_event_id: HeaderText,
         /// Stream messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
-        /// Incarnation of the page or event that had the sequence number `after`.
+        /// Incarnation of the page or event that `after` is from. If the mailbox has another incarnation, the request
+        /// fails with `mailbox_restored`. If absent, the incarnation is not checked.
         incarnation: Query<Option<Text<Incarnation>>>,
     ) -> Result<stream::StreamMailboxReply> {
         let context = stream::Context {
@@ -109,13 +116,15 @@ impl MailboxApi {
 #[derive(Object, Serialize)]
 #[oai(example)]
 struct Message {
-    /// Sequence number in the mailbox: 1, 2, 3 and so on. No number is used twice.
+    /// Sequence number of the message in its mailbox: 1, 2, 3 and so on. Unique within an incarnation.
     sequence: i64,
-    /// Identifier of the send. The copies of the message in all mailboxes have the same identifier.
+    /// Identifier of the message, which its sender received as well. All copies of the message, in all mailboxes, have
+    /// the same identifier.
     id: i64,
     /// Username of the sender.
     sender: String,
-    /// Identifier of the device that sent the message. Absent if the server has not recorded the device.
+    /// Identifier of the device that sent the message. Absent if the message was stored by an old version of the
+    /// server, which did not record the device.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sender_device_id: Option<i64>,
@@ -123,7 +132,7 @@ struct Message {
     contents: String,
     /// When the message was stored.
     sent_at: Time,
-    /// When the message expires, unless it is acknowledged before then.
+    /// When the message expires if it is not acknowledged before.
     expires_at: Time,
 }
 
@@ -155,7 +164,7 @@ impl Example for Message {
     }
 }
 
-/// A range of sequence numbers whose messages were lost unread.
+/// A range of sequence numbers whose messages expired unread, or were not stored because the mailbox was full.
 #[derive(Object, Serialize)]
 struct Gap {
     /// First sequence number of the gap.
@@ -165,8 +174,8 @@ struct Gap {
     reason: GapReason,
 }
 
-/// Why the messages are lost. `expired`: they expired unread. `mailbox_full`: they were not stored, because the mailbox
-/// was full.
+/// Why the messages of a gap are gone. `expired`: they expired before they were acknowledged. `mailbox_full`: they were
+/// not stored, because the mailbox was full.
 #[derive(Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]

@@ -32,15 +32,15 @@ pub(super) fn default_wait() -> WaitSeconds {
 pub(super) struct MailboxPage {
     /// Messages in sequence order.
     messages: Vec<Message>,
-    /// Gaps in the sequence up to `up_to`, at most 1000. A gap stands for messages that were lost unread. Pages report a gap until it
-    /// is acknowledged.
+    /// Gaps up to `up_to`, at most 1000, in sequence order. A gap stands for messages that expired unread, or were not
+    /// stored because the mailbox was full. Like a message, a gap is reported until it is acknowledged.
     gaps: Vec<Gap>,
-    /// Incarnation of the mailbox. To read on, pass it together with `after`.
+    /// Current incarnation of the mailbox. Store it with `up_to`. To read on, pass it as `incarnation`.
     incarnation: Text<Incarnation>,
-    /// Last acknowledged sequence number.
+    /// Last acknowledged sequence number. 0 if nothing was acknowledged yet.
     acknowledged: i64,
-    /// Last sequence number that this page covers. After processing the page, acknowledge this number. To read on, pass
-    /// it as `after`.
+    /// Last sequence number that this page covers. When you have processed the page, acknowledge this number. To read
+    /// on, pass it as `after`.
     up_to: i64,
     /// Whether more messages or gaps are pending after this page.
     has_more: bool,
@@ -77,12 +77,14 @@ pub(super) enum ReadMailboxReply {
     /// A page of the mailbox. The page is empty if no message arrived before `wait` elapsed.
     #[oai(status = 200)]
     Ok(JsonResponse<MailboxPage>),
-    /// `invalid_request`: `after`, `limit` or `wait` is invalid.
+    /// `invalid_request`: `after`, `incarnation`, `limit` or `wait` is invalid.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
     BadRequest(Problem),
-    /// `cursor_ahead`: `after` is higher than the newest sequence number of the mailbox. `mailbox_restored`: the mailbox
-    /// has another incarnation. To read on, replace the stored cursor by `acknowledged` and `incarnation` of the problem.
+    /// `cursor_ahead`: `after` is higher than the newest sequence number of the mailbox. `mailbox_restored`: the
+    /// mailbox has another incarnation, usually because the server was restored from a backup. In both cases, replace
+    /// your stored sequence number and incarnation by `acknowledged` and `incarnation` of this response, and read
+    /// again.
     #[oai(status = 409)]
     #[expect(dead_code, reason = "returned as an error; declared for the document")]
     Conflict(MailboxProblem),
@@ -107,7 +109,7 @@ pub(super) async fn read(
     Ok(ReadMailboxReply::Ok(JsonResponse(page.into())))
 }
 
-/// Creates a cursor from the parameters of a request.
+/// Creates the cursor that the query parameters describe.
 pub(super) fn cursor(after: Option<Integer<0>>, incarnation: Option<Text<Incarnation>>) -> Cursor {
     Cursor {
         after: after.map(|after| SequenceNumber::new(after.0)),
@@ -115,7 +117,7 @@ pub(super) fn cursor(after: Option<Integer<0>>, incarnation: Option<Text<Incarna
     }
 }
 
-/// Converts a failed read to its error response.
+/// Converts an error of the use case to the response that the client receives.
 pub(super) fn to_poem_error(error: ReadMailboxError) -> poem::Error {
     match error {
         ReadMailboxError::SessionEnded => Problem::unauthenticated().into(),

@@ -27,19 +27,19 @@ use crate::logging::causes;
 use crate::server::{HALF_CLOSED_WAIT, HangUp};
 use crate::services::Services;
 
-/// Maximum number of messages on a page. The server reads the next page only after the client has taken the previous
-/// one.
+/// Maximum number of messages that the server reads at once for a stream. It reads the next page only after the
+/// connection has taken the previous page.
 const PAGE_SIZE: usize = 100;
-/// Interval of heartbeats on an idle stream, so that proxies keep the connection open.
+/// If nothing arrives for this time, the stream sends a heartbeat, so that proxies keep the connection open.
 const HEARTBEAT: Duration = Duration::from_secs(25);
 
-/// Delay before a stream goes on if the unsent responses of all clients, or of this one, take too much memory.
+/// Delay before a stream retries to send a page, if unsent responses take too much memory (see `budget`).
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// The heartbeat, a comment.
+/// The heartbeat: a comment, which clients ignore.
 const NOTHING_NEW: &str = ": nothing new\n\n";
 
-/// [Server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html).
+/// A response body of [server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html).
 pub(super) struct EventStream(BoxStream<'static, io::Result<Bytes>>);
 
 impl Payload for EventStream {
@@ -55,7 +55,7 @@ impl IntoResponse for EventStream {
         poem::Response::builder()
             .content_type(Self::CONTENT_TYPE)
             .header(header::CACHE_CONTROL, "no-cache")
-            // Keeps proxies from buffering events.
+            // Asks proxies such as nginx not to buffer events.
             .header("X-Accel-Buffering", "no")
             .body(Body::from_bytes_stream(self.0))
     }
@@ -66,12 +66,13 @@ pub(super) enum StreamMailboxReply {
     /// The event stream.
     #[oai(status = 200)]
     Ok(EventStream),
-    /// `invalid_request`: `Last-Event-ID` or `after` is invalid.
+    /// `invalid_request`: `Last-Event-ID`, `after` or `incarnation` is invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `cursor_ahead`: the number to resume after is higher than the newest sequence number of the mailbox.
-    /// `mailbox_restored`: the mailbox has another incarnation. To go on, replace the stored cursor by `acknowledged` and
-    /// `incarnation` of the problem.
+    /// `cursor_ahead`: the sequence number in `Last-Event-ID` or `after` is higher than the newest of the mailbox.
+    /// `mailbox_restored`: the mailbox has another incarnation, usually because the server was restored from a backup.
+    /// In both cases, replace your stored sequence number and incarnation by `acknowledged` and `incarnation` of this
+    /// response, and reconnect.
     #[oai(status = 409)]
     #[expect(dead_code, reason = "returned as an error; declared for the document")]
     Conflict(MailboxProblem),
@@ -90,8 +91,8 @@ pub(super) async fn stream(
         after: resumed.and_then(|resumed| resumed.after).or(requested.after),
         incarnation: resumed.and_then(|resumed| resumed.incarnation).or(requested.incarnation),
     };
-    // The first page is read before the response starts, so that an error can still determine the status of the
-    // response.
+    // Reads the first page before the response starts, because an error can set the status of the response only until
+    // then.
     let first = context.read(cursor, Duration::ZERO).await.map_err(to_poem_error)?;
     let cursor = end(&first);
     let first = RESPONSE_BODIES.charge(&context.client, events(first).into()).ok_or(LimitError::TooManyResponses)?;
@@ -104,7 +105,7 @@ pub(super) async fn stream(
     Ok(StreamMailboxReply::Ok(EventStream(chunks.boxed())))
 }
 
-/// Parses the `id` of an event, or only its sequence number.
+/// Parses `Last-Event-ID`: the `id` of an event, or only its sequence number.
 fn parse_event_id(header: &str) -> Result<Cursor, &'static str> {
     let (incarnation, number) = match header.trim().split_once('-') {
         Some((incarnation, number)) => (Some(incarnation), number),
@@ -117,12 +118,12 @@ fn parse_event_id(header: &str) -> Result<Cursor, &'static str> {
     }
 }
 
-/// Returns the cursor of a reader that has received a page.
+/// Returns the cursor of a reader that has received the whole page.
 fn end(page: &MailboxPage) -> Cursor {
     Cursor { after: Some(page.up_to()), incarnation: Some(page.incarnation) }
 }
 
-/// What a stream reads from, and for whom.
+/// What a stream needs to read the mailbox of its caller.
 pub(super) struct Context {
     pub(super) services: Arc<Services>,
     pub(super) caller: SessionCaller,
@@ -136,7 +137,7 @@ impl Context {
     }
 }
 
-/// Reads the pages of a stream. Reads a page only after the connection has taken the previous page.
+/// Reads the pages of a stream, one after another. Reads a page only after the connection has taken the previous page.
 struct PageReader {
     context: Context,
     cursor: Cursor,
@@ -150,7 +151,8 @@ impl PageReader {
         if services.is_stopping() {
             return None;
         }
-        // The system answers a heartbeat with a reset if the client is gone.
+        // If the client has closed its sending side, it may still read, or be gone. Heartbeats find out: the operating
+        // system of a client that is gone answers with a reset, which ends the connection.
         let read = match hang_up.is_closed() {
             true => self.context.read(self.cursor, HALF_CLOSED_WAIT).await,
             false => tokio::select! {
@@ -161,7 +163,7 @@ impl PageReader {
         let page = read.inspect_err(log).ok()?;
         let cursor = end(&page);
         let Some(events) = RESPONSE_BODIES.charge(client, events(page).into()) else {
-            // Reads the page again later, instead of keeping it in memory.
+            // Drops the page and reads it again later, because keeping it would take the memory that is missing.
             sleep(BACK_OFF).await;
             return Some(Bytes::from_static(b": out of memory for now\n\n"));
         };
@@ -176,7 +178,7 @@ fn log(error: &ReadMailboxError) {
     }
 }
 
-/// Formats a page as events in sequence order. Formats an empty page as a comment, which serves as heartbeat.
+/// Formats a page as events in sequence order, or an empty page as the heartbeat.
 fn events(page: MailboxPage) -> String {
     let incarnation = page.incarnation;
     let messages = page.envelopes.into_iter().map(|envelope| {

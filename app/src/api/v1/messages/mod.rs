@@ -19,17 +19,17 @@ pub(in crate::api) struct MessagesApi;
 impl MessagesApi {
     /// Send a message
     ///
-    /// Stores a message for every device of each recipient, atomically: for all recipients or for none. A 201 means
-    /// that the message is durable. A device whose mailbox is full does not receive the message and is listed in
-    /// `undelivered`.
+    /// Stores a message in the mailbox of every device of each recipient: for all recipients, or for none. A 201
+    /// response means that the message is stored durably. A device whose mailbox is full does not receive the message,
+    /// and is listed in `undelivered`.
     #[oai(path = "/", method = "post", operation_id = "sendMessage")]
     async fn send(
         &self,
         caller: TokenCaller<true>,
         services: Data<&Arc<Services>>,
         /// Makes retries safe: requests with the same key and body from the same device store one message, and all
-        /// receive the first response. The key has 1 to 255 visible ASCII characters, optionally in double quotes; a
-        /// random UUID is recommended. The server keeps keys for at least a day.
+        /// return the first response. The key has 1 to 255 visible ASCII characters, optionally in double quotes. A
+        /// random UUID is recommended. The server remembers a key for at least a day.
         #[oai(
             name = "Idempotency-Key",
             validator(min_length = 1, max_length = 255, pattern = r#"^([!#-~][!-~]*|"[!#-\[\]-~]+")$"#)

@@ -15,10 +15,11 @@ use crate::services::Services;
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct SendMessageRequest {
-    /// Recipients with their contents: 1 to 100 users, each at most once. The whole body is limited to 1 MiB.
+    /// Recipients with their contents: 1 to 100 users, each at most once. The whole request body is limited to 1 MiB.
     #[oai(validator(min_items = 1, max_items = 100))]
     recipients: Vec<Recipient>,
-    /// Seconds until the message expires unread. Defaults to the server's maximum.
+    /// Seconds until the message expires unread. Defaults to the maximum of the server: 30 days, unless the operator
+    /// has changed it.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     ttl_seconds: Nullable<Integer<1>>,
@@ -40,29 +41,29 @@ impl Example for SendMessageRequest {
     }
 }
 
-/// Confirmation of a stored message.
+/// Confirmation that the message is stored.
 #[derive(Object, Serialize)]
 #[oai(example)]
 pub(super) struct SendMessageResponse {
-    /// Permanent unique identifier of the send. Recipients receive it as the `id` of the message.
+    /// Permanent unique identifier of the message. Recipients receive it as the `id` of the message.
     id: i64,
     /// When the message was stored.
     sent_at: Time,
-    /// Devices that did not receive the message, because their mailboxes were full.
+    /// Devices that did not receive the message, because their mailboxes were full. Usually empty.
     undelivered: Vec<UndeliveredDevice>,
 }
 
 /// A device that did not receive the message.
 #[derive(Object, Serialize)]
 struct UndeliveredDevice {
-    /// Username of the device's owner.
+    /// Username of the user that the device belongs to.
     username: String,
     /// Identifier of the device.
     device_id: i64,
     reason: UndeliveredReason,
 }
 
-/// Why a device did not receive the message.
+/// Why a device did not receive the message. `mailbox_full`: the mailbox of the device was full.
 #[derive(Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -104,10 +105,11 @@ pub(super) enum SendMessageReply {
     /// `invalid_request`: a field is missing, or a field or the `Idempotency-Key` is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `recipient_not_found`: at least one recipient does not exist. Nothing was sent.
+    /// `recipient_not_found`: at least one recipient does not exist. No recipient received the message.
     #[oai(status = 404)]
     NotFound(Problem),
-    /// `idempotency_key_reused`: the key was used with a different body.
+    /// `idempotency_key_reused`: this device has used the `Idempotency-Key` with another body. Nothing was sent. Use a
+    /// new key.
     #[oai(status = 422)]
     Reused(Problem),
     /// `mailbox_full`: the mailboxes of all devices of all recipients are full. Nothing was sent.
@@ -156,7 +158,7 @@ pub(super) async fn send(
     })
 }
 
-/// Truncates an invalid username, which may be of any length.
+/// Truncates an invalid username for an error message, because it can be long.
 fn truncated(name: &str) -> String {
     match name.char_indices().nth(Username::MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &name[..end]),
@@ -164,9 +166,9 @@ fn truncated(name: &str) -> String {
     }
 }
 
-/// Parses an `Idempotency-Key`. The header may be an
-/// [RFC 8941](https://www.rfc-editor.org/rfc/rfc8941#name-parsing-a-string) string, or the key without quotes, which
-/// many clients send.
+/// Parses the header `Idempotency-Key`: a string in quotes as in [RFC
+/// 8941](https://www.rfc-editor.org/rfc/rfc8941#name-parsing-a-string), or a key without quotes, as many clients send
+/// it.
 fn parse_key(header: &str) -> Result<IdempotencyKey, IdempotencyKeyError> {
     let header = header.trim_matches([' ', '\t']);
     let Some(quoted) = header.strip_prefix('"') else {

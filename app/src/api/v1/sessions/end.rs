@@ -11,7 +11,7 @@ pub(super) enum EndSessionReply {
     /// The session has ended.
     #[oai(status = 204)]
     Ended,
-    /// `session_not_found`: the caller has no such session.
+    /// `session_not_found`: the caller has no session with this identifier. It may have ended already.
     #[oai(status = 404)]
     NotFound(Problem),
 }
@@ -26,12 +26,12 @@ pub(super) enum EndCurrentSessionReply {
 pub(super) async fn end(services: &Services, caller: &Caller, session: SessionId) -> poem::Result<EndSessionReply> {
     match services.end_session.execute(caller, session).await.map_err(PortFailed::from)? {
         true => Ok(EndSessionReply::Ended),
-        false => Ok(EndSessionReply::NotFound(Problem::new(Code::SessionNotFound, "you have no such session"))),
+        false => Ok(EndSessionReply::NotFound(Problem::new(Code::SessionNotFound, "you have no session with this id"))),
     }
 }
 
 pub(super) async fn end_current(services: &Services, caller: &SessionCaller) -> poem::Result<EndCurrentSessionReply> {
-    // A session that no longer exists ended in the meantime.
+    // If the session no longer exists, another request has ended it, so the outcome is the same.
     services.end_session.execute(&caller.caller, caller.session).await.map_err(PortFailed::from)?;
     Ok(EndCurrentSessionReply::Ended)
 }

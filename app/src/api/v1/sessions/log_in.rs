@@ -12,18 +12,19 @@ use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text};
 use crate::services::Services;
 
-/// Credentials and device of a login.
+/// Username and password of a user, and the device to use.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 pub(super) struct LogInRequest {
-    /// Username, case-insensitive.
+    /// Username of the user, case-insensitive.
     username: String,
     password: Text<Password>,
-    /// Identifier of an existing device of the user, to log in on that device. If absent, or if the user has no such
-    /// device, the server creates a new device.
+    /// Identifier of an existing device of the user, on which to log in. If absent, or if the user has no device with
+    /// this identifier, the server creates a device.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_id: Nullable<Integer<{ i64::MIN }>>,
+    /// Display name of the new device, at most 128 bytes of UTF-8. Ignored if the login uses an existing device.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_name: Nullable<Text<DeviceName>>,
@@ -51,7 +52,7 @@ impl From<LogInRequest> for use_cases::Login {
     }
 }
 
-/// A new session.
+/// The new session, with its user, device and token.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct LogInResponse {
@@ -101,7 +102,8 @@ pub(super) enum LogInReply {
     /// `wrong_credentials`: the username or the password is wrong.
     #[oai(status = 401)]
     Denied(Problem),
-    /// `too_many_devices`: the user has reached the maximum number of devices.
+    /// `too_many_devices`: the user has 32 devices, the maximum. Delete a device, or pass the `device_id` of an
+    /// existing device.
     #[oai(status = 409)]
     Conflict(Problem),
 }

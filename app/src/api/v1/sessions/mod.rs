@@ -24,8 +24,9 @@ pub(in crate::api) struct SessionsApi;
 impl SessionsApi {
     /// Log in
     ///
-    /// Creates a session on a device. Pass the `device_id` of one of the user's devices to use its mailbox. Otherwise
-    /// the server creates a new device with an empty mailbox.
+    /// Checks the password, and creates a session with a new token. To use an existing device and its mailbox, pass the
+    /// `device_id`. Otherwise the server creates a device with an empty mailbox. A device has at most 16 sessions: a
+    /// further login ends the oldest one.
     #[oai(path = "/", method = "post", operation_id = "logIn")]
     async fn log_in(
         &self,
@@ -37,7 +38,7 @@ impl SessionsApi {
 
     /// List sessions
     ///
-    /// Returns all sessions of the caller, oldest first.
+    /// Returns the sessions on all devices of the caller, oldest first.
     #[oai(path = "/", method = "get", operation_id = "listSessions")]
     async fn list(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<list::ListSessionsReply> {
         list::list(&services, &caller.0).await
@@ -45,7 +46,7 @@ impl SessionsApi {
 
     /// Log out
     ///
-    /// Ends the calling session. The device and its mailbox remain.
+    /// Ends the session of the bearer token. The device of the session and its mailbox remain.
     #[oai(path = "/current", method = "delete", operation_id = "endCurrentSession")]
     async fn end_current(
         &self,
@@ -90,12 +91,12 @@ pub(super) struct Session {
     device_id: i64,
     /// When the session was created.
     created_at: Time,
-    /// Whether this is the calling session.
+    /// Whether this is the session that made the request.
     current: bool,
 }
 
 impl Session {
-    /// Describes a session to a caller whose own session is `current`.
+    /// Creates the response for a session. `current` is the session that made the request.
     fn new(session: model::Session, current: SessionId) -> Self {
         Self {
             id: session.id.get(),
@@ -105,7 +106,7 @@ impl Session {
         }
     }
 
-    /// Describes the session that the request has just created.
+    /// Creates the response for a session that the request has created.
     pub(super) fn current(session: model::Session) -> Self {
         let id = session.id;
         Self::new(session, id)

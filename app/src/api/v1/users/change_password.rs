@@ -25,14 +25,14 @@ impl Example for ChangePasswordRequest {
 
 #[derive(ApiResponse)]
 pub(super) enum ChangePasswordReply {
-    /// The password is changed, and all other sessions are ended.
+    /// The password is changed, and all other sessions of the caller have ended.
     #[oai(status = 204)]
     Changed,
     /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
-    /// `wrong_password`: `old_password` is wrong.
+    /// `wrong_password`: `old_password` is not the current password. Nothing was changed.
     #[oai(status = 403)]
     Forbidden(Problem),
 }

@@ -9,7 +9,7 @@ use crate::services::Services;
 
 #[derive(ApiResponse)]
 pub(super) enum FindUserReply {
-    /// The user's public profile.
+    /// The user with this username: identifier, username and public key.
     #[oai(status = 200)]
     Ok(Json<User>),
     /// `user_not_found`: no user has this username.
@@ -20,11 +20,11 @@ pub(super) enum FindUserReply {
 pub(super) async fn find(services: &Services, username: &str) -> poem::Result<FindUserReply> {
     let found = match Username::new(username) {
         Ok(username) => services.find_user.execute(&username).await.map_err(PortFailed::from)?,
-        // No user can have an invalid name.
+        // An invalid username belongs to no user, so the response is the same 404.
         Err(_) => None,
     };
     Ok(match found {
         Some(user) => FindUserReply::Ok(Json(user.into())),
-        None => FindUserReply::NotFound(Problem::new(Code::UserNotFound, "nobody has this name")),
+        None => FindUserReply::NotFound(Problem::new(Code::UserNotFound, "no user has this username")),
     })
 }

@@ -30,8 +30,8 @@ pub(in crate::api) struct UsersApi;
 impl UsersApi {
     /// Register a user
     ///
-    /// Creates a user and its first device, and logs the device in. Usernames have 3 to 32 characters from `a-z`,
-    /// `A-Z`, `0-9`, `_` and `-`, and are unique regardless of case.
+    /// Creates a user and its first device, and returns the token of a new session on this device. A username has 3 to
+    /// 32 characters from `a-z`, `A-Z`, `0-9`, `_` and `-`, and is unique regardless of case.
     #[oai(path = "/", method = "post", operation_id = "registerUser")]
     async fn register(
         &self,
@@ -43,19 +43,20 @@ impl UsersApi {
 
     /// Search users
     ///
-    /// Returns the users whose usernames start with a prefix, ordered by username. Ignores upper and lower case. The
-    /// operator of the server can turn search off.
+    /// Returns the users whose usernames start with `prefix`, in order of their usernames. The comparison and the order
+    /// ignore case. The operator of the server can turn search off.
     #[oai(path = "/", method = "get", operation_id = "searchUsers")]
     async fn search(
         &self,
         _caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Start of the usernames to find, at least 3 characters.
+        /// Start of the usernames to find: 3 to 32 characters, case-insensitive.
         prefix: Query<Text<Username>>,
-        /// Maximum number of users to return.
+        /// Maximum number of users to return. A page can have fewer users if their public keys are large.
         #[oai(default = "search::default_limit")]
         limit: Query<search::SearchLimit>,
-        /// Return users after this username. To read the next page, pass the last username of the previous page.
+        /// Return only users after this username in the order. To read the next page, pass the last username of the
+        /// previous page.
         after: Query<Option<Text<Username>>>,
     ) -> Result<search::SearchUsersReply> {
         search::search(&services, &prefix.0.0, limit.0, after.0).await
@@ -79,8 +80,8 @@ impl UsersApi {
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// `ETag` of the user as last read. If the user has changed since then, the request fails with
-        /// `version_mismatch`.
+        /// `ETag` of the user that the client has read. If the user has changed since, the update fails with
+        /// `version_mismatch`. Without this header, the update does not check for changes.
         #[oai(name = "If-Match")]
         if_match: HeaderText,
         body: Body<update::UpdateOwnUserRequest>,
@@ -90,8 +91,8 @@ impl UsersApi {
 
     /// Delete your user
     ///
-    /// Deletes the caller's user: keys, vault, devices, sessions and pending messages. Nobody can register the username
-    /// again. Messages that the user sent remain in the mailboxes of their recipients.
+    /// Deletes the caller's user with its keys, vault, devices, sessions and mailboxes. Nobody can register the
+    /// username again. Messages that the user sent remain in the mailboxes of their recipients.
     #[oai(path = "/me", method = "delete", operation_id = "deleteOwnUser")]
     async fn delete(&self, caller: TokenCaller, services: Data<&Arc<Services>>) -> Result<delete::DeleteOwnUserReply> {
         delete::delete(&services, &caller.0.caller).await
@@ -99,7 +100,8 @@ impl UsersApi {
 
     /// Change your password
     ///
-    /// Requires the current password, and ends all other sessions of the caller.
+    /// Replaces the caller's password, and ends all other sessions of the caller. The request must contain the current
+    /// password, so that a stolen token is not enough.
     #[oai(path = "/me/password", method = "put", operation_id = "changePassword")]
     async fn change_password(
         &self,
@@ -112,13 +114,13 @@ impl UsersApi {
 
     /// Get a user
     ///
-    /// Returns the public profile of the user with this username, regardless of upper and lower case.
+    /// Returns the public profile of the user with the given `username`: identifier, username and public key.
     #[oai(path = "/:username", method = "get", operation_id = "findUser")]
     async fn find(
         &self,
         _caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// Username, case-insensitive.
+        /// Username of the user to return, case-insensitive.
         #[oai(example = "example_username")]
         username: Path<String>,
     ) -> Result<find::FindUserReply> {

@@ -22,7 +22,7 @@ pub(super) enum GetOwnUserReply {
 
 pub(super) async fn own(services: &Services, caller: &Caller) -> poem::Result<GetOwnUserReply> {
     let user = services.find_user.execute(&caller.username).await.map_err(PortFailed::from)?;
-    // The user was deleted after the token was checked.
+    // The user may be deleted between the check of the token and this read.
     let user = user.ok_or_else(Problem::unauthenticated)?;
     let version = etag(user.version);
     Ok(GetOwnUserReply::Ok(Json(user.into()), version))

@@ -27,6 +27,7 @@ pub(super) struct RegisterUserRequest {
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     info: Nullable<Text<Info>>,
+    /// Display name of the first device, at most 128 bytes of UTF-8.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     device_name: Nullable<Text<DeviceName>>,
@@ -59,7 +60,7 @@ impl From<RegisterUserRequest> for use_cases::Registration {
     }
 }
 
-/// A new user, with its first device and session.
+/// The new user, with its first device and session.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct RegisterUserResponse {
@@ -83,7 +84,7 @@ impl Example for RegisterUserResponse {
 
 #[derive(ApiResponse)]
 pub(super) enum RegisterUserReply {
-    /// The user is registered, and its first device is logged in.
+    /// The user is registered, and has a session on its first device.
     #[oai(status = 201)]
     Created(
         Json<RegisterUserResponse>,
@@ -95,7 +96,7 @@ pub(super) enum RegisterUserReply {
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
-    /// `username_taken`: the username is in use, or was used by a deleted user.
+    /// `username_taken`: another user has this username, or a deleted user had it. Choose another username.
     #[oai(status = 409)]
     Conflict(Problem),
 }

@@ -16,13 +16,13 @@ pub(super) fn default_limit() -> SearchLimit {
     Integer(20)
 }
 
-/// A page of users.
+/// A page of matching users. Empty if no user matches.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct UserPage {
     /// Users in order of their usernames.
     users: Vec<User>,
-    /// Whether more users match after this page. To get them, pass the last username of the page as `after`.
+    /// Whether more users match after this page. To read the next page, pass the last username of this page as `after`.
     has_more: bool,
 }
 
@@ -40,13 +40,13 @@ impl Example for UserPage {
 
 #[derive(ApiResponse)]
 pub(super) enum SearchUsersReply {
-    /// A page of users.
+    /// A page of matching users. Empty if no user matches.
     #[oai(status = 200)]
     Ok(Json<UserPage>),
     /// `invalid_request`: `prefix` is missing, or `prefix`, `limit` or `after` is invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `search_off`: search is turned off on this server.
+    /// `search_off`: the operator has turned search off.
     #[oai(status = 403)]
     Forbidden(Problem),
 }
@@ -57,7 +57,7 @@ pub(super) async fn search(
     limit: SearchLimit,
     after: Option<Text<Username>>,
 ) -> poem::Result<SearchUsersReply> {
-    // A prefix that is long enough to search for is a valid username itself.
+    // `prefix` has the type `Username`, because every prefix that is long enough is also a valid username.
     let found = services.search_users.execute(prefix.as_str(), after.map(|after| after.0), limit.unsigned()).await;
     Ok(match found {
         Ok(found) => SearchUsersReply::Ok(Json(found.into())),

@@ -62,21 +62,22 @@ pub(super) enum UpdateOwnUserReply {
     /// `invalid_request`: no field is given, or a field is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `version_mismatch`: the current version of the user does not match `If-Match`. Nothing was changed.
+    /// `version_mismatch`: the user has changed since the client read the `ETag` in `If-Match`. Nothing was updated.
+    /// Read the user again, then repeat the update.
     #[oai(status = 412)]
     Mismatch(Problem),
 }
 
-/// Returns the entity tag of a version.
+/// Returns the entity tag of a version of the user, as in the header `ETag`.
 pub(super) fn etag(version: Version) -> String {
     format!("\"{}\"", version.get())
 }
 
-/// The versions that `If-Match` accepts.
+/// The versions of the user for which `If-Match` allows the update.
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Any,
-    /// Any of these versions. Entity tags that the server never issues match no version, so they are left out.
+    /// One of these versions. Entity tags that the server never issues are left out, because they match no version.
     OneOf(Vec<Version>),
 }
 
@@ -88,7 +89,7 @@ impl Expected {
         let version = |tag: &str| {
             let digits = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
             let version = Version::new(digits.parse().ok()?);
-            // Other notations of the number, such as "03", don't match.
+            // Another notation of the same number, such as "03", is not an entity tag of this server.
             (etag(version) == tag.trim()).then_some(version)
         };
         Self::OneOf(header.split(',').filter_map(version).collect())
@@ -102,7 +103,7 @@ pub(super) async fn update(
     body: UpdateOwnUserRequest,
 ) -> poem::Result<UpdateOwnUserReply> {
     if body.is_empty() {
-        let detail = "no field to change was given: give public_key, private_key or info";
+        let detail = "the body has no field to change: it needs public_key, private_key or info";
         return Ok(UpdateOwnUserReply::BadRequest(Problem::new(Code::InvalidRequest, detail)));
     }
     let mismatch =

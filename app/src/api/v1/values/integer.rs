@@ -26,12 +26,12 @@ impl<const MIN: i64, const MAX: i64> Integer<MIN, MAX> {
         match value {
             Some(value) if (MIN..=MAX).contains(&value) => Ok(Self(value)),
             _ if MIN == i64::MIN => Err(Reason::wrong_type("an integer")),
-            _ if MAX == i64::MAX => Err(Reason::WrongType { expected: format!("an integer from {MIN} on").into() }),
+            _ if MAX == i64::MAX => Err(Reason::WrongType { expected: format!("an integer of at least {MIN}").into() }),
             _ => Err(Reason::WrongType { expected: format!("an integer from {MIN} to {MAX}").into() }),
         }
     }
 
-    /// Converts the value to an unsigned type. `MIN` has to be at least 0.
+    /// Converts the value to an unsigned type. Call this only if `MIN` is at least 0: a negative value would become 0.
     pub(in crate::api::v1) fn unsigned<T: TryFrom<i64> + Default>(self) -> T {
         T::try_from(self.0).unwrap_or_default()
     }
@@ -49,7 +49,8 @@ impl<const MIN: i64, const MAX: i64> FromParameter for Integer<MIN, MAX> {
     }
 }
 
-/// Parses path parameters. The text of the error is not used, because the response to an invalid path parameter is 404.
+/// Parses path parameters. No client sees the text of the error, because the response to an invalid path parameter is
+/// 404.
 impl<const MIN: i64, const MAX: i64> ParseFromParameter for Integer<MIN, MAX> {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
         Self::new(value.parse().ok()).map_err(ParseError::custom)
@@ -83,7 +84,7 @@ mod tests {
         }
         assert_eq!(
             Integer::<0>::new(Some(-1)).map_err(|reason| reason.to_string()),
-            Err("has to be an integer from 0 on".to_owned())
+            Err("has to be an integer of at least 0".to_owned())
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Strings, integers and times of requests and responses. Parsing a request validates its values.
+//! The types of strings, integers and times in requests and responses. Parsing validates the value.
 
 mod integer;
 mod nullable;
@@ -10,7 +10,8 @@ pub(super) use nullable::{Nullable, present};
 pub(super) use text::Text;
 pub(super) use time::Time;
 
-/// Implements [`Type`](poem_openapi::types::Type) for a value that has its own schema.
+/// Implements poem-openapi's trait [`Type`](poem_openapi::types::Type) for `$type`. In the OpenAPI document, `$type`
+/// then has the name `$name` and the schema `$schema`.
 macro_rules! value {
     ([$($generics:tt)*] $type:ty, $name:expr, $schema:expr) => {
         impl<$($generics)*> ::poem_openapi::types::Type for $type {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Text;
 
-/// An optional value of a request. `null` means the same as an absent value.
+/// An optional field of a request. `null` means the same as an absent field.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(in crate::api::v1) struct Nullable<T>(pub(in crate::api::v1) Option<T>);
@@ -19,7 +19,7 @@ impl<T> Default for Nullable<T> {
 }
 
 impl<T> Nullable<Text<T>> {
-    /// Returns the domain value, if there is a value.
+    /// Returns the domain value, or `None` if the field was `null` or absent.
     pub(in crate::api::v1) fn into_domain(self) -> Option<T> {
         self.0.map(|text| text.0)
     }
@@ -35,7 +35,7 @@ impl<T: Type> Type for Nullable<T> {
         format!("nullable_{}", T::name()).into()
     }
 
-    /// Always returns the schema inline, because `nullable` has no effect beside a `$ref`.
+    /// Returns the schema inline, because OpenAPI ignores `nullable` beside a `$ref`.
     fn schema_ref() -> MetaSchemaRef {
         let mut schema = Registry::new().create_fake_schema::<T>();
         schema.nullable = true;
@@ -67,7 +67,8 @@ impl<T: ToJSON> ToJSON for Nullable<T> {
     }
 }
 
-/// Deserializes a field for which `null` differs from absent. The result is `None` only if the field is absent.
+/// Deserializes a field for which `null` and absence have different meanings. The field also needs `#[serde(default)]`,
+/// so that an absent field becomes `None`. Any value of a present field, even `null`, is deserialized as a `T`.
 pub(in crate::api::v1) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -11,7 +11,7 @@ use woosh_domain::model::{
 use crate::api::field_error::Reason;
 use crate::api::query::FromParameter;
 
-/// A domain type that is a string in JSON and has its own schema in the OpenAPI document.
+/// A domain type that is a string in JSON, and has a named schema in the OpenAPI document.
 pub(in crate::api::v1) trait Scalar: Sized + Send + Sync {
     /// The name of the schema.
     const NAME: &'static str;
@@ -131,7 +131,7 @@ impl Scalar for Password {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Password of a user, at most 4,096 bytes of UTF-8. If the client derives encryption keys from the user's password, send a separately derived value instead of the password itself.",
+                "Password of a user, at most 4,096 bytes of UTF-8. If the client derives encryption keys from what the user types, don't send what the user types: send a value that is derived from it in another way than the keys, so that the server can't derive the keys.",
             ),
             min_length: Some(1),
             max_length: Some(Self::MAX_BYTES),
@@ -155,7 +155,7 @@ impl Scalar for Incarnation {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Identifies one numbering of a mailbox: 16 hexadecimal digits. It changes only if the server was restored from a backup: the server then assigns some sequence numbers again, to other messages. Store it with the sequence number that you resume after, and send both, so that the server can refuse a number of another incarnation.",
+                "Identifier of the current numbering of a mailbox, as 16 hexadecimal digits. It changes only if the server was restored from a backup, because the server then assigns some sequence numbers a second time, to other messages. Store it together with the last sequence number that you have processed, and send both. The server then refuses a sequence number of another incarnation.",
             ),
             pattern: Some("^[0-9a-f]{16}$".to_owned()),
             ..MetaSchema::new("string")

@@ -6,7 +6,7 @@ use woosh_domain::model::Timestamp;
 
 use super::value;
 
-/// A time in RFC 3339 format: UTC, with microseconds.
+/// A time, written in the format of RFC 3339: in UTC, with microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api::v1) struct Time(Timestamp);
 
@@ -22,7 +22,7 @@ impl Time {
 
     fn text(self) -> String {
         let micros = self.0.micros();
-        // RFC 3339 can't express years after 9999.
+        // RFC 3339 ends with the year 9999, so a later time is written as the latest possible one.
         let furthest = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
         let time = jiff::Timestamp::from_microsecond(micros).unwrap_or(furthest);
         format!("{time:.6}")
