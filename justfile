@@ -82,6 +82,10 @@ readme:
 api:
     .ci/api
 
+# Test the configurations of proxies in README.md, if the proxies are installed or can be
+proxies:
+    .ci/proxies
+
 # Test the image, docker-compose.yml and testcontainers, if a Docker engine can be used
 docker:
     .ci/docker .ci/testcontainers
@@ -91,4 +95,4 @@ tools:
     .ci/tools
 
 # Run every check, as CI does
-ci: lint doc layers test readme api docker
+ci: lint doc layers test readme api proxies docker

@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::bench::{self, BenchArgs};
+use crate::faults::{self, FaultsArgs};
 use crate::guarded_command::GuardedCommand;
 use crate::{Backend, TestDatabase, TestServer, kill, sanity};
 
@@ -40,6 +41,15 @@ enum Command {
     /// By default, the run starts fresh servers. With --url, it uses a running server, and restarts it with the command
     /// in --restart.
     Kill(KillArgs),
+    /// Send and read messages while one fault after the other is injected: of the database, the disk, the network, the
+    /// clock and the process of a fresh server.
+    ///
+    /// Prints one line for each fault: the status codes of the responses, how long the server took to serve again after
+    /// the end of the fault, and how many sends were accepted, lost and duplicated. The status is 1 if an accepted send
+    /// was lost or duplicated, if the server did not serve again within the limit that the line names, or if it
+    /// answered anything other than success, or 503 or 507 with Retry-After. A fault that this machine does not allow
+    /// is skipped, with the reason: some need root, the programs of Postgres, or the package libfaketime.
+    Faults(FaultsArgs),
     /// Measure a server: operations per second, latency, CPU and memory, compared with the limits of this machine.
     ///
     /// Prints a table with the median, the lowest and the highest of each measured value. Checks every response and
@@ -116,6 +126,10 @@ struct KillArgs {
     /// run prints]
     #[arg(long)]
     seed: Option<u64>,
+    /// Inject other faults, too: stopped servers; on SQLite, a removed file; on Postgres, ended and silenced
+    /// connections, a cut network, and crashes of Postgres. Needs the programs of Postgres for a run on Postgres.
+    #[arg(long, conflicts_with = "url")]
+    faults: bool,
     /// The time for which the run sends messages and kills servers, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
@@ -133,6 +147,7 @@ impl Cli {
             Command::Run(args) => run(args).await,
             Command::Sanity(args) => check(args).await,
             Command::Kill(args) => kill(args).await,
+            Command::Faults(args) => inject(&args).await,
             Command::Bench(args) => bench::run(*args).await.map(|()| ExitCode::SUCCESS),
             Command::Serve(server) => until_end_of_input(server.run()).await,
             Command::Echo => until_end_of_input(bench::serve_echo()).await,
@@ -220,7 +235,7 @@ async fn check(args: SanityArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn kill(args: KillArgs) -> anyhow::Result<ExitCode> {
-    let KillArgs { backend, replicas, url, restart, restarts, seed, seconds } = args;
+    let KillArgs { backend, replicas, url, restart, restarts, seed, faults, seconds } = args;
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
     let duration = Duration::from_secs(seconds);
@@ -229,11 +244,16 @@ async fn kill(args: KillArgs) -> anyhow::Result<ExitCode> {
         let length = restarts.map_or(kill::Length::Duration(duration), kill::Length::Restarts);
         kill::run_on(&kill::RunningPlan { url, restart, length, seed }).await?
     } else {
-        kill::run(&std::env::current_exe()?, &kill::Plan { backend, replicas, seed, duration }).await?
+        kill::run(&std::env::current_exe()?, &kill::Plan { backend, replicas, faults, seed, duration }).await?
     };
     outcome.violations.iter().for_each(|violation| println!("{violation}"));
     println!("{outcome}");
     Ok(if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn inject(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
+    let passed = faults::run(args, &std::env::current_exe()?, |line| println!("{line}")).await?;
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn until_end_of_input(serve: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {

@@ -13,15 +13,18 @@
 //! ```
 //!
 //! The binary `woosh-harness` starts servers for tests in any language, and runs the [`sanity`] suite,
-//! [`kill`] and the benchmark.
+//! [`kill`], runs under faults, and the benchmark.
 
 mod backend;
 mod bench;
 pub mod cli;
 pub mod client;
+mod deployment;
 mod exit_script;
+mod faults;
 mod guarded_command;
 pub mod kill;
+mod load;
 pub mod postgres;
 pub mod sanity;
 mod server_process;

@@ -1,6 +1,8 @@
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -18,8 +20,7 @@ use crate::{TestDatabase, client};
 /// The process ends when this value is dropped or the process of the harness ends, even if the harness is killed.
 pub struct ServerProcess {
     program: PathBuf,
-    /// Additional arguments for the server.
-    arguments: Vec<String>,
+    settings: ServerSettings,
     running: Option<Running>,
     /// A socket that is bound to the port but does not listen. It reserves the port while the server is down.
     _port: TcpSocket,
@@ -35,6 +36,14 @@ struct Running {
     output: File,
 }
 
+/// What a server gets in addition to what each server of the harness gets.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServerSettings {
+    pub(crate) arguments: Vec<String>,
+    /// Environment variables, which may replace those that the harness sets.
+    pub(crate) variables: Vec<(&'static str, OsString)>,
+}
+
 /// Maximum time for a server to become ready.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The interval between checks of whether the server is ready.
@@ -48,22 +57,22 @@ impl ServerProcess {
     ///
     /// If the server can't be started. The error has the output of the server.
     pub async fn start(program: &Path, database: Arc<TestDatabase>, port: u16) -> anyhow::Result<Self> {
-        Self::start_with(program, database, port, Vec::new()).await
+        Self::start_with(program, database, port, ServerSettings::default()).await
     }
 
-    /// Starts a server like [`Self::start`], with additional command line arguments.
+    /// Starts a server like [`Self::start`], with additional settings.
     pub(crate) async fn start_with(
         program: &Path,
         database: Arc<TestDatabase>,
         port: u16,
-        arguments: Vec<String>,
+        settings: ServerSettings,
     ) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], port))).with_context(|| format!("can't bind port {port}"))?;
         let address = socket.local_addr()?;
         let mut server =
-            Self { program: program.to_owned(), arguments, running: None, _port: socket, address, database };
+            Self { program: program.to_owned(), settings, running: None, _port: socket, address, database };
         server.restart().await?;
         Ok(server)
     }
@@ -90,15 +99,33 @@ impl ServerProcess {
         Ok(())
     }
 
+    /// Sends a signal to the server.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not run.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        Ok(kill_process(pid.context("the server is not running")?, signal)?)
+    }
+
+    /// Returns what the server has printed since its start: its warnings and errors.
+    ///
+    /// # Errors
+    ///
+    /// If the server is not running.
+    pub(crate) fn output(&self) -> anyhow::Result<String> {
+        Ok(self.running.as_ref().context("the server is not running")?.output()?)
+    }
+
     /// Sends SIGTERM to the server and waits until it has ended.
     ///
     /// # Errors
     ///
     /// If the server does not run, or can't be signalled.
     pub async fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
         let mut running = self.running.take().context("the server is not running")?;
-        let pid = running.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        kill_process(pid.context("the server has ended")?, Signal::TERM)?;
         Ok(running.child.wait().await?)
     }
 
@@ -112,11 +139,12 @@ impl ServerProcess {
         let output = tempfile::tempfile()?;
         let mut child = Command::new(&self.program)
             .args(["serve", "--host", "127.0.0.1", "--port", &self.address.port().to_string(), "--log", "warn"])
-            .args(&self.arguments)
+            .args(&self.settings.arguments)
             // Passes the URL in the environment, because it may contain a password, and all users of the machine can
             // see arguments.
             .env("WOOSH_DATABASE", self.database.secret_url())
             .env("WOOSH_ALLOW_FSYNC_OFF", self.database.allows_fsync_off().to_string())
+            .envs(self.settings.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?)
@@ -149,10 +177,11 @@ impl Running {
         }
     }
 
-    fn output(&mut self) -> anyhow::Result<String> {
-        let mut text = Vec::new();
-        self.output.rewind()?;
-        self.output.read_to_end(&mut text)?;
+    fn output(&self) -> io::Result<String> {
+        let length = usize::try_from(self.output.metadata()?.len()).map_err(io::Error::other)?;
+        let mut text = vec![0; length];
+        // Moving the position would move that of the server, too.
+        self.output.read_exact_at(&mut text, 0)?;
         Ok(String::from_utf8_lossy(&text).trim().to_owned())
     }
 }

@@ -1,5 +1,6 @@
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -16,8 +17,39 @@ pub(crate) struct TempFolder {
 
 impl TempFolder {
     pub(crate) fn new() -> io::Result<Self> {
+        Self::with_exit_script(r#"rm -rf -- "$1""#)
+    }
+
+    /// Creates a folder that is a file system of its own: the shell script `mount` mounts it on the folder `$1`, and
+    /// may create a file with the same name and the suffix `.img`.
+    ///
+    /// # Errors
+    ///
+    /// If the script fails. The error is its output.
+    pub(crate) fn mounted(mount: &str) -> io::Result<Self> {
+        let folder = Self::with_exit_script(r#"umount -l -- "$1"; rm -rf -- "$1" "$1.img""#)?;
+        folder.run(mount)?;
+        Ok(folder)
+    }
+
+    /// Runs a shell script with the path of the folder as its parameter `$1`.
+    ///
+    /// # Errors
+    ///
+    /// If the script fails. The error is its output.
+    pub(crate) fn run(&self, script: &str) -> io::Result<()> {
+        let output = Command::new("/bin/sh").args(["-c", script, "sh"]).arg(self.path()).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = [output.stderr, output.stdout].concat();
+        let text = String::from_utf8_lossy(&text);
+        Err(io::Error::other(text.trim().lines().next().unwrap_or("the script failed without a message").to_owned()))
+    }
+
+    fn with_exit_script(script: &str) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("woosh-").tempdir()?;
-        let exit_script = ExitScript::new(r#"rm -rf -- "$1""#, dir.path()).inspect_err(|_| {
+        let exit_script = ExitScript::new(script, dir.path()).inspect_err(|_| {
             // If no file handle is left, `TempDir` can't delete the folder, but `remove_dir` can.
             let _ = std::fs::remove_dir(dir.path());
         })?;

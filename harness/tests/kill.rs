@@ -37,13 +37,21 @@ fn main() {
     let trials = targets.into_iter().flat_map(|(group, backend, replicas)| {
         [("a_fixed_seed", 1), ("a_random_seed", fastrand::u64(..))].map(|(kind, seed)| {
             let name = format!("accepted_messages_are_received_once_and_in_order_across_kills_with_{kind}");
-            let plan = Plan { backend, replicas, seed, duration: Duration::from_secs(4) };
+            let plan = Plan { backend, replicas, faults: false, seed, duration: Duration::from_secs(4) };
             support::trial(group, backend, &name, move || run(group, &plan))
         })
     });
+    // The first disruption of this seed is a fault.
+    let mixed =
+        [("sqlite", Backend::Sqlite, 1), ("two_replicas", Backend::Postgres, 2)].map(|(group, backend, replicas)| {
+            let plan = Plan { backend, replicas, faults: true, seed: 2, duration: Duration::from_secs(4) };
+            support::trial(group, backend, "nothing_is_lost_if_faults_are_mixed_into_the_kills", move || {
+                mix(group, &plan)
+            })
+        });
     let name = "a_running_server_that_a_command_restarts_loses_nothing";
     let running = support::trial("sqlite", Backend::Sqlite, name, restart_by_command);
-    libtest_mimic::run(&Arguments::from_args(), trials.chain([running]).collect()).exit();
+    libtest_mimic::run(&Arguments::from_args(), trials.chain(mixed).chain([running]).collect()).exit();
 }
 
 /// Verifies promises D1 (durable) to D6 (atomic fan-out) of the delivery contract.
@@ -56,6 +64,16 @@ fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     assert_eq!(outcome.lost, 0);
     // Without kills, unanswered requests and repeated reads, the run proves nothing.
     assert!(outcome.kills > 0 && outcome.unanswered > 0 && outcome.received > outcome.accepted, "{outcome}");
+    Ok(())
+}
+
+/// Verifies promises D1, D2, D3, D4, D5 and D6.
+fn mix(group: &str, plan: &Plan) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(kill::run(Path::new(PROGRAM), plan)).map_err(|error| format!("{error:#}"))?;
+    println!("{group}, seed {}: {outcome}", plan.seed);
+    assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
+    assert!(!outcome.faults.is_empty() && outcome.accepted > 0, "{outcome}");
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use super::accounts::{self, Credentials};
 use super::http::Endpoint;
 use super::measure::{self, Processes};
 use crate::postgres::Durability;
+use crate::server_process::ServerSettings;
 use crate::{Backend, ServerProcess, TestDatabase};
 
 /// The server that is measured: a fresh one, or one that was already running.
@@ -32,8 +33,8 @@ impl Target {
     /// Starts a server on a fresh database.
     pub(super) async fn start(program: &Path, backend: Backend) -> anyhow::Result<Self> {
         let database = Arc::new(TestDatabase::create_with(backend, Durability::Durable).await?);
-        let arguments = LIMITS.map(str::to_owned).to_vec();
-        let server = ServerProcess::start_with(program, database.clone(), 0, arguments).await?;
+        let settings = ServerSettings { arguments: LIMITS.map(str::to_owned).to_vec(), ..ServerSettings::default() };
+        let server = ServerProcess::start_with(program, database.clone(), 0, settings).await?;
         let url = server.url();
         let processes = Processes {
             server: server.id(),

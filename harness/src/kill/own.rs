@@ -1,16 +1,15 @@
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
-use woosh_server::database::Database;
 
-use super::choices::Choices;
-use super::ledger::Outcome;
-use super::{Conditions, Run};
-use crate::{Backend, ServerProcess, TestDatabase};
+use super::disruption::Disruption;
+use crate::deployment::Deployment;
+use crate::load::{Choices, Conditions, Outcome, Run};
+use crate::{Backend, TestDatabase};
 
 /// Parameters of a kill run that starts its own servers.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +18,9 @@ pub struct Plan {
     pub backend: Backend,
     /// The number of servers on the database.
     pub replicas: u16,
-    /// The seed of all random choices: which requests are dropped, and when which servers are killed.
+    /// Whether the run injects faults other than kills, too.
+    pub faults: bool,
+    /// The seed of all random choices: which requests are dropped, and when which servers are killed and fail.
     pub seed: u64,
     /// The time for which the run sends messages and kills servers.
     pub duration: Duration,
@@ -28,6 +29,10 @@ pub struct Plan {
 /// Maximum duration of a send with all its retries. Also the maximum duration of reading the messages that remain after
 /// the last send.
 const LIMIT: Duration = Duration::from_secs(30);
+/// The same if a database that goes silent delays sends.
+const FAULTS_LIMIT: Duration = Duration::from_secs(120);
+/// How often a fault is injected instead of a kill, in percent.
+const FAULTS_PERCENT: u64 = 25;
 
 /// Starts servers on a fresh database, sends and reads messages, and kills servers at random moments. The servers are
 /// processes of `program`, the binary of the harness. At the end, stops the servers, sweeps, and checks the tables of
@@ -38,49 +43,56 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// If the servers can't be started, or the run does not end in time. Violations of the delivery contract are no errors:
 /// they are part of the outcome.
 pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
-    let Plan { backend, replicas, seed, duration } = *plan;
+    let Plan { backend, replicas, faults, seed, duration } = *plan;
     ensure!(replicas > 0, "the number of replicas must be at least 1");
     ensure!(replicas == 1 || backend != Backend::Sqlite, "several replicas need a database that they can share");
-    let database = Arc::new(TestDatabase::create(backend).await?);
-    let mut servers = try_join_all((0..replicas).map(|_| ServerProcess::start(program, database.clone(), 0))).await?;
+    let mut deployment = if faults {
+        let database = match backend {
+            Backend::Sqlite => TestDatabase::create(backend).await?,
+            Backend::Postgres => TestDatabase::create_on_own_postgres().await?,
+        };
+        Deployment::start_fallible(program, database, replicas, Vec::new()).await?
+    } else {
+        Deployment::start(program, TestDatabase::create(backend).await?, replicas).await?
+    };
 
+    let limit = if faults { FAULTS_LIMIT } else { LIMIT };
     let run = Run::new(Conditions {
-        urls: servers.iter().map(ServerProcess::url).collect(),
+        urls: deployment.urls(),
         suffix: String::new(),
-        unavailable: &[503],
-        limit: LIMIT,
+        behind_proxy: false,
+        late_recipient: false,
+        limit,
         pause: Duration::from_millis(5),
     });
     let mut choices = Choices::new(seed);
-    let killing = kill(&run, &mut servers, choices.fork(), duration);
-    run.drive(&mut choices, duration + 3 * LIMIT, killing).await?;
+    let disrupting = disrupt(&run, &mut deployment, choices.fork(), plan).boxed_local();
+    run.drive(&mut choices, duration + 3 * limit, disrupting).await?;
 
-    for server in &mut servers {
-        server.kill().await?;
+    for violation in deployment.audit().await? {
+        run.ledger().violate(violation);
     }
-    let tables = Database::open(database.url(), Duration::ZERO).await?;
-    let violations = tables.sweep_and_audit(None).await;
-    tables.close().await;
-    violations?.into_iter().for_each(|violation| run.ledger().violate(violation));
     Ok(run.into_outcome())
 }
 
-/// Kills servers at random moments and starts them again.
-async fn kill(
-    run: &Run,
-    servers: &mut [ServerProcess],
-    mut choices: Choices,
-    duration: Duration,
-) -> anyhow::Result<()> {
-    let end = Instant::now() + duration;
+/// Kills servers at random moments and starts them again. Injects other faults, too, if the plan says so.
+async fn disrupt(run: &Run, deployment: &mut Deployment, mut choices: Choices, plan: &Plan) -> anyhow::Result<()> {
+    let end = Instant::now() + plan.duration;
     loop {
         sleep(choices.micros(20_000..400_000)).await;
         if Instant::now() >= end {
             return Ok(());
         }
-        let chosen = choices.index(servers.len());
+        if plan.faults && choices.chance(FAULTS_PERCENT) {
+            let disruption = Disruption::choose(plan.backend, &mut choices);
+            disruption.inject(deployment, &mut choices).await?;
+            *run.ledger().faults.entry(disruption.name()).or_default() += 1;
+            continue;
+        }
+        let chosen = choices.index(deployment.servers.len());
         let all = choices.chance(25);
-        let mut victims: Vec<_> = servers.iter_mut().enumerate().filter(|(index, _)| all || *index == chosen).collect();
+        let servers = deployment.servers.iter_mut().enumerate();
+        let mut victims: Vec<_> = servers.filter(|(index, _)| all || *index == chosen).collect();
         for (_, victim) in &mut victims {
             victim.kill().await?;
             run.ledger().kills += 1;

@@ -1,16 +1,14 @@
 use std::io::{Read as _, Seek as _};
 use std::process::Stdio;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use futures_util::FutureExt as _;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use super::choices::Choices;
-use super::ledger::Outcome;
-use super::{Conditions, Run};
 use crate::client;
+use crate::load::{Choices, Conditions, Outcome, Run};
 
 /// Parameters of a kill run on a server that is already running.
 #[derive(Debug, Clone)]
@@ -55,14 +53,14 @@ pub async fn run_on(plan: &RunningPlan) -> anyhow::Result<Outcome> {
         urls: vec![url.to_owned()],
         // A random suffix, because an earlier run with the same seed has used the same names.
         suffix: format!("-{:08x}", fastrand::u32(..)),
-        // A proxy responds with 502 while it can't reach the server.
-        unavailable: &[502, 503],
+        behind_proxy: true,
+        late_recipient: false,
         limit: LIMIT,
         pause: Duration::from_millis(50),
     });
     wait_until_ready(url).await?;
     let mut choices = Choices::new(plan.seed);
-    let restarting = restart(&run, plan, choices.fork());
+    let restarting = restart(&run, plan, choices.fork()).boxed_local();
     let limit = match plan.length {
         Length::Restarts(count) => 3 * LIMIT * count,
         Length::Duration(duration) => duration + 3 * LIMIT,
@@ -76,7 +74,7 @@ async fn restart(run: &Run, plan: &RunningPlan, mut choices: Choices) -> anyhow:
     let start = Instant::now();
     let mut restarts = 0;
     loop {
-        wait_for_sends(run).await?;
+        run.wait_for_sends(SENDS, LIMIT).await?;
         let ends = match plan.length {
             Length::Restarts(count) => restarts >= count,
             Length::Duration(duration) => start.elapsed() >= duration,
@@ -89,19 +87,6 @@ async fn restart(run: &Run, plan: &RunningPlan, mut choices: Choices) -> anyhow:
         restarts += 1;
         run.ledger().kills += 1;
         wait_until_ready(&run.conditions.urls[0]).await?;
-    }
-}
-
-/// Waits until the server has accepted [`SENDS`] more sends.
-async fn wait_for_sends(run: &Run) -> anyhow::Result<()> {
-    let (start, before) = (Instant::now(), run.accepted.load(Ordering::Relaxed));
-    loop {
-        let sends = run.accepted.load(Ordering::Relaxed) - before;
-        if sends >= SENDS {
-            return Ok(());
-        }
-        ensure!(start.elapsed() < LIMIT, "only {sends} sends were accepted within {} seconds", LIMIT.as_secs());
-        sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -6,21 +6,31 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use super::durability::Durability;
 
-/// The shell script that supervises the Postgres server. The script creates a data folder, and runs the server. When
-/// standard input closes, the script stops the server, and deletes the folder.
+/// The shell script that supervises the Postgres server. The script creates a data folder, and runs the server. While
+/// the file `down` exists, the script does not start the server again. When standard input closes, the script stops the
+/// server, and deletes the folder.
 const SCRIPT: &str = r#"
 folder=$PWD programs=$1; shift
 exec 3<&0 </dev/null
 "$programs/initdb" -D data -U woosh -A trust -E UTF8 --locale=C --no-sync --no-instructions >initdb.log || exit 1
-"$programs/postgres" -D data -k "$folder" -c listen_addresses= "$@" & server=$!
-( read -r _ <&3; kill -INT "$server" ) & watcher=$!
-wait "$server"; status=$?
+( read -r _ <&3; touch closed; kill -INT "$(cat server)" ) & watcher=$!
+while :; do
+    "$programs/postgres" -D data -k "$folder" -c listen_addresses= "$@" & server=$!
+    echo "$server" >server
+    # The watcher may have read the number of the server before.
+    [ ! -e closed ] || kill -INT "$server"
+    wait "$server"; status=$?
+    [ -e down ] || break
+    while [ -e down ] && [ ! -e closed ]; do sleep 0.02; done
+    [ ! -e closed ] || break
+done
 kill "$watcher" 2>/dev/null && exit "$status"
 cd / && rm -rf -- "$folder"
 "#;
@@ -63,6 +73,19 @@ impl LocalServer {
     /// Returns the options to connect to the server as the Postgres superuser.
     pub(super) fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("woosh").database("postgres")
+    }
+
+    /// Stops the server at once, as a crash does. It is started again by [`Self::start_again`].
+    pub(super) fn crash(&self) -> anyhow::Result<()> {
+        fs::write(self.folder.path().join("down"), "")?;
+        let id = fs::read_to_string(self.folder.path().join("server"))?.trim().parse().ok();
+        let id = id.and_then(Pid::from_raw).context("the server has no process id")?;
+        Ok(kill_process(id, Signal::QUIT)?)
+    }
+
+    /// Lets the supervisor start the server again. Does not wait until the server is ready.
+    pub(super) fn start_again(&self) -> std::io::Result<()> {
+        fs::remove_file(self.folder.path().join("down"))
     }
 
     fn ensure_alive(&mut self) -> anyhow::Result<()> {

@@ -9,14 +9,19 @@ mod docker;
 mod durability;
 mod local;
 mod manager;
+mod own;
 mod provider;
+mod proxy;
 mod template;
+pub mod wire;
 
 use tokio::sync::OnceCell;
 
 pub(crate) use self::durability::Durability;
+pub(crate) use self::own::OwnPostgres;
 pub(crate) use self::provider::is_local;
 pub use self::provider::probe;
+pub use self::proxy::Proxy;
 
 use self::manager::Manager;
 

@@ -6,7 +6,6 @@ mod errors;
 mod fixture;
 mod health;
 mod pooler;
-mod proxy;
 mod settings;
 mod silence;
 #[path = "../support/mod.rs"]

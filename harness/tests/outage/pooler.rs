@@ -8,9 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use woosh_harness::TestDatabase;
+use woosh_harness::postgres::wire::{Stream, dial, read_startup, without_options};
 use woosh_server::database::DatabaseUrl;
-
-use super::proxy::{Stream, dial, read_startup, without_options};
 
 /// The connections to the database that no client uses. The pooler takes the connection that was used last.
 type Idle = Arc<Mutex<Vec<Box<dyn Stream>>>>;
@@ -32,7 +31,7 @@ pub(crate) async fn start(database: &TestDatabase) -> DatabaseUrl {
 }
 
 async fn serve(mut client: TcpStream, options: Arc<PgConnectOptions>, idle: Idle) -> Option<()> {
-    let startup = without_options(&read_startup(&mut client).await);
+    let startup = without_options(&read_startup(&mut client).await.ok()?);
     let (server, greeting) = open(&options, &startup).await?;
     idle.lock().await.push(server);
     client.write_all(&greeting).await.ok()?;
@@ -69,7 +68,7 @@ async fn answer(server: &mut Box<dyn Stream>, client: &mut TcpStream) -> Option<
 /// Opens a connection to the database. Returns the connection, and all bytes that the database sends until it is ready
 /// for a query.
 async fn open(options: &PgConnectOptions, startup: &[u8]) -> Option<(Box<dyn Stream>, Vec<u8>)> {
-    let mut server = dial(options).await;
+    let mut server = dial(options).await.ok()?;
     server.write_all(startup).await.ok()?;
     let mut greeting = Vec::new();
     loop {

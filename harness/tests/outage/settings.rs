@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use woosh_harness::TestDatabase;
+use woosh_harness::postgres::Proxy;
 use woosh_server::database::DatabaseUrl;
 
 use super::fixture::{Fixture, bind, database};
 use super::pooler;
-use super::proxy::Proxy;
 
 /// Statements that make the database record the settings of each connection that stores a message.
 const RECORD: &str = "
@@ -27,8 +27,8 @@ pub(crate) async fn defaults() -> anyhow::Result<()> {
         alter(&database, "SET default_transaction_isolation = 'repeatable read'").await?;
         let mut connection = database.postgres_options().unwrap().connect().await?;
         sqlx::raw_sql(RECORD).execute(&mut connection).await?;
-        let proxy = Proxy::start(&database).await;
-        let fixture = Fixture::start(proxy.url()).await?;
+        let proxy = Proxy::start(&database).await?;
+        let fixture = Fixture::start(proxy.url()?).await?;
         for _ in 0..5 {
             assert_eq!(fixture.send("hello").await.status(), 201);
         }

@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 use woosh_harness::client::Device;
+use woosh_harness::postgres::Proxy;
 
 use super::fixture::{Fixture, database, start};
-use super::proxy::Proxy;
 
 /// Number of requests that wait for the database when it stops answering: more than the server has connections.
 const WAITING: usize = 40;
@@ -18,8 +18,8 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 /// connections while many requests wait for it: every request gets a response, and stored messages stay.
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
-    let proxy = Proxy::start(&database).await;
-    let fixture = Fixture::start(proxy.url()).await?;
+    let proxy = Proxy::start(&database).await?;
+    let fixture = Fixture::start(proxy.url()?).await?;
     for silence in 0..2 {
         let before = format!("before {silence}");
         assert_eq!(fixture.send(&before).await.status(), 201);
@@ -51,8 +51,8 @@ pub(crate) async fn under_load() -> anyhow::Result<()> {
 /// interruption, messages from another replica reach a waiting reader promptly again.
 pub(crate) async fn notifications() -> anyhow::Result<()> {
     let database = database().await?;
-    let proxy = Proxy::start(&database).await;
-    let fixture = Fixture::start(proxy.url()).await?;
+    let proxy = Proxy::start(&database).await?;
+    let fixture = Fixture::start(proxy.url()?).await?;
     let other = start(database.url().clone()).await?;
     let sender = fixture.alice.at(&other);
     // How long notifications take on this machine, which may be busy.

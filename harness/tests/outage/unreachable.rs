@@ -1,14 +1,15 @@
 use std::time::Duration;
 
+use woosh_harness::postgres::Proxy;
+
 use super::fixture::{Fixture, assert_unavailable, database};
-use super::proxy::Proxy;
 
 /// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract if Postgres is unreachable for a time:
 /// every message that was accepted before or after is received.
 pub(crate) async fn outage() -> anyhow::Result<()> {
     let database = database().await?;
-    let proxy = Proxy::start(&database).await;
-    let fixture = Fixture::start(proxy.url()).await?;
+    let proxy = Proxy::start(&database).await?;
+    let fixture = Fixture::start(proxy.url()?).await?;
     let mut sent = Vec::new();
     for outage in 0..2 {
         for count in 0..20 {

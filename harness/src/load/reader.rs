@@ -4,8 +4,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::choices::Choices;
-use super::{ATTEMPT, Run};
-use crate::client::{Device, Events, MailboxPage, Message, try_send};
+use super::{ATTEMPT, Attempt, Run};
+use crate::client::{Device, Events, MailboxPage, Message};
 
 /// Reads a mailbox, by pages and by streams, and acknowledges what it has read. Drops some of its requests, and
 /// sometimes forgets its cursor, as a client that crashes does.
@@ -31,8 +31,12 @@ impl<'a> Reader<'a> {
         Self { run, device, choices, cursor: None, incarnation: None, requested: 0, confirmed: 0 }
     }
 
-    /// Reads until all messages are sent, and then until the mailbox is empty.
-    pub(super) async fn read(mut self, all_sent: watch::Receiver<bool>) {
+    /// Reads until all messages are sent, unless the reader is `late`, and then until the mailbox is empty.
+    pub(super) async fn read(mut self, mut all_sent: watch::Receiver<bool>, late: bool) {
+        if late {
+            // Fails if the run was cancelled.
+            let _ = all_sent.wait_for(|sent| *sent).await;
+        }
         while !*all_sent.borrow() {
             if self.choices.chance(5) {
                 self.cursor = None;
@@ -63,8 +67,8 @@ impl<'a> Reader<'a> {
         let cursor = self.cursor_parameters();
         let request =
             self.device.at(self.run.url(&mut self.choices)).page_request(&format!("{query}limit={limit}&{cursor}"));
-        match timeout(self.timeout(), try_send(request)).await {
-            Ok(Some((200, page))) => match MailboxPage::parse(&page) {
+        match self.run.attempt(request, self.timeout()).await {
+            Attempt::Answered(200, page) => match MailboxPage::parse(&page) {
                 Ok(page) => {
                     let some = !page.messages.is_empty();
                     self.take_page(page);
@@ -72,10 +76,10 @@ impl<'a> Reader<'a> {
                 }
                 Err(error) => self.violate(format!("{error:#}")),
             },
-            Ok(Some((status, problem))) if !self.run.is_unavailable(status) => {
+            Attempt::Answered(status, problem) => {
                 self.violate(format!("a page was refused with {status}: {problem}"));
             }
-            _ => sleep(self.run.conditions.pause).await,
+            Attempt::Unavailable | Attempt::Dropped => sleep(self.run.conditions.pause).await,
         }
         None
     }
@@ -108,12 +112,10 @@ impl<'a> Reader<'a> {
     async fn stream(&mut self) {
         let query = format!("?{}", self.cursor_parameters());
         let request = self.device.at(self.run.url(&mut self.choices)).stream_request(&query);
-        let response = match timeout(self.timeout(), request.send()).await {
-            Ok(Ok(response)) if response.status() == 200 => response,
-            Ok(Ok(response)) if !self.run.is_unavailable(response.status().as_u16()) => {
-                return self.violate(format!("a stream was refused: {response:?}"));
-            }
-            _ => return sleep(self.run.conditions.pause).await,
+        let response = match self.run.open(request, self.timeout()).await {
+            Some(response) if response.status() == 200 => response,
+            Some(response) => return self.violate(format!("a stream was refused: {response:?}")),
+            None => return sleep(self.run.conditions.pause).await,
         };
         let mut events = Events::new(response);
         for _ in 0..self.choices.within(1..60) {
@@ -134,17 +136,17 @@ impl<'a> Reader<'a> {
         self.requested = self.requested.max(up_to);
         let device = self.device.at(self.run.url(&mut self.choices));
         let request = device.acknowledge_request(up_to, self.incarnation.as_deref());
-        match timeout(self.timeout(), try_send(request)).await {
-            Ok(Some((200, response))) => match response["acknowledged"].as_i64() {
+        match self.run.attempt(request, self.timeout()).await {
+            Attempt::Answered(200, response) => match response["acknowledged"].as_i64() {
                 Some(acknowledged) if (self.confirmed.max(up_to)..=self.requested).contains(&acknowledged) => {
                     self.confirmed = acknowledged;
                 }
                 _ => self.violate(format!("acknowledging {up_to} returned {response}")),
             },
-            Ok(Some((status, problem))) if !self.run.is_unavailable(status) => {
+            Attempt::Answered(status, problem) => {
                 self.violate(format!("acknowledging {up_to} was refused with {status}: {problem}"));
             }
-            _ => {}
+            Attempt::Unavailable | Attempt::Dropped => {}
         }
     }
 

@@ -3,15 +3,21 @@ use std::fmt;
 
 use crate::client::Message;
 
-/// The record of a kill run, which sends messages while servers are killed: the accepted and received messages, and the
+/// The record of a run: the accepted and received messages, and the
 /// violations of the delivery contract found so far.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     accepted: Vec<SentMessage>,
     mailboxes: BTreeMap<String, BTreeMap<i64, Message>>,
     /// Number of attempts to send that failed, because no response arrived or no server was available.
     pub(super) unanswered: usize,
-    pub(super) kills: usize,
+    /// Number of responses with each status.
+    pub(super) answers: BTreeMap<u16, usize>,
+    /// Number of requests whose connection failed.
+    pub(super) no_response: usize,
+    pub(crate) kills: usize,
+    /// Number of other faults, by kind.
+    pub(crate) faults: BTreeMap<&'static str, usize>,
     repeated: usize,
     violations: Vec<String>,
 }
@@ -24,7 +30,7 @@ pub(super) struct SentMessage {
     pub(super) recipients: Vec<String>,
 }
 
-/// The result of a kill run, which sends messages while servers are killed.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// Number of sends that were accepted with 201.
@@ -33,24 +39,32 @@ pub struct Outcome {
     pub unanswered: usize,
     /// Number of times that the run killed a server, or that the restart command restarted the server.
     pub kills: usize,
+    /// Number of other faults that the run injected, by kind.
+    pub faults: BTreeMap<&'static str, usize>,
     /// Number of envelopes that were received. Repeated ones are counted once.
     pub received: usize,
     /// Number of envelopes that were received again, with the same sequence number.
     pub repeated: usize,
     /// Number of envelopes of accepted messages that were never received.
     pub lost: usize,
+    /// Number of envelopes that were received again, with another sequence number.
+    pub duplicated: usize,
+    /// Number of responses with each status, to sends, reads and acknowledgements.
+    pub answers: BTreeMap<u16, usize>,
+    /// Number of requests that received no response, because their connection failed.
+    pub no_response: usize,
     /// Violations of the delivery contract, one line each.
     pub violations: Vec<String>,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accepted, unanswered, kills, received, repeated, lost, .. } = self;
-        write!(
-            f,
-            "{accepted} sends accepted, {unanswered} attempts retried, {kills} kills, {received} envelopes received, \
-             {repeated} received again, {lost} lost"
-        )
+        let Self { accepted, unanswered, kills, faults, received, repeated, lost, duplicated, .. } = self;
+        write!(f, "{accepted} sends accepted, {unanswered} attempts retried, {kills} kills, ")?;
+        for (fault, count) in faults {
+            write!(f, "{count} {fault}, ")?;
+        }
+        write!(f, "{received} envelopes received, {repeated} received again, {lost} lost, {duplicated} duplicated")
     }
 }
 
@@ -74,39 +88,57 @@ impl Ledger {
         }
     }
 
-    pub(super) fn violate(&mut self, violation: String) {
+    /// Returns the violations found so far.
+    pub(crate) fn violations(&self) -> &[String] {
+        &self.violations
+    }
+
+    pub(crate) fn violate(&mut self, violation: String) {
         self.violations.push(violation);
     }
 
-    /// Compares the received messages with the accepted messages, at the end of a kill run.
+    /// Returns the number of requests that were refused because a server was unavailable.
+    pub(crate) fn refused(&self) -> usize {
+        [503, 507].iter().filter_map(|status| self.answers.get(status)).sum()
+    }
+
+    /// Compares the received messages with the accepted messages, at the end of a run.
     pub(super) fn check(mut self, recipients: &[String]) -> Outcome {
-        let mut lost = 0;
+        let (mut lost, mut duplicated) = (0, 0);
         for recipient in recipients {
             let mailbox = self.mailboxes.remove(recipient).unwrap_or_default();
-            lost += self.check_mailbox(recipient, &mailbox);
+            let found = self.check_mailbox(recipient, &mailbox);
+            (lost, duplicated) = (lost + found.0, duplicated + found.1);
             self.mailboxes.insert(recipient.clone(), mailbox);
         }
         Outcome {
             accepted: self.accepted.len(),
             unanswered: self.unanswered,
             kills: self.kills,
+            faults: self.faults,
             received: self.mailboxes.values().map(BTreeMap::len).sum(),
             repeated: self.repeated,
             lost,
+            duplicated,
+            answers: self.answers,
+            no_response: self.no_response,
             violations: self.violations,
         }
     }
 
-    /// Compares the messages that one recipient received with the accepted ones. Returns the number of lost envelopes.
-    fn check_mailbox(&mut self, recipient: &str, mailbox: &BTreeMap<i64, Message>) -> usize {
+    /// Compares the messages that one recipient received with the accepted ones. Returns the numbers of lost
+    /// and of duplicated envelopes.
+    fn check_mailbox(&mut self, recipient: &str, mailbox: &BTreeMap<i64, Message>) -> (usize, usize) {
         let mut violations = Vec::new();
         let hole = mailbox.keys().zip(1..).find(|(sequence, expected)| *sequence != expected);
         if let Some((sequence, expected)) = hole {
             violations.push(format!("{recipient}: received sequence number {sequence}, expected {expected}"));
         }
+        let mut duplicated = 0;
         let mut sequences: HashMap<&str, i64> = HashMap::new();
         for (sequence, Message { sender, contents, .. }) in mailbox {
             if let Some(first) = sequences.insert(contents, *sequence) {
+                duplicated += 1;
                 violations.push(format!(
                     "{recipient}: {contents} from {sender} has the sequence numbers {first} and {sequence}"
                 ));
@@ -133,7 +165,7 @@ impl Ledger {
             violations.push(format!("{recipient}: the message {sequence} is {contents}, which was not sent"));
         }
         self.violations.extend(violations);
-        lost
+        (lost, duplicated)
     }
 }
 
@@ -183,6 +215,12 @@ mod tests {
             let outcome = outcome(&["a", "b"], &received);
             assert!(outcome.violations.contains(&violation.to_owned()), "{:?}", outcome.violations);
         }
+    }
+
+    #[test]
+    fn lost_and_duplicated_envelopes_are_counted() {
+        let outcome = outcome(&["a", "b", "c"], &[(1, "a"), (2, "b"), (3, "a")]);
+        assert_eq!((outcome.lost, outcome.duplicated, outcome.repeated), (1, 1, 0));
     }
 
     #[test]

@@ -5,36 +5,36 @@ use fastrand::Rng;
 
 /// Random choices that are reproducible from a seed.
 #[derive(Debug)]
-pub(super) struct Choices(Rng);
+pub(crate) struct Choices(Rng);
 
 impl Choices {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Rng::with_seed(seed))
     }
 
     /// Returns a new sequence of random choices, for a task that runs concurrently. The new sequence depends only on
     /// the seed, too.
-    pub(super) fn fork(&mut self) -> Self {
+    pub(crate) fn fork(&mut self) -> Self {
         Self(self.0.fork())
     }
 
     /// Returns a random number from `range`, which must not be empty.
-    pub(super) fn within(&mut self, range: Range<u64>) -> u64 {
+    pub(crate) fn within(&mut self, range: Range<u64>) -> u64 {
         self.0.u64(range)
     }
 
     /// Returns a random index of a slice with `length` elements, which must not be empty.
-    pub(super) fn index(&mut self, length: usize) -> usize {
+    pub(crate) fn index(&mut self, length: usize) -> usize {
         self.0.usize(0..length)
     }
 
     /// Returns `true` with a probability of `percent`.
-    pub(super) fn chance(&mut self, percent: u64) -> bool {
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.within(0..100) < percent
     }
 
     /// Returns a random duration from `range`, in microseconds.
-    pub(super) fn micros(&mut self, range: Range<u64>) -> Duration {
+    pub(crate) fn micros(&mut self, range: Range<u64>) -> Duration {
         Duration::from_micros(self.within(range))
     }
 }

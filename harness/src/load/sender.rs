@@ -2,12 +2,12 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tokio::time::{self, sleep};
+use tokio::time::sleep;
 
 use super::choices::Choices;
 use super::ledger::SentMessage;
-use super::{ATTEMPT, Run};
-use crate::client::{Device, try_send};
+use super::{ATTEMPT, Attempt, Run};
+use crate::client::Device;
 
 /// Sends one message after another until the run tells all senders to stop. Retries each message until a server accepts
 /// it.
@@ -49,14 +49,14 @@ async fn send_until_accepted(run: &Run, device: &Device, choices: &mut Choices, 
         let request = request.header("idempotency-key", format!("\"{}\"", sent.contents));
         // Some timeouts are so short that the request is dropped, before or after the server has stored the message.
         let timeout = if choices.chance(20) { choices.micros(0..8_000) } else { ATTEMPT };
-        match time::timeout(timeout, try_send(request)).await {
-            Ok(Some((201, receipt))) => return Some(receipt),
-            Ok(Some((status, problem))) if !run.is_unavailable(status) => {
+        match run.attempt(request, timeout).await {
+            Attempt::Answered(201, receipt) => return Some(receipt),
+            Attempt::Answered(status, problem) => {
                 run.ledger().violate(format!("{sent:?} was refused with {status}: {problem}"));
                 return None;
             }
-            Ok(_) => sleep(run.conditions.pause).await,
-            Err(_) => {}
+            Attempt::Unavailable => sleep(run.conditions.pause).await,
+            Attempt::Dropped => {}
         }
         run.ledger().unanswered += 1;
     }

@@ -1,0 +1,63 @@
+//! Moves the clock that stamps follow: that of the server with libfaketime, or that of the database on Postgres.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::deployment::Deployment;
+
+/// How far the clock is moved: more than messages live by default.
+const DAYS: u32 = 31;
+/// The name of the file from which libfaketime reads how far the clock is ahead.
+const FILE: &str = "faketime";
+
+/// A clock of Postgres that can be moved. It takes precedence over the built-in one on connections that are opened
+/// later.
+const INSTALL: &str = "
+CREATE TABLE public.moved_clock (ahead interval NOT NULL);
+INSERT INTO public.moved_clock VALUES ('0');
+CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+    AS 'SELECT pg_catalog.clock_timestamp() + ahead FROM public.moved_clock';
+DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database());
+END $$;";
+
+/// Returns the library of Debian's package `libfaketime`, or why it can't be used.
+pub(super) fn library() -> Result<PathBuf, String> {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
+    let libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    libraries.into_iter().find(|path| path.is_file()).ok_or_else(|| "libfaketime is not installed".to_owned())
+}
+
+/// Returns the environment variables of a server whose clock can be moved by a file in `folder`.
+pub(super) fn variables(library: PathBuf, folder: &Path) -> std::io::Result<Vec<(&'static str, OsString)>> {
+    write(folder, 0)?;
+    Ok(vec![
+        ("LD_PRELOAD", library.into()),
+        ("FAKETIME_TIMESTAMP_FILE", folder.join(FILE).into()),
+        // Seconds.
+        ("FAKETIME_CACHE_DURATION", "1".into()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+    ])
+}
+
+/// Lets the clock of a Postgres database be moved. Servers have to be started afterwards.
+pub(super) async fn install(database: &crate::TestDatabase) -> anyhow::Result<()> {
+    crate::deployment::run_sql(database, INSTALL).await
+}
+
+/// Moves the clock ahead, or back again.
+pub(super) async fn set(deployment: &Deployment, ahead: bool) -> anyhow::Result<()> {
+    let days = if ahead { DAYS } else { 0 };
+    match deployment.database.folder() {
+        Some(folder) => Ok(write(folder.path(), days)?),
+        None => deployment.run_sql(&format!("UPDATE public.moved_clock SET ahead = '{days} days'")).await,
+    }
+}
+
+fn write(folder: &Path, days: u32) -> std::io::Result<()> {
+    // Renamed, so that the file is never read while it is incomplete.
+    let incomplete = folder.join("faketime.new");
+    fs::write(&incomplete, format!("+{days}d\n"))?;
+    fs::rename(incomplete, folder.join(FILE))
+}

@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::Backend;
+
+/// A fault that a run injects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fault {
+    /// Both: SIGKILL ends the server, and it is started again
+    Killed,
+    /// Both: SIGSTOP stops the server, and SIGCONT continues it
+    Stopped,
+    /// Both: the clock that stamps follow is 31 days ahead, and then right again
+    Clock,
+    /// Both: Postgres accepts no writes; the file system of SQLite turns read-only as after an error of the disk
+    ReadOnly,
+    /// SQLite: no space is left on the disk
+    DiskFull,
+    /// SQLite: the database file is removed, and put back
+    FileRemoved,
+    /// SQLite: the database file is replaced by a copy, and put back
+    FileReplaced,
+    /// SQLite: another server is started on the same file
+    SecondServer,
+    /// Postgres: all packets are dropped, also of new connections
+    Silent,
+    /// Postgres: all connections are closed, and new ones are refused
+    Cut,
+    /// Postgres: the database ends the connections of the server
+    Terminated,
+    /// Postgres: an immediate shutdown, which is a crash, and a start
+    Restarted,
+}
+
+/// How the servers have to behave while a fault lasts. They never answer anything other than success, or 503 or 507
+/// with `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// They accept no sends.
+    Refuses,
+    /// They refuse at least one request.
+    Disturbs,
+    /// They accept sends.
+    Serves,
+    /// The fault lasts for a moment only.
+    Instant,
+}
+
+impl Fault {
+    pub(super) fn applies_to(self, backend: Backend) -> bool {
+        match self {
+            Self::Killed | Self::Stopped | Self::Clock | Self::ReadOnly => true,
+            Self::DiskFull | Self::FileRemoved | Self::FileReplaced | Self::SecondServer => backend == Backend::Sqlite,
+            Self::Silent | Self::Cut | Self::Terminated | Self::Restarted => backend == Backend::Postgres,
+        }
+    }
+
+    pub(super) fn effect(self) -> Effect {
+        match self {
+            Self::DiskFull => Effect::Disturbs,
+            Self::Clock | Self::SecondServer => Effect::Serves,
+            Self::Terminated => Effect::Instant,
+            _ => Effect::Refuses,
+        }
+    }
+
+    /// Returns how long the fault lasts if it should last for `seconds`.
+    pub(super) fn duration(self, seconds: u64) -> Duration {
+        Duration::from_secs(match self {
+            Self::Terminated => 0,
+            // A server checks its clock every ten seconds.
+            Self::Clock => seconds.max(13),
+            _ => seconds,
+        })
+    }
+
+    /// Returns the maximum time from the end of the fault until the server serves again.
+    pub(super) fn limit(self) -> Duration {
+        Duration::from_secs(match self {
+            // A statement that Postgres does not answer ends after eight seconds.
+            Self::Silent => 25,
+            _ => 15,
+        })
+    }
+
+    /// Returns what the server has to log.
+    pub(super) fn logged(self) -> Option<&'static str> {
+        matches!(self, Self::FileRemoved | Self::FileReplaced).then_some("was removed or replaced")
+    }
+
+    /// Returns the name on the command line.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
