@@ -3,7 +3,6 @@
 //! mailbox.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-mod model;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
