@@ -103,7 +103,8 @@ impl World {
                 let now = oracle.now();
                 let send = &mut oracle.sends[*index];
                 let first = send.receipt.get_or_insert_with(|| receipt.clone());
-                let is_forgotten = now.since(send.requested) + TOLERANCE + REQUEST_TIMEOUT >= RETENTION;
+                let is_forgotten =
+                    send.is_forgotten || now.since(send.requested) + TOLERANCE + REQUEST_TIMEOUT >= RETENTION;
                 ensure(first == receipt || is_forgotten, "D4 a repeated send gets the same receipt", || {
                     format!("{receipt:?} after {first:?}")
                 })
@@ -120,8 +121,10 @@ impl World {
             (Call::Acknowledge { up_to, incarnation }, Answer::CursorRefused(error)) => {
                 check_refusal(&oracle, start, Some(*up_to), *incarnation, *error)
             }
-            (Call::Acknowledge { up_to, .. }, Answer::Acknowledged(reached)) => {
+            (Call::Acknowledge { up_to, incarnation }, Answer::Acknowledged(reached)) => {
                 let mailbox = start.mailbox.and_then(|device| oracle.truth.mailboxes.get(&device));
+                let is_other = mailbox.zip(*incarnation).is_some_and(|(mailbox, own)| mailbox.incarnation != own);
+                ensure(!is_other, "D3 D5 impossible positions are refused", || format!("{call:?}"))?;
                 let is_true = mailbox.is_none_or(|mailbox| mailbox.acknowledged >= *reached);
                 ensure(is_true && reached >= up_to, "D5 a confirmed acknowledgement is stored", || {
                     format!("{}, asked for {}", reached.get(), up_to.get())
@@ -155,29 +158,28 @@ impl World {
         }
     }
 
-    /// Checks the requests that wait although all others were answered (D8): only readers wait, and only if there is
-    /// nothing to read, unless a notification was lost.
-    pub(crate) fn check_waiting(&mut self) -> Check {
+    /// Checks a request that goes on only if it is notified or its time is over (D8): it is a reader, and there is nothing to
+    /// read, unless a notification is lost or on its way.
+    pub(crate) fn check_waiting(&mut self, index: usize) -> Check {
         let oracle = self.shared.oracle();
-        for Request { call, token, start, replica, .. } in &mut self.requests {
-            let (Call::Read { cursor, wait, .. }, Some(token)) = (&*call, &*token) else {
-                return ensure(false, "D8 every request is answered", || format!("{call:?}"));
-            };
-            let since = *start.waits_since.get_or_insert(oracle.now());
-            ensure(oracle.now() < since.plus(*wait), "D8 a wait ends in time", || format!("{call:?}"))?;
-            let Some(device) = start.mailbox else { continue };
-            if self.shared.network().lost(*replica, device) > start.lost {
-                continue;
-            }
-            let is_open = oracle.truth.session(&token.hash()).is_some();
-            ensure(is_open, "D8 D9 a waiting reader is told that its session has ended", || format!("{call:?}"))?;
-            let mailbox = &oracle.truth.mailboxes[&device];
-            let after = cursor.after.unwrap_or(SequenceNumber::ZERO);
-            let now = self.replicas[*replica].clock.expiry_time();
-            let unread = mailbox.pending().find(|(number, envelope)| *number > after && envelope.expires_at > now);
-            ensure(unread.is_none(), "D8 a waiting reader is woken", || format!("{call:?}: {unread:?}"))?;
+        let Request { call, token, start, replica, .. } = &mut self.requests[index];
+        let (Call::Read { cursor, wait, .. }, Some(token)) = (&*call, &*token) else {
+            return ensure(false, "D8 every request is answered", || format!("{call:?}"));
+        };
+        let since = *start.waits_since.get_or_insert(oracle.now());
+        ensure(oracle.now() < since.plus(*wait), "D8 a wait ends in time", || format!("{call:?}"))?;
+        let Some(device) = start.mailbox else { return Ok(()) };
+        let network = self.shared.network();
+        if network.lost(*replica, device) > start.lost || network.is_on_its_way(*replica, device) {
+            return Ok(());
         }
-        Ok(())
+        let is_open = oracle.truth.session(&token.hash()).is_some();
+        ensure(is_open, "D8 D9 a waiting reader is told that its session has ended", || format!("{call:?}"))?;
+        let mailbox = &oracle.truth.mailboxes[&device];
+        let after = cursor.after.unwrap_or(SequenceNumber::ZERO);
+        let now = self.replicas[*replica].clock.expiry_time();
+        let unread = mailbox.pending().find(|(number, envelope)| *number > after && envelope.expires_at > now);
+        ensure(unread.is_none(), "D8 a waiting reader is woken", || format!("{call:?}: {unread:?}"))
     }
 }
 

@@ -133,16 +133,17 @@ impl Clients {
                 let key = keyed.then(|| IdempotencyKey::new(&format!("key-{index}")).unwrap());
                 let recipients = (0..USERS).filter(|user| to & (1 << user) != 0);
                 let recipients = recipients.map(|user| self.name(user)).collect();
-                let text = format!("{index}:{}", "x".repeat(size));
+                let text = format!("{index}:{}", if size % 2 == 0 { "x".repeat(size) } else { "é".repeat(size / 2) });
                 let requested = oracle.now();
-                oracle.sends.push(Send { recipients, text, key, ttl, requested, receipt: None });
+                let send = Send { recipients, text, key, ttl, requested, receipt: None, is_forgotten: false };
+                oracle.sends.push(send);
                 index
             }
             Ask::ReuseKey => {
                 let send = &oracle.sends[self.clients[client].last_keyed?];
                 let (index, mut other) = (oracle.sends.len(), send.clone());
                 other.text = format!("{index}:");
-                (other.receipt, other.requested) = (None, oracle.now());
+                (other.receipt, other.requested, other.is_forgotten) = (None, oracle.now(), false);
                 oracle.sends.push(other);
                 index
             }
@@ -154,9 +155,10 @@ impl Clients {
         if send.key.is_some() && ask != Ask::ReuseKey {
             self.clients[client].last_keyed = Some(index);
         }
+        // Each recipient gets other contents.
         let recipients = send.recipients.iter().map(|name| AddressedContents {
             recipient: name.clone(),
-            contents: Contents::new(send.text.clone()).unwrap(),
+            contents: Contents::new(format!("{}{}", send.text, &name.as_str()[4..5])).unwrap(),
         });
         let request = SendRequest { recipients: recipients.collect(), ttl_seconds: send.ttl, key: send.key.clone() };
         Some(Call::Send(index, request))

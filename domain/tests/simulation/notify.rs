@@ -37,6 +37,10 @@ impl Network {
         self.lost.get(&(replica, mailbox)).copied().unwrap_or_default()
     }
 
+    pub(crate) fn is_on_its_way(&self, replica: usize, mailbox: DeviceId) -> bool {
+        self.inboxes[replica].contains(&mailbox)
+    }
+
     pub(crate) fn clear(&mut self, replica: usize) {
         self.inboxes[replica].clear();
     }

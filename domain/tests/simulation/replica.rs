@@ -13,7 +13,7 @@ use crate::time::ReplicaClock;
 
 /// Limits that are so small that mailboxes are often full.
 pub(crate) const LIMITS: Limits =
-    Limits { mailbox: Quota { messages: 6, bytes: 150 }, ttl_seconds: 3 * 24 * 60 * 60, search: true };
+    Limits { mailbox: Quota { messages: 8, bytes: 250 }, ttl_seconds: 3 * 24 * 60 * 60, search: true };
 
 pub(crate) struct Replica {
     pub(crate) store: Arc<ReplicaStore>,

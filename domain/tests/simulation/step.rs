@@ -164,7 +164,7 @@ pub(crate) fn generate(seed: u64, count: usize) -> Vec<Step> {
         weigh(6),
         weigh(20),
         20 + weigh(30),
-        5 + weigh(20),
+        10 + weigh(30),
         weigh(8),
         weigh(8),
         weigh(3),

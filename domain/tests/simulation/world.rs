@@ -227,10 +227,10 @@ impl World {
         // More than any request needs, unless it waits.
         for _ in 0..40 {
             if self.progress(index)? {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        self.check_waiting(index)
     }
 
     /// Delivers notifications to a replica.
@@ -251,6 +251,6 @@ impl World {
                 self.finish(index)?;
             }
         }
-        self.check_waiting()
+        Ok(())
     }
 }

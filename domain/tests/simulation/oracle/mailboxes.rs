@@ -101,8 +101,10 @@ impl Oracle {
             self.truth.keys.insert(key, known);
         }
         let Some(before) = index.and_then(|index| self.truth.stored.insert(index, now)) else { return Ok(()) };
-        let is_keyed = index.is_some_and(|index| self.sends[index].key.is_some());
-        let forgotten = is_keyed && now.since(before) + TOLERANCE + REQUEST_TIMEOUT >= RETENTION;
+        let send = index.map(|index| &self.sends[index]);
+        let is_keyed = send.is_some_and(|send| send.key.is_some());
+        let forgotten = send.is_some_and(|send| send.is_forgotten)
+            || is_keyed && now.since(before) + TOLERANCE + REQUEST_TIMEOUT >= RETENTION;
         ensure(forgotten, "D4 a send is stored once", || format!("{} again", new.recipients[0].contents.as_str()))
     }
 
@@ -192,8 +194,7 @@ impl Oracle {
             let is_excused = key.instance != instance && !is_early(key.receipt.sent_at);
             ensure(is_excused, "D4 a key is kept for a day", || format!("{key:?} at {now:?}"))?;
             if let Some(index) = key.index {
-                self.truth.stored.remove(&index);
-                self.sends[index].receipt = None;
+                self.sends[index].is_forgotten = true;
             }
         }
         ensure(count == old.len() as u64, "D4 exactly the old keys are deleted", || format!("{count} of {}", old.len()))

@@ -45,6 +45,8 @@ pub(crate) struct Send {
     pub(crate) requested: Timestamp,
     /// The receipt that the client has received.
     pub(crate) receipt: Option<Receipt>,
+    /// Whether its key was forgotten early, which is excused after a suspension.
+    pub(crate) is_forgotten: bool,
 }
 
 pub(crate) struct Oracle {
