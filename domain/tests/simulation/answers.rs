@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use woosh_domain::contract::EnvelopeState;
+use woosh_domain::contract::{EnvelopeState, MailboxModel};
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
 use woosh_domain::timekeeping::TOLERANCE;
@@ -41,7 +41,7 @@ impl Start {
         let oracle = shared.oracle();
         let session = token.and_then(|token| oracle.truth.session(&token.hash()));
         let mailbox = session.map(|(.., device)| device);
-        let last = mailbox.and_then(|device| oracle.truth.mailboxes.get(&device)).map(|mailbox| mailbox.last());
+        let last = mailbox.and_then(|device| oracle.truth.mailboxes.get(&device)).map(MailboxModel::last);
         Self {
             time: oracle.now(),
             expired: clock.expiry_time(),
@@ -153,7 +153,7 @@ impl World {
                 && now >= start.time.plus(*wait)
                 && let Some(mailbox) = oracle.truth.mailboxes.get(&device)
             {
-                start.last_in_time.get_or_insert(mailbox.last());
+                start.last_in_time.get_or_insert_with(|| mailbox.last());
             }
         }
     }
@@ -166,7 +166,7 @@ impl World {
         let (Call::Read { cursor, wait, .. }, Some(token)) = (&*call, &*token) else {
             return ensure(false, "D8 every request is answered", || format!("{call:?}"));
         };
-        let since = *start.waits_since.get_or_insert(oracle.now());
+        let since = *start.waits_since.get_or_insert_with(|| oracle.now());
         ensure(oracle.now() < since.plus(*wait), "D8 a wait ends in time", || format!("{call:?}"))?;
         let Some(device) = start.mailbox else { return Ok(()) };
         let network = self.shared.network();

@@ -101,8 +101,8 @@ impl Clients {
                 Call::ChangePassword { old: password, new: self::password(self.passwords) }
             }
             Ask::DeleteDevice => {
-                let others = (0..CLIENTS).filter(|other| user_of(*other) == user && *other != client);
-                Call::DeleteDevice(others.filter_map(|other| self.clients[other].device).next()?)
+                let mut others = (0..CLIENTS).filter(|other| user_of(*other) == user && *other != client);
+                Call::DeleteDevice(others.find_map(|other| self.clients[other].device)?)
             }
             Ask::DeleteUser => Call::DeleteUser,
             Ask::LogIn | Ask::Poll | Ask::DeletePolled => return None,

@@ -134,7 +134,6 @@ impl World {
             Step::Cut(index) if !self.requests.is_empty() => {
                 self.requests.remove(index % self.requests.len());
             }
-            Step::Cut(_) => {}
             Step::Fault { replica, fault } => self.shared.faults()[replica].next = Some(fault),
             Step::Notify(replica) => self.notify(replica, 1),
             Step::Lose(replica) => {
@@ -158,7 +157,6 @@ impl World {
                 self.awakened = Some(replica);
                 self.advance(Duration::from_secs(seconds), Some(replica))?;
             }
-            Step::Suspend { .. } => {}
             Step::Sweep { replica, in_flight } => {
                 self.start(None, replica, Call::Sweep, None);
                 if !in_flight {
@@ -167,7 +165,7 @@ impl World {
             }
             // A replica that starts while the shared clock is behind can't know how long it was down.
             Step::Restart(replica) if !self.shared.time.is_behind() => self.restart(replica)?,
-            Step::Restart(_) => {}
+            Step::Cut(_) | Step::Suspend { .. } | Step::Restart(_) => {}
             Step::Backup => {
                 self.backup = Some((self.shared.store.backup(), self.shared.oracle().truth.clone()));
             }

@@ -28,9 +28,12 @@ impl Oracle {
     }
 
     pub(crate) fn delete_user(&mut self, id: UserId, deleted: bool) -> Check {
-        let Some(account) = self.truth.accounts.remove(&id).filter(|_| deleted) else { return Ok(()) };
-        self.truth.deleted_names.insert(account.name.key());
-        account.devices.iter().for_each(|device| self.truth.delete_device(*device));
+        let account = self.truth.accounts.remove(&id);
+        ensure(deleted == account.is_some(), "D2 exactly the own account is deleted", || format!("{id:?}"))?;
+        if let Some(account) = account {
+            self.truth.deleted_names.insert(account.name.key());
+            account.devices.iter().for_each(|device| self.truth.delete_device(*device));
+        }
         Ok(())
     }
 
@@ -87,10 +90,20 @@ impl Oracle {
         ensure(ended == is_own, "D9 only own sessions are ended", || format!("{session:?} of {user:?}"))
     }
 
-    pub(crate) fn set_password(&mut self, id: UserId, new: &PasswordHash, keep: SessionId, changed: bool) -> Check {
-        let Some(account) = self.truth.accounts.get_mut(&id).filter(|_| changed) else { return Ok(()) };
-        new.reveal().clone_into(&mut account.password);
-        self.truth.sessions.retain(|session, (user, _)| *user != id || *session == keep);
+    pub(crate) fn set_password(
+        &mut self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        keep: SessionId,
+        changed: bool,
+    ) -> Check {
+        let account = self.truth.accounts.get_mut(&id).filter(|account| account.password == old.reveal());
+        ensure(changed == account.is_some(), "D9 a change needs the current password", || format!("{id:?}"))?;
+        if let Some(account) = account {
+            new.reveal().clone_into(&mut account.password);
+            self.truth.sessions.retain(|session, (user, _)| *user != id || *session == keep);
+        }
         Ok(())
     }
 }

@@ -192,7 +192,7 @@ impl Users for ReplicaStore {
         keep: SessionId,
     ) -> Result<bool, PortError> {
         let operation = self.shared.store.set_password(id, old, new.clone(), keep);
-        self.write(operation, |oracle, changed| oracle.set_password(id, &new, keep, *changed)).await
+        self.write(operation, |oracle, changed| oracle.set_password(id, old, &new, keep, *changed)).await
     }
 
     async fn delete(&self, id: UserId) -> Result<bool, PortError> {
