@@ -10,7 +10,7 @@
 //! - `client`: what the clients do and know. `replica`: the servers. `store`: the store, with its faults. `notify`: the
 //!   notifications. `time`: the clocks.
 //! - `oracle`: checks each operation of the store. `answers`: checks each answer to a client.
-//! - `shrink`: shrinks steps that break a promise. `defect`: defects that the simulation must find.
+//! - `shrink`: shrinks steps that break a promise. `regressions`: such steps, which run each time. `defect`: defects that the simulation must find.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod answers;
@@ -20,6 +20,7 @@ mod drain;
 mod notify;
 mod operations;
 mod oracle;
+mod regressions;
 mod replica;
 mod shrink;
 mod step;
@@ -32,6 +33,7 @@ use std::thread;
 
 use self::defect::Defect;
 use self::oracle::Violation;
+use self::regressions::REGRESSIONS;
 use self::step::{Step, generate};
 use self::world::World;
 
@@ -64,11 +66,10 @@ fn no_promise_is_broken_under_any_sequence_of_steps() {
     checked.unwrap_or_else(|report| panic!("{report}"));
 }
 
-/// Seeds that have broken a promise before.
 #[test]
-fn no_promise_is_broken_by_the_seeds_that_once_did() {
-    for seed in [] {
-        check(seed).unwrap_or_else(|report| panic!("{report}"));
+fn no_promise_is_broken_by_steps_that_once_did() {
+    for (name, steps) in REGRESSIONS {
+        assert_eq!(simulate(steps, None), Ok(()), "{name}");
     }
 }
 
