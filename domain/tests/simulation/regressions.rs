@@ -30,7 +30,18 @@ pub(crate) const REGRESSIONS: [(&str, &[Step]); 5] = [
     ),
     (
         "a send and its repetition are in one batch",
-        &[KEYED_SEND, RETRY, Progress(0), Progress(1), Progress(0), Progress(1), Finish(0), Finish(0)],
+        &[
+            KEYED_SEND,
+            RETRY,
+            Progress(0),
+            Progress(0),
+            Progress(0),
+            Progress(1),
+            Progress(1),
+            Progress(1),
+            Finish(0),
+            Finish(0),
+        ],
     ),
     (
         "a send is repeated after its answer was lost",
