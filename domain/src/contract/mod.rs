@@ -3,6 +3,8 @@
 //! The promises D1 to D10 hold on every backend, with many concurrent clients, with several replicas on one Postgres
 //! database, and across `kill -9` at any moment. Comments refer to a promise by its number.
 //!
+//! `domain/tests/simulation/` checks all promises under faults, and `harness/tests/kill.rs` under kills.
+//!
 //! The lists below name the tests of each promise: cases of this module, as `module::case`, and test files, by their
 //! path from the root of the repository. `domain/tests/contract.rs` fails if a listed test does not exist.
 //!
@@ -169,6 +171,7 @@ mod gaps;
 mod idempotency;
 mod incarnation;
 mod mailbox;
+mod model;
 mod notifier;
 mod quota;
 mod sessions;
@@ -178,6 +181,7 @@ mod users;
 use futures_util::future::BoxFuture;
 
 pub use self::cases::cases;
+pub use self::model::{EnvelopeState, MailboxModel, ModelEnvelope};
 use crate::ports::Stores;
 
 /// A test case of the delivery contract.

@@ -9,4 +9,4 @@ mod store;
 pub use clock::ManualClock;
 pub use password_hasher::PlainHasher;
 pub use randomness::CountingRandomness;
-pub use store::MemoryStore;
+pub use store::{Backup, MemoryStore};

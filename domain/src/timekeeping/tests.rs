@@ -196,6 +196,15 @@ fn a_suspended_machine_expires_what_is_due_after_the_confirmation() {
 }
 
 #[test]
+fn stamps_after_a_suspension_may_be_early_by_all_of_it_even_if_the_reference_is_behind() {
+    let mut world = World::start(0, None);
+    world.set(-DAY).run(60);
+    let suspension = Duration::from_secs(3 * 60 * 60);
+    (world.time, world.suspended) = (world.time + suspension, suspension);
+    assert_eq!((world.now_ahead(), world.lag()), (-3 * HOUR, suspension.as_secs()));
+}
+
+#[test]
 fn the_local_wall_clock_does_not_matter_if_another_clock_is_the_reference() {
     let mut world = World::start(0, None);
     world.wall_error = HOUR * 1_000_000;

@@ -157,7 +157,8 @@ impl Timekeeper {
     /// may stand still. Until the next reading of the reference, only the local wall clock shows that time has passed.
     pub fn lag(&self, local: LocalTime) -> Duration {
         let elapsed = self.elapsed(local);
-        let reference = self.doubt.map_or(self.held, |doubt| doubt.reference);
+        // A reference that is behind may be wrong.
+        let reference = self.doubt.map_or(self.held, |doubt| doubt.reference.max(self.held));
         let elapsed_by_wall = local.wall.since(self.local.wall).max(elapsed);
         let lag = reference.plus(elapsed_by_wall).since(self.now(local));
         if lag <= TOLERANCE { Duration::ZERO } else { lag }

@@ -4,7 +4,6 @@
 //! mailbox.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-mod model;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

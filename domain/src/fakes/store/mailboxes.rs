@@ -22,7 +22,7 @@ impl Mailboxes for MemoryStore {
         if let (Some(known), Some((_, fingerprint))) =
             (key.as_ref().and_then(|key| state.keys.get(key)), &new.idempotency)
         {
-            return Ok(match known.fingerprint == *fingerprint {
+            return Ok(match known.fingerprint == fingerprint.as_bytes() {
                 true => DeliverOutcome::Repeated(known.receipt.clone()),
                 false => DeliverOutcome::KeyReused,
             });
@@ -57,6 +57,7 @@ impl Mailboxes for MemoryStore {
         undelivered.sort_by_key(|undelivered| undelivered.device);
         let receipt = Receipt { id: MessageId::new(state.last_message), sent_at, undelivered };
         if let (Some(key), Some((_, fingerprint))) = (key, new.idempotency) {
+            let fingerprint = fingerprint.as_bytes().to_vec();
             state.keys.insert(key, KeyedSend { fingerprint, receipt: receipt.clone() });
         }
         self.notifier.notify(delivered.into_iter());

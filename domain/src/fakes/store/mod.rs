@@ -1,5 +1,6 @@
 //! In-memory implementations of all traits of the domain (ports) that a database implements.
 
+mod batches;
 mod devices;
 mod disk;
 mod mailboxes;
@@ -8,13 +9,13 @@ mod sessions;
 mod time;
 mod users;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::notifier::MemoryNotifier;
 use crate::model::{
-    Device, DeviceId, DeviceName, Fingerprint, Incarnation, Message, PasswordHash, SequenceNumber, Session, SessionId,
-    Timestamp, TokenHash, User, UserId, Username,
+    Device, DeviceId, DeviceName, Incarnation, Message, PasswordHash, SequenceNumber, Session, SessionId, Timestamp,
+    TokenHash, User, UserId, Username,
 };
 use crate::ports::{Receipt, Stores};
 
@@ -25,7 +26,11 @@ pub struct MemoryStore {
     notifier: MemoryNotifier,
 }
 
-#[derive(Debug, Default)]
+/// The contents of a store at an earlier time.
+#[derive(Debug, Clone)]
+pub struct Backup(State);
+
+#[derive(Debug, Clone, Default)]
 struct State {
     accounts: Vec<Account>,
     deleted_usernames: HashSet<String>,
@@ -38,7 +43,7 @@ struct State {
     trusted_time: Option<Timestamp>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Account {
     user: User,
     password_hash: PasswordHash,
@@ -46,7 +51,7 @@ struct Account {
     sessions: Vec<(Session, TokenHash)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Mailbox {
     incarnation: Incarnation,
     last: SequenceNumber,
@@ -58,9 +63,9 @@ struct Mailbox {
 }
 
 /// A send stored under an idempotency key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct KeyedSend {
-    fingerprint: Fingerprint,
+    fingerprint: Vec<u8>,
     receipt: Receipt,
 }
 
@@ -77,6 +82,23 @@ impl MemoryStore {
             disk: store.clone(),
             mailboxes: store,
         }
+    }
+
+    /// Returns a copy of all that is stored.
+    pub fn backup(&self) -> Backup {
+        Backup(self.state().clone())
+    }
+
+    /// Replaces all that is stored with the contents of a backup. Notifies nobody, because servers stop before a
+    /// restore.
+    pub fn restore(&self, backup: Backup) {
+        *self.state() = backup.0;
+    }
+
+    /// Returns the mailboxes whose readers were notified since the last call, for tests that notify readers by
+    /// themselves.
+    pub fn take_notified(&self) -> BTreeSet<DeviceId> {
+        self.notifier.take_notified()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

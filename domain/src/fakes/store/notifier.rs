@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -12,7 +12,14 @@ use crate::ports::{Notifier, Subscription, WaitOutcome};
 /// The waiting readers of each mailbox. This notifier has no clock: a timeout of zero elapses at once, and any other
 /// timeout never elapses.
 #[derive(Debug, Clone, Default)]
-pub(super) struct MemoryNotifier(Arc<Mutex<HashMap<DeviceId, WaitingReaders>>>);
+pub(super) struct MemoryNotifier(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    readers: HashMap<DeviceId, WaitingReaders>,
+    /// The mailboxes that were notified since [`MemoryNotifier::take_notified`] was last called.
+    notified: BTreeSet<DeviceId>,
+}
 
 /// The readers that wait on one mailbox.
 #[derive(Debug, Default)]
@@ -24,22 +31,27 @@ struct WaitingReaders {
 impl MemoryNotifier {
     /// Notifies readers that wait on these mailboxes.
     pub(super) fn notify(&self, mailboxes: impl Iterator<Item = DeviceId>) {
-        let mut waiters = self.waiters();
+        let mut state = self.state();
         for mailbox in mailboxes {
-            let readers = waiters.entry(mailbox).or_default();
+            state.notified.insert(mailbox);
+            let readers = state.readers.entry(mailbox).or_default();
             readers.notifications += 1;
             readers.wakers.drain(..).for_each(Waker::wake);
         }
     }
 
-    fn waiters(&self) -> MutexGuard<'_, HashMap<DeviceId, WaitingReaders>> {
+    pub(super) fn take_notified(&self) -> BTreeSet<DeviceId> {
+        std::mem::take(&mut self.state().notified)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Notifier for MemoryNotifier {
     fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription> {
-        let received = self.waiters().entry(mailbox).or_default().notifications;
+        let received = self.state().readers.entry(mailbox).or_default().notifications;
         Box::new(MailboxSubscription { notifier: self.clone(), mailbox, received, times_out: timeout.is_zero() })
     }
 }
@@ -58,8 +70,8 @@ struct MailboxSubscription {
 impl Subscription for MailboxSubscription {
     async fn wait(&mut self, _: SequenceNumber) -> WaitOutcome {
         poll_fn(|context| {
-            let mut waiters = self.notifier.waiters();
-            let readers = waiters.entry(self.mailbox).or_default();
+            let mut state = self.notifier.state();
+            let readers = state.readers.entry(self.mailbox).or_default();
             if readers.notifications > self.received {
                 self.received = readers.notifications;
                 return Poll::Ready(WaitOutcome::Notified);

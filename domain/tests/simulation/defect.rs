@@ -1,0 +1,16 @@
+//! Defects that the store of a replica can have, to test that the simulation finds them.
+
+/// A defect of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// Sends without a key are confirmed, but not stored.
+    SendsLost,
+    /// Idempotency keys are ignored, so that a repeated send is stored again.
+    KeysIgnored,
+    /// Nobody is ever notified.
+    NotificationsLost,
+    /// A session that was found once is found even after it has ended.
+    EndedSessionsCached,
+    /// Mailboxes keep their incarnations when the store is restored from a backup.
+    IncarnationsKept,
+}

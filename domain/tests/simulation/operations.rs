@@ -1,0 +1,133 @@
+//! What happens to the servers: time passes, clocks leap, replicas are restarted, the store is restored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use woosh_domain::model::*;
+use woosh_domain::timekeeping::TOLERANCE;
+
+use crate::defect::Defect;
+use crate::notify::Network;
+use crate::oracle::{Check, ensure};
+use crate::replica::Replica;
+use crate::world::{REPLICAS, REQUEST_TIMEOUT, World, run};
+
+/// The shared clock is set right again after this time, which is too short for the replicas to trust it.
+const LEAP: Duration = Duration::from_secs(14 * 60);
+/// How often the replicas compare their clocks, at least, unless the time that passes is much longer.
+const UPKEEP: Duration = Duration::from_secs(300);
+
+impl World {
+    /// Lets time pass, also for a replica whose machine is suspended.
+    pub(crate) fn advance(&mut self, duration: Duration, suspended: Option<usize>) -> Check {
+        if duration >= REQUEST_TIMEOUT {
+            self.replicas.iter().for_each(|replica| replica.store.flush());
+        }
+        let end = self.shared.time.now().plus(duration);
+        loop {
+            let now = self.shared.time.now();
+            if now >= end {
+                break;
+            }
+            let next = self.leap_ends.unwrap_or(end).min(end).min(now.plus(UPKEEP.max(duration / 16)));
+            let step = next.since(now);
+            match suspended {
+                Some(replica) => self.shared.time.suspend(replica, step),
+                None => self.shared.time.advance(step),
+            }
+            if self.leap_ends.is_some_and(|ends| ends <= next) {
+                self.leap_ends = None;
+                self.shared.time.set_lead_seconds(0);
+            }
+            for replica in (0..REPLICAS).filter(|replica| Some(*replica) != suspended) {
+                self.upkeep(replica)?;
+            }
+        }
+        self.time_out();
+        self.note_deadlines();
+        Ok(())
+    }
+
+    /// Compares the clock of a replica, as each server does periodically.
+    pub(crate) fn upkeep(&mut self, replica: usize) -> Check {
+        let Replica { keep_time, clock, .. } = &*self.replicas[replica].clone();
+        if run(keep_time.execute()).is_err() {
+            return Ok(());
+        }
+        self.awakened.take_if(|awakened| *awakened == replica);
+        // The time is stored again later if this fails.
+        let _ = run(keep_time.store_time());
+        let (now, shown) = (self.shared.time.now(), clock.now());
+        let is_right = shown.since(now).max(now.since(shown)) <= TOLERANCE;
+        ensure(is_right || clock.lag_seconds() > 0 || self.is_in_doubt(replica), "D2 no leap is trusted", || {
+            format!("replica {replica} shows {shown:?} at {now:?}")
+        })
+    }
+
+    fn is_in_doubt(&self, replica: usize) -> bool {
+        self.replicas[replica].clock.seconds_since_doubt() == Some(0)
+    }
+
+    /// Moves the shared clock, unless another clock may be wrong: a replica could not tell which.
+    pub(crate) fn leap(&mut self, seconds: i64) {
+        if self.leap_ends.is_none() {
+            if self.awakened.is_some() || (0..REPLICAS).any(|replica| self.is_in_doubt(replica)) {
+                return;
+            }
+            self.leap_ends = Some(self.shared.time.now().plus(LEAP));
+        }
+        self.shared.time.set_lead_seconds(seconds);
+    }
+
+    /// Kills a replica, and starts it again.
+    pub(crate) fn restart(&mut self, replica: usize) -> Check {
+        self.requests.retain(|request| request.replica != replica);
+        self.shared.network().clear(replica);
+        self.shared.faults()[replica].next = None;
+        let started = run(Replica::start(self.shared.clone(), self.randomness.clone(), replica));
+        ensure(started.is_ok(), "D8 a replica starts", String::new)?;
+        if let Ok(started) = started {
+            self.replicas[replica] = Arc::new(started);
+        }
+        self.upkeep(replica)
+    }
+
+    /// Restores the newest backup, unless the shared clock is wrong: it could be that of the backup's time.
+    pub(crate) fn restore(&mut self) -> Check {
+        let Some((backup, truth)) = self.backup.clone().filter(|_| self.leap_ends.is_none()) else { return Ok(()) };
+        self.requests.clear();
+        self.shared.store.restore(backup);
+        let mut oracle = self.shared.oracle();
+        oracle.truth = truth;
+        // The classic API can't tell its clients, which would delete what they have not polled. Here they poll again.
+        oracle.truth.polled.clear();
+        self.clients.forget_polls();
+        oracle.sends.iter_mut().for_each(|send| send.receipt = None);
+        drop(oracle);
+        *self.shared.network() = Network::default();
+        self.disarm();
+        let before: Vec<_> = self.incarnations();
+        if self.shared.defect != Some(Defect::IncarnationsKept) {
+            let _ = run(self.replicas[0].mark_restored.execute());
+        }
+        let kept = self.incarnations().into_iter().find(|incarnation| before.contains(incarnation));
+        ensure(kept.is_none(), "D3 every mailbox has another incarnation after a restore", || format!("{kept:?}"))?;
+        (0..REPLICAS).try_for_each(|replica| self.restart(replica))
+    }
+
+    fn incarnations(&self) -> Vec<(DeviceId, Incarnation)> {
+        let oracle = self.shared.oracle();
+        oracle.truth.mailboxes.iter().map(|(device, mailbox)| (*device, mailbox.incarnation)).collect()
+    }
+
+    fn disarm(&self) {
+        self.shared.faults().iter_mut().for_each(|faults| faults.next = None);
+    }
+
+    /// Forgets faults, and sets the shared clock right.
+    pub(crate) fn heal(&mut self) {
+        self.disarm();
+        self.leap_ends = None;
+        self.shared.time.set_lead_seconds(0);
+    }
+}

@@ -1,0 +1,154 @@
+//! The oracle: a model of all that the store must hold. Each operation of the store runs on the oracle too, at the same
+//! moment, which says whether the outcome is right.
+
+mod accounts;
+mod mailboxes;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use woosh_domain::contract::{MailboxModel, ModelEnvelope};
+use woosh_domain::model::*;
+use woosh_domain::ports::*;
+use woosh_domain::timekeeping::TOLERANCE;
+use woosh_domain::use_cases::Sweep;
+
+use crate::time::VirtualTime;
+
+/// How long a key is kept.
+pub(crate) const RETENTION: Duration = Duration::from_secs(Sweep::IDEMPOTENCY_KEY_SECONDS);
+
+/// A broken promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    /// The promise, and what must hold.
+    pub(crate) check: &'static str,
+    pub(crate) detail: String,
+}
+
+pub(crate) type Check = Result<(), Violation>;
+
+/// Returns the violation of `check` unless it holds.
+pub(crate) fn ensure(holds: bool, check: &'static str, detail: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(Violation { check, detail: detail() }) }
+}
+
+/// A message that a client has sent, perhaps several times.
+#[derive(Debug, Clone)]
+pub(crate) struct Send {
+    pub(crate) recipients: Vec<Username>,
+    pub(crate) text: String,
+    pub(crate) key: Option<IdempotencyKey>,
+    pub(crate) ttl: Option<u64>,
+    /// The right time of the first request.
+    pub(crate) requested: Timestamp,
+    /// The receipt that the client has received.
+    pub(crate) receipt: Option<Receipt>,
+    /// Whether its key was forgotten early, which is excused after a suspension.
+    pub(crate) is_forgotten: bool,
+}
+
+pub(crate) struct Oracle {
+    /// The state that a restore from a backup takes back.
+    pub(crate) truth: Truth,
+    /// All sends, also those that a restore takes back. The texts begin with their index.
+    pub(crate) sends: Vec<Send>,
+    /// The first violation.
+    pub(crate) violation: Option<Violation>,
+    time: Arc<VirtualTime>,
+}
+
+/// What the store holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Truth {
+    pub(crate) accounts: BTreeMap<UserId, Account>,
+    pub(crate) deleted_names: BTreeSet<String>,
+    pub(crate) mailboxes: BTreeMap<DeviceId, MailboxModel>,
+    pub(crate) sessions: BTreeMap<SessionId, (UserId, DeviceId)>,
+    pub(crate) tokens: HashMap<TokenHash, SessionId>,
+    keys: BTreeMap<(DeviceId, String), StoredKey>,
+    pub(crate) ids: BTreeSet<MessageId>,
+    /// When each send was stored.
+    stored: BTreeMap<usize, Timestamp>,
+    /// The highest number that a client of each device asked to acknowledge.
+    pub(crate) requested: BTreeMap<DeviceId, SequenceNumber>,
+    /// The messages that polls of the classic API have returned.
+    pub(crate) polled: BTreeMap<DeviceId, BTreeSet<MessageId>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) name: Username,
+    pub(crate) password: String,
+    pub(crate) devices: BTreeSet<DeviceId>,
+}
+
+#[derive(Debug, Clone)]
+struct StoredKey {
+    fingerprint: Fingerprint,
+    receipt: Receipt,
+    stored: Timestamp,
+    /// The send.
+    index: Option<usize>,
+    /// The instance that stored it.
+    instance: u64,
+}
+
+impl Truth {
+    pub(crate) fn account(&self, name: &Username) -> Option<&Account> {
+        self.accounts.values().find(|account| account.name.is_same_as(name))
+    }
+
+    pub(crate) fn session(&self, token: &TokenHash) -> Option<(SessionId, UserId, DeviceId)> {
+        let session = self.tokens.get(token)?;
+        self.sessions.get(session).map(|(user, device)| (*session, *user, *device))
+    }
+
+    fn open(&mut self, session: SessionId, user: UserId, device: DeviceId, token: TokenHash) {
+        self.sessions.insert(session, (user, device));
+        self.tokens.insert(token, session);
+    }
+
+    fn delete_device(&mut self, device: DeviceId) {
+        self.mailboxes.remove(&device);
+        self.sessions.retain(|_, (_, of)| *of != device);
+    }
+}
+
+impl Oracle {
+    pub(crate) fn new(time: Arc<VirtualTime>) -> Self {
+        Self { truth: Truth::default(), sends: Vec::new(), violation: None, time }
+    }
+
+    /// Remembers the first violation.
+    pub(crate) fn record(&mut self, check: Check) {
+        if let (Err(violation), None) = (check, &self.violation) {
+            self.violation = Some(violation);
+        }
+    }
+
+    /// Returns the send that a text belongs to.
+    pub(crate) fn send_of(&self, text: &str) -> Option<usize> {
+        text.split(':').next()?.parse().ok().filter(|index| *index < self.sends.len())
+    }
+
+    /// Returns the right time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    /// Returns whether a message may have expired, by the right time.
+    fn may_be_expired(&self, envelope: &ModelEnvelope) -> bool {
+        let Some(send) = self.send_of(&envelope.text).map(|index| &self.sends[index]) else { return true };
+        let expires = send.requested.plus_seconds(send.ttl.unwrap_or(crate::replica::LIMITS.ttl_seconds));
+        self.now().plus(TOLERANCE) >= expires
+    }
+
+    /// Checks that no message counts as expired at `now` that is not, by the right time (D2).
+    fn check_expiry(&self, mailbox: &MailboxModel, now: Timestamp) -> Check {
+        let mut expired = mailbox.pending().filter(|(_, envelope)| envelope.expires_at <= now);
+        let early = expired.find(|(_, envelope)| !self.may_be_expired(envelope));
+        ensure(early.is_none(), "D2 no message expires early", || format!("{early:?} at {:?}", self.now()))
+    }
+}

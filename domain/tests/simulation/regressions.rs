@@ -1,0 +1,63 @@
+//! Steps that break a promise if a certain line of the code is missing. A failing simulation prints its steps in this
+//! form.
+
+use crate::step::Ask::{Read, Retry, Send};
+use crate::step::Fault::AfterCommit;
+use crate::step::Position::Seen;
+use crate::step::Step::{self, Advance, Fault, Finish, Lose, Progress, Request, Settle, Suspend, Sweep};
+
+const SEND: Step =
+    Request { client: 3, replica: 1, ask: Send { to: 7, size: 8, keyed: false, ttl: None }, in_flight: false };
+const KEYED_SEND: Step =
+    Request { client: 3, replica: 0, ask: Send { to: 7, size: 8, keyed: true, ttl: Some(3600) }, in_flight: true };
+const RETRY: Step = Request { client: 3, replica: 0, ask: Retry, in_flight: true };
+const WAIT: Step = Request { client: 0, replica: 1, ask: Read { from: Seen, count: 3, wait: true }, in_flight: true };
+
+/// What is tested, and the steps.
+pub(crate) const REGRESSIONS: [(&str, &[Step]); 5] = [
+    (
+        "a message arrives after the first look of a reader that will wait",
+        &[WAIT, Progress(0), Progress(0), Progress(0), Progress(0), SEND, Finish(0)],
+    ),
+    (
+        "the notification of a waiting reader is lost",
+        &[
+            Request { client: 0, replica: 0, ask: Read { from: Seen, count: 3, wait: true }, in_flight: false },
+            SEND,
+            Lose(0),
+            Advance(30),
+            Settle,
+        ],
+    ),
+    (
+        "a send and its repetition are in one batch",
+        &[
+            KEYED_SEND,
+            RETRY,
+            Progress(0),
+            Progress(0),
+            Progress(0),
+            Progress(1),
+            Progress(1),
+            Progress(1),
+            Finish(0),
+            Finish(0),
+        ],
+    ),
+    (
+        "a send is repeated after its answer was lost",
+        &[Fault { replica: 0, fault: AfterCommit }, KEYED_SEND, Finish(0), RETRY, Finish(0)],
+    ),
+    (
+        "a message is sent right after a suspension",
+        &[
+            Suspend { replica: 0, seconds: 7200 },
+            KEYED_SEND,
+            Finish(0),
+            Advance(60),
+            Sweep { replica: 1, in_flight: false },
+            Advance(1800),
+            Sweep { replica: 0, in_flight: false },
+        ],
+    ),
+];

@@ -1,0 +1,190 @@
+//! The store as a replica sees it: the store in memory, whose operations take a while and can fail.
+
+mod ports;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use woosh_domain::fakes::MemoryStore;
+use woosh_domain::model::*;
+use woosh_domain::ports::*;
+
+use crate::defect::Defect;
+use crate::notify::{Network, ReplicaNotifier};
+use crate::oracle::{Check, Oracle};
+use crate::step::Fault;
+use crate::time::VirtualTime;
+use crate::world::REPLICAS;
+
+/// What all replicas share.
+pub(crate) struct Shared {
+    pub(crate) store: MemoryStore,
+    pub(crate) oracle: Mutex<Oracle>,
+    pub(crate) network: Mutex<Network>,
+    pub(crate) time: Arc<VirtualTime>,
+    pub(crate) faults: Mutex<[Faults; REPLICAS]>,
+    pub(crate) defect: Option<Defect>,
+    /// How often a replica was started.
+    pub(crate) instances: AtomicU64,
+}
+
+/// The faults of a replica.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// The fault of the next operation that it can strike.
+    pub(crate) next: Option<Fault>,
+    /// How many faults have struck.
+    pub(crate) count: u64,
+}
+
+impl Shared {
+    pub(crate) fn oracle(&self) -> MutexGuard<'_, Oracle> {
+        self.oracle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs an operation of the store on the oracle. The step ends with the first violation.
+    fn check(&self, check: impl FnOnce(&mut Oracle) -> Check) {
+        let mut oracle = self.oracle();
+        let checked = check(&mut oracle);
+        oracle.record(checked);
+    }
+
+    pub(crate) fn network(&self) -> MutexGuard<'_, Network> {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, [Faults; REPLICAS]> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The store of a replica.
+pub(crate) struct ReplicaStore {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) replica: usize,
+    /// The number of this start of a replica.
+    instance: u64,
+    pub(crate) notifier: ReplicaNotifier,
+    /// The sends that are committed together; `None` if each is committed by itself.
+    batch: Option<Mutex<Vec<WaitingSend>>>,
+    /// The owners of the tokens that were looked up.
+    owners: Mutex<HashMap<TokenHash, SessionOwner>>,
+}
+
+/// A send that waits for a batch, and where its outcome is stored.
+type WaitingSend = (NewDelivery, Arc<Mutex<Option<Result<DeliverOutcome, PortError>>>>);
+
+/// Lets the other requests go on.
+async fn turn() {
+    let mut is_over = false;
+    std::future::poll_fn(|_| if std::mem::replace(&mut is_over, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ReplicaStore {
+    /// Connects a replica to the store. The first replica commits sends in batches that the planner works out.
+    pub(crate) fn new(shared: Arc<Shared>, replica: usize) -> Self {
+        let notifier = ReplicaNotifier::new(shared.time.clone());
+        let batch = (replica == 0).then(Mutex::default);
+        let instance = shared.instances.fetch_add(1, Ordering::Relaxed);
+        Self { shared, replica, instance, notifier, batch, owners: Mutex::default() }
+    }
+
+    /// Returns the fault that strikes an operation.
+    fn fault(&self, is_write: bool) -> Option<Fault> {
+        let faults = &mut self.shared.faults()[self.replica];
+        let fault = faults.next.take_if(|fault| is_write || *fault == Fault::Unreachable)?;
+        faults.count += 1;
+        Some(fault)
+    }
+
+    async fn read<T>(
+        &self,
+        operation: impl Future<Output = Result<T, PortError>>,
+        check: impl FnOnce(&Oracle, &T) -> Check,
+    ) -> Result<T, PortError> {
+        turn().await;
+        if self.fault(false).is_some() {
+            return Err(PortError::unavailable("a fault"));
+        }
+        let outcome = operation.await?;
+        self.shared.check(|oracle| check(oracle, &outcome));
+        turn().await;
+        Ok(outcome)
+    }
+
+    async fn write<T>(
+        &self,
+        operation: impl Future<Output = Result<T, PortError>>,
+        check: impl FnOnce(&mut Oracle, &T) -> Check,
+    ) -> Result<T, PortError> {
+        turn().await;
+        let fault = self.fault(true);
+        if matches!(fault, Some(Fault::Unreachable | Fault::BeforeCommit)) {
+            return Err(PortError::unavailable("a fault before the commit"));
+        }
+        let outcome = operation.await?;
+        self.shared.check(|oracle| check(oracle, &outcome));
+        self.publish(fault.is_none(), &[]);
+        turn().await;
+        if fault.is_some() {
+            return Err(PortError::unavailable("a fault after the commit"));
+        }
+        Ok(outcome)
+    }
+
+    /// Notifies the readers of this replica, and the other replicas. If the replica does not know that its write
+    /// succeeded, it notifies nobody.
+    fn publish(&self, is_known: bool, delivered: &[(DeviceId, Envelope, SequenceNumber)]) {
+        let notified = self.shared.store.take_notified();
+        let mut network = self.shared.network();
+        for mailbox in notified {
+            for replica in 0..REPLICAS {
+                match (is_known, replica == self.replica) {
+                    (false, _) => network.lose(replica, mailbox),
+                    _ if self.shared.defect == Some(Defect::NotificationsLost) => {}
+                    (true, true) => self.notifier.notify(mailbox, delivered),
+                    (true, false) => network.send(replica, mailbox),
+                }
+            }
+        }
+    }
+
+    /// Commits the sends that wait for a batch, also if their clients are gone.
+    pub(crate) fn flush(&self) {
+        if let Some(batch) = self.batch.as_ref().filter(|batch| !lock(batch).is_empty()) {
+            self.commit(batch);
+        }
+    }
+
+    fn commit(&self, batch: &Mutex<Vec<WaitingSend>>) {
+        let waiting = std::mem::take(&mut *lock(batch));
+        let (sends, outcomes): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let fault = self.fault(true);
+        if matches!(fault, Some(Fault::Unreachable | Fault::BeforeCommit)) {
+            for outcome in outcomes {
+                *lock(&outcome) = Some(Err(PortError::unavailable("a fault before the commit")));
+            }
+            return;
+        }
+        let planned = self.shared.store.deliver_batch(&sends);
+        let mut delivered = Vec::new();
+        for ((send, planned), outcome) in sends.iter().zip(planned).zip(outcomes) {
+            self.shared.check(|oracle| oracle.deliver(self.instance, send, &planned.outcome));
+            for copy in &planned.copies {
+                delivered
+                    .extend(planned.envelope(send, copy).map(|envelope| (copy.mailbox, envelope, copy.acknowledged)));
+            }
+            *lock(&outcome) = Some(match fault {
+                None => Ok(planned.outcome),
+                Some(_) => Err(PortError::unavailable("a fault after the commit")),
+            });
+        }
+        self.publish(fault.is_none(), &delivered);
+    }
+}
