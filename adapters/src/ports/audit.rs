@@ -10,9 +10,9 @@ use crate::store::{SqlError, SqlStore};
 /// A kind of rows that the tables must not contain, and a query that counts them.
 type Violation = (&'static str, &'static str);
 
-/// Builds a query that counts the ids of messages for which a condition holds. The condition compares `sum(messages)`,
-/// the number of rows of the message, `sum(copies)`, the stored number of its copies, and `sum(envelopes)`, the number
-/// of its envelopes. The query reads each table once.
+/// Builds a query that counts the ids of messages for which a condition holds. The condition compares three numbers of
+/// an id: `sum(messages)` is 1 if the message exists, otherwise 0; `sum(copies)` is the stored number of its copies;
+/// `sum(envelopes)` is the number of its envelopes. The query reads each table once.
 macro_rules! count_messages {
     ($condition:literal) => {
         concat!(

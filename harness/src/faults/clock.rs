@@ -12,7 +12,7 @@ const DAYS: u32 = 31;
 /// The name of the file from which libfaketime reads how far the clock is ahead.
 const FILE: &str = "faketime";
 
-/// Statements that add a function `clock_timestamp` to a Postgres database, whose result can be moved ahead. On
+/// Statements that add a function `clock_timestamp` to a Postgres database. Its result can be moved ahead. On
 /// connections that are opened later, it replaces the built-in function of this name.
 const INSTALL: &str = "
 CREATE TABLE public.moved_clock (ahead interval NOT NULL);

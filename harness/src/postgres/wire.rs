@@ -47,7 +47,7 @@ pub async fn read_startup(client: &mut (impl AsyncRead + Unpin)) -> io::Result<V
     Ok(message)
 }
 
-/// Returns a first message that [`read_startup`] has read without its parameter `options`, which has settings of the
+/// Returns the first message `startup`, but without the parameter `options`, in which clients pass settings of the
 /// session.
 pub fn without_options(startup: &[u8]) -> Vec<u8> {
     let (header, parameters) = startup.split_at(HEADER);

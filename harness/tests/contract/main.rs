@@ -19,7 +19,7 @@ use woosh_harness::{Backend, TestDatabase};
 
 /// The time at which every case starts, as a Unix second.
 const START: i64 = 1_700_000_000;
-/// A time after which everything that a case stores has expired, in seconds.
+/// A duration in seconds after which everything that a case stores has expired.
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
 fn main() {
