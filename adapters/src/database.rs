@@ -106,8 +106,8 @@ impl Database {
         self.0.notifier().is_closed()
     }
 
-    /// Checks that a write can be committed, by committing one. Has no deadline on SQLite, where it waits for the
-    /// writers.
+    /// Checks that a write can be committed, by committing one. On SQLite, the check waits without a deadline until the
+    /// writes that were queued before it are done.
     ///
     /// # Errors
     ///
@@ -125,9 +125,9 @@ impl Database {
         self.0.check_alive()
     }
 
-    /// Reads all tables and checks them against each other, for tests. The tables must be as a sweep at the time `now`
-    /// leaves them. Returns a line of text for each kind of inconsistency. If the tables are consistent, returns no
-    /// line.
+    /// Reads all tables and checks them against each other, for tests. A sweep with the same time `now` must have run
+    /// before, and nothing may have been written since. Returns a line of text for each kind of inconsistency. If the
+    /// tables are consistent, returns no line.
     ///
     /// # Errors
     ///
@@ -136,8 +136,9 @@ impl Database {
         self.0.audit(now).await
     }
 
-    /// Deletes what servers delete in the background, up to the time `now`, and then [audits](Self::audit) the tables,
-    /// for tests. `None` is the current time of this machine.
+    /// Sweeps as if the time were `now`, and then [audits](Self::audit) the tables, for tests. A sweep is what servers
+    /// do in the background: it deletes expired envelopes, for example. If `now` is `None`, uses the current time of
+    /// this machine.
     ///
     /// # Errors
     ///

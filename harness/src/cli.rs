@@ -41,14 +41,15 @@ enum Command {
     /// By default, the run starts fresh servers. With --url, it uses a running server, and restarts it with the command
     /// in --restart.
     Kill(KillArgs),
-    /// Send and read messages while one fault after the other is injected: of the database, the disk, the network, the
-    /// clock and the process of a fresh server.
+    /// Send and read messages on fresh servers, and inject a fault into each server: a fault of its database, disk,
+    /// network, clock or process.
     ///
     /// Prints one line for each fault: the status codes of the responses, how long the server took to serve again after
-    /// the end of the fault, and how many sends were accepted, lost and duplicated. The status is 1 if an accepted send
-    /// was lost or duplicated, if the server did not serve again within the limit that the line names, or if it
-    /// answered anything other than success, or 503 or 507 with Retry-After. A fault that this machine does not allow
-    /// is skipped, with the reason: some need root, the programs of Postgres, or the package libfaketime.
+    /// the end of the fault, and how many sends were accepted, lost and duplicated. A fault fails if an accepted send
+    /// is lost or duplicated, if the server does not serve again within the limit that the line names, or if a response
+    /// is neither a success nor a 503 or 507 with Retry-After. If a fault fails, the exit status is 1. If this machine
+    /// does not allow a fault, the fault is skipped, and the line names the reason: some faults need root, the programs
+    /// of Postgres, or the package libfaketime.
     Faults(FaultsArgs),
     /// Measure a server: operations per second, latency, CPU and memory, compared with the limits of this machine.
     ///
@@ -126,8 +127,9 @@ struct KillArgs {
     /// run prints]
     #[arg(long)]
     seed: Option<u64>,
-    /// Inject other faults, too: stopped servers; on SQLite, a removed file; on Postgres, ended and silenced
-    /// connections, a cut network, and crashes of Postgres. Needs the programs of Postgres for a run on Postgres.
+    /// Inject faults other than kills, too: stopped servers; on SQLite, a removed file; on Postgres, ended connections,
+    /// connections whose packets are dropped, a cut network, and crashes of Postgres. A run on Postgres needs the
+    /// programs of Postgres.
     #[arg(long, conflicts_with = "url")]
     faults: bool,
     /// The time for which the run sends messages and kills servers, in seconds.

@@ -1,4 +1,5 @@
-//! The servers of a run, their database and the network between them, and what a run can do to them.
+//! The servers of a run, with their database and the network between them. A run kills and restarts the servers, and
+//! injects faults.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,14 +16,15 @@ use crate::postgres::{OwnPostgres, Proxy};
 use crate::server_process::ServerSettings;
 use crate::{ServerProcess, TestDatabase};
 
-/// The suffix of the name of a SQLite file while the file is removed.
+/// The extension under which a removed SQLite file is kept until it is put back.
 const REMOVED: &str = "removed";
 
 /// Servers in their own processes, on one database.
 pub(crate) struct Deployment {
     pub(crate) program: PathBuf,
     pub(crate) servers: Vec<ServerProcess>,
-    /// Between the servers and their database, if the database is on Postgres and the network can fail.
+    /// The proxy between the servers and Postgres, which can make the network fail. `None` if the servers connect to
+    /// their database directly.
     pub(crate) proxy: Option<Proxy>,
     pub(crate) database: Arc<TestDatabase>,
 }
@@ -34,7 +36,8 @@ impl Deployment {
         Self::start_with(program, database, replicas, None, Vec::new()).await
     }
 
-    /// Starts servers with environment variables, whose network can fail if their database is on Postgres.
+    /// Starts servers with additional environment variables. If their database is on Postgres, they connect through a
+    /// proxy, which can make the network fail.
     pub(crate) async fn start_fallible(
         program: &Path,
         database: TestDatabase,

@@ -12,8 +12,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! The binary `woosh-harness` starts servers for tests in any language, and runs the [`sanity`] suite,
-//! [`kill`], runs under faults, and the benchmark.
+//! The binary `woosh-harness` starts servers for tests in any language. It also runs the [`sanity`] suite, [`kill`]
+//! runs, runs under faults, and the benchmark.
 
 mod backend;
 mod bench;

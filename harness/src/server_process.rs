@@ -36,7 +36,7 @@ struct Running {
     output: File,
 }
 
-/// What a server gets in addition to what each server of the harness gets.
+/// Settings of one server, in addition to those that the harness gives to every server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServerSettings {
     pub(crate) arguments: Vec<String>,

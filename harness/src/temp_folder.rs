@@ -20,8 +20,8 @@ impl TempFolder {
         Self::with_exit_script(r#"rm -rf -- "$1""#)
     }
 
-    /// Creates a folder that is a file system of its own: the shell script `mount` mounts it on the folder `$1`, and
-    /// may create a file with the same name and the suffix `.img`.
+    /// Creates a folder on which a file system is mounted. The shell script `mount` mounts it; the parameter `$1` of
+    /// the script is the path of the folder. The script may create the file `$1.img`, which is deleted with the folder.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 use tokio::time::sleep;
 use woosh_harness::Backend;
 
-/// The device of the recipient that reads nothing until all messages are sent.
+/// SQL for the id of a device: that of the recipient that reads nothing until all messages are sent.
 const LATE: &str = "(SELECT d.id FROM devices d JOIN users u ON u.id = d.user_id WHERE u.username = 'mia')";
 /// Maximum time until the server has stored the messages that a test changes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ fn text(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
 }
 
-/// Verifies promises D1, D2 and D4.
+/// Verifies promises D1, D2 and D4: runs `woosh-harness faults` with the faults `names`, and checks that none fails.
 fn pass(backend: Backend, names: &[&str]) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let json = folder.path().join("faults.json");
@@ -85,7 +85,8 @@ fn pass(backend: Backend, names: &[&str]) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Runs while `spoil` changes the database of the server, and checks that the run fails and says why.
+/// Runs `woosh-harness faults` with a server that is killed. While no server runs, `spoil` changes the database. Checks
+/// that the run fails, and prints `expected` as the reason.
 fn fail(spoil: impl AsyncFn(&Path) -> anyhow::Result<()>, expected: &str) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let mut command = faults(&["--seconds", "8", "--database", "sqlite", "--only", "killed"]);
@@ -105,7 +106,8 @@ fn fail(spoil: impl AsyncFn(&Path) -> anyhow::Result<()>, expected: &str) -> Res
     Ok(())
 }
 
-/// Waits until the mailbox of the late recipient has messages, and no server uses it. Returns the file of the database.
+/// Waits until the mailbox of the late recipient has messages, and no server uses the database. Returns the path of the
+/// database file.
 async fn stored_messages(folder: &Path) -> PathBuf {
     let start = Instant::now();
     loop {

@@ -103,8 +103,8 @@ impl Fixture {
         })
     }
 
-    /// Sends messages, each to a waiting reader. Fails unless the readers receive them promptly. If the machine is so
-    /// busy that this takes long, sends fewer messages, and compares the delays with the duration of the sends.
+    /// Sends messages, each to a waiting reader. Fails unless the readers receive them promptly: the slower the sends
+    /// are, the longer the readers may take. On a busy machine, sends fewer messages.
     async fn ensure_prompt(&mut self, messages: usize) -> anyhow::Result<()> {
         let (start, mut delays) = (Instant::now(), Vec::new());
         for number in 0..messages {

@@ -157,8 +157,9 @@ mod tests {
         assert_eq!(parameters(DECOY), parameters(one.reveal()));
     }
 
-    /// Verifies promise D9 (isolation). That both hashes take equally long follows from their equal parameters, which
-    /// another test compares; here a busy machine must not matter.
+    /// Verifies promise D9 (isolation). The limits for the durations are so wide that this test also passes on a busy
+    /// machine. They only show that a hash is computed in both cases. Another test checks that both hashes have the
+    /// same parameters, and so take equally long.
     #[tokio::test]
     async fn an_unknown_user_waits_for_a_thread_and_computes_a_hash_as_a_wrong_password_does() {
         let hasher = Argon2idHasher { hashing: Arc::new(Semaphore::new(0)), ..Argon2idHasher::new() };

@@ -10,8 +10,9 @@ use crate::store::{SqlError, SqlStore};
 /// A kind of rows that the tables must not contain, and a query that counts them.
 type Violation = (&'static str, &'static str);
 
-/// Builds a query that counts messages by their number of copies, and by the number of their envelopes. It reads each
-/// table once.
+/// Builds a query that counts the ids of messages for which a condition holds. The condition compares three numbers of
+/// an id: `sum(messages)` is 1 if the message exists, otherwise 0; `sum(copies)` is the stored number of its copies;
+/// `sum(envelopes)` is the number of its envelopes. The query reads each table once.
 macro_rules! count_messages {
     ($condition:literal) => {
         concat!(
@@ -27,7 +28,7 @@ macro_rules! count_messages {
     };
 }
 
-/// Violations of tables that were swept.
+/// What the tables must not contain after a sweep, whatever the time of the sweep was.
 const VIOLATIONS: &[Violation] = &[
     ("users without a device", "SELECT count(*) FROM users WHERE id NOT IN (SELECT user_id FROM devices)"),
     ("devices without a user", "SELECT count(*) FROM devices WHERE user_id NOT IN (SELECT id FROM users)"),
@@ -94,7 +95,7 @@ const VIOLATIONS: &[Violation] = &[
     ("deleted devices that are not purged", "SELECT count(*) FROM purges"),
 ];
 
-/// Violations that depend on the time of the sweep.
+/// Envelopes that must not exist after a sweep at the time `$1`.
 const EXPIRED: Violation = ("expired envelopes", "SELECT count(*) FROM envelopes WHERE expires_at <= $1");
 const OLD_KEYS: Violation = ("outdated idempotency keys", "SELECT count(*) FROM idempotency_keys WHERE sent_at < $1");
 

@@ -27,13 +27,12 @@ impl<T: Send + 'static> Lanes<T> {
         Self((0..count).map(start).collect())
     }
 
-    /// Queues an item in the lane that the hash of `key` selects. Items with equal keys use the same lane.
-    /// Returns whether all tasks take items.
+    /// Returns whether the tasks of all lanes still take items.
     pub(super) fn is_running(&self) -> bool {
         self.0.iter().all(|lane| !lane.is_closed())
     }
 
-    /// Queues an item. Items with the same key use the same lane.
+    /// Queues an item in the lane that the hash of `key` selects. Items with equal keys use the same lane.
     pub(super) async fn send(&self, key: impl Hash, item: T) -> Result<(), PortError> {
         let mut hash = DefaultHasher::new();
         key.hash(&mut hash);

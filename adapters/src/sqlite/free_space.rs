@@ -6,7 +6,8 @@ use woosh_domain::ports::FreeSpace;
 
 use crate::store::SqlError;
 
-/// Returns the free space of the file system of the database file, and of the pages in the file that hold no data.
+/// Returns two values: the free space of the file system that has the database file, and the space of the pages in the
+/// database file that hold no data.
 pub(super) fn free_space(connection: &Connection, path: &Path) -> Result<FreeSpace, SqlError> {
     let system = statvfs(path).map_err(|error| SqlError::FreeSpace(error.into()))?;
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));

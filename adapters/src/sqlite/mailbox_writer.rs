@@ -57,14 +57,13 @@ impl<J: Job> MailboxWriter<J> {
         queue.ok_or_else(closed)?.send(job).await.map_err(|_| closed())
     }
 
-    /// Finishes queued writes, then closes the connection.
-    /// Returns whether the thread takes jobs. After [`Self::close`], it does not.
+    /// Returns whether the thread takes writes. After [`Self::close`], it does not.
     pub(super) fn is_running(&self) -> bool {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.as_ref().is_some_and(|queue| !queue.is_closed())
     }
 
-    /// Finishes queued jobs, then closes the connection.
+    /// Finishes queued writes, then closes the connection.
     pub(super) async fn close(&self) {
         // The thread ends when the last sender is dropped.
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());

@@ -9,7 +9,8 @@ enum Then {
     Fail,
     Panic,
     FillDisk,
-    /// Panics outside of the transaction, which no job of the server does.
+    /// Succeeds, and then panics after the commit. The writer does not catch this panic, so its thread ends. No job of
+    /// the server panics there.
     EndWriter,
 }
 

@@ -6,8 +6,7 @@
 //! - `deliver`: adds envelopes to mailboxes. `delete`: deletes envelopes.
 //! - `read`: reads pages of mailboxes. `reader`: the connections that read pages.
 //! - `file_guard`: locks the file for this server, and detects that it was removed or replaced. `free_space`: how much
-//!   the file
-//!   can still hold.
+//!   the file can still hold.
 //! - `mailbox_writer`: the thread that writes to mailboxes, and commits the writes in batches. `mailbox_job`: these
 //!   writes.
 //! - `writer`: runs all other writes, such as those of users and sessions, and commits them in batches.

@@ -163,9 +163,9 @@ async fn serve(
     }
 }
 
-/// Returns the error for the jobs of a batch that was not committed. The error is transient, whatever its cause is. If
-/// a job has filled the disk, for example, SQLite rolls the transaction of all jobs back, and the error only says that
-/// there is no transaction.
+/// Returns the error for the jobs of a batch that was not committed. The error is always transient, because `cause` may
+/// hide the real reason. For example, if a job fills the disk, SQLite itself rolls back the transaction of all jobs.
+/// Then `cause` only says that there is no transaction.
 fn failed(cause: Arc<sqlx::Error>) -> PortError {
     if is_full(&cause) { PortError::full(cause) } else { PortError::unavailable(cause) }
 }

@@ -22,11 +22,10 @@ pub(crate) enum SqlError {
     /// The database file or its WAL was removed or replaced while the server runs. The value is the path of the file.
     #[error("{0} was removed or replaced while the server runs")]
     FileLost(String),
-    /// The write was given up after several attempts: each time, another transaction changed the same rows.
     /// The operating system does not tell how much space is free.
     #[error("can't determine the free space of the disk: {0}")]
     FreeSpace(std::io::Error),
-    /// Other transactions have changed the same rows, again and again.
+    /// The write was given up after several attempts: each time, another transaction changed the same rows.
     #[error("too many conflicts with other transactions")]
     Conflict,
     /// A statement that served several callers failed. All of these callers receive this error.

@@ -14,7 +14,7 @@ pub(crate) struct FaultsArgs {
     /// Inject only this fault. Repeat the option for several faults.
     #[arg(long, value_enum, value_name = "NAME")]
     pub(super) only: Vec<Fault>,
-    /// The time for which each fault lasts, in seconds. A moved clock lasts for at least 13 seconds, because servers
+    /// The time for which each fault lasts, in seconds. A clock stays moved for at least 13 seconds, because servers
     /// check their clock every ten seconds.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(super) seconds: u64,

@@ -1,4 +1,5 @@
-//! Moves the clock that stamps follow: that of the server with libfaketime, or that of the database on Postgres.
+//! Moves the clock that determines the `sent_at` of messages. On SQLite, that is the clock of the server, which
+//! libfaketime moves. On Postgres, it is the clock of the database.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,8 +12,8 @@ const DAYS: u32 = 31;
 /// The name of the file from which libfaketime reads how far the clock is ahead.
 const FILE: &str = "faketime";
 
-/// A clock of Postgres that can be moved. It takes precedence over the built-in one on connections that are opened
-/// later.
+/// Statements that add a function `clock_timestamp` to a Postgres database. Its result can be moved ahead. On
+/// connections that are opened later, it replaces the built-in function of this name.
 const INSTALL: &str = "
 CREATE TABLE public.moved_clock (ahead interval NOT NULL);
 INSERT INTO public.moved_clock VALUES ('0');
@@ -41,7 +42,7 @@ pub(super) fn variables(library: PathBuf, folder: &Path) -> std::io::Result<Vec<
     ])
 }
 
-/// Lets the clock of a Postgres database be moved. Servers have to be started afterwards.
+/// Prepares a Postgres database so that [`set`] can move its clock. Has to be called before the servers connect.
 pub(super) async fn install(database: &crate::TestDatabase) -> anyhow::Result<()> {
     crate::deployment::run_sql(database, INSTALL).await
 }

@@ -11,7 +11,7 @@ pub(crate) enum Fault {
     Killed,
     /// Both: SIGSTOP stops the server, and SIGCONT continues it
     Stopped,
-    /// Both: the clock that stamps follow is 31 days ahead, and then right again
+    /// Both: the clock that dates messages is 31 days ahead, and then right again
     Clock,
     /// Both: Postgres accepts no writes; the file system of SQLite turns read-only as after an error of the disk
     ReadOnly,
@@ -84,7 +84,7 @@ impl Fault {
         })
     }
 
-    /// Returns what the server has to log.
+    /// Returns a text that the server has to log while the fault lasts. `None` if it need not log anything.
     pub(super) fn logged(self) -> Option<&'static str> {
         matches!(self, Self::FileRemoved | Self::FileReplaced).then_some("was removed or replaced")
     }

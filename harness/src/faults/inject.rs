@@ -21,7 +21,7 @@ e2fsck -p "$1.img"
 [ $? -le 1 ] && mount -o loop "$1.img" "$1"
 "#;
 
-/// Begins a fault. Returns what else there is to say about it.
+/// Begins a fault. Returns a note for the report, if there is anything to note.
 pub(super) async fn begin(fault: Fault, deployment: &mut Deployment) -> anyhow::Result<Option<String>> {
     match fault {
         Fault::Killed => deployment.kill().await?,

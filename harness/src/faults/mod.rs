@@ -1,7 +1,7 @@
 //! Runs under faults: a black-box test of the delivery contract on fresh servers whose database, disk, network, clock
 //! or process fails.
 //!
-//! Each fault has a server and a database of its own, so that one line says what it led to.
+//! Each fault is injected into a fresh server with a fresh database, so that no fault affects the result of another.
 
 mod args;
 mod clock;
@@ -32,7 +32,8 @@ use crate::{Backend, client};
 const SENDS: usize = 50;
 /// Maximum time until the servers have accepted [`SENDS`] sends.
 const SENDS_LIMIT: Duration = Duration::from_secs(30);
-/// The time that requests in flight have to be answered after a fault has begun.
+/// The time after the beginning of a fault in which accepted sends are not counted, because they may have been sent
+/// before the fault.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Maximum time to read the remaining messages.
 const READ_LIMIT: Duration = Duration::from_secs(60);
@@ -85,8 +86,8 @@ async fn run_fault(program: &Path, backend: Backend, fault: Fault, hold: Duratio
     Ok(Result::Done { observed, outcome: run.into_outcome() })
 }
 
-/// Injects a fault under load, and observes it. What contradicts the promises of the servers is a violation in the
-/// ledger.
+/// Injects a fault while messages are sent and read, and ends it. Stores in `observed` how the server behaved. Wrong
+/// behaviour, such as an accepted send while the server should refuse sends, is added to the ledger as a violation.
 async fn disrupt(
     run: &Run,
     fault: Fault,
@@ -151,7 +152,7 @@ async fn ready(url: &str) -> anyhow::Result<Option<u16>> {
     Ok(response.ok().map(|response| response.status().as_u16()))
 }
 
-/// Returns a violation if the server has not logged what it has to log.
+/// Returns a violation if the server has not logged the text that [`Fault::logged`] names.
 fn missing_log(fault: Fault, deployment: &Deployment) -> Option<String> {
     let text = fault.logged()?;
     match deployment.servers[0].output() {

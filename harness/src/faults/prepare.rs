@@ -6,9 +6,10 @@ use crate::postgres::{self, OwnPostgres};
 use crate::temp_folder::TempFolder;
 use crate::{Backend, TestDatabase};
 
-/// A disk with little space, so that it can be filled quickly.
+/// The script that mounts a small file system on the folder `$1`. It is small so that a fault can fill it quickly.
 const SMALL_DISK: &str = r#"mount -t tmpfs -o size=64m,mode=700 woosh "$1""#;
-/// A disk whose file system can fail.
+/// The script that mounts an ext4 file system on the folder `$1`. Unlike that of [`SMALL_DISK`], it can be turned
+/// read-only as after an error of the disk.
 const FALLIBLE_DISK: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
 truncate -s 64M "$1.img" && mkfs.ext4 -q -F "$1.img" && mount -o loop "$1.img" "$1"

@@ -10,7 +10,7 @@ use crate::load::Outcome;
 /// Maximum number of violations that are printed for a fault.
 const MAX_VIOLATIONS: usize = 10;
 
-/// What a fault led to.
+/// The result of injecting one fault.
 pub(super) struct Report {
     pub(super) backend: Backend,
     pub(super) fault: Fault,

@@ -5,7 +5,7 @@ use crate::Backend;
 use crate::deployment::Deployment;
 use crate::load::Choices;
 
-/// A fault other than a kill, between two kills.
+/// A fault other than a kill. A kill run injects such faults between the kills.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Disruption {
     Stop,
@@ -30,7 +30,8 @@ impl Disruption {
         possible[choices.index(possible.len())]
     }
 
-    /// Injects the fault, and ends it after seconds.
+    /// Injects the fault, and ends it after a random time of up to two seconds, or up to 16 seconds for
+    /// [`Self::Silence`].
     pub(super) async fn inject(self, deployment: &Deployment, choices: &mut Choices) -> anyhow::Result<()> {
         let hold = choices.micros(0..2_000_000);
         match self {

@@ -18,9 +18,9 @@ pub struct Plan {
     pub backend: Backend,
     /// The number of servers on the database.
     pub replicas: u16,
-    /// Whether the run injects faults other than kills, too.
+    /// Whether the run also injects faults other than kills.
     pub faults: bool,
-    /// The seed of all random choices: which requests are dropped, and when which servers are killed and fail.
+    /// The seed of all random choices, such as which requests are dropped, which servers are killed, and when.
     pub seed: u64,
     /// The time for which the run sends messages and kills servers.
     pub duration: Duration,
@@ -29,9 +29,10 @@ pub struct Plan {
 /// Maximum duration of a send with all its retries. Also the maximum duration of reading the messages that remain after
 /// the last send.
 const LIMIT: Duration = Duration::from_secs(30);
-/// The same if a database that goes silent delays sends.
+/// Replaces [`LIMIT`] if the run also injects faults other than kills. It is longer, because sends take long while all
+/// packets from the database are dropped.
 const FAULTS_LIMIT: Duration = Duration::from_secs(120);
-/// How often a fault is injected instead of a kill, in percent.
+/// How often a fault other than a kill is injected instead of a kill, in percent.
 const FAULTS_PERCENT: u64 = 25;
 
 /// Starts servers on a fresh database, sends and reads messages, and kills servers at random moments. The servers are
@@ -75,7 +76,8 @@ pub async fn run(program: &Path, plan: &Plan) -> anyhow::Result<Outcome> {
     Ok(run.into_outcome())
 }
 
-/// Kills servers at random moments and starts them again. Injects other faults, too, if the plan says so.
+/// Kills servers at random moments and starts them again. If `plan.faults` is set, also injects faults other than
+/// kills.
 async fn disrupt(run: &Run, deployment: &mut Deployment, mut choices: Choices, plan: &Plan) -> anyhow::Result<()> {
     let end = Instant::now() + plan.duration;
     loop {

@@ -37,7 +37,8 @@ impl Run {
         }
     }
 
-    /// Opens a stream. Returns the response to it unless no server is available, or there is none within `limit`.
+    /// Sends a request for a stream. Returns the response. Returns `None` if no server is available, or no response
+    /// arrives within `limit`.
     pub(super) async fn open(&self, request: RequestBuilder, limit: Duration) -> Option<reqwest::Response> {
         match timeout(limit, request.send()).await {
             Ok(Ok(response)) => {
@@ -52,7 +53,7 @@ impl Run {
         }
     }
 
-    /// Counts a response. Returns whether it means that no server is available.
+    /// Counts a response. Returns whether the response means that no server is available.
     fn is_unavailable(&self, request: &str, status: StatusCode, retry_after: bool) -> bool {
         *self.ledger().answers.entry(status.as_u16()).or_default() += 1;
         // 507: the disk is full.
@@ -73,7 +74,8 @@ mod tests {
     use super::*;
     use crate::load::Conditions;
 
-    /// Returns whether a response means that no server is available, and whether it is a violation.
+    /// Returns whether a response means that no server is available, and whether the response is recorded as a
+    /// violation.
     fn judge(status: u16, retry_after: bool, behind_proxy: bool) -> (bool, bool) {
         let run = Run::new(Conditions {
             urls: Vec::new(),

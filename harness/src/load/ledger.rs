@@ -16,7 +16,7 @@ pub(crate) struct Ledger {
     /// Number of requests whose connection failed.
     pub(super) no_response: usize,
     pub(crate) kills: usize,
-    /// Number of other faults, by kind.
+    /// Number of injected faults other than kills, by kind.
     pub(crate) faults: BTreeMap<&'static str, usize>,
     repeated: usize,
     violations: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Outcome {
     pub unanswered: usize,
     /// Number of times that the run killed a server, or that the restart command restarted the server.
     pub kills: usize,
-    /// Number of other faults that the run injected, by kind.
+    /// Number of faults other than kills that the run injected, by kind.
     pub faults: BTreeMap<&'static str, usize>,
     /// Number of envelopes that were received. Repeated ones are counted once.
     pub received: usize,

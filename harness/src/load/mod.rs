@@ -44,9 +44,11 @@ pub(crate) struct Conditions {
     pub(crate) urls: Vec<String>,
     /// A suffix of all usernames of the run.
     pub(crate) suffix: String,
-    /// Whether a proxy may answer that no server is available. A server tells when to retry.
+    /// Whether a proxy is in front of the servers. If no server is available, the proxy may answer 502, 503 or 504, also
+    /// without `Retry-After`.
     pub(crate) behind_proxy: bool,
-    /// Whether a recipient reads nothing until all messages are sent. Its mailbox has to hold them.
+    /// Whether there is another recipient, which reads nothing until all messages are sent. Until then, its mailbox
+    /// must have room for all messages to it.
     pub(crate) late_recipient: bool,
     /// Maximum duration of a send with all its retries, and of reading the remaining messages.
     pub(crate) limit: Duration,
@@ -115,8 +117,8 @@ impl Run {
         })
     }
 
-    /// Registers users, then sends and reads messages until `disrupting` completes and the readers have read
-    /// everything. Fails if `disrupting` fails, or this takes longer than `limit`.
+    /// Registers users, sends and reads messages until `disrupting` completes, and then reads the remaining messages.
+    /// Fails if `disrupting` fails, or if all of this takes longer than `limit`.
     pub(crate) async fn drive(
         &self,
         choices: &mut Choices,

@@ -15,10 +15,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A client that measures how long the servers take to serve again.
 pub(crate) struct Probe<'a> {
     run: &'a Run,
-    /// The device on each replica.
+    /// The device of the client, once for each replica, with the URL of the replica.
     devices: Vec<Device>,
     probes: usize,
-    /// The time of the last message.
+    /// The `sent_at` of the last message that the client has sent.
     sent_at: String,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Probe<'a> {
         Some(start.elapsed()).filter(|elapsed| *elapsed <= limit)
     }
 
-    /// Returns the day of the last message, by the clock that stamps follow.
+    /// Returns the day in the `sent_at` of the last message that the client has sent.
     pub(crate) fn day(&self) -> String {
         self.sent_at.chars().take("2026-11-27".len()).collect()
     }

@@ -31,7 +31,8 @@ impl<'a> Reader<'a> {
         Self { run, device, choices, cursor: None, incarnation: None, requested: 0, confirmed: 0 }
     }
 
-    /// Reads until all messages are sent, unless the reader is `late`, and then until the mailbox is empty.
+    /// Reads the mailbox while messages are sent, and afterwards until the mailbox is empty. If `late`, starts to read
+    /// only when all messages are sent.
     pub(super) async fn read(mut self, mut all_sent: watch::Receiver<bool>, late: bool) {
         if late {
             // Fails if the run was cancelled.

@@ -14,7 +14,7 @@ impl OwnPostgres {
     /// The name of the database on the server.
     pub(crate) const DATABASE: &str = "woosh";
 
-    /// Returns why no such server can be started on this machine, if so.
+    /// Returns `Ok` if a Postgres server can be started on this machine, otherwise the reason why not.
     pub(crate) fn probe() -> Result<(), &'static str> {
         local::programs().map(drop).ok_or("no postgres and initdb on this machine")
     }

@@ -70,7 +70,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If the server can't use such a database.
+    /// If Woosh does not accept the URL as the URL of a database.
     pub fn url(&self) -> anyhow::Result<DatabaseUrl> {
         Ok(self.url.parse::<DatabaseUrl>()?.allow_fsync_off())
     }
@@ -98,7 +98,8 @@ impl Proxy {
         self.silences.send_modify(|silences| *silences += 1);
     }
 
-    /// Forwards nothing more on the connections that exist, nor on others until [`Self::restore`] is called.
+    /// Forwards nothing more on the connections that are open now. Also forwards nothing on new connections until
+    /// [`Self::restore`] is called.
     pub(crate) fn silence_all(&self) {
         self.network.send_replace(Network::Silent);
         self.silence();
@@ -148,7 +149,7 @@ async fn is_down(network: &mut watch::Receiver<Network>) {
     let _ = network.wait_for(|network| *network == Network::Down).await;
 }
 
-/// Connects a client to the database, without the options of the session.
+/// Connects a client to the database, but drops the settings that the client passes in `options`.
 async fn connect(mut client: TcpStream, database: &PgConnectOptions) -> io::Result<(TcpStream, Box<dyn Stream>)> {
     let startup = read_startup(&mut client).await?;
     let mut server = dial(database).await?;

@@ -1,5 +1,5 @@
-//! The first message of a connection to Postgres, for what stands between a server and its database
-//! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
+//! The startup message, which a client sends first on a connection to Postgres. Proxies between a server and its
+//! database read and change it (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
 
 use std::io;
 
@@ -7,9 +7,9 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-/// Maximum length of a first message, which is also that of Postgres.
+/// Maximum length of a first message in bytes, the same as in Postgres.
 const MAX_STARTUP: u32 = 10_000;
-/// The length and the version of the protocol, which precede the parameters of a first message.
+/// Number of bytes before the parameters of a first message: its length, and the version of the protocol.
 const HEADER: usize = 8;
 
 /// A connection to Postgres, over TCP or a socket in the file system.
@@ -47,7 +47,8 @@ pub async fn read_startup(client: &mut (impl AsyncRead + Unpin)) -> io::Result<V
     Ok(message)
 }
 
-/// Removes the parameter `options` from a first message that [`read_startup`] has read.
+/// Returns the first message `startup`, but without the parameter `options`, in which clients pass settings of the
+/// session.
 pub fn without_options(startup: &[u8]) -> Vec<u8> {
     let (header, parameters) = startup.split_at(HEADER);
     let mut parameters = parameters.split(|byte| *byte == 0);

@@ -19,7 +19,7 @@ use woosh_harness::{Backend, TestDatabase};
 
 /// The time at which every case starts, as a Unix second.
 const START: i64 = 1_700_000_000;
-/// Longer than anything that a case stores.
+/// A duration in seconds after which everything that a case stores has expired.
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
 fn main() {
@@ -33,9 +33,9 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Fails if transactions have waited for each other: the store tries those again that Postgres has aborted, so a case
-/// may pass nevertheless. The connections of the store must be closed, because they report their statistics when they
-/// end.
+/// Fails if there were deadlocks. The case itself does not notice a deadlock: Postgres aborts one of the transactions,
+/// and the store tries that transaction again. The store must be closed before, because a connection reports its
+/// statistics to Postgres when it ends.
 async fn ensure_no_deadlocks(connection: &mut PgConnection) -> Result<(), Failed> {
     for _ in 0..500 {
         let query = "SELECT (SELECT count(*) FROM pg_stat_activity

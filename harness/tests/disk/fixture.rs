@@ -44,7 +44,7 @@ impl Running {
         self.served.await.unwrap().unwrap();
     }
 
-    /// Sends a request with a bearer token, unless it is empty. Returns the status and the body.
+    /// Sends a request, with a bearer token unless `token` is empty. Returns the status and the body of the response.
     pub(crate) async fn ask(&self, token: &str, method: Method, path: &str, body: &Value) -> (u16, Value) {
         let mut request = self.client.request(method, format!("{}{path}", self.url)).json(body);
         if !token.is_empty() {
@@ -75,8 +75,8 @@ impl Running {
     }
 }
 
-/// Returns the status and the body of an answer. A server without space tells so in the format of its API, and when to
-/// retry.
+/// Returns the status and the body of a response. Panics if a response with 507 has no `Retry-After`, or if its body
+/// does not have the format of its API.
 async fn answer(response: Response) -> (u16, Value) {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let is_v1 = response.url().path().starts_with("/v1/");

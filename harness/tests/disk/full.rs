@@ -11,7 +11,8 @@ use woosh_harness::{Backend, TestDatabase};
 use super::fixture::{eventually, registration, start, to};
 use super::tmpfs::Tmpfs;
 
-/// Verifies promises D1 and D2 without a minimum of free space.
+/// Verifies promises D1 and D2 on a full disk. The server has no minimum of free space, so it stores messages until the
+/// disk is full.
 pub(crate) async fn sqlite(disk: Tmpfs) -> anyhow::Result<()> {
     // Deleting this file makes space.
     let ballast = disk.occupy(16 * 1024 * 1024);
@@ -82,7 +83,8 @@ pub(crate) async fn sqlite(disk: Tmpfs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets a kind of write to a table fail as on a full disk.
+/// Returns the SQL that lets writes to a table fail as on a full disk. `write` is the kind of these writes, such as
+/// `INSERT`.
 fn refuse(write: &str, table: &str) -> String {
     format!(
         "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -75,10 +75,10 @@ pub(crate) async fn other_machine() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The space that stays free.
+/// The free space in bytes below which the server stores nothing new.
 const MINIMUM: u64 = 96 * MIB;
 
-/// Sends until the server refuses it for lack of space. Returns how many were stored.
+/// Sends a message repeatedly, until the server refuses a send for lack of space. Returns how many sends were stored.
 async fn fill(server: &Running, token: &str, message: &Value, disk: &Tmpfs) -> usize {
     let (start, mut sent) = (Instant::now(), 0);
     loop {

@@ -1,4 +1,5 @@
-//! Verifies promises D1 and D2 on a server whose disk is nearly full or full, and that such a server leaves a way out.
+//! Verifies promises D1 and D2 on a server whose disk is nearly full or full. Below the minimum of free space, requests
+//! that free space or only read must still succeed.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod fixture;

@@ -7,7 +7,8 @@ use super::fixture::{Fixture, database};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Lets each write fail at the commit, as if the disk were full. Sessions that are open are affected, too.
+/// Lets each write to the table `health` fail at the commit, as if the disk were full. Connections to Postgres that are
+/// already open are affected, too.
 const REFUSE_COMMITS: &str = "
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
