@@ -12,7 +12,7 @@
 //!
 //! A 201 response to a send means that the message survives a crash of the server and of the machine.
 //!
-//! - `harness/tests/kill.rs`, with `harness/src/kill/ledger.rs`, which records the accepted and the received messages
+//! - `harness/tests/kill.rs`, with `harness/src/load/ledger.rs`, which records the accepted and the received messages
 //! - `app/tests/run.rs`, `harness/tests/outage/`
 //! - `adapters/src/sqlite/store.rs` for the database settings that sync each commit to disk
 //!
