@@ -143,8 +143,8 @@ impl World {
         });
     }
 
-    /// For each read whose waiting time is over by now, stores the last sequence number of its mailbox. The page must
-    /// have everything up to this number.
+    /// For each read whose waiting time is over by now, stores the last sequence number of its mailbox. If the read
+    /// returns an empty page, the page must cover everything up to this number.
     pub(crate) fn note_deadlines(&mut self) {
         let oracle = self.shared.oracle();
         let now = oracle.now();

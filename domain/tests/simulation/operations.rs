@@ -95,8 +95,8 @@ impl World {
         self.upkeep(replica)
     }
 
-    /// Restores the newest backup. Does nothing while the shared clock is wrong, because it could agree with the old
-    /// time that the backup has stored.
+    /// Restores the newest backup. Does nothing while the shared clock is wrong, because the wrong time could agree
+    /// with the old time in the backup.
     pub(crate) fn restore(&mut self) -> Check {
         let Some((backup, truth)) = self.backup.clone().filter(|_| self.leap_ends.is_none()) else { return Ok(()) };
         self.requests.clear();

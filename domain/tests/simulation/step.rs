@@ -27,7 +27,7 @@ pub(crate) enum Step {
     Finish(usize),
     /// The connection of a request in flight is cut.
     Cut(usize),
-    /// The next operation of a replica on the store fails. If the fault concerns a commit, the next write.
+    /// The next operation of a replica on the store fails. `BeforeCommit` and `AfterCommit` wait for the next write.
     Fault { replica: usize, fault: Fault },
     /// The next notification from another replica arrives.
     Notify(usize),

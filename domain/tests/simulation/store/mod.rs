@@ -34,7 +34,7 @@ pub(crate) struct Shared {
 /// The faults of a replica.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// The fault that the next operation has. A fault of a commit waits for the next write.
+    /// The fault of the next operation. `BeforeCommit` and `AfterCommit` wait for the next write.
     pub(crate) next: Option<Fault>,
     /// How many operations have failed because of a fault.
     pub(crate) count: u64,
