@@ -98,12 +98,12 @@ struct LimitArgs {
     /// Maximum total size of the contents of pending messages in the mailbox of a device, in bytes.
     #[arg(long, env = "WOOSH_MAILBOX_BYTES", default_value_t = Limits::default().mailbox.bytes, value_name = "BYTES")]
     mailbox_bytes: u64,
-    /// Maximum time until a message expires, in seconds. Also the default if the sender sets no time. Free disk space
-    /// below which sends, registrations and new devices are refused with 507, in bytes, so that messages can still be
-    /// acknowledged and deleted. For SQLite only. 0 turns it off.
+    /// Free disk space, in bytes, below which the server refuses to store anything new (507), such as sends and
+    /// registrations. The space that is left is kept for acknowledgements and deletions. For SQLite only. 0 turns the
+    /// limit off.
     #[arg(long, env = "WOOSH_MIN_FREE_SPACE", default_value_t = Limits::default().min_free_space, value_name = "BYTES")]
     min_free_space: u64,
-    /// Maximum time until a message expires, in seconds. Also the default for messages whose sender sets no time.
+    /// Maximum time until a message expires, in seconds. Also the default if the sender sets no time.
     #[arg(long, env = "WOOSH_MAX_TTL", default_value_t = Limits::default().ttl_seconds, value_name = "SECONDS")]
     max_ttl: u64,
     /// Whether users can be searched by username prefix.

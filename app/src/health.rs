@@ -12,13 +12,14 @@ use woosh_domain::ports::PortError;
 
 use crate::logging::causes;
 
-/// The least time between the starts of two checks, so that anybody may ask as often as they like.
+/// Minimum time between the starts of two readiness checks. Requests within this time share one check, so frequent
+/// requests cost little.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long a check may take. Less than the timeout of the command `healthcheck`, and more than a request waits for a
-/// connection.
+/// Maximum time of a readiness check. Shorter than the timeout of the command `healthcheck`, and longer than a request
+/// waits for a connection to the database.
 const DEADLINE: Duration = Duration::from_secs(4);
 
-/// The health of a server. Logs each change.
+/// Finds out whether a server is ready and alive, and logs when either changes.
 pub(crate) struct Health {
     database: Database,
     readiness: Readiness,
@@ -37,12 +38,14 @@ impl Health {
         Self { database, readiness: Readiness::new(commit), is_dead: AtomicBool::new(false) }
     }
 
-    /// Returns whether a write could be committed, at most [`INTERVAL`] ago.
+    /// Returns whether a small write can be committed to the database. Uses the last check if it started less than
+    /// [`INTERVAL`] ago or still runs. Otherwise starts another one.
     pub(crate) async fn is_ready(&self) -> bool {
         self.readiness.is_ready().await
     }
 
-    /// Returns whether nothing has happened that only a restart of the process can fix.
+    /// Returns false if only a restart of the process helps: the SQLite file was removed or replaced, or a part of the
+    /// server has ended by itself.
     pub(crate) fn is_alive(&self) -> bool {
         let checked = self.database.check_alive();
         if self.is_dead.swap(checked.is_err(), Ordering::Relaxed) != checked.is_err() {
@@ -55,7 +58,7 @@ impl Health {
     }
 }
 
-/// A check that is costly, so that those who ask within [`INTERVAL`] share one.
+/// The readiness check. It costs a write, so all requests within [`INTERVAL`] share one check.
 struct Readiness {
     check: Box<dyn Fn() -> BoxFuture<'static, Result<(), PortError>> + Send + Sync>,
     last: Mutex<Option<Check>>,
@@ -88,7 +91,7 @@ impl Readiness {
         outcome.wait_for(Option::is_some).await.is_ok_and(|outcome| *outcome == Some(true))
     }
 
-    /// Returns the outcome of the last check, or of another one if the last is outdated.
+    /// Returns the receiver of the last check's outcome. If the last check is outdated, starts another one first.
     fn current(&self) -> watch::Receiver<Option<bool>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(check) = last.as_ref().filter(|check| !check.is_outdated()) {
@@ -134,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    /// A check that takes a while and counts its runs.
+    /// Returns a counter, and a readiness check that takes the given time and counts its runs.
     fn counting(takes: Duration, succeeds: bool) -> (Arc<AtomicUsize>, Readiness) {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = runs.clone();

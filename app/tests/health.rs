@@ -15,7 +15,8 @@ async fn health(server: &Server, check: &str) -> u16 {
     reqwest::get(format!("{}/health/{check}", server.url)).await.unwrap().status().as_u16()
 }
 
-/// Waits until the readiness check has a status. Its result is used for a second.
+/// Waits until the readiness check returns `status`. That can take a second, because the server reuses a result for so
+/// long.
 async fn becomes(server: &Server, status: u16) {
     let start = Instant::now();
     while health(server, "ready").await != status {
@@ -24,7 +25,7 @@ async fn becomes(server: &Server, status: u16) {
     }
 }
 
-/// Returns how many lines contain a text.
+/// Returns how many lines of a log contain a text.
 fn count(log: &[String], text: &str) -> usize {
     log.iter().filter(|line| line.contains(text)).count()
 }

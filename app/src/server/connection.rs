@@ -147,7 +147,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::sync::Semaphore;
 
-    /// Returns an accepted connection, which has the timeouts of a server, and its client.
+    /// Returns a connection that the server accepted, with the default timeouts, and the client's end of it.
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -9,24 +9,25 @@ use woosh_domain::use_cases::DiskChange;
 use crate::logging::causes;
 use crate::services::Services;
 
-/// Interval between two looks at the disk. Sends can fill it by what they write in this time before they are refused.
+/// Time between two checks of the free space. If space becomes low, sends are still accepted until the next check.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Looks at the disk periodically, and logs each change.
+/// Checks the free space of the disk periodically. Logs when space becomes low, and when it is enough again.
 pub(super) struct DiskWatch {
     services: Arc<Services>,
     failing: bool,
 }
 
 impl DiskWatch {
-    /// Looks at the disk for the first time, so that not even the first request fills it.
+    /// Checks the free space before the server accepts requests, so that even the first request is refused if space is
+    /// low.
     pub(super) async fn start(services: Arc<Services>) -> Self {
         let mut watch = Self { services, failing: false };
         watch.look().await;
         watch
     }
 
-    /// Runs until it is cancelled.
+    /// Checks the free space every [`INTERVAL`], until the task is cancelled.
     pub(super) async fn run(mut self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
@@ -50,7 +51,7 @@ impl DiskWatch {
         }
     }
 
-    /// Logs the first of consecutive failures.
+    /// Logs that a check failed, unless the previous check failed, too.
     fn log_failure(&mut self, error: Option<&PortError>) {
         if let Some(error) = error.filter(|_| !self.failing) {
             tracing::warn!(%error, causes = causes(error), "can't watch the free disk space");

@@ -116,8 +116,9 @@ pub(super) async fn concurrent_fan_outs_in_any_order_arrive_completely(stores: S
     }
 }
 
-/// Verifies promise D6 (atomic fan-out) for writes of every kind to the same mailboxes, and that no deadlock occurs:
-/// the orders of names, of devices and of expiry all differ.
+/// Verifies promise D6 (atomic fan-out) for concurrent writes of every kind to the same mailboxes. Sorting the
+/// mailboxes by username, by device and by expiry gives three orders, so writes that do not lock them in one common
+/// order can deadlock.
 pub(super) async fn concurrent_writes_of_every_kind_complete(stores: Stores) {
     let names = ["dave", "alice", "erin", "carol"];
     let mut mailboxes = Vec::new();

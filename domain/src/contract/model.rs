@@ -22,7 +22,7 @@ pub struct MailboxModel {
 /// An envelope, or the gap that a refused or expired envelope left.
 #[derive(Debug, Clone)]
 pub struct ModelEnvelope {
-    /// The send that it belongs to. 0 if the send was not stored for anybody.
+    /// The identifier of the send that the envelope belongs to. 0 if the mailboxes of all recipients were full.
     pub id: MessageId,
     /// The contents.
     pub text: String,
@@ -34,7 +34,8 @@ pub struct ModelEnvelope {
     pub state: EnvelopeState,
 }
 
-/// What became of an envelope, unless it was acknowledged.
+/// What became of an envelope. Whether the envelope is acknowledged is not part of this: see
+/// [`MailboxModel::acknowledged`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvelopeState {
     /// The envelope is in the mailbox, even if it has expired.
@@ -56,7 +57,7 @@ impl MailboxModel {
         SequenceNumber::new(self.envelopes.len() as i64)
     }
 
-    /// Returns the state that cursors are checked against.
+    /// Returns the part of the state that decides whether a cursor is valid.
     pub fn position(&self) -> MailboxPosition {
         MailboxPosition { incarnation: self.incarnation, acknowledged: self.acknowledged, last: self.last() }
     }
@@ -72,20 +73,20 @@ impl MailboxModel {
         numbered.filter(|(_, envelope)| envelope.state == EnvelopeState::Stored)
     }
 
-    /// Returns whether an envelope with contents of `size` bytes has room.
+    /// Returns whether the mailbox has room for an envelope with contents of `size` bytes.
     pub fn has_room(&self, size: usize, quota: Quota) -> bool {
         let bytes: usize = self.pending().map(|(_, envelope)| envelope.text.len()).sum();
         (self.pending().count() as u64) < quota.messages && (bytes + size) as u64 <= quota.bytes
     }
 
-    /// Gives the next number to an envelope, or to the gap in its place.
+    /// Adds an envelope, or the gap of a refused envelope, with the next sequence number.
     pub fn add(&mut self, envelope: ModelEnvelope) {
         self.not_before = envelope.sent_at;
         self.envelopes.push(envelope);
     }
 
-    /// Checks a page that was read after a sequence number at the time `now` (D3, D7, D10). The page must not have so
-    /// many gaps that they don't fit on it.
+    /// Checks a page that was read after a sequence number at the time `now` (D3, D7, D10). The mailbox must have so
+    /// few gaps that all of them fit on one page.
     ///
     /// # Errors
     ///
@@ -158,8 +159,8 @@ impl MailboxModel {
         equal("acknowledgement", &outcome, &AcknowledgeOutcome::UpTo(self.acknowledged))
     }
 
-    /// Acknowledges at most `limit` envelopes sent before a moment, with the gaps before the last of them. Returns
-    /// their numbers.
+    /// Acknowledges at most `limit` envelopes that were sent before `moment`, and all gaps before the last of these
+    /// envelopes. Returns the sequence numbers of the envelopes.
     pub fn acknowledge_before(&mut self, moment: Timestamp, limit: usize) -> Vec<SequenceNumber> {
         let due = self.pending().take_while(|(_, envelope)| envelope.sent_at < moment).take(limit);
         let due: Vec<_> = due.map(|(number, _)| number).collect();
@@ -167,7 +168,7 @@ impl MailboxModel {
         due
     }
 
-    /// Deletes all envelopes that have expired at `now`. Returns their number.
+    /// Deletes all envelopes that have expired at `now`. Returns how many envelopes were deleted.
     pub fn expire(&mut self, now: Timestamp) -> usize {
         let pending = self.envelopes.iter_mut().skip(self.acknowledged.get() as usize);
         let expired = pending.filter(|envelope| envelope.state == EnvelopeState::Stored && envelope.expires_at <= now);

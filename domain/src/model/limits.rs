@@ -23,14 +23,14 @@ pub struct Limits {
     pub ttl_seconds: u64,
     /// Whether clients may search for users by username prefix.
     pub search: bool,
-    /// The disk space below which the server stores nothing new, in bytes. 0 to store until the disk is full.
+    /// The free disk space below which the server stores nothing new, in bytes. 0 to store until the disk is full.
     pub min_free_space: u64,
 }
 
 impl Default for Limits {
     /// Returns limits of 100,000 messages and 256 MiB for each mailbox, and of 30 days until a message expires. Search
-    /// is allowed. 256 MiB of disk space stay free: several times what sends usually write between two looks at the
-    /// disk, and what the WAL needs.
+    /// is allowed. 256 MiB of disk space stay free. This is several times what sends usually write between two checks
+    /// of the free space, and what the write-ahead log of SQLite needs.
     fn default() -> Self {
         Self {
             mailbox: Quota { messages: 100_000, bytes: 256 * 1024 * 1024 },

@@ -17,8 +17,8 @@ pub trait Disk: Send + Sync {
 /// Space for new data, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FreeSpace {
-    /// Free space of the disk, without what is reserved for its administrator.
+    /// Free space of the disk that the server may use. Does not include space that the file system reserves for root.
     pub on_disk: u64,
-    /// Space in the files of the store that deleted data has left, and that the store uses again.
+    /// Space inside the files of the store that deleted data has left free. The store reuses this space for new data.
     pub in_files: u64,
 }

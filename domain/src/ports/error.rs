@@ -7,11 +7,10 @@ pub enum PortError {
     /// Transient: the backend is unreachable or overloaded. The same call may succeed later.
     #[error("temporarily unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Permanent: the same call would fail again.
     /// The disk of the backend is full. The same call may succeed once there is space.
     #[error("no space left")]
     Full(#[source] Box<dyn Error + Send + Sync>),
-    /// Permanent: retrying does not help.
+    /// Permanent: the same call would fail again.
     #[error("failed")]
     Fault(#[source] Box<dyn Error + Send + Sync>),
 }

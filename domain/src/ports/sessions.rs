@@ -14,7 +14,7 @@ pub struct NewSession {
     pub password_hash: PasswordHash,
     /// The identifier of an existing device, as sent by the client. The device may be another user's, or may not exist.
     pub device: Option<DeviceId>,
-    /// Whether to create a device if the user does not have the given one.
+    /// Whether to create a device if `device` is not given or is not a device of the user.
     pub may_add_device: bool,
     /// The name of the new device, if one is created.
     pub device_name: DeviceName,
@@ -35,7 +35,7 @@ pub enum OpenSessionOutcome {
     Superseded,
     /// The user has [`MAX_DEVICES`](crate::model::MAX_DEVICES) devices already.
     TooManyDevices,
-    /// The user does not have the given device, and no device was to be created.
+    /// The user does not have the given device, and [`NewSession::may_add_device`] was false.
     NoDevice,
 }
 

@@ -54,11 +54,10 @@ pub enum LogInError {
     /// The user has [`MAX_DEVICES`] devices already.
     #[error("the user has {} devices already: delete one, or log in as one of them", MAX_DEVICES)]
     TooManyDevices,
-    /// The store, the password hasher or the source of randomness failed.
     /// The store has no room for another device.
     #[error("there is no room for another device")]
     StorageFull,
-    /// A port failed.
+    /// The store, the password hasher or the source of randomness failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

@@ -51,11 +51,10 @@ pub enum RegisterUserError {
     /// The username is taken, or was the name of a deleted user. Upper and lower case make no difference.
     #[error("username is taken")]
     UsernameTaken,
-    /// The store, the password hasher or the source of randomness failed.
     /// The store has no room for more data.
     #[error("there is no room for more data")]
     StorageFull,
-    /// A port failed.
+    /// The store, the password hasher or the source of randomness failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

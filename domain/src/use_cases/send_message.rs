@@ -63,11 +63,10 @@ pub enum SendMessageError {
     /// The caller's session has ended.
     #[error("the session has ended")]
     SessionEnded,
-    /// The store failed.
     /// The store has no room for more data.
     #[error("there is no room for more data")]
     StorageFull,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -151,7 +150,8 @@ mod tests {
         send_with(0, Arc::default(), mailboxes, request).await
     }
 
-    /// Sends a message while the clock may be behind the right time, or while the disk may have too little free space.
+    /// Sends a message while the clock may be `lag_seconds` behind the right time. `room` says whether the disk has
+    /// enough free space.
     async fn send_with(
         lag_seconds: u64,
         room: Arc<Room>,

@@ -19,11 +19,10 @@ pub enum UpdateUserError {
     /// The user was deleted after the request was authenticated.
     #[error("the user was deleted")]
     NotFound,
-    /// The store failed.
     /// The store has no room for more data.
     #[error("there is no room for more data")]
     StorageFull,
-    /// The port failed.
+    /// The store failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }

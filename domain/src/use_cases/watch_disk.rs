@@ -3,25 +3,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ports::{Disk, FreeSpace, PortError};
 
-/// Whether the store has room for more data. Use cases that store more than they delete ask first, so that what is left
-/// remains for acknowledgements and deletions. Asking costs no more than reading a variable.
+/// Whether the store has room for more data. Use cases that add data, such as sends, read this value first, and refuse
+/// if there is no room. So the space that is left is kept for acknowledgements and deletions. Reading the value is
+/// cheap.
 #[derive(Debug)]
 pub struct Room(AtomicBool);
 
 impl Default for Room {
-    /// Returns that there is room.
+    /// Returns a value which says that the store has room.
     fn default() -> Self {
         Self(AtomicBool::new(true))
     }
 }
 
 impl Room {
-    /// Returns whether there is room.
+    /// Returns whether the store has room for more data.
     pub fn is_left(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Creates a store without room, for tests.
+    /// Returns a value which says that the store has no room, for tests.
     #[cfg(test)]
     pub(super) fn none() -> Arc<Self> {
         Arc::new(Self(AtomicBool::new(false)))
@@ -35,7 +36,7 @@ pub struct WatchDisk {
     room: Arc<Room>,
 }
 
-/// A change of whether the store has room.
+/// Whether the store has run out of room, or has room again, and the free space that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskChange {
     /// There is no room any more.
@@ -51,12 +52,13 @@ impl WatchDisk {
         Self { disk, minimum, room: Arc::default() }
     }
 
-    /// Returns whether there is room, as of the last time that the disk was looked at.
+    /// Returns the shared answer to whether the store has room. Each [`execute`](Self::execute) updates it.
     pub fn room(&self) -> Arc<Room> {
         self.room.clone()
     }
 
-    /// Looks at the disk. Returns a change if there is no room from now on, or room again.
+    /// Checks the free space of the disk. Returns a change if the store has run out of room since the last check, or
+    /// has room again.
     ///
     /// # Errors
     ///
@@ -75,8 +77,9 @@ impl WatchDisk {
         })
     }
 
-    /// Space in the files counts, because no file shrinks when messages are deleted. But some has to be free on the
-    /// disk, since each write needs it before the store uses space in its files.
+    /// Returns whether there is enough free space. Free space inside the store's files counts, because the files do not
+    /// shrink when messages are deleted. But about half of the minimum has to be free on the disk itself: each write
+    /// first needs space there, before the store reuses space in its files.
     fn has_room(&self, space: FreeSpace) -> bool {
         // More than the minimum, so that the state does not change with each message.
         let margin = if self.room.is_left() { 0 } else { self.minimum / 8 };
@@ -93,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk whose space the test sets. `Err` if it can't be determined.
+    /// A disk whose free space the test sets. `Err` if the space can't be determined, `None` if the disk can't be seen.
     struct FakeDisk(Mutex<Result<Option<FreeSpace>, ()>>);
 
     #[async_trait]

@@ -1,4 +1,4 @@
-//! Checks what clients are told: each answer against the oracle.
+//! Checks each answer that a client gets against the oracle, which knows what the store must hold.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use crate::replica::{Answer, Call};
 use crate::store::Shared;
 use crate::world::{REQUEST_TIMEOUT, Request, World};
 
-/// The state when a request started.
+/// What was true when a request started. Its answer is checked against this.
 #[derive(Debug)]
 pub(crate) struct Start {
     /// The right time.
     time: Timestamp,
-    /// What had expired, by the clock of the replica.
+    /// The time up to which messages had expired, by the clock of the replica.
     expired: Timestamp,
-    /// Whether the session had ended.
+    /// Whether the request has a token whose session had ended or never existed.
     is_ended: bool,
-    /// The mailbox of the session's device, and its last number.
+    /// The mailbox of the session's device. `last` is the last sequence number of this mailbox.
     mailbox: Option<DeviceId>,
     last: SequenceNumber,
-    /// The last number when the time of a reader that waits was over.
+    /// The last sequence number of the mailbox when the waiting time of a read was over. `None` until then.
     last_in_time: Option<SequenceNumber>,
-    /// How many faults had struck the replica.
+    /// How many operations of the replica had failed because of a fault.
     faults: u64,
     /// How many notifications of the mailbox the replica had missed.
     lost: u64,
     /// Whether the password of a login was right.
     is_password_right: bool,
-    /// When a reader was first seen to wait.
+    /// When the simulation first noticed that this read waits. `None` until then.
     waits_since: Option<Timestamp>,
 }
 
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// Cuts the requests that have taken too long.
+    /// Aborts requests that have taken too long, except reads that the simulation knows to wait.
     pub(crate) fn time_out(&mut self) {
         let now = self.shared.time.now();
         self.requests.retain(|Request { call, start, .. }| {
@@ -143,7 +143,8 @@ impl World {
         });
     }
 
-    /// Notes what a reader must find whose time is over by now.
+    /// For each read whose waiting time is over by now, stores the last sequence number of its mailbox. If the read
+    /// returns an empty page, the page must cover everything up to this number.
     pub(crate) fn note_deadlines(&mut self) {
         let oracle = self.shared.oracle();
         let now = oracle.now();
@@ -158,8 +159,8 @@ impl World {
         }
     }
 
-    /// Checks a request that goes on only if it is notified or its time is over (D8): it is a reader, and there is
-    /// nothing to read, unless a notification is lost or on its way.
+    /// Checks a request that now waits for a notification or for the end of its waiting time (D8). It must be a read
+    /// that asked to wait. Its mailbox must have nothing to read, unless a notification was lost or is on its way.
     pub(crate) fn check_waiting(&mut self, index: usize) -> Check {
         let oracle = self.shared.oracle();
         let Request { call, token, start, replica, .. } = &mut self.requests[index];
@@ -199,7 +200,7 @@ fn check_refusal(
     ensure(is_right, "D3 D5 only impossible positions are refused", || format!("{error:?}, {after:?}"))
 }
 
-/// Checks a page: that all it says is true, and that it covers what was stored when its reader asked.
+/// Checks that all that a page says is true, and that the page covers what was stored when the read started.
 fn check_page(oracle: &Oracle, start: &Start, cursor: Cursor, page: &MailboxPage) -> Check {
     let Some(mailbox) = start.mailbox.and_then(|device| oracle.truth.mailboxes.get(&device)) else {
         return Ok(());
@@ -244,7 +245,7 @@ fn check_page(oracle: &Oracle, start: &Start, cursor: Cursor, page: &MailboxPage
     })
 }
 
-/// Checks what a poll of the classic API returns.
+/// Checks that a poll of the classic API returns only messages of the device's own mailbox.
 fn check_poll(oracle: &Oracle, device: DeviceId, messages: &[Message]) -> Check {
     let Some(mailbox) = oracle.truth.mailboxes.get(&device) else { return Ok(()) };
     let stored = |message: &Message| {

@@ -1,4 +1,4 @@
-//! The clients: what they know, and how they turn what a step asks for into a request.
+//! The clients: what they know, and the requests that they make to do what a step asks for.
 
 use std::time::Duration;
 
@@ -11,27 +11,30 @@ use crate::replica::{Answer, Call};
 use crate::step::{Ask, Position};
 use crate::world::{CLIENTS, CLIENTS_PER_USER, USERS};
 
-/// A client: an installation of a user.
+/// One installation of a client, on a device of a user.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Client {
     pub(crate) device: Option<DeviceId>,
     pub(crate) login: Option<(SessionId, Token)>,
-    /// The last number that the client has seen, and its incarnation.
+    /// The last sequence number that the client has seen, and the incarnation of the mailbox at that time.
     pub(crate) seen: Cursor,
-    /// The indices of the client's last send, and of its last one with a key.
+    /// The index of the client's last send in `Oracle::sends`. `last_keyed` is that of its last send with an
+    /// idempotency key.
     last_send: Option<usize>,
     last_keyed: Option<usize>,
-    /// The `query_time` of the last poll.
+    /// The `query_time` that the client's last poll of the classic API returned.
     query_time: i64,
 }
 
 /// What the clients of a user know about their account.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct User {
-    /// The number of accounts that the user has had. Each needs another name.
+    /// The number of accounts that the user had before this one. It is part of the username, because names of deleted
+    /// accounts can't be used again.
     generation: usize,
     is_registered: bool,
-    /// The password, and another one that is right if the answer to a change was lost.
+    /// The numbers of two passwords: the one that the clients use, and one that may be right instead, because the
+    /// answer to a password change was lost.
     passwords: (usize, Option<usize>),
 }
 
@@ -60,8 +63,9 @@ impl Clients {
         Username::new(&format!("user{user}-{}", self.users[user].generation)).unwrap()
     }
 
-    /// Returns the request of a client that serves what it asks for, and its token if the request needs one. Returns
-    /// `None` if the client can't ask for it now.
+    /// Returns the request with which a client does what `ask` says, and the client's token if the request needs one.
+    /// If the client first has to register or log in, returns the request for that. Returns `None` if the client can't
+    /// do it now.
     pub(crate) fn call(&mut self, client: usize, ask: Ask, oracle: &mut Oracle) -> Option<(Call, Option<Token>)> {
         let user = user_of(client);
         let name = self.name(user);
@@ -164,7 +168,7 @@ impl Clients {
         Some(Call::Send(index, request))
     }
 
-    /// Lets a client learn from the answer to its request.
+    /// Updates what a client knows after the answer to its request.
     pub(crate) fn learn(&mut self, client: usize, call: &Call, token: Option<&Token>, answer: &Answer) {
         let user = user_of(client);
         let current = self.name(user);
@@ -213,7 +217,8 @@ impl Clients {
         self.clients[client] = Client { device: Some(device), login, ..known };
     }
 
-    /// Tries the other password next, if there is one. Otherwise the account is gone.
+    /// Handles a refused password. From now on, the clients of the user use their other password. If there is none,
+    /// they take the account for deleted, and register another one.
     fn denied(&mut self, user: usize, tried: &str) {
         let (current, other) = self.users[user].passwords;
         match other {

@@ -1,6 +1,6 @@
-//! Defects that the store of a replica can have, to test that the simulation finds them.
+//! Deliberate defects of the store. A test turns one on, and verifies that the simulation finds it.
 
-/// A defect of the store.
+/// A deliberate defect of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
     /// Sends without a key are confirmed, but not stored.

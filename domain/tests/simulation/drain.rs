@@ -9,7 +9,8 @@ use crate::oracle::{Check, ensure};
 use crate::step::{Ask, Position, Step};
 use crate::world::{CLIENTS, REPLICAS, World};
 
-/// Longer than the life of any message that was sent while a clock was wrong, and of any key.
+/// A time after which everything has expired: every idempotency key, and every message, even if it was sent while a
+/// clock was wrong.
 const END: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 impl World {
@@ -65,7 +66,7 @@ impl World {
         ensure(!is_in || rest(self) == 0, "D2 D7 a client that reads on reaches the end", || format!("{device:?}"))
     }
 
-    /// Compares all mailboxes with the oracle.
+    /// Compares all mailboxes of the store with those of the oracle.
     fn audit(&self) -> Check {
         let oracle = self.shared.oracle();
         let limit = PageLimit { count: usize::MAX, bytes: usize::MAX };
@@ -77,7 +78,7 @@ impl World {
     }
 }
 
-/// Runs an operation of the store in memory, which is always ready.
+/// Runs an operation of the store in memory. Such an operation never waits.
 fn block_on<T>(operation: impl Future<Output = Result<T, PortError>>) -> T {
     crate::world::run(operation).unwrap()
 }

@@ -2,16 +2,16 @@
 //! memory, with a virtual clock and virtual notifications. It checks all promises of the delivery contract.
 //!
 //! A seed determines all steps, and the steps determine all that happens. If a promise is broken, the test shrinks the
-//! steps, and prints the seed, the shrunk steps and the check that failed. CONTRIBUTING.md says how to run it for
-//! longer, or with one seed.
+//! steps: it leaves out all that the failure does not need. Then it prints the seed, the shrunk steps and the check
+//! that failed. CONTRIBUTING.md says how to run the simulation for longer, or with one seed.
 //!
 //! - `step`: the steps, and their generation from a seed.
-//! - `world`: runs the steps. `operations`: those that happen to the servers. `drain`: ends the simulation.
+//! - `world`: runs the steps. `operations`: the steps that concern servers and time. `drain`: ends the simulation.
 //! - `client`: what the clients do and know. `replica`: the servers. `store`: the store, with its faults. `notify`: the
 //!   notifications. `time`: the clocks.
 //! - `oracle`: checks each operation of the store. `answers`: checks each answer to a client.
-//! - `shrink`: shrinks steps that break a promise. `regressions`: such steps, which run each time. `defect`: defects
-//!   that the simulation must find.
+//! - `shrink`: shrinks steps that break a promise. `regressions`: steps that broke a promise once, and that run each
+//!   time. `defect`: deliberate defects that the simulation must find.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod answers;
@@ -105,7 +105,7 @@ fn defects_are_found_and_shrunk_to_a_few_steps() {
     }
 }
 
-/// Runs a seed. Returns a report if it breaks a promise.
+/// Runs the steps of a seed. Returns a report if a promise is broken.
 fn check(seed: u64) -> Result<(), String> {
     let Some((steps, Violation { check, detail })) = find(seed, None) else { return Ok(()) };
     let mut world = World::new(None, true);
@@ -118,7 +118,7 @@ fn check(seed: u64) -> Result<(), String> {
     ))
 }
 
-/// Runs a seed. If it breaks a promise, returns the shrunk steps, and what they break.
+/// Runs the steps of a seed. If a promise is broken, returns the shrunk steps, and the violation.
 fn find(seed: u64, defect: Option<Defect>) -> Option<(Vec<Step>, Violation)> {
     let steps = generate(seed, STEPS_PER_SEED);
     let (count, violation) = simulate(&steps, defect).err()?;
@@ -128,7 +128,7 @@ fn find(seed: u64, defect: Option<Defect>) -> Option<(Vec<Step>, Violation)> {
     Some((steps, violation))
 }
 
-/// Runs steps. If they break a promise, returns how many of them did, and what they break.
+/// Runs steps. If a promise is broken, returns how many steps had run by then, and the violation.
 fn simulate(steps: &[Step], defect: Option<Defect>) -> Result<(), (usize, Violation)> {
     let mut world = World::new(defect, false);
     for (index, step) in steps.iter().enumerate() {

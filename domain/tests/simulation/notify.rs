@@ -12,7 +12,7 @@ use woosh_domain::ports::{Delivered, Notifier, Subscription, WaitOutcome};
 use crate::time::VirtualTime;
 use crate::world::REPLICAS;
 
-/// The notifications on their way to each replica.
+/// The notifications that are on their way to each replica, and how many were lost.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     inboxes: [VecDeque<DeviceId>; REPLICAS],
@@ -46,7 +46,7 @@ impl Network {
     }
 }
 
-/// Notifies the readers of a replica.
+/// Notifies the reads that wait on a replica.
 #[derive(Clone)]
 pub(crate) struct ReplicaNotifier {
     mailboxes: Arc<Mutex<BTreeMap<DeviceId, Notifications>>>,
@@ -56,7 +56,8 @@ pub(crate) struct ReplicaNotifier {
 #[derive(Debug, Default)]
 struct Notifications {
     count: u64,
-    /// The newest envelopes, with consecutive numbers, and what was acknowledged when the last was committed.
+    /// The newest envelopes, whose sequence numbers are consecutive. Each has the number up to which the mailbox was
+    /// acknowledged when the envelope was committed.
     recent: Vec<(Envelope, SequenceNumber)>,
 }
 
@@ -65,7 +66,8 @@ impl ReplicaNotifier {
         Self { mailboxes: Arc::default(), time }
     }
 
-    /// Notifies the readers of a mailbox, and hands envelopes over to them.
+    /// Notifies the reads that wait for a mailbox. They can take the envelopes in `delivered` without reading the
+    /// store.
     pub(crate) fn notify(&self, mailbox: DeviceId, delivered: &[(DeviceId, Envelope, SequenceNumber)]) {
         let mut mailboxes = self.mailboxes();
         let notifications = mailboxes.entry(mailbox).or_default();
@@ -123,7 +125,7 @@ impl Subscription for ReaderSubscription {
 }
 
 impl Notifications {
-    /// Returns all envelopes after a number, if they are known.
+    /// Returns all envelopes after `seen`. `None` if there are none, or if `recent` does not have all of them.
     fn after(&self, seen: SequenceNumber) -> Option<Delivered> {
         let (first, _) = self.recent.first()?;
         let (_, acknowledged) = self.recent.last()?;

@@ -12,13 +12,14 @@ use crate::oracle::{Check, ensure};
 use crate::replica::Replica;
 use crate::world::{REPLICAS, REQUEST_TIMEOUT, World, run};
 
-/// The shared clock is set right again after this time, which is too short for the replicas to trust it.
+/// How long the shared clock is wrong after a leap. This is too short for the replicas to trust the wrong time.
 const LEAP: Duration = Duration::from_secs(14 * 60);
-/// How often the replicas compare their clocks, at least, unless the time that passes is much longer.
+/// Maximum time between two comparisons of the replicas' clocks with the shared clock. If more than 16 times as much
+/// passes in one step, a sixteenth of that time instead.
 const UPKEEP: Duration = Duration::from_secs(300);
 
 impl World {
-    /// Lets time pass, also for a replica whose machine is suspended.
+    /// Lets time pass. If `suspended` is given, the machine of that replica is suspended during this time.
     pub(crate) fn advance(&mut self, duration: Duration, suspended: Option<usize>) -> Check {
         if duration >= REQUEST_TIMEOUT {
             self.replicas.iter().for_each(|replica| replica.store.flush());
@@ -48,7 +49,8 @@ impl World {
         Ok(())
     }
 
-    /// Compares the clock of a replica, as each server does periodically.
+    /// Compares the clock of a replica with the shared clock, as each server does periodically. Checks that the replica
+    /// trusts no leap.
     pub(crate) fn upkeep(&mut self, replica: usize) -> Check {
         let Replica { keep_time, clock, .. } = &*self.replicas[replica].clone();
         if run(keep_time.execute()).is_err() {
@@ -68,7 +70,8 @@ impl World {
         self.replicas[replica].clock.seconds_since_doubt() == Some(0)
     }
 
-    /// Moves the shared clock, unless another clock may be wrong: a replica could not tell which.
+    /// Lets the shared clock leap. Does nothing if the clock of a replica may be wrong, because the replica could not
+    /// tell which clock is right.
     pub(crate) fn leap(&mut self, seconds: i64) {
         if self.leap_ends.is_none() {
             if self.awakened.is_some() || (0..REPLICAS).any(|replica| self.is_in_doubt(replica)) {
@@ -92,7 +95,8 @@ impl World {
         self.upkeep(replica)
     }
 
-    /// Restores the newest backup, unless the shared clock is wrong: it could be that of the backup's time.
+    /// Restores the newest backup. Does nothing while the shared clock is wrong, because the wrong time could agree
+    /// with the old time in the backup.
     pub(crate) fn restore(&mut self) -> Check {
         let Some((backup, truth)) = self.backup.clone().filter(|_| self.leap_ends.is_none()) else { return Ok(()) };
         self.requests.clear();
@@ -124,7 +128,7 @@ impl World {
         self.shared.faults().iter_mut().for_each(|faults| faults.next = None);
     }
 
-    /// Forgets faults, and sets the shared clock right.
+    /// Removes faults that have not struck yet, and sets the shared clock right.
     pub(crate) fn heal(&mut self) {
         self.disarm();
         self.leap_ends = None;

@@ -1,5 +1,5 @@
-//! Steps that break a promise if a certain line of the code is missing. A failing simulation prints its steps in this
-//! form.
+//! Sequences of steps that break a promise if a certain line of the code is missing. A failing simulation prints its
+//! steps in the same form.
 
 use crate::step::Ask::{Read, Retry, Send};
 use crate::step::Fault::AfterCommit;
@@ -13,7 +13,7 @@ const KEYED_SEND: Step =
 const RETRY: Step = Request { client: 3, replica: 0, ask: Retry, in_flight: true };
 const WAIT: Step = Request { client: 0, replica: 1, ask: Read { from: Seen, count: 3, wait: true }, in_flight: true };
 
-/// What is tested, and the steps.
+/// For each sequence: what it tests, and its steps.
 pub(crate) const REGRESSIONS: [(&str, &[Step]); 5] = [
     (
         "a message arrives after the first look of a reader that will wait",

@@ -1,4 +1,4 @@
-//! A running server: the use cases on the ports of a replica.
+//! A replica: the use cases of a server, on the simulated store and clock of this replica.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(crate) enum Call {
         password: String,
         device: Option<DeviceId>,
     },
-    /// With the index of the send.
+    /// The number is the index of the send in `Oracle::sends`.
     Send(usize, SendRequest),
     Read {
         cursor: Cursor,

@@ -1,12 +1,11 @@
-//! Shrinks a sequence of steps that breaks a promise: by delta debugging, to a sequence of which no step can be left
-//! out.
+//! Shrinks a sequence of steps that breaks a promise, until no step can be left out (delta debugging).
 
 use crate::step::Step;
 
-/// Maximum number of steps of which pairs are removed.
+/// Maximum number of steps for which removing pairs is tried. More steps would have too many pairs.
 const MAX_STEPS_FOR_PAIRS: usize = 40;
 
-/// Returns a part of the steps that still fails. `fails` says whether a sequence of steps fails in the same way.
+/// Returns a part of the steps that still breaks the promise. `fails` says whether a sequence breaks the same promise.
 pub(crate) fn shrink(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     loop {
         let before = steps.clone();
@@ -17,7 +16,7 @@ pub(crate) fn shrink(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> V
     }
 }
 
-/// Removes steps, first many at once, then one by one.
+/// Removes steps that the failure does not need, first many at once, then one by one.
 fn remove(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     let mut chunk = steps.len().div_ceil(2);
     while chunk > 0 {
@@ -36,7 +35,8 @@ fn remove(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     steps
 }
 
-/// Removes steps in pairs, such as a request and its end, if there are few.
+/// Removes pairs of steps that can only be left out together, such as a request and its end. Does nothing if there are
+/// more than [`MAX_STEPS_FOR_PAIRS`] steps.
 fn remove_pairs(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     let pairs = |count: usize| (0..count).flat_map(move |one| (one + 1..count).map(move |other| (one, other)));
     let without = |steps: &[Step], (one, other): (usize, usize)| {
@@ -50,7 +50,7 @@ fn remove_pairs(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<St
     steps
 }
 
-/// Finishes requests at once if that fails, too.
+/// Lets requests in flight finish at once, if the steps still fail then.
 fn simplify(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     for index in 0..steps.len() {
         let before = steps[index];

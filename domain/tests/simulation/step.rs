@@ -1,7 +1,7 @@
 //! The steps of a simulation, and their generation from a seed.
 //!
-//! Steps refer to clients, replicas and requests by small numbers, and a step that makes no sense in a state does
-//! nothing. So any part of a sequence of steps is a sequence of steps again, as shrinking needs it.
+//! Steps refer to clients, replicas and requests by small numbers. A step that makes no sense when it runs does
+//! nothing. So any steps can be left out of a sequence and the rest still runs, which shrinking needs.
 
 use std::fmt;
 
@@ -11,21 +11,23 @@ use crate::world::{CLIENTS, REPLICAS};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A client sends a request to a replica. If it is not registered or logged in, it first does that instead.
+    /// A client sends a request to a replica. A client that is not registered or logged in registers or logs in
+    /// instead.
     Request {
         client: usize,
         replica: usize,
         ask: Ask,
-        /// Whether the request stays in flight. Otherwise it runs until it is answered, or waits.
+        /// Whether the request only starts, and other steps let it go on. Otherwise it runs until it is answered, or
+        /// waits for a notification.
         in_flight: bool,
     },
     /// A request in flight goes on until its next access to the store.
     Progress(usize),
-    /// A request in flight runs until it is answered, or waits.
+    /// A request in flight runs until it is answered, or waits for a notification.
     Finish(usize),
     /// The connection of a request in flight is cut.
     Cut(usize),
-    /// The next operation of a replica that a fault can strike fails.
+    /// The next operation of a replica on the store fails. `BeforeCommit` and `AfterCommit` wait for the next write.
     Fault { replica: usize, fault: Fault },
     /// The next notification from another replica arrives.
     Notify(usize),
@@ -33,11 +35,12 @@ pub(crate) enum Step {
     Lose(usize),
     /// The next notification from another replica arrives, and will arrive once more.
     Repeat(usize),
-    /// All notifications arrive, and all requests run until they are answered, or wait.
+    /// All notifications arrive, and all requests run until they are answered, or wait for a notification.
     Settle,
-    /// Seconds pass. The replicas compare their clocks.
+    /// So many seconds pass. Meanwhile, the replicas compare their clocks with the shared clock.
     Advance(u64),
-    /// The shared clock leaps to a lead of so many seconds. It is set right again within a quarter of an hour.
+    /// The clock that all replicas share leaps, and is then wrong by so many seconds: ahead, or behind if negative. It
+    /// is set right again within a quarter of an hour.
     Leap(i64),
     /// The machine of a replica is suspended for so many seconds.
     Suspend { replica: usize, seconds: u64 },
@@ -56,14 +59,14 @@ pub(crate) enum Step {
 pub(crate) enum Ask {
     /// Sends a message to some of the users.
     Send {
-        /// A bit for each user.
+        /// The recipients: bit *n* is set if the message is for user *n*.
         to: usize,
-        /// The size of the contents in bytes, at least.
+        /// The minimum size of the contents, in bytes.
         size: usize,
         keyed: bool,
         ttl: Option<u64>,
     },
-    /// Sends another message under the key of the client's last send.
+    /// Sends another message with an idempotency key that the client has used already.
     ReuseKey,
     /// Repeats the client's last send that has a key.
     Retry,
@@ -90,11 +93,11 @@ pub(crate) enum Ask {
 pub(crate) enum Position {
     /// The last number that the client has seen.
     Seen,
-    /// One less.
+    /// The number before `Seen`.
     Before,
-    /// The start of the mailbox, in no incarnation.
+    /// The start of the mailbox, without an incarnation.
     Start,
-    /// So many numbers beyond the last one, in no incarnation.
+    /// So many numbers beyond the last one of the mailbox, without an incarnation.
     Beyond(i64),
     /// The last number that the client has seen, but in another incarnation.
     Elsewhere,
@@ -110,7 +113,7 @@ pub(crate) enum Fault {
     AfterCommit,
 }
 
-/// As Rust code, to be copied into a regression test.
+/// Formats a step as Rust code, to be copied into a regression test.
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,8 +139,8 @@ impl fmt::Debug for Step {
     }
 }
 
-/// Generates `count` steps from a seed. Each seed has other frequencies, and leaves out some kinds of steps, so that
-/// the rare ones meet in some seeds.
+/// Generates `count` steps from a seed. The seed also decides how frequent each kind of step is, and which kinds are
+/// left out. So with some seeds, kinds that are usually rare occur often, and together.
 pub(crate) fn generate(seed: u64, count: usize) -> Vec<Step> {
     let mut rng = Rng::with_seed(seed);
     let mut weigh = |most: u32| if rng.u8(..3) == 0 { 0 } else { rng.u32(1..=most) };

@@ -1,4 +1,4 @@
-//! Virtual time: the right time, which only steps move, and what the clocks show of it.
+//! Virtual time: the right time, which passes only in steps, and the clocks, which can differ from it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,9 +15,9 @@ const START: i64 = 1_700_000_000_000_000;
 #[derive(Debug)]
 pub(crate) struct VirtualTime {
     now: AtomicI64,
-    /// The lead of the clock that all replicas share, which is the clock of the database.
+    /// How far the clock that all replicas share (the clock of the database) is ahead of the right time.
     lead: AtomicI64,
-    /// The time for which the monotonic clock of each replica stood still.
+    /// For each replica, how long its monotonic clock has stood still, because its machine was suspended.
     suspended: [AtomicI64; REPLICAS],
 }
 
@@ -36,7 +36,7 @@ impl VirtualTime {
         Timestamp::from_micros(self.now.load(Ordering::Relaxed) + self.lead.load(Ordering::Relaxed))
     }
 
-    /// Returns whether the shared clock is behind.
+    /// Returns whether the shared clock is behind the right time.
     pub(crate) fn is_behind(&self) -> bool {
         self.lead.load(Ordering::Relaxed) < 0
     }
@@ -49,7 +49,7 @@ impl VirtualTime {
         self.now.fetch_add(duration.as_micros() as i64, Ordering::Relaxed);
     }
 
-    /// Lets time pass without the monotonic clock of a replica.
+    /// Lets time pass while the machine of a replica is suspended, so that its monotonic clock stands still.
     pub(crate) fn suspend(&self, replica: usize, duration: Duration) {
         self.suspended[replica].fetch_add(duration.as_micros() as i64, Ordering::Relaxed);
         self.advance(duration);

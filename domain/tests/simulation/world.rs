@@ -26,7 +26,7 @@ pub(crate) const USERS: usize = 3;
 pub(crate) const CLIENTS_PER_USER: usize = 2;
 pub(crate) const CLIENTS: usize = USERS * CLIENTS_PER_USER;
 
-/// How long a request may take, besides the time that it waits.
+/// Maximum time of a request, in addition to the time that a read asks to wait.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum number of requests in flight.
 const MAX_REQUESTS: usize = 8;
@@ -38,9 +38,9 @@ pub(crate) struct World {
     pub(crate) requests: Vec<Request>,
     pub(crate) randomness: Arc<CountingRandomness>,
     pub(crate) backup: Option<(Backup, Truth)>,
-    /// When the shared clock is set right again.
+    /// When the shared clock is set right again. `None` if it is right.
     pub(crate) leap_ends: Option<Timestamp>,
-    /// A replica that was suspended, and has not compared its clock since.
+    /// A replica that was suspended, and has not compared its clock with the shared clock since.
     pub(crate) awakened: Option<usize>,
     /// What happened, if it is recorded.
     trace: Option<Vec<String>>,
@@ -57,7 +57,7 @@ pub(crate) struct Request {
     future: Pin<Box<dyn Future<Output = Answer>>>,
 }
 
-/// Runs a future that other requests can't delay.
+/// Runs a future to its end, without letting other requests run meanwhile.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     let mut future = Box::pin(future);
     loop {
@@ -121,7 +121,8 @@ impl World {
         self.first_violation(done)
     }
 
-    /// Returns what the oracle has found, if anything: it comes before what a client may notice of it.
+    /// Returns the violation that the oracle has remembered, if any, otherwise `found`. The violation of the oracle is
+    /// the cause; `found` may be its consequence for a client.
     pub(crate) fn first_violation(&self, found: Check) -> Check {
         self.shared.oracle().violation.take().map_or(found, Err)
     }
@@ -216,7 +217,7 @@ impl World {
         Ok(true)
     }
 
-    /// Lets a request go on until it is answered, or waits.
+    /// Lets a request go on until it is answered, or waits for a notification.
     pub(crate) fn finish(&mut self, index: usize) -> Check {
         if self.requests.is_empty() {
             return Ok(());
@@ -231,14 +232,14 @@ impl World {
         self.check_waiting(index)
     }
 
-    /// Delivers notifications to a replica.
+    /// Delivers at most `most` notifications to a replica.
     fn notify(&self, replica: usize, most: usize) {
         let mut network = self.shared.network();
         let mailboxes = std::iter::from_fn(|| network.take(replica)).take(most);
         mailboxes.for_each(|mailbox| self.replicas[replica].store.notifier.notify(mailbox, &[]));
     }
 
-    /// Delivers all notifications, and lets all requests go on until they are answered, or wait.
+    /// Delivers all notifications, and lets all requests go on until they are answered, or wait for a notification.
     pub(crate) fn settle(&mut self) -> Check {
         // Those that ran first may have been notified by those that ran last.
         for _ in 0..2 {

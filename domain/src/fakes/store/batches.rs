@@ -6,8 +6,9 @@ use crate::planner::{BatchState, Changes, MailboxState, Plan, PlannedSend, Scope
 use crate::ports::NewDelivery;
 
 impl MemoryStore {
-    /// Stores sends as one batch, which the planner works out, like the stores on databases.
-    /// [`deliver`](crate::ports::Mailboxes::deliver) works a send out by itself, so that tests can compare the two.
+    /// Stores sends as one batch. As in the stores on databases, the planner works out what to store.
+    /// [`deliver`](crate::ports::Mailboxes::deliver) does not use the planner, so that tests can compare the results of
+    /// both.
     pub fn deliver_batch(&self, sends: &[NewDelivery]) -> Vec<PlannedSend> {
         let state = &mut *self.state();
         let next_id = state.last_message + 1;
@@ -91,7 +92,7 @@ impl State {
 }
 
 impl Mailbox {
-    /// Returns the first number of the gap at the end of the mailbox.
+    /// Returns the first number of the gap at the end of the mailbox. `None` if the last envelope was not refused.
     fn refused_from(&self) -> Option<SequenceNumber> {
         let run = (1..=self.last.get()).rev().map(SequenceNumber::new).zip(self.refused.iter().rev().copied());
         run.take_while(|(number, refused)| number == refused).last().map(|(first, _)| first)

@@ -95,8 +95,8 @@ impl MemoryStore {
         *self.state() = backup.0;
     }
 
-    /// Returns the mailboxes whose readers were notified since the last call, for tests that notify readers by
-    /// themselves.
+    /// Returns the mailboxes that the store has sent notifications for since the last call of this method. For tests
+    /// that have a notifier of their own.
     pub fn take_notified(&self) -> BTreeSet<DeviceId> {
         self.notifier.take_notified()
     }

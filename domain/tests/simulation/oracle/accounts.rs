@@ -1,4 +1,4 @@
-//! The operations of the ports `Users`, `Devices` and `Sessions`.
+//! How the oracle checks the operations of the ports `Users`, `Devices` and `Sessions`, and applies them to its model.
 
 use std::collections::BTreeSet;
 

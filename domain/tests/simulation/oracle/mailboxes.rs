@@ -1,4 +1,4 @@
-//! The operations of the port `Mailboxes`.
+//! How the oracle checks the operations of the port `Mailboxes`, and applies them to its model.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The oracle: a model of all that the store must hold. Each operation of the store runs on the oracle too, at the same
-//! moment, which says whether the outcome is right.
+//! The oracle: a model of all that the store must hold. Each operation of the store runs on the oracle, too, and the
+//! oracle checks that the outcome is right.
 
 mod accounts;
 mod mailboxes;
@@ -16,43 +16,45 @@ use woosh_domain::use_cases::Sweep;
 
 use crate::time::VirtualTime;
 
-/// How long a key is kept.
+/// How long an idempotency key is kept.
 pub(crate) const RETENTION: Duration = Duration::from_secs(Sweep::IDEMPOTENCY_KEY_SECONDS);
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// The promise, and what must hold.
+    /// The numbers of the broken promises, and the rule that was broken.
     pub(crate) check: &'static str,
     pub(crate) detail: String,
 }
 
 pub(crate) type Check = Result<(), Violation>;
 
-/// Returns the violation of `check` unless it holds.
+/// Returns a violation of the rule `check` if `holds` is false.
 pub(crate) fn ensure(holds: bool, check: &'static str, detail: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { Err(Violation { check, detail: detail() }) }
 }
 
-/// A message that a client has sent, perhaps several times.
+/// A send of a client. The client may have repeated its request.
 #[derive(Debug, Clone)]
 pub(crate) struct Send {
     pub(crate) recipients: Vec<Username>,
     pub(crate) text: String,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) ttl: Option<u64>,
-    /// The right time of the first request.
+    /// The right time at which the client first made the request.
     pub(crate) requested: Timestamp,
     /// The receipt that the client has received.
     pub(crate) receipt: Option<Receipt>,
-    /// Whether its key was forgotten early, which is excused after a suspension.
+    /// Whether the store deleted the idempotency key early. This is allowed after a suspension of the replica that
+    /// stored the key, because the key's time is then too early.
     pub(crate) is_forgotten: bool,
 }
 
 pub(crate) struct Oracle {
-    /// The state that a restore from a backup takes back.
+    /// What the store must hold. A restore resets it to its state at the time of the backup.
     pub(crate) truth: Truth,
-    /// All sends, also those that a restore takes back. The texts begin with their index.
+    /// All sends, including those that a restore from a backup undoes. The text of each send begins with its index in
+    /// this list.
     pub(crate) sends: Vec<Send>,
     /// The first violation.
     pub(crate) violation: Option<Violation>,
@@ -69,11 +71,11 @@ pub(crate) struct Truth {
     pub(crate) tokens: HashMap<TokenHash, SessionId>,
     keys: BTreeMap<(DeviceId, String), StoredKey>,
     pub(crate) ids: BTreeSet<MessageId>,
-    /// When each send was stored.
+    /// When each send was stored, by the index of the send.
     stored: BTreeMap<usize, Timestamp>,
-    /// The highest number that a client of each device asked to acknowledge.
+    /// For each device, the highest sequence number that its client asked to acknowledge.
     pub(crate) requested: BTreeMap<DeviceId, SequenceNumber>,
-    /// The messages that polls of the classic API have returned.
+    /// For each device, the messages that polls of the classic API have returned.
     pub(crate) polled: BTreeMap<DeviceId, BTreeSet<MessageId>>,
 }
 
@@ -89,9 +91,9 @@ struct StoredKey {
     fingerprint: Fingerprint,
     receipt: Receipt,
     stored: Timestamp,
-    /// The send.
+    /// The index of the send in `Oracle::sends`.
     index: Option<usize>,
-    /// The instance that stored it.
+    /// The running server that stored the key (`ReplicaStore::instance`).
     instance: u64,
 }
 
@@ -128,7 +130,7 @@ impl Oracle {
         }
     }
 
-    /// Returns the send that a text belongs to.
+    /// Returns the index of the send whose text this is.
     pub(crate) fn send_of(&self, text: &str) -> Option<usize> {
         text.split(':').next()?.parse().ok().filter(|index| *index < self.sends.len())
     }
@@ -138,14 +140,14 @@ impl Oracle {
         self.time.now()
     }
 
-    /// Returns whether a message may have expired, by the right time.
+    /// Returns whether a message may have expired, judged by the right time.
     fn may_be_expired(&self, envelope: &ModelEnvelope) -> bool {
         let Some(send) = self.send_of(&envelope.text).map(|index| &self.sends[index]) else { return true };
         let expires = send.requested.plus_seconds(send.ttl.unwrap_or(crate::replica::LIMITS.ttl_seconds));
         self.now().plus(TOLERANCE) >= expires
     }
 
-    /// Checks that no message counts as expired at `now` that is not, by the right time (D2).
+    /// Checks that every message that has expired at `now` may have expired by the right time, too (D2).
     fn check_expiry(&self, mailbox: &MailboxModel, now: Timestamp) -> Check {
         let mut expired = mailbox.pending().filter(|(_, envelope)| envelope.expires_at <= now);
         let early = expired.find(|(_, envelope)| !self.may_be_expired(envelope));

@@ -1,4 +1,5 @@
-//! The store as a replica sees it: the store in memory, whose operations take a while and can fail.
+//! The store as a replica sees it: the store in memory, with operations during which other requests run, and which can
+//! fail.
 
 mod ports;
 
@@ -26,16 +27,16 @@ pub(crate) struct Shared {
     pub(crate) time: Arc<VirtualTime>,
     pub(crate) faults: Mutex<[Faults; REPLICAS]>,
     pub(crate) defect: Option<Defect>,
-    /// How often a replica was started.
+    /// How many times replicas were started, in total.
     pub(crate) instances: AtomicU64,
 }
 
 /// The faults of a replica.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// The fault of the next operation that it can strike.
+    /// The fault of the next operation. `BeforeCommit` and `AfterCommit` wait for the next write.
     pub(crate) next: Option<Fault>,
-    /// How many faults have struck.
+    /// How many operations have failed because of a fault.
     pub(crate) count: u64,
 }
 
@@ -44,7 +45,8 @@ impl Shared {
         self.oracle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs an operation of the store on the oracle. The step ends with the first violation.
+    /// Lets the oracle check an operation of the store. The oracle remembers the first violation, and the current step
+    /// fails with it.
     fn check(&self, check: impl FnOnce(&mut Oracle) -> Check) {
         let mut oracle = self.oracle();
         let checked = check(&mut oracle);
@@ -64,19 +66,19 @@ impl Shared {
 pub(crate) struct ReplicaStore {
     pub(crate) shared: Arc<Shared>,
     pub(crate) replica: usize,
-    /// The number of this start of a replica.
+    /// Identifies this start of the replica. After a restart, the replica has another number.
     instance: u64,
     pub(crate) notifier: ReplicaNotifier,
-    /// The sends that are committed together; `None` if each is committed by itself.
+    /// The sends that wait to be committed together. `None` if this replica commits each send by itself.
     batch: Option<Mutex<Vec<WaitingSend>>>,
-    /// The owners of the tokens that were looked up.
+    /// The owners of all tokens that were looked up: the cache of `Sessions::recall`.
     owners: Mutex<HashMap<TokenHash, SessionOwner>>,
 }
 
-/// A send that waits for a batch, and where its outcome is stored.
+/// A send that waits to be committed in a batch, and the variable for its outcome.
 type WaitingSend = (NewDelivery, Arc<Mutex<Option<Result<DeliverOutcome, PortError>>>>);
 
-/// Lets the other requests go on.
+/// Interrupts the operation once, so that other requests can run before it goes on.
 async fn turn() {
     let mut is_over = false;
     std::future::poll_fn(|_| if std::mem::replace(&mut is_over, true) { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -95,7 +97,7 @@ impl ReplicaStore {
         Self { shared, replica, instance, notifier, batch, owners: Mutex::default() }
     }
 
-    /// Returns the fault that strikes an operation.
+    /// Takes the fault of the operation that runs now, if it has one.
     fn fault(&self, is_write: bool) -> Option<Fault> {
         let faults = &mut self.shared.faults()[self.replica];
         let fault = faults.next.take_if(|fault| is_write || *fault == Fault::Unreachable)?;
@@ -138,8 +140,8 @@ impl ReplicaStore {
         Ok(outcome)
     }
 
-    /// Notifies the readers of this replica, and the other replicas. If the replica does not know that its write
-    /// succeeded, it notifies nobody.
+    /// Sends the notifications of a write to the readers of this replica and to the other replicas. If `is_known` is
+    /// false, the replica does not know that its write succeeded, so it notifies nobody.
     fn publish(&self, is_known: bool, delivered: &[(DeviceId, Envelope, SequenceNumber)]) {
         let notified = self.shared.store.take_notified();
         let mut network = self.shared.network();

@@ -1,4 +1,4 @@
-//! The ports of the store of a replica.
+//! Implements the ports, such as `Mailboxes`, for the store of a replica.
 
 use std::sync::{Arc, Mutex};
 
