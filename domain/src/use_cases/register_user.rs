@@ -78,7 +78,6 @@ impl RegisterUser {
     /// If the username is taken, the disk has too little free space, or the store, the password hasher or the source of
     /// randomness fails.
     pub async fn execute(&self, registration: Registration) -> Result<Registered, RegisterUserError> {
-        // Checks the name before hashing, because hashing is expensive. Storing the user checks the name again.
         if !self.room.is_left() {
             return Err(RegisterUserError::StorageFull);
         }

@@ -18,9 +18,7 @@ pub(crate) struct Client {
     pub(crate) login: Option<(SessionId, Token)>,
     /// The last sequence number that the client has seen, and the incarnation of the mailbox at that time.
     pub(crate) seen: Cursor,
-    /// The index of the client's last send in `Oracle::sends`. `last_keyed` is that of its last send with an
-    /// idempotency key.
-    last_send: Option<usize>,
+    /// The index of the client's last send with an idempotency key in `Oracle::sends`.
     last_keyed: Option<usize>,
     /// The `query_time` that the client's last poll of the classic API returned.
     query_time: i64,
@@ -153,7 +151,6 @@ impl Clients {
             }
             _ => self.clients[client].last_keyed?,
         };
-        self.clients[client].last_send = Some(index);
         let send = &oracle.sends[index];
         // The send that uses a key again is refused, and must not be repeated in place of the one that has the key.
         if send.key.is_some() && ask != Ask::ReuseKey {
