@@ -30,10 +30,12 @@
 //! # Watermarks that are ahead
 //!
 //! If a clock is wrong for long enough, the server trusts it. When the clock is corrected, mailboxes keep watermarks
-//! that are ahead of the corrected time, because `sent_at` never decreases. Later messages get the watermark as their
-//! `sent_at`, until the time has caught up with the watermark. Polls of the classic API (the deprecated predecessor of
-//! v1) may still raise the watermark, but more slowly than the time advances. A message expires as if its `sent_at`
-//! were at most [`MAX_STAMP_LEAD`] ahead of the time.
+//! that are ahead of the corrected time, because a watermark never decreases. A later message gets the watermark of its
+//! mailbox as its `sent_at`, until the time has caught up with the watermark. A message whose `sent_at` is more than
+//! [`MAX_STAMP_LEAD`] ahead of the time at which it is stored expires as if it were only [`MAX_STAMP_LEAD`] ahead.
+//!
+//! A poll of the classic API (the deprecated predecessor of v1) raises the watermark, even if the watermark is ahead.
+//! It raises the watermark more slowly than the time advances, so that the time catches up.
 
 mod steady_clock;
 #[cfg(test)]

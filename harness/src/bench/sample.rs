@@ -131,7 +131,7 @@ impl Sample {
         sample
     }
 
-    /// Adds a measured value to the sample.
+    /// Adds a measured value to the sample. `None` records that the value is unknown.
     pub(super) fn with(mut self, figure: Figure, value: Option<f64>) -> Self {
         self.figures.insert(figure, value);
         self

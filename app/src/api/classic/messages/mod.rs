@@ -40,10 +40,10 @@ impl ClassicMessagesApi {
 
     /// Poll for messages
     ///
-    /// Returns the caller's oldest pending messages, oldest first. The page has every pending message that was sent
-    /// before `query_time`. It has up to 100 messages, or more if more were sent within one second. When you have
-    /// processed these messages, delete them: call `classicDeleteMessages` with `until` set to `query_time`. Polling
-    /// never deletes messages.
+    /// Returns the caller's oldest pending messages, oldest first: up to 100 messages, or more if more were sent within
+    /// one second. The response contains a time, `query_time`. All pending messages that were sent before this time are
+    /// in the response. When you have processed them, delete them: call `classicDeleteMessages` with `until` set to
+    /// `query_time`. Polling never deletes messages.
     #[oai(path = "/messages", method = "get", operation_id = "classicPollMessages", deprecated)]
     async fn poll(
         &self,

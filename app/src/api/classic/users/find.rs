@@ -9,7 +9,7 @@ use crate::services::Services;
 
 #[derive(ApiResponse)]
 pub(super) enum ClassicFindUserReply {
-    /// The user with this username: identifier, username and public key.
+    /// The user with the requested username: identifier, username and public key.
     #[oai(status = 200)]
     Ok(Json<ClassicUser>),
     /// The parameter `username` is missing.

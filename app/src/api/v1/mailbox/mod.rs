@@ -118,8 +118,8 @@ impl MailboxApi {
 struct Message {
     /// Sequence number of the message in its mailbox: 1, 2, 3 and so on. Unique within an incarnation.
     sequence: i64,
-    /// Identifier of the message, which its sender received as well. All copies of the message, in all mailboxes, have
-    /// the same identifier.
+    /// Identifier of the message. All copies of the message, in all mailboxes, have the same identifier. The sender
+    /// received the same identifier in the response to its send.
     id: i64,
     /// Username of the sender.
     sender: String,

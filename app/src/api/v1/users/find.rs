@@ -9,7 +9,7 @@ use crate::services::Services;
 
 #[derive(ApiResponse)]
 pub(super) enum FindUserReply {
-    /// The user with this username: identifier, username and public key.
+    /// The user with the requested username: identifier, username and public key.
     #[oai(status = 200)]
     Ok(Json<User>),
     /// `user_not_found`: no user has this username.
