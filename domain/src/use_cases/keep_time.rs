@@ -5,9 +5,9 @@ use crate::model::Timestamp;
 use crate::ports::{Clock, LocalClock, PortError, TimeStore};
 use crate::timekeeping::{ClockChange, Sample, SteadyClock, Timekeeper};
 
-/// Compares the reference clock (the clock that all replicas share, or the local wall clock if there is no shared clock)
-/// with the time that a server counts with its monotonic clock, so that leaps of the reference are noticed. Each server
-/// runs this use case periodically in the background.
+/// Compares the reference clock (the clock that all replicas share, or the local wall clock if there is no shared
+/// clock) with the time that a server counts with its monotonic clock, so that leaps of the reference are noticed. Each
+/// server runs this use case periodically in the background.
 pub struct KeepTime {
     local: Arc<dyn LocalClock>,
     store: Arc<dyn TimeStore>,
