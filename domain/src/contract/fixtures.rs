@@ -110,12 +110,13 @@ pub(super) async fn add_device(stores: &Stores, account: &TestUser) -> DeviceId 
     }
 }
 
-/// A quota that is large enough for all test cases except those of the quota.
+/// A quota that is large enough for all test cases except those that test the quota.
 pub(super) const ROOM: Quota = Quota { messages: 10_000, bytes: 100_000_000 };
 /// Seconds until the messages of a test case expire.
 pub(super) const TTL: u64 = 1000;
 
-/// Returns a send from an unregistered user at `micros` microseconds after [`START`].
+/// Returns a send at `micros` microseconds after [`START`] to `recipients`: pairs of a username and the text for that
+/// user. The sender need not be registered.
 pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery {
     let addressed =
         |(recipient, text): &(&str, &str)| AddressedContents { recipient: name(recipient), contents: contents(text) };

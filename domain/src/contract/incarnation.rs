@@ -93,8 +93,8 @@ pub(super) async fn acknowledging_in_another_incarnation_is_refused_and_changes_
     assert_eq!(acknowledge_in(&stores, unknown, 0, Some(old)).await, AcknowledgeOutcome::NotFound);
 }
 
-/// Verifies promise D3 (order): no read of a mailbox returns a state older than the newest envelope that any reader has
-/// received. Otherwise the mailbox would refuse the cursor of a reader that is up to date.
+/// Verifies promise D3 (order): once a reader has received an envelope, every later page, of any reader, counts that
+/// envelope as assigned. Otherwise the mailbox would refuse the cursor of the first reader as beyond the last number.
 pub(super) async fn no_page_is_behind_a_number_that_a_reader_has_received(stores: Stores) {
     const SENDERS: i64 = 8;
     const MESSAGES: i64 = 20;

@@ -85,8 +85,8 @@ impl MailboxModel {
         self.envelopes.push(envelope);
     }
 
-    /// Checks a page that was read after a sequence number at the time `now` (D3, D7, D10). The mailbox must have so
-    /// few gaps that all of them fit on one page.
+    /// Checks a page that a store returned for a read at the time `now`, of the envelopes after the sequence number
+    /// `after` (D3, D7, D10). The mailbox must have so few gaps that all of them fit on one page.
     ///
     /// # Errors
     ///
@@ -128,7 +128,8 @@ impl MailboxModel {
         equal("gaps", &gaps.collect::<Vec<_>>(), &missing)
     }
 
-    /// Returns why an envelope that is missing on a page is gone.
+    /// Returns the reason that a page has to report for a number that has no envelope on the page. `None` if the number
+    /// was not assigned.
     fn reason(&self, number: SequenceNumber) -> Option<GapReason> {
         Some(match self.envelope(number)?.state {
             EnvelopeState::Refused => GapReason::MailboxFull,

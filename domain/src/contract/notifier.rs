@@ -33,7 +33,8 @@ pub(super) async fn a_delivery_between_subscribing_and_waiting_notifies(stores: 
     }
 }
 
-/// Verifies promise D8 (prompt). A caller may hang up before or after its send is stored.
+/// Verifies promise D8 (prompt). Callers hang up (drop the call of `deliver`) at different moments. If the send is
+/// stored all the same, waiting readers must be notified.
 pub(super) async fn a_delivery_whose_caller_hangs_up_notifies(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let mut stored = 0;

@@ -151,9 +151,9 @@ pub struct PlannedReceipt {
 /// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
 /// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, all receipts stored under
-/// the idempotency keys of the batch, and those sessions of its senders that are open. If a store only assumes a part
-/// of the state, the store MUST check that part when it writes the changes. `ids` MUST yield unused message
-/// identifiers, at least one for each recipient of each send.
+/// the idempotency keys of the batch, and those sessions of its senders that are open. If a store does not lock a part
+/// of the state, or only assumes it (for example that a session is open), the store MUST check that part when it writes
+/// the changes. `ids` MUST yield unused message identifiers, at least one for each recipient of each send.
 ///
 /// # Panics
 ///
@@ -281,8 +281,8 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
 /// [`MAX_STAMP_LEAD`] ahead of the current time, the lifetime starts [`MAX_STAMP_LEAD`] after the current time instead.
 ///
 /// A clock that was ahead leaves a watermark in the future, which later messages get as their `sent_at`. The limit
-/// prevents such messages from being stored for years. A smaller lead counts in full, because `sent_at` may be right
-/// and the clock behind.
+/// prevents such messages from being stored for years. If `sent_at` is less far ahead, the lifetime starts at
+/// `sent_at`, because `sent_at` may be right and the clock behind.
 pub fn expires_at(sent_at: Timestamp, send: &NewDelivery) -> Timestamp {
     sent_at.min(send.now.plus(MAX_STAMP_LEAD)).plus_seconds(send.ttl_seconds)
 }

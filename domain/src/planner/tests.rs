@@ -176,7 +176,7 @@ fn the_latest_watermark_of_all_mailboxes_is_the_time_of_a_send_and_their_new_wat
     assert!(changes.envelopes.iter().all(|envelope| envelope.expires_at == Timestamp::from_seconds(560)));
 }
 
-/// Stores lock mailboxes in the order of the changes, so it has to be the same in every batch.
+/// Stores lock mailboxes in the order in which the plan lists them, so every plan has to use the same order.
 #[test]
 fn the_changed_mailboxes_are_in_the_order_of_their_devices() {
     let names: Vec<_> = (0..20).map(|number| format!("user-{number}")).collect();

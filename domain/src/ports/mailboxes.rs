@@ -102,8 +102,9 @@ pub struct MailboxPage {
     /// The watermark of the mailbox: every message added from now on has `sent_at >= not_before`. The watermark never
     /// decreases.
     pub not_before: Timestamp,
-    /// The time of the call of [`Mailboxes::raise_not_before`] that last raised `not_before`, and so closed the mailbox
-    /// to messages with an earlier `sent_at`. Initially the time at which the mailbox was created.
+    /// The time at which [`Mailboxes::raise_not_before`] last raised `not_before`, and so closed the mailbox to
+    /// messages with a `sent_at` before the new `not_before`. Deliveries do not change `closed_at`. Initially the time
+    /// at which the mailbox was created.
     pub closed_at: Timestamp,
     /// The envelopes, ordered by sequence number.
     pub envelopes: Vec<Envelope>,

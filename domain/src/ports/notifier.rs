@@ -9,8 +9,8 @@ use crate::model::{DeviceId, Envelope, SequenceNumber};
 pub trait Notifier: Send + Sync {
     /// Subscribes to a mailbox until `timeout` has elapsed.
     ///
-    /// A reader subscribes before it reads the mailbox, so that the reader misses no delivery. MUST notify the
-    /// subscription of every delivery that is not yet visible to a read started after this call.
+    /// A reader subscribes, and then reads the mailbox. So that the reader misses no delivery, MUST notify the
+    /// subscription of every delivery that a read right after this call does not see yet.
     fn subscribe(&self, mailbox: DeviceId, timeout: Duration) -> Box<dyn Subscription>;
 }
 

@@ -24,8 +24,8 @@
 //! - if the stamp of a message may be too early by some time, the message expires later by the same time. So the
 //!   message does not expire early if the reference turns out to be right.
 //!
-//! The stamps of idempotency keys may be too early as well. Therefore no key is deleted for another day after the doubt
-//! has ended.
+//! The stamp of an idempotency key, which is the `sent_at` of its send, may be too early as well. Therefore no key is
+//! deleted until a day after the doubt has ended.
 //!
 //! # Watermarks that are ahead
 //!
@@ -35,7 +35,7 @@
 //! [`MAX_STAMP_LEAD`] ahead of the time at which it is stored expires as if it were only [`MAX_STAMP_LEAD`] ahead.
 //!
 //! A poll of the classic API (the deprecated predecessor of v1) raises the watermark, even if the watermark is ahead.
-//! It raises the watermark more slowly than the time advances, so that the time catches up.
+//! But polls raise the watermark more slowly than the time advances, so that the time catches up with the watermark.
 
 mod steady_clock;
 #[cfg(test)]

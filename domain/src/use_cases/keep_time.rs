@@ -5,7 +5,8 @@ use crate::model::Timestamp;
 use crate::ports::{Clock, LocalClock, PortError, TimeStore};
 use crate::timekeeping::{ClockChange, Sample, SteadyClock, Timekeeper};
 
-/// Compares the clock of a server with the clock that all replicas share, so that leaps of a clock are noticed. Each
+/// Compares the reference clock (the clock that all replicas share, or the local wall clock if there is no shared
+/// clock) with the time that a server counts with its monotonic clock, so that leaps of the reference are noticed. Each
 /// server runs this use case periodically in the background.
 pub struct KeepTime {
     local: Arc<dyn LocalClock>,
@@ -43,12 +44,12 @@ impl KeepTime {
         self.clock.clone()
     }
 
-    /// Compares the clock of this server with the clock that all replicas share, or with the local wall clock if there
-    /// is no shared clock. Returns a change if the time is in doubt from now on, or no longer in doubt.
+    /// Compares the reference clock with the time that this server has counted with its monotonic clock. Returns a
+    /// change if the time is in doubt from now on, or no longer in doubt.
     ///
     /// # Errors
     ///
-    /// If the store fails. The clock of this server continues to run.
+    /// If the store fails. In that case, [`Self::clock`] continues to count the time.
     pub async fn execute(&self) -> Result<Option<ClockChange>, PortError> {
         let sample = sample(&*self.local, &*self.store).await?;
         Ok(if sample.error <= Self::MAX_READING / 2 { self.clock.observe(sample) } else { None })

@@ -85,8 +85,8 @@ impl PollMessages {
         Ok(up_to_end(page.map(|page| page.envelopes).unwrap_or_default(), rest.end))
     }
 
-    /// Reads the oldest envelopes, up to [`Self::LIMIT`] and one more. The additional envelope shows the Unix second
-    /// with which the rest begins, so that the result of the poll can end before that second.
+    /// Reads the oldest envelopes, at most [`Self::LIMIT`] and one more. The additional envelope shows in which Unix
+    /// second the first message beyond the limit was sent, so that the result of the poll can end before that second.
     async fn read(&self, mailbox: DeviceId) -> Result<Option<MailboxPage>, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await
     }

@@ -52,7 +52,7 @@ impl WatchDisk {
         Self { disk, minimum, room: Arc::default() }
     }
 
-    /// Returns the shared answer to whether the store has room. Each [`execute`](Self::execute) updates it.
+    /// Returns the value that says whether the store has room. Each [`execute`](Self::execute) updates this value.
     pub fn room(&self) -> Arc<Room> {
         self.room.clone()
     }

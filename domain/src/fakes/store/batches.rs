@@ -7,8 +7,8 @@ use crate::ports::NewDelivery;
 
 impl MemoryStore {
     /// Stores sends as one batch. As in the stores on databases, the planner works out what to store.
-    /// [`deliver`](crate::ports::Mailboxes::deliver) does not use the planner, so that tests can compare the results of
-    /// both.
+    /// This store's [`deliver`](crate::ports::Mailboxes::deliver) does not use the planner, so that tests can compare
+    /// the results of the two methods.
     pub fn deliver_batch(&self, sends: &[NewDelivery]) -> Vec<PlannedSend> {
         let state = &mut *self.state();
         let next_id = state.last_message + 1;
