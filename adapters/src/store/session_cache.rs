@@ -13,8 +13,8 @@ pub(crate) struct SessionCache(Mutex<State>);
 
 struct State {
     owners: LruCache<TokenHash, SessionOwner>,
-    /// The number of invalidations so far. [`SessionCache::insert`] compares this number with an earlier value of it,
-    /// to refuse an owner that was read from the database before an invalidation.
+    /// The number of invalidations so far. [`SessionCache::insert`] compares its argument `generation` with this
+    /// number, to refuse an owner that was read from the database before an invalidation.
     generation: u64,
 }
 
