@@ -59,9 +59,9 @@ impl Deliverer {
         Ok(written.map(|counters| self.remember(plan, &counters)))
     }
 
-    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Transactions that don't take these
-    /// locks can still store one of the keys, add a device of a recipient, or end a session of a sender. If this happens
-    /// before the batch is stored, returns `None` and stores nothing.
+    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Transactions that don't take
+    /// these locks can still store one of the keys, add a device of a recipient, or end a session of a sender. If this
+    /// happens before the batch is stored, returns `None` and stores nothing.
     pub(super) async fn deliver_locked(
         &mut self,
         pool: &Pool,
