@@ -116,11 +116,12 @@ impl Database {
         self.0.check_commit().await
     }
 
-    /// Checks that nothing has happened that this process can't recover from.
+    /// Checks for failures that only a restart of the process can fix.
     ///
     /// # Errors
     ///
-    /// If the process has to be restarted: a file of the database was removed or replaced, or a writer has ended.
+    /// If a file of the database was removed or replaced, or if a background task or thread of the store has ended by
+    /// itself.
     pub fn check_alive(&self) -> Result<(), PortError> {
         self.0.check_alive()
     }

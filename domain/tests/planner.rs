@@ -14,7 +14,7 @@ const QUOTA: Quota = Quota { messages: 4, bytes: 12 };
 const NAMES: [&str; 3] = ["alice", "carol", "erin"];
 
 /// A send: its recipients as indexes into [`NAMES`] (any other index is an unknown user), the size of its contents in
-/// bytes, its idempotency key, and its time in seconds, relative to the start.
+/// bytes, its idempotency key, and its time in seconds, relative to the time when the users registered.
 type Step = (Vec<usize>, usize, Option<u8>, i64);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {

@@ -32,8 +32,8 @@ impl KeptConnections {
         self.state().connections.pop()
     }
 
-    /// Keeps a connection, unless a caller waits for a connection from the pool. Then the connection goes back to the
-    /// pool.
+    /// Keeps a connection. If a caller waits for a connection from the pool, gives the connection back to the pool
+    /// instead.
     pub(super) fn keep(&self, lease: Lease) {
         let mut state = self.state();
         if state.waiting == 0 {

@@ -17,7 +17,7 @@ const PROBES: usize = 8;
 /// What the settings of a Postgres server have to guarantee.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Requirements {
-    /// Whether the server may lose committed transactions when its machine crashes.
+    /// Whether to accept a server that can lose committed transactions when its machine crashes.
     pub(crate) allow_fsync_off: bool,
 }
 

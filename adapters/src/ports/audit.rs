@@ -10,9 +10,11 @@ use crate::store::{SqlError, SqlStore};
 /// A kind of rows that the tables must not contain, and a query that counts them.
 type Violation = (&'static str, &'static str);
 
-/// Builds a query that counts the ids of messages for which a condition holds. The condition compares three numbers of
-/// an id: `sum(messages)` is 1 if the message exists, otherwise 0; `sum(copies)` is the stored number of its copies;
-/// `sum(envelopes)` is the number of its envelopes. The query reads each table once.
+/// Builds a query that counts the message ids for which a condition holds. The query reads the tables `messages` and
+/// `envelopes`, each once, and groups their rows by message id. The condition can use three numbers of each id:
+/// - `sum(messages)`: 1 if there is a message with the id, otherwise 0.
+/// - `sum(copies)`: the number of copies that is stored in the message.
+/// - `sum(envelopes)`: the number of envelopes with the message id.
 macro_rules! count_messages {
     ($condition:literal) => {
         concat!(

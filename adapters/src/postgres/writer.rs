@@ -27,10 +27,10 @@ const MAX_BATCH: usize = 64;
 /// waiting lane, and a larger batch costs less per send. A lane that has waited for this time stores its batch without
 /// waiting any longer.
 const MAX_WAIT: Duration = Duration::from_millis(2);
-/// Maximum number of conflicts in a row that count. A conflict is a batch that could not be stored without locks, for
-/// example because another transaction changed the same mailboxes. After `n` conflicts in a row, the failed batch and
-/// the next ones, 2 to the power of `n` in total, are stored with locks. If several replicas send to the same mailboxes
-/// all the time, locks are cheaper than conflicts.
+/// Upper limit of `Lane::conflicts`, the number of conflicts in a row. A conflict is a batch that could not be stored
+/// without locks, for example because another transaction changed the same mailboxes. After `n` conflicts in a row, the
+/// failed batch and the next ones, 2 to the power of `n` in total, are stored with locks. If several replicas send to
+/// the same mailboxes all the time, locks are cheaper than conflicts.
 const MAX_CONFLICTS: u32 = 5;
 /// Maximum number of attempts to store a batch with locks. An attempt fails if, in spite of the locks, another
 /// transaction makes its plan outdated, for example by adding a device. This is rare, and the next attempt loads the
@@ -54,7 +54,8 @@ impl Writer {
         self.0.is_running()
     }
 
-    /// Stores a send in a batch with other sends, and notifies the recipients, even if the caller was cancelled.
+    /// Stores a send in a batch with other sends, and notifies the recipients. If the caller is cancelled, either does
+    /// both or drops the send.
     pub(super) async fn deliver(&self, delivery: NewDelivery, notifier: Notifier) -> Result<DeliverOutcome, PortError> {
         let first = delivery.recipients.first().map(|addressed| addressed.recipient.key());
         let (send, outcome) = PendingSend::new(delivery, notifier);
@@ -86,7 +87,7 @@ async fn run_lane(pool: Pool, turn: Arc<Mutex<()>>, mut queued: mpsc::Receiver<P
 struct Lane {
     pool: Pool,
     deliverer: Deliverer,
-    /// How many batches in a row could not be stored without locks.
+    /// How many batches in a row could not be stored without locks, at most [`MAX_CONFLICTS`].
     conflicts: u32,
     /// How many of the next batches are stored with locks.
     locked_batches: u32,

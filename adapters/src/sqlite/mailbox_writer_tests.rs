@@ -9,8 +9,8 @@ enum Then {
     Fail,
     Panic,
     FillDisk,
-    /// Succeeds, and then panics after the commit. The writer does not catch this panic, so its thread ends. No job of
-    /// the server panics there.
+    /// Succeeds, and then panics after the commit. The writer does not catch this panic, so its thread ends. The
+    /// jobs of the server never panic after the commit.
     EndWriter,
 }
 

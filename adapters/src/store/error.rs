@@ -104,7 +104,7 @@ pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T, SqlError
     outcome.unwrap_or_else(|panic| Err(SqlError::panicked(panic.as_ref())))
 }
 
-/// Returns the error of a store whose writer has ended by itself.
+/// Returns the error of a store whose background task or thread `writer` has ended by itself.
 pub(crate) fn ended(writer: &str) -> PortError {
     PortError::fault(format!("{writer} has ended"))
 }

@@ -1,5 +1,5 @@
-//! Code that both backends share: the `SqlStore` trait (through which `ports` reaches a backend), errors, stored forms
-//! of values, and the session cache.
+//! Code that both backends share: the `SqlStore` trait (through which `ports` reaches a backend), errors, row types,
+//! and the session cache.
 
 mod after_commit;
 mod cell;

@@ -7,14 +7,14 @@ use lru::LruCache;
 use woosh_domain::model::{SessionId, TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
-/// Caches session owners. Code that ends a session must invalidate the session's user in this cache. If other processes
-/// write to the database as well, a cached session may have ended, because they can't remove it from this cache.
+/// Caches session owners. Code that ends a session must invalidate the session's user in this cache. Other processes
+/// that use the same database can't do so. If there are such processes, a cached session may have ended already.
 pub(crate) struct SessionCache(Mutex<State>);
 
 struct State {
     owners: LruCache<TokenHash, SessionOwner>,
-    /// The number of invalidations so far. [`SessionCache::insert`] compares this number, to refuse an owner that was
-    /// read from the database before an invalidation.
+    /// The number of invalidations so far. [`SessionCache::insert`] compares its argument `generation` with this
+    /// number, to refuse an owner that was read from the database before an invalidation.
     generation: u64,
 }
 

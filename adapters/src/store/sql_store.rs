@@ -115,8 +115,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// Checks that each writer of the store can commit, with [`COUNT_CHECK`].
     fn check_commit(&self) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Checks that nothing has happened that only a restart of the process can fix, such as the end of a writer. Does
-    /// not ask the database.
+    /// Checks for failures that only a restart of the process can fix, such as the unexpected end of a background task
+    /// or thread of the store. Does not ask the database.
     fn check_alive(&self) -> Result<(), PortError>;
 
     /// Finishes pending writes and closes all connections.

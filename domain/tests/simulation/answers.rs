@@ -12,10 +12,10 @@ use crate::replica::{Answer, Call};
 use crate::store::Shared;
 use crate::world::{REQUEST_TIMEOUT, Request, World};
 
-/// What was true when a request started. Its answer is checked against this.
+/// What was true when a request started. The answer to the request is checked against these values.
 #[derive(Debug)]
 pub(crate) struct Start {
-    /// The right time.
+    /// The simulation's own time, which is always right.
     time: Timestamp,
     /// The time up to which messages had expired, by the clock of the replica.
     expired: Timestamp,

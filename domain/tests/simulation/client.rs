@@ -1,4 +1,4 @@
-//! The clients: what they know, and the requests that they make to do what a step asks for.
+//! The clients: what they know, and which requests they make in a step of the simulation.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub(crate) struct User {
     /// accounts can't be used again.
     generation: usize,
     is_registered: bool,
-    /// The numbers of two passwords: the one that the clients use, and one that may be right instead, because the
-    /// answer to a password change was lost.
+    /// Two passwords, as arguments of the function `password`: the one that the clients use, and one that may be right
+    /// instead, because the answer to a password change was lost.
     passwords: (usize, Option<usize>),
 }
 

@@ -3,7 +3,7 @@
 /// A deliberate defect of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
-    /// Sends without a key are confirmed, but not stored.
+    /// Sends without an idempotency key are confirmed, but not stored.
     SendsLost,
     /// Idempotency keys are ignored, so that a repeated send is stored again.
     KeysIgnored,

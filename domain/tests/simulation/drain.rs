@@ -78,7 +78,7 @@ impl World {
     }
 }
 
-/// Runs an operation of the store in memory. Such an operation never waits.
+/// Runs an operation of the in-memory store. Such an operation never waits.
 fn block_on<T>(operation: impl Future<Output = Result<T, PortError>>) -> T {
     crate::world::run(operation).unwrap()
 }

@@ -1,5 +1,5 @@
-//! A deterministic simulation of two replicas on one store, under faults: the use cases, the planner and the store in
-//! memory, with a virtual clock and virtual notifications. It checks all promises of the delivery contract.
+//! A deterministic simulation of two replicas on one store, under faults: the use cases, the planner and the
+//! in-memory store, with a virtual clock and virtual notifications. It checks all promises of the delivery contract.
 //!
 //! A seed determines all steps, and the steps determine all that happens. If a promise is broken, the test shrinks the
 //! steps: it leaves out all that the failure does not need. Then it prints the seed, the shrunk steps and the check

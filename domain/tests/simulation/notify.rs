@@ -1,4 +1,5 @@
-//! Notifications: those between the replicas, which can be late, lost or repeated, and those of waiting readers.
+//! Notifications: those between the replicas, which can be late, lost or repeated, and those from a replica to its
+//! waiting readers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -14,8 +14,8 @@ use crate::world::{REPLICAS, REQUEST_TIMEOUT, World, run};
 
 /// How long the shared clock is wrong after a leap. This is too short for the replicas to trust the wrong time.
 const LEAP: Duration = Duration::from_secs(14 * 60);
-/// Maximum time between two comparisons of the replicas' clocks with the shared clock. If more than 16 times as much
-/// passes in one step, a sixteenth of that time instead.
+/// Maximum time between two comparisons of the replicas' clocks with the shared clock. In a step of more than 16
+/// times this duration, the maximum is a sixteenth of the duration of the step instead.
 const UPKEEP: Duration = Duration::from_secs(300);
 
 impl World {
@@ -49,8 +49,8 @@ impl World {
         Ok(())
     }
 
-    /// Compares the clock of a replica with the shared clock, as each server does periodically. Checks that the replica
-    /// trusts no leap.
+    /// Compares the clock of a replica with the shared clock, as each server does periodically. Checks that the
+    /// clock of the replica is then right, or that the replica knows that it may be wrong.
     pub(crate) fn upkeep(&mut self, replica: usize) -> Check {
         let Replica { keep_time, clock, .. } = &*self.replicas[replica].clone();
         if run(keep_time.execute()).is_err() {
@@ -95,8 +95,8 @@ impl World {
         self.upkeep(replica)
     }
 
-    /// Restores the newest backup. Does nothing while the shared clock is wrong, because the wrong time could agree
-    /// with the old time in the backup.
+    /// Restores the newest backup. Does nothing while the shared clock is wrong. Otherwise the wrong time could agree
+    /// with the old time that is stored in the backup, and the restarted replicas would trust the wrong time.
     pub(crate) fn restore(&mut self) -> Check {
         let Some((backup, truth)) = self.backup.clone().filter(|_| self.leap_ends.is_none()) else { return Ok(()) };
         self.requests.clear();

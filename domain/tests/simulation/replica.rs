@@ -91,7 +91,7 @@ pub(crate) enum Answer {
     Denied,
     /// A port has failed.
     Failed,
-    /// The request can't be served in this state, such as a send to an unknown user.
+    /// The request was refused for another reason. For example, a recipient of a send does not exist.
     Refused,
     Registered(Registered),
     LoggedIn(LoggedIn),

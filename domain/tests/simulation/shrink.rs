@@ -50,7 +50,8 @@ fn remove_pairs(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<St
     steps
 }
 
-/// Lets requests in flight finish at once, if the steps still fail then.
+/// Replaces each request or sweep in flight by one that runs to its end within its step, if the steps still break the
+/// promise after this change.
 fn simplify(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     for index in 0..steps.len() {
         let before = steps[index];

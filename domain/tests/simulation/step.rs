@@ -29,20 +29,20 @@ pub(crate) enum Step {
     Cut(usize),
     /// The next operation of a replica on the store fails. `BeforeCommit` and `AfterCommit` wait for the next write.
     Fault { replica: usize, fault: Fault },
-    /// The next notification from another replica arrives.
+    /// The next notification on its way to a replica arrives.
     Notify(usize),
-    /// The next notification from another replica is lost.
+    /// The next notification on its way to a replica is lost.
     Lose(usize),
-    /// The next notification from another replica arrives, and will arrive once more.
+    /// The next notification on its way to a replica arrives, and will arrive once more.
     Repeat(usize),
     /// All notifications arrive, and all requests run until they are answered, or wait for a notification.
     Settle,
-    /// So many seconds pass. Meanwhile, the replicas compare their clocks with the shared clock.
+    /// The given number of seconds passes. Meanwhile, the replicas compare their clocks with the shared clock.
     Advance(u64),
-    /// The clock that all replicas share leaps, and is then wrong by so many seconds: ahead, or behind if negative. It
-    /// is set right again within a quarter of an hour.
+    /// The clock that all replicas share leaps, and is then wrong by the given number of seconds: ahead, or behind if
+    /// negative. It is set right again within a quarter of an hour.
     Leap(i64),
-    /// The machine of a replica is suspended for so many seconds.
+    /// The machine of a replica is suspended for the given number of seconds.
     Suspend { replica: usize, seconds: u64 },
     /// A replica deletes what is no longer needed.
     Sweep { replica: usize, in_flight: bool },
@@ -68,7 +68,7 @@ pub(crate) enum Ask {
     },
     /// Sends another message with an idempotency key that the client has used already.
     ReuseKey,
-    /// Repeats the client's last send that has a key.
+    /// Repeats the client's last send that has an idempotency key.
     Retry,
     Read {
         from: Position,
@@ -91,15 +91,15 @@ pub(crate) enum Ask {
 /// A position in a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// The last number that the client has seen.
+    /// The last sequence number that the client has seen.
     Seen,
     /// The number before `Seen`.
     Before,
     /// The start of the mailbox, without an incarnation.
     Start,
-    /// So many numbers beyond the last one of the mailbox, without an incarnation.
+    /// The last sequence number of the mailbox plus the given number, without an incarnation.
     Beyond(i64),
-    /// The last number that the client has seen, but in another incarnation.
+    /// The last sequence number that the client has seen, but with another incarnation.
     Elsewhere,
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct World {
     pub(crate) leap_ends: Option<Timestamp>,
     /// A replica that was suspended, and has not compared its clock with the shared clock since.
     pub(crate) awakened: Option<usize>,
-    /// What happened, if it is recorded.
+    /// The steps, requests and answers so far, as text. `None` if they are not recorded.
     trace: Option<Vec<String>>,
 }
 
@@ -103,7 +103,7 @@ impl World {
         world
     }
 
-    /// Returns what happened.
+    /// Returns the recorded steps, requests and answers, as text.
     pub(crate) fn into_trace(self) -> Vec<String> {
         self.trace.unwrap_or_default()
     }

@@ -6,7 +6,8 @@
 //!
 //! The statement stores nothing if the remembered state is outdated or a session has ended. In that case, the batch is
 //! stored in a transaction that first locks and loads the current state. The same happens if the plan would not store
-//! each send in all mailboxes of its recipients, because the current state may allow it.
+//! each send in all mailboxes of its recipients, for example because a mailbox is full in the remembered state: in the
+//! current state, it may have room.
 
 mod known;
 mod load;
@@ -58,9 +59,9 @@ impl Deliverer {
         Ok(written.map(|counters| self.remember(plan, &counters)))
     }
 
-    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. In spite of the locks, another
-    /// transaction can store one of these keys, add a device or end a session. If this happens meanwhile, returns
-    /// `None` and stores nothing.
+    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Transactions that don't take
+    /// these locks can still store one of the keys, add a device of a recipient, or end a session of a sender. If this
+    /// happens before the batch is stored, returns `None` and stores nothing.
     pub(super) async fn deliver_locked(
         &mut self,
         pool: &Pool,

@@ -41,12 +41,12 @@ pub(crate) struct Send {
     pub(crate) text: String,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) ttl: Option<u64>,
-    /// The right time at which the client first made the request.
+    /// When the client first made the request, in the simulation's own time, which is always right.
     pub(crate) requested: Timestamp,
     /// The receipt that the client has received.
     pub(crate) receipt: Option<Receipt>,
-    /// Whether the store deleted the idempotency key early. This is allowed after a suspension of the replica that
-    /// stored the key, because the key's time is then too early.
+    /// Whether the store deleted the idempotency key early. This is allowed if the machine of the replica that stored
+    /// the key was suspended before: the clock of the replica, and so the time stored with the key, was behind.
     pub(crate) is_forgotten: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The store as a replica sees it: the store in memory, with operations during which other requests run, and which can
-//! fail.
+//! The store as a replica sees it: the in-memory store, but its operations can fail, and other requests can run during
+//! an operation.
 
 mod ports;
 
