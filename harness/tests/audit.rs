@@ -13,8 +13,7 @@ use woosh_domain::model::*;
 use woosh_domain::ports::*;
 use woosh_harness::{Backend, TestDatabase};
 
-/// SQL statements that damage the tables that [`fill`] has filled, each with the line that the audit must return for
-/// the damage.
+/// SQL statements that damage the tables after [`fill`], each with the line that the audit must return for this damage.
 const DAMAGES: &[(&str, &str)] = &[
     ("DELETE FROM devices WHERE id = 3", "1 users without a device"),
     ("DELETE FROM users WHERE id = 2", "1 devices without a user"),

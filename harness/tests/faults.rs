@@ -20,7 +20,7 @@ use woosh_harness::Backend;
 /// SQL that selects the device of the late recipient, the user mia. This recipient reads nothing until all messages are
 /// sent.
 const LATE: &str = "(SELECT d.id FROM devices d JOIN users u ON u.id = d.user_id WHERE u.username = 'mia')";
-/// Maximum time until the server has stored enough messages for the test to damage.
+/// Maximum time to wait until the server has stored messages. The test then damages the database file.
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
