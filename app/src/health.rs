@@ -44,8 +44,8 @@ impl Health {
         self.readiness.is_ready().await
     }
 
-    /// Returns false if only a restart of the process helps: the SQLite file was removed or replaced, or a part of the
-    /// server has ended by itself.
+    /// Returns false if only a restart of the process helps: the SQLite file was removed or replaced, or a background
+    /// task that accesses the database for requests has ended.
     pub(crate) fn is_alive(&self) -> bool {
         let checked = self.database.check_alive();
         if self.is_dead.swap(checked.is_err(), Ordering::Relaxed) != checked.is_err() {

@@ -15,8 +15,8 @@ async fn health(server: &Server, check: &str) -> u16 {
     reqwest::get(format!("{}/health/{check}", server.url)).await.unwrap().status().as_u16()
 }
 
-/// Waits until the readiness check returns `status`. That can take a second, because the server reuses a result for so
-/// long.
+/// Waits until the readiness check returns `status`. Waiting can take a second, because the server reuses the result of
+/// a check for a second.
 async fn becomes(server: &Server, status: u16) {
     let start = Instant::now();
     while health(server, "ready").await != status {

@@ -1,4 +1,5 @@
-//! Tests of the audit of the tables itself, which other tests rely on: it names each kind of damage.
+//! Tests the audit itself: a check of the database tables for inconsistencies, which other tests rely on. The audit
+//! must find and name each kind of damage.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -12,7 +13,7 @@ use woosh_domain::model::*;
 use woosh_domain::ports::*;
 use woosh_harness::{Backend, TestDatabase};
 
-/// Damages to the tables that [`fill`] has filled, each with the line in which the audit names it.
+/// SQL statements that damage the tables after [`fill`], each with the line that the audit must return for this damage.
 const DAMAGES: &[(&str, &str)] = &[
     ("DELETE FROM devices WHERE id = 3", "1 users without a device"),
     ("DELETE FROM users WHERE id = 2", "1 devices without a user"),
@@ -138,7 +139,8 @@ async fn add(stores: &Stores, name: &str) {
     stores.users.add(new).await.unwrap().unwrap();
 }
 
-/// Stores a send to mailboxes of at most `messages` messages, with an idempotency key if Carol is among the recipients.
+/// Stores a message for the recipients. Mailboxes that already have `messages` pending messages are full. The send has
+/// an idempotency key if Carol is among the recipients.
 async fn send(stores: &Stores, recipients: &[&str], messages: u64) {
     let addressed = |name: &&str| AddressedContents {
         recipient: Username::new(name).unwrap(),

@@ -1,4 +1,6 @@
-//! Verifies promises D1, D2 and D4 under faults, and that a run under faults fails if a server breaks them.
+//! Verifies promises D1 (durable), D2 (no loss) and D4 (idempotent send) with `woosh-harness faults`, which injects
+//! faults while clients send. Also verifies that this command fails if a message is lost or duplicated, or if the
+//! server does not serve again.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
@@ -15,9 +17,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 use tokio::time::sleep;
 use woosh_harness::Backend;
 
-/// SQL for the id of a device: that of the recipient that reads nothing until all messages are sent.
+/// SQL that selects the device of the late recipient, the user mia. This recipient reads nothing until all messages are
+/// sent.
 const LATE: &str = "(SELECT d.id FROM devices d JOIN users u ON u.id = d.user_id WHERE u.username = 'mia')";
-/// Maximum time until the server has stored the messages that a test changes.
+/// Maximum time to wait until the server has stored messages. The test then damages the database file.
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
@@ -54,7 +57,8 @@ fn text(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
 }
 
-/// Verifies promises D1, D2 and D4: runs `woosh-harness faults` with the faults `names`, and checks that none fails.
+/// Verifies promises D1, D2 and D4: runs `woosh-harness faults` with the faults `names`. Under each fault, the server
+/// must keep the promises, unless the machine can't produce the fault.
 fn pass(backend: Backend, names: &[&str]) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let json = folder.path().join("faults.json");
@@ -106,8 +110,8 @@ fn fail(spoil: impl AsyncFn(&Path) -> anyhow::Result<()>, expected: &str) -> Res
     Ok(())
 }
 
-/// Waits until the mailbox of the late recipient has messages, and no server uses the database. Returns the path of the
-/// database file.
+/// Waits until the mailbox of the late recipient (see `LATE`) has messages, and no server uses the database. Returns
+/// the path of the database file.
 async fn stored_messages(folder: &Path) -> PathBuf {
     let start = Instant::now();
     loop {

@@ -54,7 +54,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.chain(mixed).chain([running]).collect()).exit();
 }
 
-/// Verifies promises D1 (durable) to D6 (atomic fan-out) of the delivery contract.
+/// Verifies promises D1 (durable) to D6 (atomic fan-out) of the delivery contract while servers are killed.
 fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     let program = Path::new(PROGRAM);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -67,7 +67,8 @@ fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Verifies promises D1, D2, D3, D4, D5 and D6.
+/// Verifies promises D1, D2, D3, D4, D5 and D6 while servers are killed, and other faults are injected between the
+/// kills.
 fn mix(group: &str, plan: &Plan) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(kill::run(Path::new(PROGRAM), plan)).map_err(|error| format!("{error:#}"))?;

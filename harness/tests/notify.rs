@@ -56,13 +56,14 @@ struct Fixture {
     readers: JoinSet<()>,
 }
 
-/// The time that a reader took to receive a message.
+/// How long a send took, and how long until a reader received the message.
 struct Delay {
-    /// The time from the request to the 201.
+    /// The time from the sender's request to the 201 response.
     response: Duration,
-    /// The time since the sender received the 201. Zero if the reader received the message first.
+    /// The time from the 201 response until the reader received the message. Zero if the message arrived before the
+    /// response.
     after_response: Duration,
-    /// The time since the sender sent the request.
+    /// The time from the sender's request until the reader received the message.
     after_request: Duration,
 }
 

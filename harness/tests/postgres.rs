@@ -33,7 +33,7 @@ fn command(count: usize) -> Command {
     command
 }
 
-/// Waits until the servers have started.
+/// Waits until the harness process `child` has started its Woosh servers.
 fn wait_until_started(child: &mut Child) {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

@@ -1,5 +1,5 @@
-//! Verifies, on every backend, that a client which has seen more messages than a restored backup holds gets an error,
-//! and that the client can then continue to read.
+//! Verifies restores from a backup on every backend. A client that has seen messages that are missing from the backup
+//! must get an error. Afterwards, the client must be able to continue to read.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;

@@ -88,7 +88,8 @@ fn methods(document: &Value) -> BTreeMap<String, Vec<Method>> {
         .collect()
 }
 
-/// Media type of the error responses of v1, and name of their schema. `CLASSIC_ERROR` has both for the classic API.
+/// Media type of the error responses of v1, and the name of their schema. `CLASSIC_ERROR` has the media type and the
+/// name for the classic API.
 const V1_ERROR: (&str, &str) = (v1::MEDIA_TYPE, "Problem");
 const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
 

@@ -77,7 +77,7 @@ async fn a_half_closed_client_that_waits_is_answered() {
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
-/// Other requests are aborted after 30 seconds.
+/// A request that does not wait for messages is aborted after 30 seconds.
 #[tokio::test]
 async fn a_wait_may_take_longer_than_other_requests() {
     let folder = tempfile::tempdir().unwrap();

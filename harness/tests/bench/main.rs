@@ -81,8 +81,8 @@ fn every_series_has_figures(backend: Backend, workloads: &str) -> Result<(), Fai
     Ok(())
 }
 
-/// Checks one entry of the JSON output: the measured values of a workload, or of a limit (a reference measurement of
-/// the machine). The values must be present and plausible.
+/// Checks one entry of the JSON output. An entry has the measured values of a workload, or of a reference measurement
+/// that shows the limit of the machine. The values must be present and plausible.
 fn check(series: &Value, backend: Backend) {
     let figures = series["figures"].as_object().unwrap();
     assert!(!figures.is_empty(), "{series}");

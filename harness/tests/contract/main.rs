@@ -17,7 +17,7 @@ use woosh_domain::model::Timestamp;
 use woosh_domain::ports::Stores;
 use woosh_harness::{Backend, TestDatabase};
 
-/// The time at which every case starts, as a Unix second.
+/// The time of the test's clock at which every case starts, as a Unix second.
 const START: i64 = 1_700_000_000;
 /// A duration in seconds after which everything that a case stores has expired.
 const YEAR: i64 = 365 * 24 * 60 * 60;
@@ -33,9 +33,9 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Fails if there were deadlocks. The case itself does not notice a deadlock: Postgres aborts one of the transactions,
-/// and the store tries that transaction again. The store must be closed before, because a connection reports its
-/// statistics to Postgres when it ends.
+/// Fails if Postgres has counted deadlocks in the database. The case itself does not notice a deadlock: Postgres aborts
+/// one of the transactions, and the store tries that transaction again. Close the store before the call: its
+/// connections may report deadlocks to the statistics of Postgres only when they end.
 async fn ensure_no_deadlocks(connection: &mut PgConnection) -> Result<(), Failed> {
     for _ in 0..500 {
         let query = "SELECT (SELECT count(*) FROM pg_stat_activity

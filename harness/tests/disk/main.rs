@@ -40,7 +40,8 @@ fn trial(backend: Backend, name: &str, test: fn() -> Test) -> Trial {
     support::trial(&backend.to_string(), backend, name, move || run(test()))
 }
 
-/// Creates a trial on a small file system in memory. If it can't be mounted, the trial is ignored with the reason.
+/// Creates a trial, which is a test of `libtest-mimic`, on a small file system in memory. If the file system can't be
+/// mounted, the trial is ignored, and its output says why.
 fn on_tmpfs(name: &str, test: fn(Tmpfs) -> Test) -> Trial {
     let trial = Trial::test(format!("sqlite::{name}"), move || run(test(Tmpfs::mount()?)));
     // Not the one of the test, because a trial that does not run is not always dropped.

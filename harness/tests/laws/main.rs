@@ -73,7 +73,7 @@ enum Step {
     /// Acknowledges the messages sent before a given time, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
-        /// This time, in seconds relative to the current time of the test's clock.
+        /// The time before which the messages were sent, in seconds relative to the current time of the test's clock.
         seconds: i64,
     },
     Expire,

@@ -226,7 +226,7 @@ impl<'a> World<'a> {
         model.acknowledge(requested, incarnation, limit, outcome).map_err(TestCaseError::fail)
     }
 
-    /// Sweeps, and compares the rows of all tables with each other.
+    /// Deletes expired envelopes. On a database, also fails if the tables are inconsistent.
     async fn audit(&mut self) -> Result<(), TestCaseError> {
         self.run(Step::Expire).await?;
         if let Some(database) = self.database {

@@ -55,7 +55,8 @@ impl Fixture {
         self.is_healthy("live").await
     }
 
-    /// Returns whether a health check succeeds. Fails if it fails in another way than with 503.
+    /// Returns true if a health check returns 200, and false if it returns 503 with `Retry-After`. Panics on any other
+    /// response.
     async fn is_healthy(&self, check: &str) -> bool {
         let response = self.client.get(format!("{}/health/{check}", self.url)).send().await.unwrap();
         if response.status() != StatusCode::OK {

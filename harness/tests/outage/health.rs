@@ -54,7 +54,7 @@ pub(crate) async fn many_checks() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns how often a check has committed.
+/// Returns how many readiness checks have committed a write to the table `health`.
 async fn checks(connection: &mut PgConnection) -> sqlx::Result<i64> {
     sqlx::query_scalar("SELECT checks FROM health").fetch_one(connection).await
 }

@@ -103,7 +103,7 @@ pub(in crate::api) struct Problem {
 }
 
 impl Problem {
-    /// Creates a problem. `detail` explains this error.
+    /// Creates a problem. `detail` explains to the client why the request failed.
     pub(super) fn new(code: Code, detail: impl ToString) -> Self {
         Self {
             r#type: format!("urn:woosh:problem:{}", code.name()),
@@ -152,7 +152,7 @@ pub(super) struct MailboxProblem {
 }
 
 impl MailboxProblem {
-    /// Creates a problem with the state of the mailbox. `detail` explains this error.
+    /// Creates a problem with the state of the mailbox. `detail` explains to the client why the request failed.
     pub(super) fn new(code: Code, detail: impl ToString, position: MailboxPosition) -> Self {
         Self {
             problem: Problem::new(code, detail),
