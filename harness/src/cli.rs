@@ -45,11 +45,11 @@ enum Command {
     /// network, clock or process.
     ///
     /// Prints one line for each fault: the status codes of the responses, how long the server took to serve again after
-    /// the end of the fault, and how many sends were accepted, lost and duplicated. A fault fails if an accepted send
-    /// is lost or duplicated, if the server does not serve again within the limit that the line names, or if a response
-    /// is neither a success nor a 503 or 507 with Retry-After. If a fault fails, the exit status is 1. If this machine
-    /// does not allow a fault, the fault is skipped, and the line names the reason: some faults need root, the programs
-    /// of Postgres, or the package libfaketime.
+    /// the end of the fault, and how many sends were accepted, lost and duplicated. The test of a fault fails if an
+    /// accepted send is lost or duplicated, if the server does not serve again within the limit that the line names, or
+    /// if a response is neither a success nor a 503 or 507 with Retry-After. If a test fails, the exit status is 1. If
+    /// this machine does not allow a fault, the fault is skipped, and the line names the reason: some faults need root,
+    /// the programs of Postgres, or the package libfaketime.
     Faults(FaultsArgs),
     /// Measure a server: operations per second, latency, CPU and memory, compared with the limits of this machine.
     ///
@@ -127,9 +127,9 @@ struct KillArgs {
     /// run prints]
     #[arg(long)]
     seed: Option<u64>,
-    /// Inject faults other than kills, too: stopped servers; on SQLite, a removed file; on Postgres, ended connections,
-    /// connections whose packets are dropped, a cut network, and crashes of Postgres. A run on Postgres needs the
-    /// programs of Postgres.
+    /// Inject faults other than kills, too: a server is stopped for a moment; on SQLite, the database file is removed
+    /// and put back; on Postgres, connections are ended, packets are dropped, the network is cut, or Postgres crashes.
+    /// A run on Postgres needs the programs of Postgres.
     #[arg(long, conflicts_with = "url")]
     faults: bool,
     /// The time for which the run sends messages and kills servers, in seconds.

@@ -89,7 +89,8 @@ impl Deployment {
         self.servers.iter().try_for_each(|server| server.signal(signal))
     }
 
-    /// Kills the servers and audits the tables. Returns the violations, one line each.
+    /// Kills the servers, sweeps, and checks the tables of the database for inconsistencies. Returns the
+    /// inconsistencies, one line each.
     pub(crate) async fn audit(&mut self) -> anyhow::Result<Vec<String>> {
         self.kill().await?;
         let tables = Database::open(self.database.url(), Duration::ZERO).await?;
@@ -103,7 +104,7 @@ impl Deployment {
         self.proxy.as_ref().context("there is no proxy before the database")
     }
 
-    /// Returns the Postgres server, which serves no other run.
+    /// Returns the Postgres server that only this run uses. Fails if there is no such server.
     pub(crate) fn own_postgres(&self) -> anyhow::Result<&OwnPostgres> {
         self.database.own_postgres().context("the run has no Postgres server of its own")
     }

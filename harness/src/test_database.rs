@@ -59,7 +59,7 @@ impl TestDatabase {
         Ok(Self { url: Durability::Fast.accept(server.url().parse()?), storage: Storage::OwnPostgres(server) })
     }
 
-    /// Returns the Postgres server of this database alone, or `None` if there is no such server.
+    /// Returns the Postgres server that only this database uses, or `None` if there is no such server.
     pub(crate) fn own_postgres(&self) -> Option<&OwnPostgres> {
         match &self.storage {
             Storage::OwnPostgres(server) => Some(server),

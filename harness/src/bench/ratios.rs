@@ -19,9 +19,10 @@ impl<'a> Ratios<'a> {
         Self { all }
     }
 
-    /// Divides a workload's value of the kind `figure` by those of the reference measurements. Compares stored
-    /// envelopes per second with bulk inserts. If each operation stores one envelope, compares throughput, p50, p99 and
-    /// server CPU with the echo server, with the same number of clients. Returns no ratios for other kinds of values.
+    /// Divides a workload's value of the kind `figure` by values of the reference measurements. Divides the envelopes
+    /// stored per second by the throughput of bulk inserts. If each operation stores one envelope, divides throughput,
+    /// p50, p99 and server CPU by those of the echo server with the same number of clients. Returns no ratios for other
+    /// kinds of values.
     pub(super) fn of(&self, series: &Series, figure: Figure) -> Vec<Ratio> {
         let subject = &series.subject;
         if subject.workload.starts_with("limit:") {

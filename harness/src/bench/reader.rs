@@ -11,7 +11,7 @@ use super::contents::Contents;
 use super::http::{Connection, Endpoint, Events, excerpt};
 use super::ledger::Ledger;
 
-/// Maximum time for a response, in addition to the `wait` of the request.
+/// Maximum time for a response, in addition to the time that a long poll waits for a message.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A client that reads and acknowledges a mailbox, and checks that it receives exactly what was sent.

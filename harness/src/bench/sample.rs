@@ -27,8 +27,8 @@ pub(super) struct Subject {
     pub(super) without_pause: bool,
     /// The number of envelopes that one operation stores.
     pub(super) stores: f64,
-    /// For the workload `growth`: the number of messages that other mailboxes contain during the measurement. Otherwise
-    /// `None`.
+    /// For the workload `growth`: the number of messages that are stored in mailboxes that the measured clients do not
+    /// use. Otherwise `None`.
     pub(super) stored: Option<u64>,
 }
 
@@ -64,7 +64,8 @@ impl Subject {
         Self { stores: envelopes as f64, ..self }
     }
 
-    /// Sets the number of messages that other mailboxes contain during the measurement, for the workload `growth`.
+    /// For the workload `growth`: sets the number of messages that are stored in mailboxes that the measured clients do
+    /// not use.
     pub(super) fn stored(self, messages: u64) -> Self {
         Self { stored: Some(messages), ..self }
     }

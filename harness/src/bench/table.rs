@@ -36,7 +36,8 @@ pub(super) fn format(all: &[Series]) -> String {
     text
 }
 
-/// Formats a ratio with at most three decimals: the smaller the ratio, the more decimals.
+/// Formats a ratio. The number of decimals depends on its size: from none, if the ratio is at least 10, to three, if
+/// the ratio is below 0.1.
 pub(super) fn two_digits(value: f64) -> String {
     match value {
         value if value >= 10.0 => format!("{value:.0}"),

@@ -16,18 +16,20 @@ pub(super) enum Workload {
     /// One client sends to one waiting reader on an otherwise idle server. The reader waits first by long poll, then by
     /// event stream.
     Roundtrip,
-    /// Clients send, while as many readers receive the messages by long poll and acknowledge them.
+    /// Clients send messages. At the same time, an equal number of readers receive them by long poll and acknowledge
+    /// them.
     Mixed,
-    /// Clients send messages to 100 users each, then messages to one user with ten devices.
+    /// Clients send messages that have 100 recipients each, then messages that have one recipient with ten devices.
     FanOut,
     /// All clients send to the same mailbox.
     Hot,
     /// Clients send one message to each of many readers, which all wait by long poll.
     Waiters,
-    /// Clients send, then read and acknowledge, while other mailboxes store more and more messages.
+    /// Clients send, then read and acknowledge. This is repeated while more and more messages are stored in mailboxes
+    /// that the clients do not use.
     Growth,
     /// Clients send before and after many users are added in one transaction. Shows whether sends are slow until the
-    /// database updates its statistics. Only on fresh servers.
+    /// database updates its statistics. Not possible with --url.
     Users,
 }
 

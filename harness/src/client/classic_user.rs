@@ -46,7 +46,8 @@ impl ClassicUser {
         self.post("/messages", &json!({ "recipient": name, "contents": contents })).await?.expect(201)
     }
 
-    /// Polls for messages. Returns the messages and the `query_time` of the response.
+    /// Polls for messages. Returns the messages and the `query_time` of the response, a Unix second. All pending
+    /// messages that were sent before the `query_time` are in the response.
     pub(crate) async fn poll(&self) -> anyhow::Result<(Vec<Value>, i64)> {
         let page = self.get("/messages").await?.expect(200)?;
         let query_time = page["query_time"].as_i64().context("query_time is not an integer")?;
@@ -54,8 +55,8 @@ impl ClassicUser {
         Ok((messages.clone(), query_time))
     }
 
-    /// Polls until at least `count` messages are pending and all of them were sent before the `query_time`. Returns the
-    /// last poll, after which all of these messages can be deleted.
+    /// Polls until a response contains at least `count` messages, all of them sent before its `query_time`. Only such
+    /// messages can be deleted. Returns the messages and the `query_time` of this response.
     pub(crate) async fn poll_until_old(&self, count: usize) -> anyhow::Result<(Vec<Value>, i64)> {
         for _ in 0..500 {
             let (messages, query_time) = self.poll().await?;

@@ -39,9 +39,9 @@ impl ApiResponse {
         self.expect_problem_with(code, parts, json!({}))
     }
 
-    /// Fails unless the response is a valid problem with the code `code`, its detail contains all `parts`, and its
-    /// incarnation, last acknowledged sequence number and newest sequence number are those of `page`, the last page of
-    /// the mailbox.
+    /// Fails unless the response is a valid problem with the code `code`, its detail contains all `parts`, and it names
+    /// the incarnation, the last acknowledged sequence number and the newest sequence number of the mailbox. The
+    /// expected values are taken from `page`, a page that includes the newest message.
     pub(crate) fn expect_mailbox_problem(&self, code: &str, parts: &[&str], page: &Value) -> anyhow::Result<()> {
         let position = json!({
             "incarnation": page["incarnation"],

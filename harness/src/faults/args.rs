@@ -14,8 +14,8 @@ pub(crate) struct FaultsArgs {
     /// Inject only this fault. Repeat the option for several faults.
     #[arg(long, value_enum, value_name = "NAME")]
     pub(super) only: Vec<Fault>,
-    /// The time for which each fault lasts, in seconds. A clock stays moved for at least 13 seconds, because servers
-    /// check their clock every ten seconds.
+    /// The time for which each fault lasts, in seconds. `clock` lasts at least 13 seconds, because servers check their
+    /// clock every ten seconds. `terminated` lasts only for a moment.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(super) seconds: u64,
     /// Write the results to this file, as JSON.

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::deployment::Deployment;
 
-/// How far the clock is moved: more than messages live by default.
+/// How far the clock is moved, in days: longer than the default lifetime of a message.
 const DAYS: u32 = 31;
 /// The name of the file from which libfaketime reads how far the clock is ahead.
 const FILE: &str = "faketime";
 
-/// Statements that add a function `clock_timestamp` to a Postgres database. Its result can be moved ahead. On
-/// connections that are opened later, it replaces the built-in function of this name.
+/// Statements that add a function `clock_timestamp` to a Postgres database. The result of the function can be moved
+/// ahead. On connections that are opened later, the function replaces the built-in function of this name.
 const INSTALL: &str = "
 CREATE TABLE public.moved_clock (ahead interval NOT NULL);
 INSERT INTO public.moved_clock VALUES ('0');

@@ -7,13 +7,14 @@ use crate::Backend;
 /// A fault that a run injects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fault {
-    /// Both: SIGKILL ends the server, and it is started again
+    /// SQLite and Postgres: SIGKILL ends the server, and the server is started again
     Killed,
-    /// Both: SIGSTOP stops the server, and SIGCONT continues it
+    /// SQLite and Postgres: SIGSTOP stops the server, and SIGCONT continues it
     Stopped,
-    /// Both: the clock that dates messages is 31 days ahead, and then right again
+    /// SQLite and Postgres: the clock that sets the sent_at of messages is 31 days ahead, and then right again
     Clock,
-    /// Both: Postgres accepts no writes; the file system of SQLite turns read-only as after an error of the disk
+    /// SQLite: the file system of the database turns read-only, as after a disk error. Postgres: the database accepts
+    /// no writes
     ReadOnly,
     /// SQLite: no space is left on the disk
     DiskFull,
@@ -23,13 +24,13 @@ pub(crate) enum Fault {
     FileReplaced,
     /// SQLite: another server is started on the same file
     SecondServer,
-    /// Postgres: all packets are dropped, also of new connections
+    /// Postgres: all packets between the server and the database are dropped, also on new connections
     Silent,
     /// Postgres: all connections are closed, and new ones are refused
     Cut,
     /// Postgres: the database ends the connections of the server
     Terminated,
-    /// Postgres: an immediate shutdown, which is a crash, and a start
+    /// Postgres: the database crashes (an immediate shutdown), and is started again
     Restarted,
 }
 
@@ -43,7 +44,7 @@ pub(super) enum Effect {
     Disturbs,
     /// They accept sends.
     Serves,
-    /// The fault lasts for a moment only.
+    /// The fault lasts only for a moment, so nothing is checked while it lasts.
     Instant,
 }
 
@@ -65,7 +66,7 @@ impl Fault {
         }
     }
 
-    /// Returns how long the fault lasts if it should last for `seconds`.
+    /// Returns how long the fault lasts: for most faults `seconds`, the value of `--seconds`.
     pub(super) fn duration(self, seconds: u64) -> Duration {
         Duration::from_secs(match self {
             Self::Terminated => 0,

@@ -10,7 +10,7 @@ use crate::{Backend, ServerProcess};
 
 /// The name of the file that fills a disk.
 const FILLER: &str = "filler";
-/// Turns the file system at `$1` read-only, as an error of its disk does. The data in its journal is kept.
+/// Turns the file system at `$1` read-only, as a disk error does. The data in the journal of the file system is kept.
 const FAIL_DISK: &str = r#"mount -o remount,abort "$1""#;
 /// Repairs the file system at `$1`.
 const REPAIR_DISK: &str = r#"
@@ -100,8 +100,8 @@ fn fill(deployment: &Deployment) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts another server on the database. Returns why it does not start. Fails if it starts, or does not name the
-/// process of the first server.
+/// Tries to start a second server on the same database. Returns a note for the report. Fails if the second server
+/// starts, or if its error does not name the process of the first server.
 async fn second_server(deployment: &Deployment) -> anyhow::Result<String> {
     let started = ServerProcess::start(&deployment.program, deployment.database.clone(), 0).await;
     let error = started.err().context("a second server started on the same file")?.to_string();

@@ -8,14 +8,14 @@ use crate::{Backend, TestDatabase};
 
 /// The script that mounts a small file system on the folder `$1`. It is small so that a fault can fill it quickly.
 const SMALL_DISK: &str = r#"mount -t tmpfs -o size=64m,mode=700 woosh "$1""#;
-/// The script that mounts an ext4 file system on the folder `$1`. Unlike that of [`SMALL_DISK`], it can be turned
-/// read-only as after an error of the disk.
+/// The script that mounts an ext4 file system on the folder `$1`. Unlike the tmpfs of [`SMALL_DISK`], an ext4 file
+/// system can be turned read-only, as after a disk error.
 const FALLIBLE_DISK: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
 truncate -s 64M "$1.img" && mkfs.ext4 -q -F "$1.img" && mount -o loop "$1.img" "$1"
 "#;
 
-/// The free space in bytes below which a server stores nothing new. A quarter of the smaller disk.
+/// The free space in bytes below which a server stores nothing new: a quarter of the size of [`SMALL_DISK`].
 const MIN_FREE_SPACE: &str = "16777216";
 
 /// A server on which a fault can be injected, or why there is none on this machine.

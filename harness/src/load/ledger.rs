@@ -97,7 +97,7 @@ impl Ledger {
         self.violations.push(violation);
     }
 
-    /// Returns the number of requests that were refused because a server was unavailable.
+    /// Returns the number of requests that were refused with 503 or 507.
     pub(crate) fn refused(&self) -> usize {
         [503, 507].iter().filter_map(|status| self.answers.get(status)).sum()
     }

@@ -12,7 +12,7 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A client that measures how long the servers take to serve again.
+/// A client that measures how long the servers take to serve again after a fault.
 pub(crate) struct Probe<'a> {
     run: &'a Run,
     /// The device of the client, once for each replica, with the URL of the replica.

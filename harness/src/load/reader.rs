@@ -13,8 +13,8 @@ pub(super) struct Reader<'a> {
     run: &'a Run,
     device: &'a Device,
     choices: Choices,
-    /// The last sequence number that the reader has read. `None` if the reader has forgotten it, and reads on after the
-    /// last acknowledged number, which the server has stored.
+    /// The last sequence number that the reader has read. `None` if the reader has forgotten this number. The reader
+    /// then continues after the last acknowledged number, which the server has stored.
     cursor: Option<i64>,
     /// The incarnation of the mailbox, from the first page. The reader sends it with each request. It must never
     /// change.

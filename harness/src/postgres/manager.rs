@@ -23,8 +23,8 @@ enum Command {
 }
 
 impl Manager {
-    /// Starts a Postgres server or connects to one, prepares it for tests, and prints to standard error where it is
-    /// from, such as Docker.
+    /// Starts a Postgres server or connects to one, prepares the server for tests, and prints to standard error where
+    /// the server is from, such as Docker.
     pub(super) async fn start(durability: Durability) -> anyhow::Result<Self> {
         let owner = format!("{:016x}", fastrand::u64(..));
         let (commands, received) = mpsc::unbounded_channel();

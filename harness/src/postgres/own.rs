@@ -6,8 +6,8 @@ use super::durability::Durability;
 use super::local::{self, LocalServer};
 use super::template;
 
-/// A Postgres server with one database, which can be stopped and started again. It runs the programs of this machine.
-/// Dropping this value deletes the database.
+/// A Postgres server with one database. The server can be stopped and started again. It runs the Postgres programs that
+/// are installed on this machine. Dropping this value deletes the database.
 pub(crate) struct OwnPostgres(LocalServer);
 
 impl OwnPostgres {

@@ -7,9 +7,9 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-/// Maximum length of a first message in bytes, the same as in Postgres.
+/// Maximum length of a startup message in bytes, the same as in Postgres.
 const MAX_STARTUP: u32 = 10_000;
-/// Number of bytes before the parameters of a first message: its length, and the version of the protocol.
+/// Number of bytes before the parameters of a startup message: its length, and the version of the protocol.
 const HEADER: usize = 8;
 
 /// A connection to Postgres, over TCP or a socket in the file system.
@@ -31,7 +31,7 @@ pub async fn dial(database: &PgConnectOptions) -> io::Result<Box<dyn Stream>> {
     })
 }
 
-/// Reads the first message of a client.
+/// Reads the startup message of a client.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub async fn read_startup(client: &mut (impl AsyncRead + Unpin)) -> io::Result<V
     Ok(message)
 }
 
-/// Returns the first message `startup`, but without the parameter `options`, in which clients pass settings of the
+/// Returns the startup message `startup`, but without the parameter `options`, in which clients pass settings of the
 /// session.
 pub fn without_options(startup: &[u8]) -> Vec<u8> {
     let (header, parameters) = startup.split_at(HEADER);

@@ -27,8 +27,8 @@ pub(in crate::bench) struct Connection {
     /// Received bytes that are not decoded yet.
     input: Vec<u8>,
     body: Vec<u8>,
-    /// The free space in `input` for the next read, in bytes. It doubles, up to a maximum, after a read that fills the
-    /// space.
+    /// The minimum free space in `input` before each read, in bytes. After a read that fills all free space, this value
+    /// doubles, up to `MAX_READ`.
     read: usize,
     used: Instant,
 }

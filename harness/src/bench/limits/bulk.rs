@@ -20,9 +20,9 @@ const MAILBOXES: i64 = 200;
 /// Maximum duration of the measurement, in seconds.
 const SECONDS: u32 = 2;
 
-/// Measures bulk inserts, for comparison with sends. Inserts the same rows as sends, with the same database driver and
-/// durability. But there is no server, nothing is checked, and a single connection inserts many messages in each
-/// transaction.
+/// Measures bulk inserts, for comparison with sends. Inserts the rows that sends would insert, with the same database
+/// driver and durability. But there is no server, nothing is checked, and a single connection inserts many messages in
+/// each transaction.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Sample> {
     let database = TestDatabase::create_with(args.backend, Durability::Durable).await?;
     // Opening the database creates its tables.
@@ -55,7 +55,8 @@ enum Connection {
 }
 
 impl Connection {
-    /// Inserts a batch of messages in one transaction. `stored` is the number of messages that are stored already.
+    /// Inserts a batch of messages in one transaction. `stored` is the number of messages that earlier calls have
+    /// inserted. The new messages are numbered from there on.
     async fn insert(&mut self, stored: i64, contents: &[u8]) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(connection) => insert_into_sqlite(connection, stored, contents).await,

@@ -7,7 +7,7 @@ use crate::bench::stage::Stage;
 const RECIPIENTS: usize = 100;
 const DEVICES: u32 = 10;
 
-/// Measures sends to 100 users each, then sends to one user with ten devices.
+/// Measures sends that have 100 recipients each, then sends that have one recipient with ten devices.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let users = stage.args.users;
     let at_once = RECIPIENTS.min(users as usize);
@@ -18,7 +18,8 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     ])
 }
 
-/// Adds `users` users with `devices` devices each, and measures sends, each to `at_once` of these users.
+/// Adds `users` users with `devices` devices each, and measures sends. Each send has `at_once` of these users as
+/// recipients.
 async fn measure(
     stage: &Stage,
     clients: usize,

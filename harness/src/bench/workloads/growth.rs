@@ -7,12 +7,13 @@ use crate::bench::stage::Stage;
 
 /// Number of mailboxes that store more and more messages during the workload.
 const ARCHIVE: usize = 100;
-/// Number of measurements after the first one, which runs on an empty store.
+/// Number of measurements after the first one. The first one starts without stored messages.
 const STEPS: u64 = 4;
 const FILLERS: usize = 8;
 
-/// Measures sends, then reads with acknowledgements, several times, while other mailboxes store more and more messages.
-/// A measurement reads all messages that it has sent, so it does not change the number of stored messages.
+/// Measures sends, then reads with acknowledgements, several times. Before each repetition, more messages are stored in
+/// mailboxes that the measured clients do not use. A measurement reads all messages that it has sent, so it does not
+/// change the number of stored messages.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let archive = stage.accounts(u32::try_from(ARCHIVE)?, 1).await?;
     let recipients = stage.accounts(stage.args.users, 1).await?;

@@ -12,13 +12,13 @@ use crate::bench::reader::Reader;
 use crate::bench::sample::{Sample, Subject};
 use crate::bench::stage::Stage;
 
-/// The `wait` of a long poll, in seconds.
+/// Maximum time that a long poll waits for a message, in seconds.
 const WAIT: u64 = 1;
 /// Maximum time for the readers to receive the remaining messages after the last send.
 const REST: Duration = Duration::from_secs(60);
 
-/// Measures sends, while as many readers receive the messages by long poll and acknowledge them. Fails unless every
-/// message is received.
+/// Measures sends. At the same time, an equal number of readers receive the messages by long poll and acknowledge them.
+/// Fails unless every message is received.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let recipients = stage.accounts(u32::try_from(clients)?, 1).await?;
     let all_sent = Rc::new(Cell::new(false));

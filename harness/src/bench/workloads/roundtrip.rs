@@ -13,7 +13,7 @@ use crate::bench::stage::Stage;
 
 /// The pause before each send, during which the reader starts to wait.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The `wait` of a long poll, in seconds.
+/// Maximum time that a long poll waits for a message, in seconds.
 const WAIT: u64 = 20;
 /// Number of round trips before the measurement.
 const WARM_UP: usize = 20;

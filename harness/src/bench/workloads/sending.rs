@@ -27,8 +27,8 @@ impl Operation for Sending {
     }
 }
 
-/// Creates `count` clients that send messages to these users. Each message has `at_once` recipients. Each client starts
-/// at another position of the list.
+/// Creates `count` clients that send messages to these users. Each message has `at_once` recipients. The clients start
+/// at evenly spaced positions in the list of users.
 pub(super) async fn clients(
     stage: &Stage,
     count: usize,

@@ -17,11 +17,11 @@ use crate::bench::sample::{Sample, Subject};
 use crate::bench::sender::Sender;
 use crate::bench::stage::Stage;
 
-/// The `wait` of a long poll, in seconds: the maximum of the API.
+/// Maximum time that a long poll waits for a message, in seconds. This is the maximum of the API.
 const WAIT: u64 = 50;
 /// Number of file handles for everything other than waiting connections.
 const OTHER_HANDLES: u64 = 512;
-/// Maximum time until the server is idle. Also the maximum time until a message arrives.
+/// Maximum time to wait until the server is idle. Also the maximum time from a send to the arrival of its message.
 const LIMIT: Duration = Duration::from_secs(120);
 /// If the CPU time of the server is unknown, the benchmark assumes that the server is idle after this time.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -36,7 +36,7 @@ struct Waiter {
 
 /// Measures sends to many readers that wait by long poll. Each reader receives one message, then waits again. A sender
 /// sends its next message only when the previous one has arrived. Otherwise, messages would wait in a growing queue,
-/// and latencies would include this time.
+/// and the latencies would include the time in this queue.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let count = stage.args.waiters;
     file_handles::ensure(u64::from(count) + OTHER_HANDLES).context("the workload waiters")?;

@@ -63,13 +63,13 @@ pub(super) async fn no_message_is_lost_during_concurrent_sends(client: Client) -
 }
 
 /// A reader that does what a classic client does: it polls, then deletes the messages that were sent before the
-/// `query_time`.
+/// `query_time` of the response.
 struct Reader {
     user: ClassicUser,
     /// The ids of the received messages, in the order of their first arrival.
     order: Vec<i64>,
-    /// For each message, how many polls returned it with a `query_time` after its `sent_at`. The reader deletes a
-    /// message after the first such poll.
+    /// For each message, the number of polls that returned the message and whose `query_time` was after the `sent_at`
+    /// of the message. The reader deletes a message after the first such poll.
     old_arrivals: BTreeMap<i64, u32>,
     rounds: u32,
 }
