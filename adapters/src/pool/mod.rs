@@ -7,28 +7,25 @@
 //!
 //! - `deadline`: limits the duration of a use.
 //! - `executor`: runs statements on a pool.
-//! - `kept`: connections that are kept for the next use.
+//! - `lease`: a connection that a caller uses, and connections that are kept for the next caller.
 //! - `settings`: the settings of a connection.
 //! - `transaction`: a transaction on a connection of a pool.
 
 mod deadline;
 mod executor;
-mod kept;
+mod lease;
 mod settings;
 mod transaction;
 
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgPool, Postgres};
-use tokio::runtime::Handle;
+use sqlx::{Connection as _, PgPool};
 use tokio::time::timeout;
 
 pub(crate) use self::deadline::{Failure, within};
-use self::kept::{KeptConnection, KeptConnections};
+use self::lease::{KeptConnection, KeptConnections, Lease, TEST_TIMEOUT};
 pub(crate) use self::settings::{
     CONNECT_TIMEOUT, Requirements, SettingError, apply, connect, ensure_sessions, prepare_to_migrate,
 };
@@ -40,8 +37,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection that was idle for longer than this is tested before it is used again, so that no request gets a dead
 /// connection.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// Maximum time for Postgres to answer the test of a connection.
-const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Maximum time that closing the pool waits for connections that are in use.
@@ -92,8 +87,8 @@ impl Pool {
         Self { limit, ..self.clone() }
     }
 
-    /// Calls `connect` with the pool of `sqlx`. The use of connections from this pool has no deadline, because a
-    /// listener keeps a connection for an unlimited time.
+    /// Connects a listener, which keeps its connection for an unlimited time. Calls `connect` with the `sqlx` pool that
+    /// this pool wraps, because connections that are taken from the `sqlx` pool directly have no deadline.
     pub(crate) async fn without_deadlines<T>(&self, connect: impl AsyncFnOnce(&PgPool) -> T) -> T {
         let _waiting = self.kept.release();
         connect(&self.connections).await
@@ -127,16 +122,12 @@ impl Pool {
         let oldest = *self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(KeptConnection { lease, since }) = self.kept.take() {
             // Any other connection goes back to the pool, which tests or closes it.
-            if lease.acquired_at > oldest && since.elapsed() <= TRUSTED_IDLE {
+            if lease.acquired_at() > oldest && since.elapsed() <= TRUSTED_IDLE {
                 return Ok(lease);
             }
         }
-        let connection = {
-            let _waiting = self.kept.release();
-            Some(self.connections.acquire().await?)
-        };
-        let kept = Arc::downgrade(&self.kept);
-        Ok(Lease { connection, acquired_at: Instant::now(), kept, last_use: LastUse::Unfinished })
+        let _waiting = self.kept.release();
+        Ok(Lease::new(self.connections.acquire().await?, &self.kept))
     }
 
     /// Closes all connections, after waiting for those that are in use, for at most `CLOSE_TIMEOUT`.
@@ -146,85 +137,4 @@ impl Pool {
             tracing::warn!("stopped waiting for connections to the database that are still in use");
         }
     }
-}
-
-/// A connection that a caller uses. When this value is dropped, the connection goes back to the pool if Postgres still
-/// answers on it, even if the value is dropped in the middle of a statement.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    /// `None` once `drop` has taken the connection.
-    connection: Option<PoolConnection<Postgres>>,
-    /// When the pool handed the connection out.
-    acquired_at: Instant,
-    /// The connections of the pool that are kept until a caller needs one.
-    kept: Weak<KeptConnections>,
-    last_use: LastUse,
-}
-
-/// What is known about the last statement on a connection.
-#[derive(Debug, PartialEq)]
-enum LastUse {
-    /// The statement may still run.
-    Unfinished,
-    /// The statement was part of a transaction, which has to be rolled back before the connection is used again.
-    InTransaction,
-    /// The statement has ended, and no transaction is open.
-    Finished,
-}
-
-impl Lease {
-    /// Records that all statements on the connection have ended. Then another caller can use the connection without a
-    /// test.
-    pub(crate) fn finish(&mut self) {
-        self.last_use = LastUse::Finished;
-    }
-}
-
-impl Deref for Lease {
-    type Target = PoolConnection<Postgres>;
-
-    #[expect(clippy::expect_used, reason = "the connection is taken only by `drop`")]
-    fn deref(&self) -> &Self::Target {
-        self.connection.as_ref().expect("the connection was dropped")
-    }
-}
-
-impl DerefMut for Lease {
-    #[expect(clippy::expect_used, reason = "the connection is taken only by `drop`")]
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        self.connection.as_mut().expect("the connection was dropped")
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        if self.last_use == LastUse::Finished
-            && let Some(kept) = self.kept.upgrade()
-        {
-            let (acquired_at, last_use) = (self.acquired_at, LastUse::Unfinished);
-            kept.keep(Self { connection: Some(connection), acquired_at, kept: self.kept.clone(), last_use });
-            return;
-        }
-        let in_transaction = self.last_use == LastUse::InTransaction;
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(give_back(connection, in_transaction))),
-            Err(_) => drop(connection.detach()),
-        }
-    }
-}
-
-/// Gives a connection back to its pool. If Postgres does not answer on the connection, closes it instead.
-async fn give_back(mut connection: PoolConnection<Postgres>, in_transaction: bool) {
-    if in_transaction {
-        let rolled_back = within(TEST_TIMEOUT, sqlx::raw_sql("ROLLBACK").execute(&mut *connection)).await;
-        if rolled_back.is_err() {
-            // Closes only the socket, because an orderly close would wait for a server that does not answer.
-            drop(connection.detach());
-            return;
-        }
-    }
-    // `return_to_pool` tests the connection. If that takes too long, the connection is dropped together with the
-    // future.
-    let _ = timeout(TEST_TIMEOUT, connection.return_to_pool()).await;
 }

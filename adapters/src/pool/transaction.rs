@@ -2,7 +2,8 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::PgConnection;
 
-use super::{LastUse, Lease, Pool};
+use super::Pool;
+use super::lease::Lease;
 
 /// A transaction. Dropping it without a commit rolls it back. The caller has to limit the duration of the transaction,
 /// with [`Pool::run`].
@@ -13,7 +14,7 @@ impl Pool {
     pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
         let mut transaction = Transaction(self.acquire().await?);
         // Set before BEGIN, so that the transaction is rolled back even if the caller is cancelled during BEGIN.
-        transaction.0.last_use = LastUse::InTransaction;
+        transaction.0.begin();
         transaction.run("BEGIN").await?;
         Ok(transaction)
     }

@@ -2,8 +2,6 @@ use std::error::Error;
 
 use woosh_domain::model::Username;
 
-use super::SqlError;
-
 /// The position of a value in the database. The methods parse the stored value into a model type. If that fails, the
 /// error names the table, column and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +16,14 @@ pub(crate) struct Cell {
     pub(crate) row: i64,
 }
 
+/// A row contains a value that Woosh can't have stored.
+#[derive(Debug, thiserror::Error)]
+#[error("{}.{} is corrupt in the row with {} = {}: {cause}", .cell.table, .cell.column, .cell.key, .cell.row)]
+pub(crate) struct CorruptValue {
+    cell: Cell,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
 impl Cell {
     /// Returns the position of a column in the row with this `id`.
     pub(crate) const fn by_id(table: &'static str, column: &'static str, id: i64) -> Self {
@@ -25,12 +31,16 @@ impl Cell {
     }
 
     /// Returns the error for a value that Woosh can't have stored.
-    pub(crate) fn corrupt(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> SqlError {
-        SqlError::Corrupt { cell: self, cause: cause.into() }
+    pub(crate) fn corrupt(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> CorruptValue {
+        CorruptValue { cell: self, cause: cause.into() }
     }
 
     /// Parses text that is stored as bytes.
-    pub(crate) fn text<T, E>(self, bytes: Vec<u8>, parse: impl FnOnce(String) -> Result<T, E>) -> Result<T, SqlError>
+    pub(crate) fn text<T, E>(
+        self,
+        bytes: Vec<u8>,
+        parse: impl FnOnce(String) -> Result<T, E>,
+    ) -> Result<T, CorruptValue>
     where
         E: Error + Send + Sync + 'static,
     {
@@ -39,7 +49,7 @@ impl Cell {
     }
 
     /// Parses a username.
-    pub(crate) fn username(self, text: &str) -> Result<Username, SqlError> {
+    pub(crate) fn username(self, text: &str) -> Result<Username, CorruptValue> {
         Username::new(text).map_err(|error| self.corrupt(error))
     }
 }

@@ -1,12 +1,11 @@
 use std::any::Any;
-use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use woosh_domain::ports::PortError;
 
-use super::Cell;
+use super::cell::CorruptValue;
 use crate::pool::Failure;
 use crate::transient::{is_full, is_full_code, is_transient, is_transient_code, is_unanswered};
 
@@ -35,8 +34,14 @@ pub(crate) enum SqlError {
     #[error("a write panicked: {0}")]
     Panicked(String),
     /// A row contains a value that Woosh can't have stored.
-    #[error("{}.{} is corrupt in the row with {} = {}: {cause}", .cell.table, .cell.column, .cell.key, .cell.row)]
-    Corrupt { cell: Cell, cause: Box<dyn Error + Send + Sync> },
+    #[error(transparent)]
+    Corrupt(#[from] CorruptValue),
+}
+
+impl From<CorruptValue> for PortError {
+    fn from(error: CorruptValue) -> Self {
+        SqlError::from(error).into()
+    }
 }
 
 impl From<SqlError> for PortError {
@@ -69,7 +74,7 @@ impl SqlError {
             Self::Sqlite(rusqlite::Error::SqliteFailure(cause, _)) => is_transient_code(cause.extended_code),
             Self::Shared(error) => error.is_transient(),
             Self::FileLost(_) | Self::FreeSpace(_) | Self::Conflict => true,
-            Self::Sqlite(_) | Self::Panicked(_) | Self::Corrupt { .. } => false,
+            Self::Sqlite(_) | Self::Panicked(_) | Self::Corrupt(_) => false,
         }
     }
 

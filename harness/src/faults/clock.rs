@@ -30,7 +30,8 @@ pub(super) fn library() -> Result<PathBuf, String> {
     libraries.into_iter().find(|path| path.is_file()).ok_or_else(|| "libfaketime is not installed".to_owned())
 }
 
-/// Returns the environment variables of a server whose clock can be moved by a file in `folder`.
+/// Returns environment variables to start a server with, so that a file in `folder` moves the server's clock. `library`
+/// is libfaketime, which the server has to load, and which reads the file.
 pub(super) fn variables(library: PathBuf, folder: &Path) -> std::io::Result<Vec<(&'static str, OsString)>> {
     write(folder, 0)?;
     Ok(vec![
