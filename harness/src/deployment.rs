@@ -4,12 +4,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use tokio::time::sleep;
 use woosh_server::database::Database;
 
 use crate::postgres::{OwnPostgres, Proxy};
@@ -18,6 +19,8 @@ use crate::{ServerProcess, TestDatabase};
 
 /// The extension under which a removed SQLite file is kept until it is put back.
 const REMOVED: &str = "removed";
+/// Maximum time to wait for a Postgres server that recovers from a crash. Much longer than usual, for busy machines.
+const RECOVERY: Duration = Duration::from_secs(60);
 
 /// Servers in their own processes, on one database.
 pub(crate) struct Deployment {
@@ -93,7 +96,7 @@ impl Deployment {
     /// inconsistencies, one line each.
     pub(crate) async fn audit(&mut self) -> anyhow::Result<Vec<String>> {
         self.kill().await?;
-        let tables = Database::open(self.database.url(), Duration::ZERO).await?;
+        let tables = Database::open(self.database.url(), RECOVERY).await?;
         let violations = tables.sweep_and_audit(None).await;
         tables.close().await;
         Ok(violations?)
@@ -147,10 +150,17 @@ impl Deployment {
     }
 }
 
-/// Runs statements on a Postgres database, even while it is read-only.
+/// Runs statements on a Postgres database, even while it is read-only. If Postgres recovers from a crash, waits for it.
 pub(crate) async fn run_sql(database: &TestDatabase, statements: &str) -> anyhow::Result<()> {
     let options = database.postgres_options().context("the database is not on Postgres")?;
-    let mut connection = options.options([("default_transaction_read_only", "off")]).connect().await?;
+    let options = options.options([("default_transaction_read_only", "off")]);
+    let start = Instant::now();
+    let mut connection = loop {
+        match options.connect().await {
+            Err(_) if start.elapsed() < RECOVERY => sleep(Duration::from_millis(100)).await,
+            connected => break connected?,
+        }
+    };
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await?;
     Ok(connection.close().await?)
 }
