@@ -64,7 +64,9 @@ impl Disruption {
                 let postgres = deployment.own_postgres()?;
                 postgres.crash()?;
                 sleep(hold).await;
-                postgres.start_again()
+                postgres.start_again()?;
+                // The next fault needs a server that runs.
+                deployment.run_sql("SELECT 1").await
             }
         }
     }

@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 use super::durability::Durability;
 
-/// The shell script that supervises the Postgres server. The script creates a data folder, and runs the server. While
-/// the file `down` exists, the script does not start the server again. When standard input closes, the script stops the
-/// server, and deletes the folder.
+/// The shell script that supervises the Postgres server. The script creates a data folder, and runs the server. If the
+/// server ends and the file `crashed` exists, the script deletes that file, and starts the server again as soon as the
+/// file `down` does not exist. When standard input closes, the script stops the server, and deletes the folder.
 const SCRIPT: &str = r#"
 folder=$PWD programs=$1; shift
 exec 3<&0 </dev/null
@@ -27,7 +27,8 @@ while :; do
     # The watcher may have read the number of the server before.
     [ ! -e closed ] || kill -INT "$server"
     wait "$server"; status=$?
-    [ -e down ] || break
+    [ -e crashed ] || break
+    rm crashed
     while [ -e down ] && [ ! -e closed ]; do sleep 0.02; done
     [ ! -e closed ] || break
 done
@@ -77,7 +78,10 @@ impl LocalServer {
 
     /// Stops the server at once, as a crash does. It is started again by [`Self::start_again`].
     pub(super) fn crash(&self) -> anyhow::Result<()> {
-        fs::write(self.folder.path().join("down"), "")?;
+        // `down` may be deleted again before the script finds out that the server has ended.
+        for file in ["crashed", "down"] {
+            fs::write(self.folder.path().join(file), "")?;
+        }
         let id = fs::read_to_string(self.folder.path().join("server"))?.trim().parse().ok();
         let id = id.and_then(Pid::from_raw).context("the server has no process id")?;
         Ok(kill_process(id, Signal::QUIT)?)
