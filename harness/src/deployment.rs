@@ -4,16 +4,15 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
-use tokio::time::sleep;
 use woosh_server::database::Database;
 
-use crate::postgres::{OwnPostgres, Proxy};
+use crate::postgres::{OwnPostgres, Proxy, wait_until_ready};
 use crate::server_process::ServerSettings;
 use crate::{ServerProcess, TestDatabase};
 
@@ -154,13 +153,8 @@ impl Deployment {
 pub(crate) async fn run_sql(database: &TestDatabase, statements: &str) -> anyhow::Result<()> {
     let options = database.postgres_options().context("the database is not on Postgres")?;
     let options = options.options([("default_transaction_read_only", "off")]);
-    let start = Instant::now();
-    let mut connection = loop {
-        match options.connect().await {
-            Err(_) if start.elapsed() < RECOVERY => sleep(Duration::from_millis(100)).await,
-            connected => break connected?,
-        }
-    };
+    wait_until_ready(&options, || Ok(())).await?;
+    let mut connection = options.connect().await?;
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await?;
     Ok(connection.close().await?)
 }

@@ -110,7 +110,7 @@ impl Drop for LocalServer {
 }
 
 /// Tries to connect until a connection succeeds. Fails if `ensure_alive` fails, or after 60 seconds.
-pub(super) async fn wait_until_ready(
+pub(crate) async fn wait_until_ready(
     admin: &PgConnectOptions,
     mut ensure_alive: impl FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {

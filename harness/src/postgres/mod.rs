@@ -18,6 +18,7 @@ pub mod wire;
 use tokio::sync::OnceCell;
 
 pub(crate) use self::durability::Durability;
+pub(crate) use self::local::wait_until_ready;
 pub(crate) use self::own::OwnPostgres;
 pub(crate) use self::provider::is_local;
 pub use self::provider::probe;

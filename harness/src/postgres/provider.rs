@@ -16,7 +16,7 @@ use super::local::{self, LocalServer};
 pub(super) struct Server {
     /// The options to connect as a Postgres role that may create databases.
     pub(super) admin: PgConnectOptions,
-    /// Where the server is from, such as a Docker image, for messages.
+    /// The source of the server, such as a Docker image. Messages name it.
     pub(super) origin: String,
     _guard: Guard,
 }
