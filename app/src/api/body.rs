@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::field_error::FieldError;
-use super::json::from_value;
+use super::json::{from_value, is_json};
 use super::limits::IncomingBody;
 
 /// A JSON request body.
@@ -68,8 +68,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     if bytes.is_empty() {
         return Err(BodyError::Missing);
     }
-    // Parses to a `Value` first, because it keeps the last value of a repeated field, as the original server does. A
-    // struct would refuse the field.
+    // Most bodies are valid and need no intermediate value. The first byte decides, because structs accept arrays, too.
+    if bytes.trim_ascii_start().starts_with(b"{")
+        && let Ok(body) = serde_json::from_slice(bytes)
+        && is_json(bytes)
+    {
+        return Ok(body);
+    }
+    // A struct refuses repeated fields. A `Value` keeps the last one, as the original server does. The errors of
+    // `serde_json` may repeat the value of a field, those of `from_value` don't.
     let value: Value = serde_json::from_slice(bytes).map_err(BodyError::NotJson)?;
     if !value.is_object() {
         return Err(BodyError::NotAnObject);
@@ -107,6 +114,7 @@ mod tests {
         assert_eq!(error(""), "the body is missing: expected a JSON object");
         assert!(error("{\"password\": ").starts_with("the body is not JSON: "));
         assert_eq!(error("[1]"), "the body is not a JSON object");
+        assert_eq!(error(r#"["password", null, []]"#), "the body is not a JSON object");
         assert_eq!(error("{}"), "missing field `password`");
         assert_eq!(error("{\"password\": 4711}"), "password has to be a string");
         assert_eq!(error("{\"password\": null}"), "password has to be a string");
@@ -122,7 +130,18 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_ignored_and_the_last_of_duplicate_fields_counts() {
+        let body: Example = parse(b" \n{\"password\": \"a\", \"new\": {\"password\": [1, null, \"\\n\"]}}").unwrap();
+        assert_eq!((body.password.as_str(), body.info, body.others.len()), ("a", None, 0));
         let body: Example = parse(br#"{"password": "a", "info": null, "new": 1, "password": "b"}"#).unwrap();
         assert_eq!((body.password.as_str(), body.info, body.others.len()), ("b", None, 0));
+    }
+
+    #[test]
+    fn unknown_fields_have_to_be_valid_json_too() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for value in [r#""\ud800""#, "1e999", "01", "nul", "[1,]", r#"{"a" 1}"#, "\"\u{1}\"", &deep] {
+            let error = error(&format!(r#"{{"password": "a", "new": {value}}}"#));
+            assert!(error.starts_with("the body is not JSON: "), "{value}: {error}");
+        }
     }
 }

@@ -85,8 +85,9 @@ pub(super) async fn format_errors<E>(next: Arc<E>, request: Request) -> poem::Re
 where
     E: Endpoint<Output = Response>,
 {
-    let path = request.uri().path().to_owned();
-    let format = ErrorFormat::for_path(&path);
+    let uri = request.uri().clone();
+    let path = uri.path();
+    let format = ErrorFormat::for_path(path);
     let error = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => return Ok(response),
         Ok(Err(error)) if error.is_from_response() => return Ok(error.into_response()),
@@ -106,7 +107,7 @@ where
     }
     let mut response = format.response(status, &error);
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        let methods: Vec<_> = document().methods(&path).map(Method::to_string).collect();
+        let methods: Vec<_> = document().methods(path).map(Method::to_string).collect();
         if let Ok(allowed) = HeaderValue::from_str(&methods.join(", ")) {
             response.headers_mut().insert(header::ALLOW, allowed);
         }

@@ -1,8 +1,10 @@
 //! Deserializes JSON values, with typed errors. The deserializer of `serde_json` reports errors as plain text only.
 
+use std::fmt;
+
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{Deserializer, IntoDeserializer, Visitor};
-use serde::{de, forward_to_deserialize_any};
+use serde::de::{Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de, forward_to_deserialize_any};
 use serde_json::Value;
 
 use super::field_error::{FieldError, Location, Reason};
@@ -70,5 +72,64 @@ impl<'de> IntoDeserializer<'de, Reason> for Json {
 
     fn into_deserializer(self) -> Self {
         self
+    }
+}
+
+/// Returns whether a text is JSON that [`Value`] accepts. Stores nothing of it, unlike parsing to a [`Value`].
+///
+/// If `serde_json` deserializes a struct, it skips the values of unknown fields without these checks: it accepts
+/// incomplete surrogate pairs, numbers out of range, and any depth.
+pub(super) fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<Checked>(text).is_ok()
+}
+
+/// A JSON value that was checked and not stored.
+struct Checked;
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
+        while fields.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
     }
 }

@@ -15,7 +15,6 @@ mod v1;
 
 use std::sync::Arc;
 
-use poem::middleware::RequestId;
 use poem::{Endpoint, EndpointExt as _, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 
@@ -70,6 +69,4 @@ pub(crate) fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Respon
         .around(limits::limit)
         .around(errors::format_errors)
         .around(log::log_request)
-        .with(RequestId::new())
-        .map_to_response()
 }
