@@ -158,8 +158,8 @@ mod tests {
     }
 
     /// Verifies promise D9 (isolation). The limits for the durations are so wide that this test also passes on a busy
-    /// machine. They only show that a hash is computed in both cases. Another test checks that both hashes have the
-    /// same parameters, and so take equally long.
+    /// machine. The test only shows that a hash is computed for an unknown user as well as for a wrong password.
+    /// Another test checks that both hashes have the same parameters, and so take equally long.
     #[tokio::test]
     async fn an_unknown_user_waits_for_a_thread_and_computes_a_hash_as_a_wrong_password_does() {
         let hasher = Argon2idHasher { hashing: Arc::new(Semaphore::new(0)), ..Argon2idHasher::new() };

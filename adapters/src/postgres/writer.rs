@@ -54,8 +54,8 @@ impl Writer {
         self.0.is_running()
     }
 
-    /// Stores a send in a batch with other sends, and notifies the recipients. If the caller is cancelled, either does
-    /// both or drops the send.
+    /// Stores a send in a batch with other sends, and notifies the recipients. If the caller is cancelled, either the
+    /// send is stored and the recipients are notified, or the send is dropped.
     pub(super) async fn deliver(&self, delivery: NewDelivery, notifier: Notifier) -> Result<DeliverOutcome, PortError> {
         let first = delivery.recipients.first().map(|addressed| addressed.recipient.key());
         let (send, outcome) = PendingSend::new(delivery, notifier);

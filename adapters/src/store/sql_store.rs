@@ -13,8 +13,8 @@ use crate::notify::Notifier;
 /// A connection to the database of a store.
 pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-/// The interface through which `crate::ports`, the implementations of the traits of the domain, reaches a backend:
-/// pools, transactions, and the operations whose SQL differs between backends.
+/// The interface of a backend, SQLite or Postgres: pools, transactions, and the operations whose SQL differs between
+/// the backends. The module `crate::ports` implements the traits of the domain with this interface.
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;

@@ -27,7 +27,8 @@ pub(crate) enum Step {
     Finish(usize),
     /// The connection of a request in flight is cut.
     Cut(usize),
-    /// The next operation of a replica on the store fails. `BeforeCommit` and `AfterCommit` wait for the next write.
+    /// The fault affects the next operation of a replica on the store. `BeforeCommit` and `AfterCommit` affect the next
+    /// write instead.
     Fault { replica: usize, fault: Fault },
     /// The next notification on its way to a replica arrives.
     Notify(usize),

@@ -38,7 +38,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// Maximum time to read the remaining messages.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 
-/// Injects the faults one after the other, and prints a line for each. Returns whether none of them failed.
+/// Injects the faults one after the other, and prints a line for each. Returns `false` if the test of a fault failed.
 pub(crate) async fn run(args: &FaultsArgs, program: &Path, mut print: impl FnMut(String)) -> anyhow::Result<bool> {
     let cases = args.cases();
     ensure!(!cases.is_empty(), "--only names no fault of this database");

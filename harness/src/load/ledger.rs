@@ -126,8 +126,8 @@ impl Ledger {
         }
     }
 
-    /// Compares the messages that one recipient received with the accepted ones. Returns the numbers of lost
-    /// and of duplicated envelopes.
+    /// Compares the messages that one recipient received with the messages that were accepted for this recipient.
+    /// Returns the numbers of lost and of duplicated envelopes.
     fn check_mailbox(&mut self, recipient: &str, mailbox: &BTreeMap<i64, Message>) -> (usize, usize) {
         let mut violations = Vec::new();
         let hole = mailbox.keys().zip(1..).find(|(sequence, expected)| *sequence != expected);

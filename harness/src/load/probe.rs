@@ -7,7 +7,7 @@ use super::ledger::SentMessage;
 use super::{Attempt, Run};
 use crate::client::{Client, Device};
 
-/// Maximum time to wait for a response. Short, because a request that is stuck says nothing about the next one.
+/// Maximum time to wait for a response. Short, because a request that is stuck says nothing about the next request.
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -46,7 +46,8 @@ impl<'a> Probe<'a> {
         Some(start.elapsed()).filter(|elapsed| *elapsed <= limit)
     }
 
-    /// Returns the day in the `sent_at` of the last message that the client has sent.
+    /// Returns the day in the `sent_at` of the last message that the client has sent. The day shows whether a fault has
+    /// moved the clock.
     pub(crate) fn day(&self) -> String {
         self.sent_at.chars().take("2026-11-27".len()).collect()
     }
