@@ -69,7 +69,8 @@ struct Readiness {
 /// A check that runs or has ended.
 struct Check {
     start: Instant,
-    /// `None` while the check runs. The sender is gone if the check panicked.
+    /// Whether the check succeeded. `None` while the check runs. If the check panicked, the sender of this channel is
+    /// gone.
     outcome: watch::Receiver<Option<bool>>,
 }
 

@@ -21,11 +21,12 @@ use crate::randomness::SystemRandomness;
 pub struct Argon2idHasher {
     /// Permits for calls that hash: one for each processor.
     hashing: Arc<Semaphore>,
-    /// Permits for calls that hash or are queued.
+    /// Permits for calls that hash a password, or that are queued for hashing.
     admission: Arc<Semaphore>,
 }
 
-/// Maximum number of calls that hash or are queued. Hashing for all of them takes a few seconds.
+/// Maximum number of calls that hash a password, or that are queued for hashing. Hashing for all of them takes a few
+/// seconds.
 const MAX_ADMITTED: usize = 256;
 
 /// A hash that no password matches, with the default parameters. If a user does not exist, the password is verified

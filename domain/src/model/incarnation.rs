@@ -27,7 +27,7 @@ impl Incarnation {
         Self(value)
     }
 
-    /// Returns the number under which a store stores the incarnation.
+    /// Returns the incarnation as a number, the form in which stores keep it.
     pub fn get(self) -> i64 {
         self.0
     }

@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync {
     fn seconds_since_doubt(&self) -> Option<u64>;
 }
 
-/// The clocks of this machine.
+/// The monotonic clock and the wall clock of the machine that this process runs on.
 pub trait LocalClock: Send + Sync {
     /// Reads the monotonic clock and the wall clock. MUST read both at the same moment, as far as possible.
     fn read(&self) -> LocalTime;

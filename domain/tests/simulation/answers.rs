@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// Aborts requests that have taken too long, except reads that the simulation knows to wait.
+    /// Aborts requests that have taken too long. Leaves out reads that are known to wait for a message.
     pub(crate) fn time_out(&mut self) {
         let now = self.shared.time.now();
         self.requests.retain(|Request { call, start, .. }| {

@@ -27,8 +27,8 @@ pub(crate) struct Client {
 /// What the clients of a user know about their account.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct User {
-    /// The number of accounts that the user had before this one. It is part of the username, because names of deleted
-    /// accounts can't be used again.
+    /// The number of accounts that the user had before the current account. This number is part of the username,
+    /// because names of deleted accounts can't be used again.
     generation: usize,
     is_registered: bool,
     /// Two passwords, as arguments of the function `password`: the one that the clients use, and one that may be right

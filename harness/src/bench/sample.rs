@@ -20,7 +20,7 @@ pub(super) struct Subject {
     /// What the latency measures, as a continuation of "the time", such as `from a send to its response`. Empty if no
     /// latency is measured.
     pub(super) latency: &'static str,
-    /// The number of clients. `None` if the measurement does not depend on it.
+    /// The number of clients. `None` if the measurement does not depend on the number of clients.
     pub(super) clients: Option<usize>,
     /// Whether each client starts an operation as soon as its previous operation is complete. If not, the throughput is
     /// not reported, because it would depend on the pauses.

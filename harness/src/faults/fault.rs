@@ -90,7 +90,7 @@ impl Fault {
         matches!(self, Self::FileRemoved | Self::FileReplaced).then_some("was removed or replaced")
     }
 
-    /// Returns the name on the command line.
+    /// Returns the name of the fault on the command line.
     pub(super) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }

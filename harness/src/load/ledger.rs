@@ -41,7 +41,7 @@ pub struct Outcome {
     pub kills: usize,
     /// Number of faults other than kills that the run injected, by kind.
     pub faults: BTreeMap<&'static str, usize>,
-    /// Number of envelopes that were received. Repeated ones are counted once.
+    /// Number of envelopes that were received. An envelope that was received repeatedly counts once.
     pub received: usize,
     /// Number of envelopes that were received again, with the same sequence number.
     pub repeated: usize,

@@ -9,13 +9,13 @@ use crate::client::{Client, Device};
 
 /// Maximum time to wait for a response. Short, because a request that is stuck says nothing about the next request.
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// The pause between two attempts.
+/// The pause between two attempts to send and read a message.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A client that measures how long the servers take to serve again after a fault.
 pub(crate) struct Probe<'a> {
     run: &'a Run,
-    /// The device of the client, once for each replica, with the URL of the replica.
+    /// For each replica, a copy of the client's device that sends its requests to this replica.
     devices: Vec<Device>,
     probes: usize,
     /// The `sent_at` of the last message that the client has sent.

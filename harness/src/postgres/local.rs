@@ -153,7 +153,8 @@ fn data_folder(durability: Durability) -> PathBuf {
     if durability == Durability::Fast && writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// Returns the ids of the user as which Postgres runs if this process runs as root, and of the group of that user.
+/// Returns the ids of an unprivileged user and of its group. If this process runs as root, Postgres runs as this user,
+/// because Postgres refuses to run as root.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {

@@ -46,7 +46,7 @@ impl KnownRecipients {
     }
 
     /// Remembers the recipients of a batch that was stored. `counters` holds values that the database has returned for
-    /// the mailboxes that the batch has changed. These values replace the planned ones.
+    /// the mailboxes that the batch has changed. These values replace the values that the plan had for these mailboxes.
     pub(super) fn put(&mut self, recipients: HashMap<String, RecipientState>, counters: &Counters) {
         for (key, mut recipient) in recipients {
             for mailbox in &mut recipient.mailboxes {

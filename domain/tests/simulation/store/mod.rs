@@ -34,8 +34,7 @@ pub(crate) struct Shared {
 /// The faults of a replica.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// The fault that the next operation will have. The faults `BeforeCommit` and `AfterCommit` wait for the next
-    /// write.
+    /// The fault that affects the next operation. `BeforeCommit` and `AfterCommit` affect the next write instead.
     pub(crate) next: Option<Fault>,
     /// How many operations have failed because of a fault.
     pub(crate) count: u64,
