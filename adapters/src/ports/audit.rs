@@ -30,7 +30,7 @@ macro_rules! count_messages {
     };
 }
 
-/// Rows that the tables must never contain after a sweep. They do not depend on the time of the sweep.
+/// Rows that the tables must not contain after a sweep. Unlike for [`EXPIRED`], the time of the sweep does not matter.
 const VIOLATIONS: &[Violation] = &[
     ("users without a device", "SELECT count(*) FROM users WHERE id NOT IN (SELECT user_id FROM devices)"),
     ("devices without a user", "SELECT count(*) FROM devices WHERE user_id NOT IN (SELECT id FROM users)"),

@@ -123,8 +123,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// The statement with which health checks try to write. It changes a row each time, so that its commit reaches the
-/// disk.
+/// The statement with which health checks try to write. The statement changes a row each time, so that the commit
+/// reaches the disk.
 pub(crate) const COUNT_CHECK: &str =
     "INSERT INTO health (id, checks) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET checks = health.checks + 1";
 

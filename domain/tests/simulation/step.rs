@@ -96,11 +96,12 @@ pub(crate) enum Position {
     Seen,
     /// The number before `Seen`.
     Before,
-    /// The start of the mailbox. The cursor of the request has no incarnation.
+    /// The start of the mailbox. The request names no incarnation.
     Start,
-    /// The last sequence number of the mailbox plus the given number. The cursor of the request has no incarnation.
+    /// The last sequence number of the mailbox plus the given number. The request names no incarnation.
     Beyond(i64),
-    /// The last sequence number that the client has seen. The cursor of the request has another incarnation.
+    /// The last sequence number that the client has seen. The request names another incarnation than the client has
+    /// seen.
     Elsewhere,
 }
 

@@ -76,7 +76,7 @@ impl LocalServer {
         PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("woosh").database("postgres")
     }
 
-    /// Stops the server at once, as a crash does. It is started again by [`Self::start_again`].
+    /// Stops the server at once, as a crash does. [`Self::start_again`] starts the server again.
     pub(super) fn crash(&self) -> anyhow::Result<()> {
         // `down` may be deleted again before the script finds out that the server has ended.
         for file in ["crashed", "down"] {

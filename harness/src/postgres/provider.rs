@@ -16,7 +16,7 @@ use super::local::{self, LocalServer};
 pub(super) struct Server {
     /// The options to connect as a Postgres role that may create databases.
     pub(super) admin: PgConnectOptions,
-    /// A text for messages that says where the server is from, such as the name of a Docker image.
+    /// A text for messages that says where the server is from, such as `Docker`.
     pub(super) origin: String,
     _guard: Guard,
 }

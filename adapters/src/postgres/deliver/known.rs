@@ -8,7 +8,7 @@ use woosh_domain::ports::NewDelivery;
 use super::write::Counters;
 use crate::store::recipient_keys;
 
-/// Maximum number of recipients to remember. They take a few megabytes.
+/// Maximum number of recipients to remember. So many recipients take a few megabytes.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
 /// The recipients of the latest sends that one lane (a queue of sends) has stored, and the state of their mailboxes
