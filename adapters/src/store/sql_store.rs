@@ -78,8 +78,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
     /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
-    /// them. Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has
-    /// another incarnation than the given one. Returns `None` if the mailbox does not exist.
+    /// them. Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if `incarnation` is given
+    /// and differs from the incarnation of the mailbox. Returns `None` if the mailbox does not exist.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,
