@@ -156,7 +156,7 @@ impl Database {
     }
 }
 
-/// A clock that stands still and is not in doubt.
+/// A clock that always shows the same time. Its time is never in doubt.
 struct FixedClock(Timestamp);
 
 impl Clock for FixedClock {

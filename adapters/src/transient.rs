@@ -7,7 +7,8 @@ use sqlx::postgres::PgDatabaseError;
 #[error("the database is read-only")]
 pub(crate) struct ReadOnly;
 
-/// Returns whether the same statement may succeed later, perhaps on another connection.
+/// Returns whether the statement that failed with this error may succeed if it is tried again later, perhaps on another
+/// connection.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         // `InvalidData` is how the TLS library reports a certificate that it does not trust, and a retry does not

@@ -39,7 +39,7 @@ impl Health {
     }
 
     /// Returns whether a small write can be committed to the database. Uses the last check if it started less than
-    /// [`INTERVAL`] ago or still runs. Otherwise starts another one.
+    /// [`INTERVAL`] ago or still runs. Otherwise starts another check.
     pub(crate) async fn is_ready(&self) -> bool {
         self.readiness.is_ready().await
     }
@@ -69,7 +69,8 @@ struct Readiness {
 /// A check that runs or has ended.
 struct Check {
     start: Instant,
-    /// `None` while the check runs. The sender is gone if the check panicked.
+    /// Whether the check succeeded. `None` while the check runs. If the check panicked, the sender of this channel is
+    /// gone.
     outcome: watch::Receiver<Option<bool>>,
 }
 
@@ -91,7 +92,7 @@ impl Readiness {
         outcome.wait_for(Option::is_some).await.is_ok_and(|outcome| *outcome == Some(true))
     }
 
-    /// Returns the receiver of the last check's outcome. If the last check is outdated, starts another one first.
+    /// Returns the receiver of the last check's outcome. If the last check is outdated, starts another check first.
     fn current(&self) -> watch::Receiver<Option<bool>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(check) = last.as_ref().filter(|check| !check.is_outdated()) {
@@ -112,7 +113,7 @@ impl Readiness {
     }
 }
 
-/// Logs the outcome of a check if it differs from the one before.
+/// Logs the outcome of a check if it differs from the outcome of the previous check.
 fn log(checked: &Result<(), PortError>, failing: &Mutex<Option<Instant>>) {
     let mut failing = failing.lock().unwrap_or_else(PoisonError::into_inner);
     match (checked, *failing) {
@@ -137,7 +138,8 @@ mod tests {
 
     use super::*;
 
-    /// Returns a counter, and a readiness check that takes the given time and counts its runs.
+    /// Returns a counter, and a readiness check that takes the time `takes`. Each run of the check increments the
+    /// counter.
     fn counting(takes: Duration, succeeds: bool) -> (Arc<AtomicUsize>, Readiness) {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = runs.clone();

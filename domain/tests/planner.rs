@@ -61,7 +61,8 @@ async fn register(stores: &Stores) -> Vec<(Username, DeviceId)> {
     mailboxes
 }
 
-/// Returns the outcome without the identifier of the send, which the two implementations choose differently.
+/// Returns the outcome without the identifier of the send, which the planner and the in-memory store choose
+/// differently.
 fn without_id(outcome: DeliverOutcome) -> DeliverOutcome {
     let id = MessageId::new(0);
     match outcome {

@@ -149,7 +149,8 @@ impl Deployment {
     }
 }
 
-/// Runs statements on a Postgres database, even while it is read-only. If Postgres recovers from a crash, waits for it.
+/// Runs statements on a Postgres database, even while it is read-only. If Postgres is recovering from a crash, first
+/// waits until it is ready.
 pub(crate) async fn run_sql(database: &TestDatabase, statements: &str) -> anyhow::Result<()> {
     let options = database.postgres_options().context("the database is not on Postgres")?;
     let options = options.options([("default_transaction_read_only", "off")]);

@@ -34,8 +34,8 @@ impl TestDatabase {
         Self::create_with(backend, Durability::Fast).await
     }
 
-    /// Creates a database like [`Self::create`], with the given durability. SQLite ignores `durability`, because it is
-    /// always durable.
+    /// Creates a database like [`Self::create`], with the given durability. SQLite ignores `durability`, because a
+    /// SQLite database is always durable.
     pub(crate) async fn create_with(backend: Backend, durability: Durability) -> anyhow::Result<Self> {
         match backend {
             Backend::Sqlite => Self::create_in(TempFolder::new().context("can't create a folder for SQLite")?),

@@ -101,8 +101,8 @@ async fn execute_unchecked(database: &TestDatabase, statements: &str) -> sqlx::R
 }
 
 /// Registers Alice with the devices 1 and 2, and Carol with the device 3. Sends them messages until the mailbox of
-/// device 1 has the envelopes 1 to 3 and a gap from 4 to 5, that of device 2 has the envelopes 1 to 3, and that of
-/// device 3 has one.
+/// device 1 has the envelopes 1 to 3 and a gap from 4 to 5, the mailbox of device 2 has the envelopes 1 to 3, and the
+/// mailbox of device 3 has one envelope.
 async fn fill(stores: &Stores) {
     add(stores, "alice").await;
     send(stores, &["alice"], 9).await;

@@ -28,7 +28,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Verifies promise D8 (prompt) of the delivery contract.
+/// Verifies promise D8 (prompt) of the delivery contract: a stopping server ends all long polls and streams at once.
 async fn stop(backend: Backend) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let program = Path::new(env!("CARGO_BIN_EXE_woosh-harness"));

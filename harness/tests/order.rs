@@ -38,7 +38,7 @@ fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
     runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
-/// Verifies promise D3 (order) of the delivery contract.
+/// Verifies promise D3 (order) of the delivery contract: reads a mailbox while many senders send to it concurrently.
 async fn race(backend: Backend, replicas: usize) -> anyhow::Result<()> {
     let database = Arc::new(TestDatabase::create(backend).await?);
     let mut servers = Vec::new();
@@ -143,8 +143,8 @@ async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     }
 }
 
-/// Locks zoe's mailbox repeatedly, so that a send to alice and zoe has to wait while it holds the lock of alice's
-/// mailbox. Returns how often the mailbox was locked.
+/// Locks zoe's mailbox repeatedly, so that sends to alice and zoe have to wait. A waiting send holds the lock of
+/// alice's mailbox. Returns how often zoe's mailbox was locked.
 async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
     let mut connection = options.connect().await?;
     let mut locks = 0;

@@ -30,7 +30,7 @@ const MAX_QUEUED: usize = 10_000;
 /// Interval between polls for messages whose notification was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum time between two notifications. Each notification costs a transaction and wakes every replica, so under load
-/// it should cover many messages.
+/// each notification should cover many messages.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(3);
 /// Maximum number of attempts to publish a notification. The second attempt is for connections that turn out to be
 /// dead.

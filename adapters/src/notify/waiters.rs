@@ -68,7 +68,8 @@ impl Waiters {
         self.state().closed
     }
 
-    /// Returns the mailboxes that readers wait on, each with the lowest cursor of its readers.
+    /// Returns the mailboxes that readers wait on, each with the lowest cursor of its readers. The poll for lost
+    /// notifications looks for messages after these cursors.
     pub(super) fn waiting(&self) -> Vec<(DeviceId, SequenceNumber)> {
         let state = self.state();
         state.mailboxes.iter().map(|(mailbox, readers)| (*mailbox, readers.seen)).collect()

@@ -21,11 +21,12 @@ use crate::randomness::SystemRandomness;
 pub struct Argon2idHasher {
     /// Permits for calls that hash: one for each processor.
     hashing: Arc<Semaphore>,
-    /// Permits for calls that hash or are queued.
+    /// Permits for calls that hash a password, or that are queued for hashing.
     admission: Arc<Semaphore>,
 }
 
-/// Maximum number of calls that hash or are queued. Hashing for all of them takes a few seconds.
+/// Maximum number of calls that hash a password, or that are queued for hashing. Hashing for all of them takes a few
+/// seconds.
 const MAX_ADMITTED: usize = 256;
 
 /// A hash that no password matches, with the default parameters. If a user does not exist, the password is verified
@@ -158,8 +159,8 @@ mod tests {
     }
 
     /// Verifies promise D9 (isolation). The limits for the durations are so wide that this test also passes on a busy
-    /// machine. They only show that a hash is computed in both cases. Another test checks that both hashes have the
-    /// same parameters, and so take equally long.
+    /// machine. The test only shows that a hash is computed for an unknown user as well as for a wrong password.
+    /// Another test checks that both hashes have the same parameters, and so take equally long.
     #[tokio::test]
     async fn an_unknown_user_waits_for_a_thread_and_computes_a_hash_as_a_wrong_password_does() {
         let hasher = Argon2idHasher { hashing: Arc::new(Semaphore::new(0)), ..Argon2idHasher::new() };

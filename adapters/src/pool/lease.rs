@@ -37,7 +37,7 @@ enum LastUse {
 }
 
 impl Lease {
-    /// Hands out a connection of a pool.
+    /// Wraps a connection that the pool hands out to a caller. After its use, the connection may go to `kept`.
     pub(super) fn new(connection: PoolConnection<Postgres>, kept: &Arc<KeptConnections>) -> Self {
         let (acquired_at, last_use) = (Instant::now(), LastUse::Unfinished);
         Self { connection: Some(connection), acquired_at, kept: Arc::downgrade(kept), last_use }

@@ -130,7 +130,7 @@ impl Pool {
         Ok(Lease::new(self.connections.acquire().await?, &self.kept))
     }
 
-    /// Closes all connections, after waiting for those that are in use, for at most `CLOSE_TIMEOUT`.
+    /// Closes all connections. Waits for connections that are in use, but at most for `CLOSE_TIMEOUT`.
     pub(crate) async fn close(&self) {
         let _waiting = self.kept.release();
         if timeout(CLOSE_TIMEOUT, self.connections.close()).await.is_err() {

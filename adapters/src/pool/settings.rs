@@ -31,8 +31,8 @@ pub(crate) struct SettingError {
     remedy: &'static str,
 }
 
-/// Statements that set time limits, and those settings of a Postgres session that the delivery contract depends on. In
-/// the order of the statements:
+/// Statements that set the settings of a Postgres session: settings that the delivery contract depends on, and time
+/// limits. What they achieve, in the order of the statements:
 ///
 /// - Postgres confirms a commit only after the commit is on the disk (D1). If `synchronous_commit` is `remote_apply`,
 ///   it stays so, because this value guarantees more than `on`.
@@ -123,9 +123,9 @@ pub(crate) async fn prepare_to_migrate(connection: &mut PgConnection) -> sqlx::R
     .await
 }
 
-/// Verifies that each of two connections keeps its Postgres session between transactions. A pooler that assigns
-/// sessions to transactions, not to connections, runs both connections in the same session, or moves one of them to
-/// another session while the other one is in a transaction.
+/// Verifies that each of two connections keeps its Postgres session between transactions. This fails behind a pooler
+/// that assigns sessions to transactions instead of connections. Such a pooler runs both connections in the same
+/// session, or moves a connection to another session while the other connection is in a transaction.
 pub(crate) async fn ensure_sessions(first: &mut PgConnection, second: &mut PgConnection) -> sqlx::Result<()> {
     let kept = within(CONNECT_TIMEOUT, async {
         let before = process(first).await?;

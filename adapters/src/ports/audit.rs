@@ -7,7 +7,7 @@ use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 use crate::store::{SqlError, SqlStore};
 
-/// A kind of rows that the tables must not contain, and a query that counts them.
+/// A kind of row that the tables must not contain, and a query that counts such rows.
 type Violation = (&'static str, &'static str);
 
 /// Builds a query that counts the message ids for which a condition holds. The query reads the tables `messages` and
@@ -30,7 +30,7 @@ macro_rules! count_messages {
     };
 }
 
-/// What the tables must not contain after a sweep, whatever the time of the sweep was.
+/// Rows that the tables must not contain after a sweep. Unlike for [`EXPIRED`], the time of the sweep does not matter.
 const VIOLATIONS: &[Violation] = &[
     ("users without a device", "SELECT count(*) FROM users WHERE id NOT IN (SELECT user_id FROM devices)"),
     ("devices without a user", "SELECT count(*) FROM devices WHERE user_id NOT IN (SELECT id FROM users)"),

@@ -35,7 +35,7 @@ macro_rules! release_messages {
 }
 
 /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
-/// them, unless the mailbox has another incarnation than the given one.
+/// them. Changes nothing if `incarnation` is given and differs from the incarnation of the mailbox.
 pub(super) async fn acknowledge(
     pool: &Pool,
     mailbox: DeviceId,

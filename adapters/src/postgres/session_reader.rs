@@ -42,7 +42,7 @@ impl SessionReader {
         Self(Lanes::start(LANES, |queued| run_lane(pool.clone(), queued)))
     }
 
-    /// Returns whether all lanes take lookups.
+    /// Returns whether the tasks of all lanes still take lookups.
     pub(super) fn is_running(&self) -> bool {
         self.0.is_running()
     }

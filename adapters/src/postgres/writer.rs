@@ -29,8 +29,8 @@ const MAX_BATCH: usize = 64;
 const MAX_WAIT: Duration = Duration::from_millis(2);
 /// Upper limit of `Lane::conflicts`, the number of conflicts in a row. A conflict is a batch that could not be stored
 /// without locks, for example because another transaction changed the same mailboxes. After `n` conflicts in a row, the
-/// failed batch and the next ones, 2 to the power of `n` in total, are stored with locks. If several replicas send to
-/// the same mailboxes all the time, locks are cheaper than conflicts.
+/// failed batch and the batches after it, 2 to the power of `n` in total, are stored with locks. If several replicas
+/// send to the same mailboxes all the time, locks are cheaper than conflicts.
 const MAX_CONFLICTS: u32 = 5;
 /// Maximum number of attempts to store a batch with locks. An attempt fails if, in spite of the locks, another
 /// transaction makes its plan outdated, for example by adding a device. This is rare, and the next attempt loads the
@@ -49,13 +49,13 @@ impl Writer {
         Self(Lanes::start(LANES, |queued| run_lane(pool.clone(), turn.clone(), queued)))
     }
 
-    /// Returns whether all lanes take sends.
+    /// Returns whether the tasks of all lanes still take sends.
     pub(super) fn is_running(&self) -> bool {
         self.0.is_running()
     }
 
-    /// Stores a send in a batch with other sends, and notifies the recipients. If the caller is cancelled, either does
-    /// both or drops the send.
+    /// Stores a send in a batch with other sends, and notifies the recipients. If the caller is cancelled, either the
+    /// send is stored and the recipients are notified, or the send is dropped.
     pub(super) async fn deliver(&self, delivery: NewDelivery, notifier: Notifier) -> Result<DeliverOutcome, PortError> {
         let first = delivery.recipients.first().map(|addressed| addressed.recipient.key());
         let (send, outcome) = PendingSend::new(delivery, notifier);

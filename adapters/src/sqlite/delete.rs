@@ -73,7 +73,7 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: i64) -> Res
 }
 
 /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
-/// them, unless the mailbox has another incarnation than the given one.
+/// them. Changes nothing if `expected` is given and differs from the incarnation of the mailbox.
 pub(super) fn acknowledge(
     connection: &Connection,
     mailbox: DeviceId,

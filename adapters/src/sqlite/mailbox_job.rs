@@ -12,7 +12,7 @@ use crate::store::{PendingSend, SqlError};
 pub(super) enum MailboxJob {
     /// A send, which is stored together with the other sends of its batch.
     Send(PendingSend),
-    /// Any other write to mailboxes.
+    /// A write to mailboxes that is not a send.
     Step(Box<dyn Step>),
 }
 

@@ -21,7 +21,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 const APPLICATION_ID: i64 = 0x776f_6f73;
 /// Maximum time to wait for a lock that another connection or process holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Delay before the statement that sets the journal mode is tried again. SQLite applies no busy timeout to it.
+/// Delay before the statement that sets the journal mode is tried again. SQLite does not apply [`BUSY_TIMEOUT`] to this
+/// statement.
 const BUSY_BACK_OFF: Duration = Duration::from_millis(5);
 /// SQLite's result code `SQLITE_BUSY`.
 const BUSY: i32 = 5;
@@ -44,7 +45,7 @@ const CACHED_STATEMENTS: usize = 32;
 pub(super) struct OpenFile {
     /// The connection that writes all data except mailboxes.
     pub(super) connection: SqliteConnection,
-    /// The options with which `connection` was opened, to open another connection if this one fails.
+    /// The options with which `connection` was opened, to open another connection if `connection` fails.
     pub(super) options: SqliteConnectOptions,
     /// The connection that writes to mailboxes.
     pub(super) mailbox_connection: Connection,

@@ -67,7 +67,7 @@ impl Failure for SqlError {
 }
 
 impl SqlError {
-    /// Returns whether the same statement may succeed later.
+    /// Returns whether the statement that failed with this error may succeed if it is tried again later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Database(cause) => is_transient(cause),

@@ -13,8 +13,8 @@ use crate::notify::Notifier;
 /// A connection to the database of a store.
 pub(crate) type Connection<Store> = <<Store as SqlStore>::Database as sqlx::Database>::Connection;
 
-/// The interface through which `crate::ports`, the implementations of the traits of the domain, reaches a backend:
-/// pools, transactions, and the operations whose SQL differs between backends.
+/// The interface of a backend, SQLite or Postgres: pools, transactions, and the operations whose SQL differs between
+/// the backends. The module `crate::ports` implements the traits of the domain with this interface.
 pub(crate) trait SqlStore: Send + Sync + 'static {
     /// The sqlx driver of the backend.
     type Database: sqlx::Database;
@@ -78,8 +78,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     fn deliver(&self, delivery: NewDelivery) -> impl Future<Output = Result<DeliverOutcome, PortError>> + Send;
 
     /// Acknowledges and deletes the oldest envelopes of a mailbox up to the sequence number `up_to`, at most `limit` of
-    /// them. Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if the mailbox has
-    /// another incarnation than the given one. Returns `None` if the mailbox does not exist.
+    /// them. Changes nothing if `up_to` is beyond the last sequence number of the mailbox, or if `incarnation` is given
+    /// and differs from the incarnation of the mailbox. Returns `None` if the mailbox does not exist.
     fn delete_up_to(
         &self,
         mailbox: DeviceId,
@@ -123,8 +123,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// The statement with which health checks try to write. It changes a row each time, so that its commit reaches the
-/// disk.
+/// The statement with which health checks try to write. The statement changes a row each time, so that the commit
+/// reaches the disk.
 pub(crate) const COUNT_CHECK: &str =
     "INSERT INTO health (id, checks) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET checks = health.checks + 1";
 

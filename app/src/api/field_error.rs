@@ -9,7 +9,7 @@ use poem::http::StatusCode;
 use serde::de::{self, Expected, Unexpected};
 
 /// Why a value is invalid. The text of a reason continues a sentence that starts with the name of the field, such as
-/// "username is empty". It never repeats the value, which may be a secret.
+/// "username is empty". The text never repeats the value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reason {
     /// A required parameter is missing.

@@ -30,8 +30,8 @@ pub(super) struct Timeouts {
 /// A connection that fails with `TimedOut` if the connection is idle for too long, or if a request gets no response for
 /// too long.
 pub(super) struct Connection {
-    /// Shared with the future of [`hang_up::watch`](super::hang_up::watch), which notices when the client closes the
-    /// connection.
+    /// The TCP stream. Shared with the future of [`hang_up::watch`](super::hang_up::watch), which notices when the
+    /// client closes the connection.
     stream: Arc<TcpStream>,
     timeouts: Timeouts,
     progress: bool,

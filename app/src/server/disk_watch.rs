@@ -12,7 +12,7 @@ use crate::services::Services;
 /// Time between two checks of the free space. If space becomes low, sends are still accepted until the next check.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Checks the free space of the disk periodically. Logs when space becomes low, and when it is enough again.
+/// Checks the free space of the disk periodically. Logs when space becomes low, and when there is enough space again.
 pub(super) struct DiskWatch {
     services: Arc<Services>,
     failing: bool,

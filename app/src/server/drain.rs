@@ -50,7 +50,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for DrainedStreams {
     }
 }
 
-/// Counts the bytes of responses that are not written yet, and those that were written, for one connection or stream.
+/// Counts bytes of responses, for one connection or HTTP/2 stream: how many are not written yet, and how many were
+/// written.
 #[derive(Default)]
 struct Progress(Mutex<Unsent>);
 

@@ -29,7 +29,7 @@ const MAX_STREAMS: u32 = 100;
 /// Maximum size of the headers of an HTTP/2 request, in bytes.
 const MAX_HEADERS: u32 = 16 * 1024;
 /// Maximum number of HTTP/2 streams that the client has opened and reset, and that the server has not processed yet. If
-/// a client exceeds it, hyper ends the connection.
+/// a client exceeds this number, hyper ends the connection.
 const MAX_RESET_STREAMS: usize = 20;
 /// Maximum size of the read buffer and of the write buffer of a connection, in bytes. On HTTP/2, also of the write
 /// buffer of each stream.

@@ -137,7 +137,8 @@ impl MailboxModel {
         })
     }
 
-    /// Acknowledges at most `limit` envelopes up to a number, and checks the outcome that the store returned (D2, D5).
+    /// Acknowledges at most `limit` envelopes up to the sequence number `up_to`, and checks the outcome that the store
+    /// returned (D2, D5).
     ///
     /// # Errors
     ///

@@ -83,7 +83,7 @@ pub(super) async fn envelopes_handed_over_are_those_that_a_read_returns(stores: 
     }
 }
 
-/// Panics unless the outcome asks the reader to read again, or includes all envelopes after `seen`.
+/// Checks that the outcome asks the reader to read again, or includes all envelopes of the mailbox after `seen`.
 async fn assert_notified(stores: &Stores, mailbox: DeviceId, seen: SequenceNumber, outcome: WaitOutcome) {
     match outcome {
         WaitOutcome::Notified => {}

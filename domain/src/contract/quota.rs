@@ -52,7 +52,8 @@ pub(super) async fn a_full_mailbox_does_not_block_others(stores: Stores) {
     assert_eq!((numbers(&page), gaps(&page)), (vec![1], vec![(2, 2, GapReason::MailboxFull)]));
 }
 
-/// Covers both kinds of acknowledgement (up to a sequence number, and before a time), and expiry.
+/// Tests that a full mailbox has room again after an acknowledgement up to a sequence number, after an acknowledgement
+/// before a time, and after expiry.
 pub(super) async fn acknowledging_and_expiry_free_room(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let fits = async || {

@@ -4,8 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Contents, Username};
 
-/// An idempotency key: a text that a client chooses for a send, so that the server stores the message only once if the
-/// client repeats the request
+/// An idempotency key: a text that a client chooses for a send. If the client repeats the request with the same key,
+/// the server stores the message only once
 /// ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Identifies one numbering of a mailbox: 64 random bits. A mailbox gets an incarnation when it is created, and another
-/// one after its store was restored from a backup, because the restored store may assign sequence numbers again that
-/// clients have already seen. The text form has 16 hexadecimal digits in lower case.
+/// Identifies one numbering of a mailbox: 64 random bits. A mailbox gets an incarnation when it is created. It gets
+/// another incarnation after its store was restored from a backup: from then on, the mailbox may assign sequence
+/// numbers a second time. The text form has 16 hexadecimal digits in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Incarnation(i64);
 
@@ -22,12 +22,12 @@ impl Incarnation {
         Self(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 
-    /// Creates an incarnation from the number that a store keeps for it.
+    /// Creates an incarnation from its stored number.
     pub const fn new(value: i64) -> Self {
         Self(value)
     }
 
-    /// Returns the incarnation as a number, for a store.
+    /// Returns the incarnation as a number, the form in which stores keep it.
     pub fn get(self) -> i64 {
         self.0
     }

@@ -29,8 +29,8 @@ pub struct Limits {
 
 impl Default for Limits {
     /// Returns limits of 100,000 messages and 256 MiB for each mailbox, and of 30 days until a message expires. Search
-    /// is allowed. 256 MiB of disk space stay free. That is several times as much as sends usually write between two
-    /// checks of the free space, and several times the usual size of SQLite's write-ahead log.
+    /// is allowed. 256 MiB of disk space stay free. This space is several times as much as sends usually write between
+    /// two checks of the free space, and several times the usual size of SQLite's write-ahead log.
     fn default() -> Self {
         Self {
             mailbox: Quota { messages: 100_000, bytes: 256 * 1024 * 1024 },

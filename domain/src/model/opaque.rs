@@ -1,4 +1,4 @@
-//! Texts that are opaque to the server, which limits their length and stores them byte for byte (D10).
+//! Texts that are opaque to the server. The server limits their length, and stores them byte for byte (D10).
 
 use std::fmt;
 

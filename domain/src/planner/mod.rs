@@ -150,10 +150,11 @@ pub struct PlannedReceipt {
 
 /// Plans the sends of a batch in order. Each send is planned on the state after the previous sends.
 ///
-/// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes, all receipts stored under
-/// the idempotency keys of the batch, and those sessions of its senders that are open. If a store does not lock a part
-/// of the state, or only assumes it (for example that a session is open), the store MUST check that part when it writes
-/// the changes. `ids` MUST yield unused message identifiers, at least one for each recipient of each send.
+/// `state` MUST contain all existing recipients of the batch, each with all of its mailboxes. It MUST also contain all
+/// receipts stored under the idempotency keys of the batch, and the open sessions of the senders. If a store does not
+/// lock a part of the state, or only assumes it (for example that a session is open), the store MUST check that part
+/// when it writes the changes. `ids` MUST yield unused message identifiers, at least one for each recipient of each
+/// send.
 ///
 /// # Panics
 ///

@@ -13,8 +13,8 @@ pub trait Clock: Send + Sync {
     /// while the time is [in doubt](crate::timekeeping), for example after a clock has jumped.
     fn expiry_time(&self) -> Timestamp;
 
-    /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. 0 unless a clock has
-    /// jumped ahead and it is not known yet whether that clock is right.
+    /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. Greater than 0 only
+    /// after a clock has jumped ahead, until it is known whether that clock is right.
     fn lag_seconds(&self) -> u64;
 
     /// Returns the seconds since the time was last in doubt: 0 if the time is in doubt now, `None` if the time was
@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync {
     fn seconds_since_doubt(&self) -> Option<u64>;
 }
 
-/// The clocks of this machine.
+/// The monotonic clock and the wall clock of the machine that this process runs on.
 pub trait LocalClock: Send + Sync {
     /// Reads the monotonic clock and the wall clock. MUST read both at the same moment, as far as possible.
     fn read(&self) -> LocalTime;

@@ -8,7 +8,7 @@ use crate::model::{Device, DeviceId, UserId};
 pub enum DeleteDeviceOutcome {
     /// The device was deleted.
     Deleted,
-    /// The device is the user's last device and was not deleted.
+    /// The device is the user's only device, and was not deleted.
     Last,
     /// The user has no such device.
     NotFound,

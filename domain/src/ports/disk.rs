@@ -5,7 +5,7 @@ use super::PortError;
 /// The disk that the store is on.
 #[async_trait]
 pub trait Disk: Send + Sync {
-    /// Returns the space into which the store can grow. `None` if the store can't see its disk, because it is on
+    /// Returns the space into which the store can grow. `None` if the store can't see its disk, because the disk is on
     /// another machine.
     ///
     /// # Errors

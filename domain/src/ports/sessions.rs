@@ -94,7 +94,7 @@ pub trait Sessions: Send + Sync {
     /// If the store fails.
     async fn list(&self, user: UserId) -> Result<Vec<Session>, PortError>;
 
-    /// Ends a session, and returns whether the user had such a session.
+    /// Ends a session of a user. Returns `false` if the user has no session with this identifier.
     ///
     /// MUST NOT end another user's session. MUST notify readers that wait on the device of the ended session.
     ///

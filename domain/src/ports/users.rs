@@ -90,7 +90,7 @@ pub trait Users: Send + Sync {
     /// If the store fails. In that case, nothing is added.
     async fn add(&self, user: NewUser) -> Result<Option<RegisteredUser>, PortError>;
 
-    /// Returns the user with that name, or `None` if there is no such user.
+    /// Returns the user `username`, or `None` if there is no such user.
     ///
     /// MUST ignore ASCII case. MUST return the name as registered.
     ///
@@ -109,7 +109,7 @@ pub trait Users: Send + Sync {
     /// If the store fails.
     async fn search(&self, prefix: &str, after: Option<Username>, limit: usize) -> Result<Vec<User>, PortError>;
 
-    /// Returns the credential that is needed to check a login under that name, or `None` if there is no such user.
+    /// Returns the credential that is needed to check a login as `username`, or `None` if there is no such user.
     ///
     /// MUST ignore ASCII case. MUST return the credential that is stored at the time of the call.
     ///

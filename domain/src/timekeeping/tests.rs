@@ -21,8 +21,8 @@ struct World {
     /// The right time.
     time: Duration,
     suspended: Duration,
-    /// How far the reference is ahead of the right time, in microseconds. `wall_error` is the same for the local wall
-    /// clock.
+    /// How far the reference is ahead of the right time, in microseconds. `wall_error` states how far the local wall
+    /// clock is ahead of the right time.
     error: i64,
     wall_error: i64,
     keeper: Timekeeper,

@@ -16,7 +16,7 @@ impl DeleteDevice {
         Self { devices, mailboxes }
     }
 
-    /// Deletes a device, unless the device is the caller's last one.
+    /// Deletes a device, unless it is the caller's only device.
     ///
     /// # Errors
     ///

@@ -15,7 +15,8 @@ impl EndSession {
         Self { sessions }
     }
 
-    /// Ends a session immediately on every replica, and returns whether the caller had such a session.
+    /// Ends a session of the caller, immediately and on every replica. Returns `false` if the caller has no session
+    /// with this identifier.
     ///
     /// # Errors
     ///

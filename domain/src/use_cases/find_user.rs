@@ -14,7 +14,7 @@ impl FindUser {
         Self { users }
     }
 
-    /// Returns the user with that name, ignoring ASCII case. The API decides which fields the client may see.
+    /// Returns the user `username`, ignoring ASCII case. The API decides which fields the client may see.
     ///
     /// # Errors
     ///

@@ -19,8 +19,8 @@ pub struct PollMessages {
 /// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
-    /// The oldest pending messages in order, at most [`PollMessages::LIMIT`]. If a single Unix second has too many
-    /// messages for one result, only the first messages of that second.
+    /// The oldest pending messages in order, usually at most [`PollMessages::LIMIT`]. If a single Unix second has more
+    /// messages than the poll reads at once, `messages` has only the first messages of that second.
     pub messages: Vec<Message>,
     /// Where to continue if `messages` ends in the middle of a Unix second. The remaining messages of that second
     /// belong to the result, too; read them with [`PollMessages::next`].
@@ -85,7 +85,7 @@ impl PollMessages {
         Ok(up_to_end(page.map(|page| page.envelopes).unwrap_or_default(), rest.end))
     }
 
-    /// Reads the oldest envelopes, at most [`Self::LIMIT`] and one more. The additional envelope shows in which Unix
+    /// Reads the oldest envelopes: at most one more than [`Self::LIMIT`]. The additional envelope shows in which Unix
     /// second the first message beyond the limit was sent, so that the result of the poll can end before that second.
     async fn read(&self, mailbox: DeviceId) -> Result<Option<MailboxPage>, PortError> {
         self.read_after(mailbox, SequenceNumber::ZERO).await

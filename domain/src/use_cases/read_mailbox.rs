@@ -112,8 +112,8 @@ impl ReadMailbox {
     }
 }
 
-/// Returns whether the delivered envelopes can be added to the empty `page` without another read of the mailbox:
-/// nothing else has changed since the page was read, and the envelopes fit within the limit.
+/// Returns whether the delivered envelopes can be added to the empty `page` without another read of the mailbox. They
+/// can be added if nothing was acknowledged since the page was read, and if they fit within the limit.
 fn follows(delivered: &Delivered, page: &MailboxPage, limit: PageLimit) -> bool {
     let contents = delivered.envelopes.iter().map(|envelope| envelope.message.contents.as_str().as_bytes());
     let bytes: usize = contents.map(json_size).sum();

@@ -119,7 +119,7 @@ async fn an_envelope_without_a_notification_is_read_after_the_timeout() {
     assert_eq!(read(vec![empty(), page()], vec![WaitOutcome::TimedOut], true).await.unwrap(), page());
 }
 
-/// Verifies promise D8 (prompt): the message arrives right after the first look at the mailbox.
+/// Verifies promise D8 (prompt): the message arrives right after the first read of the mailbox.
 #[tokio::test]
 async fn a_message_between_the_first_read_and_the_wait_is_not_missed() {
     let reads = Arc::new(AtomicUsize::new(0));

@@ -30,7 +30,7 @@ pub struct Registration {
     pub info: Info,
     /// The name of the first device.
     pub device_name: DeviceName,
-    /// Whether to open a session on that device.
+    /// Whether to open a session on the first device.
     pub log_in: bool,
 }
 

@@ -150,8 +150,8 @@ mod tests {
         send_with(0, Arc::default(), mailboxes, request).await
     }
 
-    /// Sends a message while the clock may be `lag_seconds` behind the right time. `room` says whether the disk has
-    /// enough free space.
+    /// Sends a message. The clock may be `lag_seconds` behind the right time. `room` says whether the disk has enough
+    /// free space.
     async fn send_with(
         lag_seconds: u64,
         room: Arc<Room>,

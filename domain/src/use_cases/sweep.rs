@@ -52,9 +52,10 @@ mod tests {
     use crate::model::Timestamp;
     use crate::ports::{MockClock, MockMailboxes};
 
-    /// Sweeps mocked mailboxes while the clock's expiry time is 1,000,000 seconds. The time was last in doubt
-    /// `since_doubt` seconds ago, or never. Expects three batches of expired envelopes, three of envelopes of deleted
-    /// devices, and, only if `deletes_keys`, two of idempotency keys. The last batch of each is not full.
+    /// Runs a sweep on mocked mailboxes, and checks the batches that it deletes. The clock's expiry time is 1,000,000
+    /// seconds. The time was last in doubt `since_doubt` seconds ago, or never. Expects three batches of expired
+    /// envelopes, and three batches of envelopes of deleted devices. If `deletes_keys`, also expects two batches of
+    /// idempotency keys, otherwise none. The last batch of each kind is not full.
     async fn sweep(since_doubt: Option<u64>, deletes_keys: bool) {
         let mut clock = MockClock::new();
         clock.expect_expiry_time().returning(|| Timestamp::from_seconds(1_000_000));

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::ports::{Disk, FreeSpace, PortError};
 
 /// Whether the store has room for more data. Use cases that add data, such as sends, read this value first, and refuse
-/// if there is no room. So the space that is left is kept for acknowledgements and deletions. Reading the value is
-/// cheap.
+/// the request if there is no room. So the space that is left is kept for acknowledgements and deletions. Reading the
+/// value is cheap.
 #[derive(Debug)]
 pub struct Room(AtomicBool);
 

@@ -17,14 +17,15 @@ use crate::world::{REQUEST_TIMEOUT, Request, World};
 pub(crate) struct Start {
     /// The simulation's own time, which is always right.
     time: Timestamp,
-    /// The time up to which messages had expired, by the clock of the replica.
+    /// By the clock of the replica, messages had expired if their expiry time was at or before this time.
     expired: Timestamp,
     /// Whether the request has a token whose session had ended or never existed.
     is_ended: bool,
     /// The mailbox of the session's device. `last` is the last sequence number of this mailbox.
     mailbox: Option<DeviceId>,
     last: SequenceNumber,
-    /// The last sequence number of the mailbox when the waiting time of a read was over. `None` until then.
+    /// If the request is a read that waits: the last sequence number of the mailbox when the waiting time was over.
+    /// `None` until then.
     last_in_time: Option<SequenceNumber>,
     /// How many operations of the replica had failed because of a fault.
     faults: u64,
@@ -32,7 +33,7 @@ pub(crate) struct Start {
     lost: u64,
     /// Whether the password of a login was right.
     is_password_right: bool,
-    /// When the simulation first noticed that this read waits. `None` until then.
+    /// If the request is a read that waits: when the simulation first noticed that it waits. `None` until then.
     waits_since: Option<Timestamp>,
 }
 
@@ -134,7 +135,7 @@ impl World {
         }
     }
 
-    /// Aborts requests that have taken too long, except reads that the simulation knows to wait.
+    /// Aborts requests that have taken too long. Leaves out reads that are known to wait for a message.
     pub(crate) fn time_out(&mut self) {
         let now = self.shared.time.now();
         self.requests.retain(|Request { call, start, .. }| {

@@ -27,8 +27,8 @@ pub(crate) struct Client {
 /// What the clients of a user know about their account.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct User {
-    /// The number of accounts that the user had before this one. It is part of the username, because names of deleted
-    /// accounts can't be used again.
+    /// The number of accounts that the user had before the current account. This number is part of the username,
+    /// because names of deleted accounts can't be used again.
     generation: usize,
     is_registered: bool,
     /// Two passwords, as arguments of the function `password`: the one that the clients use, and one that may be right
@@ -61,9 +61,9 @@ impl Clients {
         Username::new(&format!("user{user}-{}", self.users[user].generation)).unwrap()
     }
 
-    /// Returns the request with which a client does what `ask` says, and the client's token if the request needs one.
-    /// If the client first has to register or log in, returns the request for that. Returns `None` if the client can't
-    /// do it now.
+    /// Returns the request that carries out `ask`, and the client's token if the request needs a token. If the client
+    /// first has to register or log in, returns the registration or login instead. Returns `None` if the client can't
+    /// carry out `ask` now.
     pub(crate) fn call(&mut self, client: usize, ask: Ask, oracle: &mut Oracle) -> Option<(Call, Option<Token>)> {
         let user = user_of(client);
         let name = self.name(user);

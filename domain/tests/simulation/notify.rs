@@ -67,8 +67,8 @@ impl ReplicaNotifier {
         Self { mailboxes: Arc::default(), time }
     }
 
-    /// Notifies the reads that wait for a mailbox. They can take the envelopes in `delivered` without reading the
-    /// store.
+    /// Notifies the reads that wait for a mailbox. These reads can take the envelopes in `delivered` without reading
+    /// the store.
     pub(crate) fn notify(&self, mailbox: DeviceId, delivered: &[(DeviceId, Envelope, SequenceNumber)]) {
         let mut mailboxes = self.mailboxes();
         let notifications = mailboxes.entry(mailbox).or_default();

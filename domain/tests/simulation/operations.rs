@@ -14,8 +14,8 @@ use crate::world::{REPLICAS, REQUEST_TIMEOUT, World, run};
 
 /// How long the shared clock is wrong after a leap. This is too short for the replicas to trust the wrong time.
 const LEAP: Duration = Duration::from_secs(14 * 60);
-/// Maximum time between two comparisons of the replicas' clocks with the shared clock. In a step of more than 16
-/// times this duration, the maximum is a sixteenth of the duration of the step instead.
+/// Maximum time between two comparisons of the replicas' clocks with the shared clock, while a step lets time pass. If
+/// a step is very long, the maximum is a sixteenth of its duration instead, so that the step needs few comparisons.
 const UPKEEP: Duration = Duration::from_secs(300);
 
 impl World {
@@ -70,8 +70,8 @@ impl World {
         self.replicas[replica].clock.seconds_since_doubt() == Some(0)
     }
 
-    /// Lets the shared clock leap. Does nothing if the clock of a replica may be wrong, because the replica could not
-    /// tell which clock is right.
+    /// Lets the shared clock leap. Does nothing if the clock of a replica may be wrong already: after a leap, this
+    /// replica could not tell a right clock from a wrong one.
     pub(crate) fn leap(&mut self, seconds: i64) {
         if self.leap_ends.is_none() {
             if self.awakened.is_some() || (0..REPLICAS).any(|replica| self.is_in_doubt(replica)) {

@@ -13,7 +13,7 @@ const KEYED_SEND: Step =
 const RETRY: Step = Request { client: 3, replica: 0, ask: Retry, in_flight: true };
 const WAIT: Step = Request { client: 0, replica: 1, ask: Read { from: Seen, count: 3, wait: true }, in_flight: true };
 
-/// For each sequence: what it tests, and its steps.
+/// The sequences of steps, each with a text that says what the sequence tests.
 pub(crate) const REGRESSIONS: [(&str, &[Step]); 5] = [
     (
         "a message arrives after the first look of a reader that will wait",

@@ -17,8 +17,8 @@ pub(crate) enum Step {
         client: usize,
         replica: usize,
         ask: Ask,
-        /// Whether the request only starts, and other steps let it go on. Otherwise it runs until it is answered, or
-        /// waits for a notification.
+        /// If `true`, this step only starts the request, and later steps let it go on. If `false`, the request runs in
+        /// this step until it is answered, or waits for a notification.
         in_flight: bool,
     },
     /// A request in flight goes on until its next access to the store.
@@ -27,7 +27,8 @@ pub(crate) enum Step {
     Finish(usize),
     /// The connection of a request in flight is cut.
     Cut(usize),
-    /// The next operation of a replica on the store fails. `BeforeCommit` and `AfterCommit` wait for the next write.
+    /// The fault affects the next operation of a replica on the store. `BeforeCommit` and `AfterCommit` affect the next
+    /// write instead.
     Fault { replica: usize, fault: Fault },
     /// The next notification on its way to a replica arrives.
     Notify(usize),
@@ -88,18 +89,19 @@ pub(crate) enum Ask {
     DeleteUser,
 }
 
-/// A position in a mailbox.
+/// The position in a mailbox that a request of a client names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Position {
     /// The last sequence number that the client has seen.
     Seen,
     /// The number before `Seen`.
     Before,
-    /// The start of the mailbox, without an incarnation.
+    /// The start of the mailbox. The request names no incarnation.
     Start,
-    /// The last sequence number of the mailbox plus the given number, without an incarnation.
+    /// The last sequence number of the mailbox plus the given number. The request names no incarnation.
     Beyond(i64),
-    /// The last sequence number that the client has seen, but with another incarnation.
+    /// The last sequence number that the client has seen. The request names another incarnation than the client has
+    /// seen.
     Elsewhere,
 }
 

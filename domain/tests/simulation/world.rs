@@ -48,7 +48,7 @@ pub(crate) struct World {
 
 /// A request in flight.
 pub(crate) struct Request {
-    /// The client, or `None` for a task of the replica itself.
+    /// The client that made the request. `None` if the request is a task of the replica itself, such as a sweep.
     pub(crate) client: Option<usize>,
     pub(crate) replica: usize,
     pub(crate) call: Call,

@@ -20,10 +20,10 @@ pub(super) struct Subject {
     /// What the latency measures, as a continuation of "the time", such as `from a send to its response`. Empty if no
     /// latency is measured.
     pub(super) latency: &'static str,
-    /// The number of clients. `None` if the measurement does not depend on it.
+    /// The number of clients. `None` if the measurement does not depend on the number of clients.
     pub(super) clients: Option<usize>,
-    /// Whether each client starts an operation as soon as the previous one is complete. If not, the throughput is not
-    /// reported, because it would depend on the pauses.
+    /// Whether each client starts an operation as soon as its previous operation is complete. If not, the throughput is
+    /// not reported, because it would depend on the pauses.
     pub(super) without_pause: bool,
     /// The number of envelopes that one operation stores.
     pub(super) stores: f64,
@@ -47,14 +47,14 @@ impl Subject {
         }
     }
 
-    /// Sets the number of clients. Also declares that each client starts an operation as soon as its previous one is
-    /// complete, as `without_pause` does.
+    /// Sets the number of clients. Also declares that each client starts an operation as soon as its previous operation
+    /// is complete, as `without_pause` does.
     pub(super) fn clients(self, clients: usize) -> Self {
         Self { clients: Some(clients), ..self }.without_pause()
     }
 
-    /// Declares that each operation starts as soon as the previous one is complete, so that the throughput is
-    /// meaningful and is reported.
+    /// Declares that each client starts an operation as soon as its previous operation is complete, so that the
+    /// throughput is meaningful and is reported.
     pub(super) fn without_pause(self) -> Self {
         Self { without_pause: true, ..self }
     }

@@ -53,7 +53,7 @@ impl Device {
         self.id
     }
 
-    /// Logs in as the same user on a new device.
+    /// Logs in as the user of this device, on a new device.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Device {
         json!({ "username": self.name, "password": self.password })
     }
 
-    /// Returns the same user as a client of the classic API.
+    /// Returns a client that calls the classic API as the user of this device.
     pub(crate) fn classic(&self) -> ClassicUser {
         let (client, name, password) = (self.client.clone(), self.name.clone(), self.password.clone());
         ClassicUser { client, id: self.user_id, name, password }
@@ -168,7 +168,7 @@ impl Device {
         MailboxPage::parse(&self.page(query).await?)
     }
 
-    /// Reads the messages of the first page.
+    /// Reads the first page of the mailbox. Returns the messages of this page.
     pub(crate) async fn messages(&self) -> anyhow::Result<Vec<Value>> {
         let page = self.page("").await?;
         Ok(page["messages"].as_array().context("messages is not an array")?.clone())

@@ -33,7 +33,7 @@ pub(crate) use self::response::{ApiResponse, send};
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Builds an HTTP client that ignores the proxy settings of the environment and connects directly. With the feature
-/// `tls`, the client trusts the certificates of the system, or those in `SSL_CERT_FILE`.
+/// `tls`, the client trusts the certificates of the system, or the certificates in the file that `SSL_CERT_FILE` names.
 ///
 /// # Errors
 ///

@@ -30,7 +30,7 @@ pub(super) enum Databases {
     Sqlite,
     /// Postgres databases.
     Postgres,
-    /// Both, one after the other.
+    /// SQLite files first, then Postgres databases.
     All,
 }
 

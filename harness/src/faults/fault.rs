@@ -34,15 +34,15 @@ pub(crate) enum Fault {
     Restarted,
 }
 
-/// How the servers have to behave while a fault lasts. They never answer anything other than success, or 503 or 507
-/// with `Retry-After`.
+/// How the servers have to behave while a fault lasts. Every response must be a success, or a 503 or 507 with
+/// `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// They accept no sends.
+    /// The servers accept no sends.
     Refuses,
-    /// They refuse at least one request.
+    /// The servers refuse at least one request.
     Disturbs,
-    /// They accept sends.
+    /// The servers accept sends.
     Serves,
     /// The fault lasts only for a moment, so nothing is checked while it lasts.
     Instant,
@@ -85,12 +85,12 @@ impl Fault {
         })
     }
 
-    /// Returns a text that the server has to log while the fault lasts. `None` if it need not log anything.
+    /// Returns a text that the server has to log while the fault lasts. `None` if the server need not log anything.
     pub(super) fn logged(self) -> Option<&'static str> {
         matches!(self, Self::FileRemoved | Self::FileReplaced).then_some("was removed or replaced")
     }
 
-    /// Returns the name on the command line.
+    /// Returns the name of the fault on the command line.
     pub(super) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }

@@ -35,10 +35,10 @@ const SENDS_LIMIT: Duration = Duration::from_secs(30);
 /// The time after the beginning of a fault in which accepted sends are not counted, because they may have been sent
 /// before the fault.
 const SETTLE: Duration = Duration::from_millis(500);
-/// Maximum time to read the remaining messages.
+/// Maximum time to read the messages that remain after the last send.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 
-/// Injects the faults one after the other, and prints a line for each. Returns whether none of them failed.
+/// Injects the faults one after the other, and prints a line for each. Returns `false` if the test of a fault failed.
 pub(crate) async fn run(args: &FaultsArgs, program: &Path, mut print: impl FnMut(String)) -> anyhow::Result<bool> {
     let cases = args.cases();
     ensure!(!cases.is_empty(), "--only names no fault of this database");

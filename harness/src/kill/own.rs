@@ -29,8 +29,8 @@ pub struct Plan {
 /// Maximum duration of a send with all its retries. Also the maximum duration of reading the messages that remain after
 /// the last send.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Replaces [`LIMIT`] if the run also injects faults other than kills. It is longer, because sends take long while all
-/// packets from the database are dropped.
+/// Replaces [`LIMIT`] if the run also injects faults other than kills. This limit is longer, because sends take long
+/// while all packets from the database are dropped.
 const FAULTS_LIMIT: Duration = Duration::from_secs(120);
 /// How often a fault other than a kill is injected instead of a kill, in percent.
 const FAULTS_PERCENT: u64 = 25;

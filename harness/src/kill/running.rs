@@ -35,7 +35,7 @@ pub enum Length {
 /// Maximum duration of each single step: a send with all its retries, [`SENDS`] sends, a restart, waiting until the
 /// server is ready, or reading the messages that remain after the last send.
 const LIMIT: Duration = Duration::from_secs(180);
-/// The number of sends that the server must accept before each restart and after the last one, so that each restart
+/// The number of sends that the server must accept before each restart and after the last restart, so that each restart
 /// happens while messages are sent.
 const SENDS: usize = 50;
 

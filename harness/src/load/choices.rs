@@ -12,8 +12,8 @@ impl Choices {
         Self(Rng::with_seed(seed))
     }
 
-    /// Returns a new sequence of random choices, for a task that runs concurrently. The new sequence depends only on
-    /// the seed, too.
+    /// Returns a new sequence of random choices, for a task that runs concurrently. Like this sequence, the new
+    /// sequence depends only on the seed.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.0.fork())
     }

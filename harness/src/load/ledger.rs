@@ -41,7 +41,7 @@ pub struct Outcome {
     pub kills: usize,
     /// Number of faults other than kills that the run injected, by kind.
     pub faults: BTreeMap<&'static str, usize>,
-    /// Number of envelopes that were received. Repeated ones are counted once.
+    /// Number of envelopes that were received. An envelope that was received repeatedly counts once.
     pub received: usize,
     /// Number of envelopes that were received again, with the same sequence number.
     pub repeated: usize,
@@ -126,8 +126,8 @@ impl Ledger {
         }
     }
 
-    /// Compares the messages that one recipient received with the accepted ones. Returns the numbers of lost
-    /// and of duplicated envelopes.
+    /// Compares the messages that one recipient received with the messages that were accepted for this recipient.
+    /// Returns the numbers of lost and of duplicated envelopes.
     fn check_mailbox(&mut self, recipient: &str, mailbox: &BTreeMap<i64, Message>) -> (usize, usize) {
         let mut violations = Vec::new();
         let hole = mailbox.keys().zip(1..).find(|(sequence, expected)| *sequence != expected);

@@ -37,7 +37,7 @@ const LATE_RECIPIENT: &str = "mia";
 /// Maximum time that a client waits for a response before it retries.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The conditions that differ between runs.
+/// The parameters of a run in which servers are killed or other faults are injected.
 #[derive(Debug)]
 pub(crate) struct Conditions {
     /// The URLs of the replicas.
@@ -50,7 +50,8 @@ pub(crate) struct Conditions {
     /// Whether there is another recipient, which reads nothing until all messages are sent. Until then, its mailbox
     /// must have room for all messages to it.
     pub(crate) late_recipient: bool,
-    /// Maximum duration of a send with all its retries, and of reading the remaining messages.
+    /// Maximum duration of a send with all its retries. Also the maximum duration of reading the messages that remain
+    /// after the last send.
     pub(crate) limit: Duration,
     /// The pause before a client retries a failed request.
     pub(crate) pause: Duration,

@@ -7,15 +7,15 @@ use super::ledger::SentMessage;
 use super::{Attempt, Run};
 use crate::client::{Client, Device};
 
-/// Maximum time to wait for a response. Short, because a request that is stuck says nothing about the next one.
+/// Maximum time to wait for a response. Short, because a request that is stuck says nothing about the next request.
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// The pause between two attempts.
+/// The pause between two attempts to send and read a message.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A client that measures how long the servers take to serve again after a fault.
 pub(crate) struct Probe<'a> {
     run: &'a Run,
-    /// The device of the client, once for each replica, with the URL of the replica.
+    /// For each replica, a copy of the client's device that sends its requests to this replica.
     devices: Vec<Device>,
     probes: usize,
     /// The `sent_at` of the last message that the client has sent.
@@ -46,7 +46,8 @@ impl<'a> Probe<'a> {
         Some(start.elapsed()).filter(|elapsed| *elapsed <= limit)
     }
 
-    /// Returns the day in the `sent_at` of the last message that the client has sent.
+    /// Returns the day in the `sent_at` of the last message that the client has sent. The day shows whether a fault has
+    /// moved the clock.
     pub(crate) fn day(&self) -> String {
         self.sent_at.chars().take("2026-11-27".len()).collect()
     }

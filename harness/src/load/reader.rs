@@ -16,8 +16,8 @@ pub(super) struct Reader<'a> {
     /// The last sequence number that the reader has read. `None` if the reader has forgotten this number. The reader
     /// then continues after the last acknowledged number, which the server has stored.
     cursor: Option<i64>,
-    /// The incarnation of the mailbox, from the first page. The reader sends it with each request. It must never
-    /// change.
+    /// The incarnation of the mailbox, from the first page. The reader sends it with each request. The incarnation must
+    /// never change.
     incarnation: Option<String>,
     /// The highest sequence number that the reader has tried to acknowledge. The server may not have received the
     /// request.

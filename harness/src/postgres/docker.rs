@@ -33,7 +33,7 @@ wait "$server"
 
 /// A Postgres server in a Docker container. Dropping this value removes the container.
 ///
-/// The image is `postgres:17`, unless the environment variable `WOOSH_TEST_POSTGRES_IMAGE` names another one as
+/// The image is `postgres:17`, unless the environment variable `WOOSH_TEST_POSTGRES_IMAGE` names another image as
 /// `NAME:TAG`. A name without a tag means the tag `latest`.
 pub(super) struct Container {
     _container: ContainerAsync<GenericImage>,

@@ -76,7 +76,7 @@ impl LocalServer {
         PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("woosh").database("postgres")
     }
 
-    /// Stops the server at once, as a crash does. It is started again by [`Self::start_again`].
+    /// Stops the server at once, as a crash does. [`Self::start_again`] starts the server again.
     pub(super) fn crash(&self) -> anyhow::Result<()> {
         // `down` may be deleted again before the script finds out that the server has ended.
         for file in ["crashed", "down"] {
@@ -153,7 +153,8 @@ fn data_folder(durability: Durability) -> PathBuf {
     if durability == Durability::Fast && writable && free > ENOUGH { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// If this process runs as root, Postgres runs as another user. Returns the ids of this user and of its group.
+/// Returns the ids of an unprivileged user and of its group. If this process runs as root, Postgres runs as this user,
+/// because Postgres refuses to run as root.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {

@@ -6,8 +6,8 @@ use super::durability::Durability;
 use super::local::{self, LocalServer};
 use super::template;
 
-/// A Postgres server with one database. The server can be stopped and started again. It runs the Postgres programs that
-/// are installed on this machine. Dropping this value deletes the database.
+/// A Postgres server with one database. The server can be stopped and started again. The server runs the Postgres
+/// programs that are installed on this machine. Dropping this value deletes the database.
 pub(crate) struct OwnPostgres(LocalServer);
 
 impl OwnPostgres {
@@ -41,8 +41,8 @@ impl OwnPostgres {
         template::url(&self.0.admin(), Self::DATABASE)
     }
 
-    /// Stops the server with an immediate shutdown, which ends all its processes at once. It recovers from its WAL when
-    /// it is started again.
+    /// Stops the server with an immediate shutdown, which ends all its processes at once. When the server is started
+    /// again, it recovers from its WAL.
     ///
     /// # Errors
     ///

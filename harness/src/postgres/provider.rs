@@ -16,7 +16,7 @@ use super::local::{self, LocalServer};
 pub(super) struct Server {
     /// The options to connect as a Postgres role that may create databases.
     pub(super) admin: PgConnectOptions,
-    /// The source of the server, such as a Docker image. Messages name it.
+    /// A text for messages that says where the server is from, such as `Docker`.
     pub(super) origin: String,
     _guard: Guard,
 }
@@ -74,8 +74,8 @@ pub fn probe() -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether the preferred way to obtain a Postgres server is to run the Postgres programs of this machine. The
-/// data of a durable server is then in the folder for temporary files of this machine.
+/// Returns whether the preferred way to obtain a Postgres server is to run the Postgres programs of this machine. If
+/// so, the data of a durable server is in the folder for temporary files of this machine.
 pub(crate) fn is_local() -> bool {
     matches!(providers().first(), Some(Provider::Local(_)))
 }

@@ -116,7 +116,8 @@ struct Connection {
 }
 
 impl Connection {
-    /// Forwards what a client and the database say until one of them closes the connection, or the network is down.
+    /// Forwards the bytes of a client to the database, and those of the database to the client. Ends when one of them
+    /// closes the connection, or when the network is down.
     async fn serve(mut self, client: TcpStream) {
         self.silence.mark_unchanged();
         let open = self.open.clone();

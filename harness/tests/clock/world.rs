@@ -123,7 +123,7 @@ impl Replica {
 pub(crate) struct World {
     pub(crate) database: Database,
     postgres: Option<PgConnectOptions>,
-    /// The current time of this clock, as a Unix second.
+    /// The current time of the clock from which messages get their `sent_at`, as a Unix second.
     pub(crate) time: i64,
     pub(crate) test_database: Arc<TestDatabase>,
 }

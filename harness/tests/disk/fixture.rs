@@ -97,7 +97,7 @@ pub(crate) fn registration(name: &str) -> Value {
     serde_json::json!({ "username": name, "password": PASSWORD, "public_key": "a key", "private_key": "a key" })
 }
 
-/// Returns the body of a send.
+/// Returns the body of a request that sends `contents` to the user `name`.
 pub(crate) fn to(name: &str, contents: &str) -> Value {
     serde_json::json!({ "recipients": [{ "username": name, "contents": contents }] })
 }

@@ -64,9 +64,10 @@ enum Step {
     },
     Acknowledge {
         mailbox: usize,
-        /// The sequence number to acknowledge, relative to the newest one.
+        /// The sequence number to acknowledge, relative to the newest sequence number of the mailbox.
         from_newest: i64,
-        /// The incarnation to pass with the acknowledgement: the current one (`true`), another one (`false`), or none.
+        /// The incarnation to pass with the acknowledgement: the current incarnation (`true`), another incarnation
+        /// (`false`), or none (`None`).
         in_current: Option<bool>,
         limit: usize,
     },

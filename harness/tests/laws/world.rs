@@ -18,7 +18,7 @@ const START: i64 = 1_700_000_000;
 /// A store with two new users, and the models of their mailboxes. Alice has two devices, and Carol has one.
 pub(crate) struct World<'a> {
     stores: &'a Stores,
-    /// The database of the stores, unless they are in memory.
+    /// The database of the stores. `None` if the stores are in memory.
     database: Option<&'a Database>,
     now: i64,
     users: [UserId; 2],

@@ -65,8 +65,8 @@ impl Fixture {
         response.status() == StatusCode::OK
     }
 
-    /// Waits until `is_ready` returns `ready`. Returns how long this took. It may take a second longer than the change
-    /// in the server, because the server uses the result of a check for a second.
+    /// Waits until `is_ready` returns `ready`. Returns how long this took. The result may be a second late, because the
+    /// server uses the result of a check for a second.
     pub(crate) async fn becomes_ready(&self, ready: bool, limit: Duration) -> Duration {
         let start = Instant::now();
         while self.is_ready().await != ready {

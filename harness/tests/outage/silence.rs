@@ -7,7 +7,8 @@ use woosh_harness::postgres::Proxy;
 
 use super::fixture::{Fixture, database, start};
 
-/// Number of requests that wait for the database when it stops answering: more than the server has connections.
+/// Number of requests that wait for the database when the database stops answering: more than the server has
+/// connections.
 const WAITING: usize = 40;
 /// Maximum time for which the server may refuse requests.
 const MAX_INTERRUPTION: Duration = Duration::from_secs(20);

@@ -8,7 +8,7 @@ use woosh_domain::ports::NewDelivery;
 use super::write::Counters;
 use crate::store::recipient_keys;
 
-/// Maximum number of recipients to remember. They take a few megabytes.
+/// Maximum number of recipients to remember. So many recipients take a few megabytes.
 const CAPACITY: NonZero<usize> = NonZero::new(10_000).unwrap();
 
 /// The recipients of the latest sends that one lane (a queue of sends) has stored, and the state of their mailboxes
@@ -46,7 +46,7 @@ impl KnownRecipients {
     }
 
     /// Remembers the recipients of a batch that was stored. `counters` holds values that the database has returned for
-    /// the mailboxes that the batch has changed. These values replace the planned ones.
+    /// the mailboxes that the batch has changed. These values replace the values that the plan had for these mailboxes.
     pub(super) fn put(&mut self, recipients: HashMap<String, RecipientState>, counters: &Counters) {
         for (key, mut recipient) in recipients {
             for mailbox in &mut recipient.mailboxes {

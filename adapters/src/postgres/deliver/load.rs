@@ -111,8 +111,8 @@ async fn lock_keys(connection: &mut PgConnection, keys: &[ScopedKey]) -> Result<
     Ok(())
 }
 
-/// Loads the receipts that are stored under these idempotency keys, after the keys were locked. A separate statement
-/// does this, so that it also sees receipts that other transactions committed while the locking statement waited.
+/// Loads the receipts that are stored under these idempotency keys. Call this after the keys were locked, because a
+/// separate statement also sees receipts that other transactions committed while the locking statement waited.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],

@@ -82,7 +82,7 @@ impl Deliverer {
         plan(sends.iter().copied(), state, std::iter::from_fn(|| self.ids.pop_front()))
     }
 
-    /// Remembers the recipients of a batch that was written. Returns the outcomes of its sends.
+    /// Remembers the recipients of a batch that was written, for the next batch. Returns the outcomes of the sends.
     fn remember(&mut self, mut plan: Plan<'_>, counters: &Counters) -> Vec<PlannedSend> {
         for copy in plan.sends.iter_mut().flat_map(|send| &mut send.copies) {
             if let Some(counters) = counters.get(&copy.mailbox) {

@@ -130,7 +130,7 @@ impl Oracle {
         }
     }
 
-    /// Returns the index of the send whose text this is.
+    /// Returns the index of the send whose contents are `text`.
     pub(crate) fn send_of(&self, text: &str) -> Option<usize> {
         text.split(':').next()?.parse().ok().filter(|index| *index < self.sends.len())
     }

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
 /// The faults of a replica.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// The fault of the next operation. `BeforeCommit` and `AfterCommit` wait for the next write.
+    /// The fault that affects the next operation. `BeforeCommit` and `AfterCommit` affect the next write instead.
     pub(crate) next: Option<Fault>,
     /// How many operations have failed because of a fault.
     pub(crate) count: u64,
@@ -45,8 +45,8 @@ impl Shared {
         self.oracle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the oracle check an operation of the store. The oracle remembers the first violation, and the current step
-    /// fails with it.
+    /// Lets the oracle check an operation of the store. The oracle remembers the first violation of a promise. The
+    /// current step then fails, and reports this violation.
     fn check(&self, check: impl FnOnce(&mut Oracle) -> Check) {
         let mut oracle = self.oracle();
         let checked = check(&mut oracle);
@@ -78,7 +78,7 @@ pub(crate) struct ReplicaStore {
 /// A send that waits to be committed in a batch, and the variable for its outcome.
 type WaitingSend = (NewDelivery, Arc<Mutex<Option<Result<DeliverOutcome, PortError>>>>);
 
-/// Interrupts the operation once, so that other requests can run before it goes on.
+/// Interrupts the calling operation once, so that other requests can run before the operation goes on.
 async fn turn() {
     let mut is_over = false;
     std::future::poll_fn(|_| if std::mem::replace(&mut is_over, true) { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -97,7 +97,7 @@ impl ReplicaStore {
         Self { shared, replica, instance, notifier, batch, owners: Mutex::default() }
     }
 
-    /// Takes the fault of the operation that runs now, if it has one.
+    /// Returns the fault of the operation that runs now, if it has one. The fault affects no later operation.
     fn fault(&self, is_write: bool) -> Option<Fault> {
         let faults = &mut self.shared.faults()[self.replica];
         let fault = faults.next.take_if(|fault| is_write || *fault == Fault::Unreachable)?;
@@ -157,7 +157,7 @@ impl ReplicaStore {
         }
     }
 
-    /// Commits the sends that wait for a batch, also if their clients are gone.
+    /// Commits all waiting sends in one batch, even if the clients that sent them are gone.
     pub(crate) fn flush(&self) {
         if let Some(batch) = self.batch.as_ref().filter(|batch| !lock(batch).is_empty()) {
             self.commit(batch);

@@ -40,8 +40,8 @@ struct Plan<'a> {
 }
 
 /// Adds users with devices and sessions directly to the database of a running server, in one transaction. Registration
-/// through the API would hash a password for each user: that would be slow, and would need so much memory that it would
-/// hide the peak memory of the workload.
+/// through the API would hash a password for each user. The hashing would be slow, and would need more memory than the
+/// workload, so that the peak memory of the workload could not be measured.
 pub(super) async fn add(
     database: &TestDatabase,
     prefix: &str,

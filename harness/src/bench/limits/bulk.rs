@@ -56,7 +56,7 @@ enum Connection {
 
 impl Connection {
     /// Inserts a batch of messages in one transaction. `stored` is the number of messages that earlier calls have
-    /// inserted. The new messages are numbered from there on.
+    /// inserted. The numbers of the new messages start at `stored`.
     async fn insert(&mut self, stored: i64, contents: &[u8]) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(connection) => insert_into_sqlite(connection, stored, contents).await,

@@ -7,7 +7,7 @@ use crate::bench::stage::Stage;
 
 /// Number of mailboxes that store more and more messages during the workload.
 const ARCHIVE: usize = 100;
-/// Number of measurements after the first one. The first one starts without stored messages.
+/// Number of measurements with stored messages. Before them, one measurement runs without stored messages.
 const STEPS: u64 = 4;
 const FILLERS: usize = 8;
 

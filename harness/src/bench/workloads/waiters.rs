@@ -35,8 +35,8 @@ struct Waiter {
 }
 
 /// Measures sends to many readers that wait by long poll. Each reader receives one message, then waits again. A sender
-/// sends its next message only when the previous one has arrived. Otherwise, messages would wait in a growing queue,
-/// and the latencies would include the time in this queue.
+/// sends its next message only when its previous message has arrived. Otherwise, messages would wait in a growing
+/// queue, and the latencies would include the time in this queue.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let count = stage.args.waiters;
     file_handles::ensure(u64::from(count) + OTHER_HANDLES).context("the workload waiters")?;

@@ -113,7 +113,8 @@ pub(super) async fn a_waiting_reader_gets_401_when_its_session_ends(client: Clie
     ensure_rejected(&alice, alice.delete("/v1/users/me")).await
 }
 
-/// Fails unless a waiting reader promptly receives 401 after `ending` has ended its session.
+/// Fails unless `reader` promptly receives 401 if the session of `reader` ends while `reader` waits. The request
+/// `ending` ends the session.
 async fn ensure_rejected(
     reader: &Device,
     ending: impl Future<Output = anyhow::Result<ApiResponse>>,

@@ -27,7 +27,7 @@ use crate::logging::causes;
 use crate::server::{HALF_CLOSED_WAIT, HangUp};
 use crate::services::Services;
 
-/// Maximum number of messages that the server reads at once for a stream. It reads the next page only after the
+/// Maximum number of messages that the server reads at once for a stream. The server reads the next page only after the
 /// connection has taken the previous page.
 const PAGE_SIZE: usize = 100;
 /// If nothing arrives for this time, the stream sends a heartbeat, so that proxies keep the connection open.

@@ -160,7 +160,7 @@ pub(super) async fn send(
     })
 }
 
-/// Truncates an invalid username for an error message, because it can be long.
+/// Truncates an invalid username for an error message, because an invalid username can be long.
 fn truncated(name: &str) -> String {
     match name.char_indices().nth(Username::MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &name[..end]),
