@@ -3,7 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tikv_jemallocator::Jemalloc;
 use woosh_harness::cli::Cli;
+
+/// The same allocator as in `woosh-server`, because this binary runs servers, too.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
