@@ -54,7 +54,7 @@ deny:
 doc:
     cargo doc --workspace --no-deps --locked
 
-# Check that the domain does no I/O
+# Check that the domain does no I/O, and that no files of a crate depend on each other in a circle
 layers:
     #!/usr/bin/env bash
     set -euo pipefail
@@ -64,6 +64,7 @@ layers:
         exit 1
     fi
     echo "layers: woosh-domain does no I/O"
+    for crate in domain adapters app; do .ci/circles "$crate/src"; done
 
 # List changes of the domain and the adapters that no test of theirs notices, with these arguments for cargo-mutants
 mutants *arguments:
