@@ -16,10 +16,6 @@ pub trait Clock: Send + Sync {
     /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. 0 unless a clock has
     /// jumped ahead and it is not known yet whether that clock is right.
     fn lag_seconds(&self) -> u64;
-
-    /// Returns the seconds since the time was last in doubt: 0 if the time is in doubt now, `None` if the time was
-    /// never in doubt since this clock was created.
-    fn seconds_since_doubt(&self) -> Option<u64>;
 }
 
 /// The clocks of this machine.

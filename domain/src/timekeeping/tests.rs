@@ -225,16 +225,6 @@ fn a_slow_reading_does_not_replace_a_better_one() {
     assert_eq!(world.keeper.now(slow.local), reference);
 }
 
-#[test]
-fn the_time_since_a_doubt_is_known() {
-    let mut world = World::start(0, None);
-    assert_eq!(world.keeper.since_doubt(world.local()), None);
-    world.set(DAY).run(60);
-    assert_eq!(world.keeper.since_doubt(world.local()), Some(Duration::ZERO));
-    world.set(0).run(60);
-    assert_eq!(world.keeper.since_doubt(world.local()), Some(Duration::from_secs(50)));
-}
-
 #[derive(Debug, Clone)]
 enum Step {
     Run(i64),

@@ -54,8 +54,6 @@ pub struct Timekeeper {
     /// clock has counted since.
     held: Timestamp,
     doubt: Option<Doubt>,
-    /// The reading of the monotonic clock at which the last doubt ended.
-    doubted_until: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +75,7 @@ impl Timekeeper {
     /// doubt, and the result includes [`ClockChange::Doubted`].
     pub fn start(sample: Sample, trusted: Option<Timestamp>) -> (Self, Option<ClockChange>) {
         let Sample { local, reference, .. } = sample;
-        let keeper = Self { local, held: reference, doubt: None, doubted_until: None };
+        let keeper = Self { local, held: reference, doubt: None };
         match trusted {
             Some(trusted) if !is_plausible(reference, trusted, MAX_DOWNTIME) => {
                 let doubt = Doubt { trusted, reference, since: local.monotonic, max_lead: MAX_DOWNTIME };
@@ -124,7 +122,6 @@ impl Timekeeper {
     fn trust(&mut self, reference: Timestamp) {
         self.held = reference;
         self.doubt = None;
-        self.doubted_until = Some(self.local.monotonic);
     }
 
     /// Returns the current time, which becomes the `sent_at` of messages.
@@ -162,15 +159,6 @@ impl Timekeeper {
         let elapsed_by_wall = local.wall.since(self.local.wall).max(elapsed);
         let lag = reference.plus(elapsed_by_wall).since(self.now(local));
         if lag <= TOLERANCE { Duration::ZERO } else { lag }
-    }
-
-    /// Returns the duration since the time was last in doubt: zero if the time is in doubt now, `None` if it was never
-    /// in doubt.
-    pub fn since_doubt(&self, local: LocalTime) -> Option<Duration> {
-        if self.is_in_doubt() {
-            return Some(Duration::ZERO);
-        }
-        self.doubted_until.map(|until| local.monotonic.saturating_sub(until))
     }
 
     fn elapsed(&self, local: LocalTime) -> Duration {

@@ -49,32 +49,27 @@ impl World {
         Ok(())
     }
 
-    /// Compares the clock of a replica with the shared clock, as each server does periodically. Checks that the
-    /// clock of the replica is then right, or that the replica knows that it may be wrong.
+    /// Lets a replica do what each server does periodically. Checks that the clock of the replica is then right, or that
+    /// the replica knows that it may be wrong.
     pub(crate) fn upkeep(&mut self, replica: usize) -> Check {
-        let Replica { keep_time, clock, .. } = &*self.replicas[replica].clone();
-        if run(keep_time.execute()).is_err() {
+        let server = self.replicas[replica].clone();
+        if !run(server.upkeep()) {
             return Ok(());
         }
         self.awakened.take_if(|awakened| *awakened == replica);
-        // The time is stored again later if this fails.
-        let _ = run(keep_time.store_time());
+        let clock = &server.clock;
         let (now, shown) = (self.shared.time.now(), clock.now());
         let is_right = shown.since(now).max(now.since(shown)) <= TOLERANCE;
-        ensure(is_right || clock.lag_seconds() > 0 || self.is_in_doubt(replica), "D2 no leap is trusted", || {
+        ensure(is_right || clock.lag_seconds() > 0 || server.is_in_doubt(), "D2 no leap is trusted", || {
             format!("replica {replica} shows {shown:?} at {now:?}")
         })
-    }
-
-    fn is_in_doubt(&self, replica: usize) -> bool {
-        self.replicas[replica].clock.seconds_since_doubt() == Some(0)
     }
 
     /// Lets the shared clock leap. Does nothing if the clock of a replica may be wrong, because the replica could not
     /// tell which clock is right.
     pub(crate) fn leap(&mut self, seconds: i64) {
         if self.leap_ends.is_none() {
-            if self.awakened.is_some() || (0..REPLICAS).any(|replica| self.is_in_doubt(replica)) {
+            if self.awakened.is_some() || self.replicas.iter().any(|replica| replica.is_in_doubt()) {
                 return;
             }
             self.leap_ends = Some(self.shared.time.now().plus(LEAP));

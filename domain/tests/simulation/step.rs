@@ -44,7 +44,7 @@ pub(crate) enum Step {
     Leap(i64),
     /// The machine of a replica is suspended for the given number of seconds.
     Suspend { replica: usize, seconds: u64 },
-    /// A replica deletes what is no longer needed.
+    /// A replica deletes what is no longer needed, idempotency keys included.
     Sweep { replica: usize, in_flight: bool },
     /// A replica is killed, and started again.
     Restart(usize),

@@ -4,7 +4,6 @@
 //! access to the store to the next. So the steps alone determine what happens.
 
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -78,7 +77,6 @@ impl World {
             time,
             faults: Mutex::default(),
             defect,
-            instances: AtomicU64::new(0),
         });
         let randomness = Arc::new(CountingRandomness::default());
         let start = |replica| Arc::new(run(Replica::start(shared.clone(), randomness.clone(), replica)).unwrap());
