@@ -22,7 +22,12 @@
 //! - stamps follow the reference if it is ahead of the counted time, but are at most [`MAX_STAMP_LEAD`] ahead of the
 //!   counted time. If the reference is behind, stamps follow the counted time;
 //! - if the stamp of a message may be too early by some time, the message expires later by the same time. So the
-//!   message does not expire early if the reference turns out to be right.
+//!   message does not expire early if the reference turns out to be right. If the reference is behind the last trusted
+//!   time when the server starts, nothing tells how long the server was down, and therefore how early the stamps are:
+//!   messages then expire a day later.
+//!
+//! A server that starts can't notice that the reference is behind if the reference shows a later time than the last
+//! trusted time. The messages that it stamps before the correction then expire early.
 //!
 //! Idempotency keys are forgotten without a look at the time:
 //! [`ForgetKeys`](crate::use_cases::ForgetKeys) says how.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use woosh_domain::model::*;
-use woosh_domain::timekeeping::TOLERANCE;
+use woosh_domain::ports::TimeStore as _;
+use woosh_domain::timekeeping::{MAX_STAMP_LEAD, TOLERANCE};
 
 use crate::defect::Defect;
 use crate::notify::Network;
@@ -75,6 +76,18 @@ impl World {
             self.leap_ends = Some(self.shared.time.now().plus(LEAP));
         }
         self.shared.time.set_lead_seconds(seconds);
+    }
+
+    /// Returns whether a replica that starts now must not let messages expire early. A replica can't tell that the shared
+    /// clock is behind if the clock shows a later time than the last trusted time in the store. And it keeps messages for
+    /// only a day longer, so the trusted time must not be older than that.
+    pub(crate) fn may_start(&self) -> bool {
+        let time = &self.shared.time;
+        let trusted = run(self.shared.store.trusted_time()).unwrap();
+        !time.is_behind()
+            || trusted.is_some_and(|trusted| {
+                time.shared().plus(TOLERANCE) < trusted && time.now() <= trusted.plus(MAX_STAMP_LEAD)
+            })
     }
 
     /// Kills a replica, and starts it again.

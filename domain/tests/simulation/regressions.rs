@@ -4,7 +4,7 @@
 use crate::step::Ask::{Read, Retry, Send};
 use crate::step::Fault::AfterCommit;
 use crate::step::Position::Seen;
-use crate::step::Step::{self, Advance, Fault, Finish, Lose, Progress, Request, Restart, Settle, Suspend, Sweep};
+use crate::step::Step::{self, Advance, Fault, Finish, Leap, Lose, Progress, Request, Restart, Settle, Suspend, Sweep};
 
 const SEND: Step =
     Request { client: 3, replica: 1, ask: Send { to: 7, size: 8, keyed: false, ttl: None }, in_flight: false };
@@ -14,7 +14,7 @@ const RETRY: Step = Request { client: 3, replica: 0, ask: Retry, in_flight: true
 const WAIT: Step = Request { client: 0, replica: 1, ask: Read { from: Seen, count: 3, wait: true }, in_flight: true };
 
 /// For each sequence: what it tests, and its steps.
-pub(crate) const REGRESSIONS: [(&str, &[Step]); 7] = [
+pub(crate) const REGRESSIONS: [(&str, &[Step]); 8] = [
     (
         "a message arrives after the first look of a reader that will wait",
         &[WAIT, Progress(0), Progress(0), Progress(0), Progress(0), SEND, Finish(0)],
@@ -81,6 +81,21 @@ pub(crate) const REGRESSIONS: [(&str, &[Step]); 7] = [
             Sweep { replica: 0, in_flight: false },
             RETRY,
             Finish(0),
+        ],
+    ),
+    (
+        "a replica starts while the shared clock is behind",
+        &[
+            Leap(-2_678_400),
+            Advance(60),
+            Restart(1),
+            Request {
+                client: 2,
+                replica: 1,
+                ask: Send { to: 6, size: 4, keyed: true, ttl: Some(60) },
+                in_flight: false,
+            },
+            Request { client: 5, replica: 0, ask: Read { from: Seen, count: 1, wait: true }, in_flight: false },
         ],
     ),
 ];

@@ -162,8 +162,7 @@ impl World {
                     self.finish(self.requests.len() - 1)?;
                 }
             }
-            // A replica that starts while the shared clock is behind can't know how long it was down.
-            Step::Restart(replica) if !self.shared.time.is_behind() => self.restart(replica)?,
+            Step::Restart(replica) if self.may_start() => self.restart(replica)?,
             Step::Cut(_) | Step::Suspend { .. } | Step::Restart(_) => {}
             Step::Backup => {
                 self.backup = Some((self.shared.store.backup(), self.shared.oracle().truth.clone()));

@@ -40,6 +40,8 @@ fn main() {
         trial!(Postgres, after_a_month_off_what_is_due_expires_within_minutes),
         trial!(Sqlite, a_message_sent_right_after_a_suspension_lives_as_long_as_it_should),
         trial!(Postgres, a_message_sent_right_after_a_suspension_lives_as_long_as_it_should),
+        trial!(Sqlite, a_message_sent_after_a_start_with_a_clock_that_is_behind_does_not_expire_early),
+        trial!(Postgres, a_message_sent_after_a_start_with_a_clock_that_is_behind_does_not_expire_early),
         trial!(Sqlite, a_key_is_remembered_for_a_day_even_if_its_stamp_is_early),
         trial!(Postgres, a_key_is_remembered_for_a_day_even_if_its_stamp_is_early),
         trial!(Postgres, replicas_whose_clocks_differ_by_an_hour_agree_on_the_time),
@@ -117,6 +119,21 @@ async fn a_message_sent_right_after_a_suspension_lives_as_long_as_it_should(back
     assert_eq!(replica.messages(&alice).await, (1, 1), "a message expired before its time");
     world.pass_minutes(&replica, 2).await;
     assert_eq!(replica.messages(&alice).await, (0, 2));
+    world.database.close().await;
+}
+
+async fn a_message_sent_after_a_start_with_a_clock_that_is_behind_does_not_expire_early(backend: Backend) {
+    let mut world = World::new(backend).await;
+    let alice = world.start().await.register("alice").await;
+
+    world.advance_database(8 * HOUR - 10 * DAY).await;
+    let replica = world.start().await;
+    assert_eq!(replica.started_with, Some(ClockChange::Doubted { ahead_seconds: 8 * HOUR - 10 * DAY }));
+    let sent = replica.send(&alice, HOUR, "key").await;
+    assert_eq!(sent.sent_at, Timestamp::from_seconds(START), "the stamp is not early");
+    world.advance(&replica, 0, 10 * DAY).await;
+    assert_eq!(world.pass_minutes(&replica, 16).await, [ClockChange::Confirmed]);
+    assert_eq!(replica.messages(&alice).await, (1, 0), "a message expired before its time");
     world.database.close().await;
 }
 
