@@ -151,8 +151,9 @@ impl World {
             Step::Settle => self.settle()?,
             Step::Advance(seconds) => self.advance(Duration::from_secs(seconds), None)?,
             Step::Leap(seconds) => self.leap(seconds),
+            Step::WrongClocks => self.shared.oracle().are_clocks_wrong = true,
             // One clock is wrong at a time.
-            Step::Suspend { replica, seconds } if self.leap_ends.is_none() => {
+            Step::Suspend { replica, seconds } if self.leap_ends.is_none() || self.are_clocks_wrong() => {
                 self.awakened = Some(replica);
                 self.advance(Duration::from_secs(seconds), Some(replica))?;
             }
