@@ -10,7 +10,7 @@ use woosh_domain::model::Timestamp;
 use woosh_domain::ports::{
     Clock, Devices, Disk, LocalClock as _, Mailboxes, PortError, Sessions, Stores, TimeStore, Users,
 };
-use woosh_domain::use_cases::Sweep;
+use woosh_domain::use_cases::{ForgetKeys, Sweep};
 
 use crate::clock::SystemClock;
 use crate::database_url::Location;
@@ -145,8 +145,10 @@ impl Database {
     ///
     /// If the database does not answer.
     pub async fn sweep_and_audit(&self, now: Option<Timestamp>) -> Result<Vec<String>, PortError> {
-        let now = now.unwrap_or_else(|| SystemClock::start().read().wall);
+        let machine = SystemClock::start();
+        let now = now.unwrap_or_else(|| machine.read().wall);
         Sweep::new(self.0.clone(), Arc::new(FixedClock(now))).execute().await?;
+        ForgetKeys::new(self.0.clone(), Arc::new(machine)).execute().await?;
         self.audit(now).await
     }
 
@@ -170,10 +172,6 @@ impl Clock for FixedClock {
 
     fn lag_seconds(&self) -> u64 {
         0
-    }
-
-    fn seconds_since_doubt(&self) -> Option<u64> {
-        None
     }
 }
 

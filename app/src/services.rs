@@ -8,8 +8,8 @@ use woosh_domain::model::Limits;
 use woosh_domain::ports::{PasswordHasher, PortError, Randomness, Stores};
 use woosh_domain::use_cases::{
     Acknowledge, Authenticate, ChangePassword, CheckToken, DeleteDevice, DeleteMessages, DeleteUser, EndSession,
-    FindUser, KeepTime, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox, RegisterUser,
-    SearchUsers, SendMessage, Sweep, UpdateUser, WatchDisk,
+    FindUser, ForgetKeys, KeepTime, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox,
+    RegisterUser, SearchUsers, SendMessage, Sweep, UpdateUser, WatchDisk,
 };
 
 use crate::health::Health;
@@ -25,6 +25,7 @@ pub(crate) struct Services {
     pub(crate) delete_user: DeleteUser,
     pub(crate) end_session: EndSession,
     pub(crate) find_user: FindUser,
+    pub(crate) forget_keys: ForgetKeys,
     pub(crate) keep_time: KeepTime,
     pub(crate) list_devices: ListDevices,
     pub(crate) list_sessions: ListSessions,
@@ -62,6 +63,7 @@ impl Services {
             delete_user: DeleteUser::new(users.clone(), mailboxes.clone()),
             end_session: EndSession::new(sessions.clone()),
             find_user: FindUser::new(users.clone()),
+            forget_keys: ForgetKeys::new(mailboxes.clone(), keep_time.local_clock()),
             keep_time,
             list_devices: ListDevices::new(devices),
             list_sessions: ListSessions::new(sessions.clone()),

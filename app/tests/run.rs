@@ -211,8 +211,8 @@ async fn a_running_server_deletes_what_has_expired_and_what_deleted_devices_left
     ask(&server, "alice", "POST", "/messages", json!({ "recipient": "bob", "contents": "hello" })).await;
     let mut database = SqliteConnectOptions::new().filename(folder.path().join("woosh.db")).connect().await.unwrap();
     let old = "UPDATE envelopes SET expires_at = 1;
-               INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
-               VALUES (1, 'old', x'00', 1, 1, '');
+               INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered, generation)
+               VALUES (1, 'old', x'00', 1, 1, '', -26);
                INSERT INTO messages (sender, recipient, contents, sent_at, copies)
                VALUES ('alice', 'nobody', x'00', 1, 1);
                INSERT INTO envelopes (device_id, sequence, message_id, size, expires_at)

@@ -54,7 +54,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ),
     ("INSERT INTO purges (device_id) VALUES (4711)", "1 deleted devices that are not purged"),
     ("UPDATE envelopes SET expires_at = 1700000000000000 WHERE device_id = 3", "1 expired envelopes"),
-    ("UPDATE idempotency_keys SET sent_at = sent_at - 86400000001", "1 outdated idempotency keys"),
+    ("UPDATE idempotency_keys SET generation = generation - 26", "1 outdated idempotency keys"),
 ];
 const TOTALS: &str = "1 mailboxes whose totals differ from their envelopes";
 const OUTSIDE: &str = "1 envelopes outside the sequence numbers of their mailbox";

@@ -1,7 +1,7 @@
 use conditional_trait_gen::trait_gen;
 use woosh_domain::model::Timestamp;
-use woosh_domain::ports::PortError;
-use woosh_domain::use_cases::Sweep;
+use woosh_domain::ports::{Mailboxes as _, PortError};
+use woosh_domain::use_cases::ForgetKeys;
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
@@ -99,7 +99,9 @@ const VIOLATIONS: &[Violation] = &[
 
 /// Envelopes that must not exist after a sweep at the time `$1`.
 const EXPIRED: Violation = ("expired envelopes", "SELECT count(*) FROM envelopes WHERE expires_at <= $1");
-const OLD_KEYS: Violation = ("outdated idempotency keys", "SELECT count(*) FROM idempotency_keys WHERE sent_at < $1");
+/// Idempotency keys that must not exist after a sweep while the generation `$1` and later ones are kept.
+const OLD_KEYS: Violation =
+    ("outdated idempotency keys", "SELECT count(*) FROM idempotency_keys WHERE generation < $1");
 
 /// Finds rows that contradict rows of other tables, such as an envelope without a message. For tests.
 pub(crate) trait Audit: SqlStore {
@@ -110,14 +112,14 @@ pub(crate) trait Audit: SqlStore {
 #[trait_gen(Store -> SqliteStore, PostgresStore)]
 impl Audit for Store {
     async fn audit(&self, now: Timestamp) -> Result<Vec<String>, PortError> {
-        let oldest_key = now.minus_seconds(Sweep::IDEMPOTENCY_KEY_SECONDS);
+        let oldest_key = self.key_generation().await?.earlier(ForgetKeys::KEPT);
         let timeless = VIOLATIONS.iter().map(|violation| (*violation, None));
-        let timed = [(EXPIRED, Some(now)), (OLD_KEYS, Some(oldest_key))];
+        let timed = [(EXPIRED, Some(now.micros())), (OLD_KEYS, Some(oldest_key.get()))];
         let mut found = Vec::new();
-        for ((violation, query), time) in timeless.chain(timed) {
+        for ((violation, query), limit) in timeless.chain(timed) {
             let mut query = sqlx::query_scalar(query);
-            if let Some(time) = time {
-                query = query.bind(time.micros());
+            if let Some(limit) = limit {
+                query = query.bind(limit);
             }
             let count: i64 = query.fetch_one(self.read_pool()).await.map_err(SqlError::from)?;
             if count > 0 {

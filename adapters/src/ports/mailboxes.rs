@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use conditional_trait_gen::trait_gen;
-use woosh_domain::model::{Cursor, DeviceId, Incarnation, SequenceNumber, Timestamp};
+use woosh_domain::model::{Cursor, DeviceId, Incarnation, KeyGeneration, SequenceNumber, Timestamp};
 use woosh_domain::ports::{
     AcknowledgeOutcome, DeliverOutcome, MailboxPage, Mailboxes, NewDelivery, PageLimit, PortError,
 };
@@ -126,21 +126,40 @@ impl Mailboxes for Store {
         Ok(device.is_some())
     }
 
-    async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
-        let first: Option<i64> = sqlx::query_scalar("SELECT min(sent_at) FROM idempotency_keys")
+    async fn key_generation(&self) -> Result<KeyGeneration, PortError> {
+        let number = sqlx::query_scalar("SELECT number FROM key_generation").fetch_one(self.read_pool()).await;
+        Ok(KeyGeneration::new(number.map_err(SqlError::from)?))
+    }
+
+    async fn end_key_generation(&self, generation: KeyGeneration) -> Result<(), PortError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                sqlx::query("UPDATE key_generation SET number = number + 1 WHERE number = $1")
+                    .bind(generation.get())
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn expire_idempotency_keys(&self, before: KeyGeneration, limit: usize) -> Result<u64, PortError> {
+        let first: Option<i64> = sqlx::query_scalar("SELECT min(generation) FROM idempotency_keys")
             .fetch_one(self.read_pool())
             .await
             .map_err(SqlError::from)?;
-        if first.is_none_or(|first| first >= before.micros()) {
+        if first.is_none_or(|first| first >= before.get()) {
             return Ok(0);
         }
         self.write(move |connection| {
             Box::pin(async move {
                 let deleted = sqlx::query(
                     "DELETE FROM idempotency_keys WHERE (device_id, key) IN
-                         (SELECT device_id, key FROM idempotency_keys WHERE sent_at < $1 ORDER BY sent_at LIMIT $2)",
+                         (SELECT device_id, key FROM idempotency_keys WHERE generation < $1
+                          ORDER BY generation LIMIT $2)",
                 )
-                .bind(before.micros())
+                .bind(before.get())
                 .bind(count(limit))
                 .execute(connection)
                 .await?;

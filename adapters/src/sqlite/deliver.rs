@@ -158,8 +158,8 @@ fn write(connection: &Connection, changes: &Changes<'_>) -> rusqlite::Result<()>
         upsert.execute([gap.mailbox.get(), gap.first.get(), gap.last.get()])?;
     }
     let mut insert = connection.prepare_cached(
-        "INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered, generation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT number FROM key_generation))",
     )?;
     for planned in receipts {
         let stored = &planned.receipt;

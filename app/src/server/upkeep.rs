@@ -26,8 +26,10 @@ pub(super) async fn run(services: Arc<Services>) {
             Ok(change) => log(change),
             Err(error) => tracing::warn!(%error, causes = causes(&error), "can't check the clock"),
         }
-        if let Err(error) = services.sweep.execute().await {
-            tracing::warn!(%error, causes = causes(&error), "cleanup failed");
+        for cleaned in [services.sweep.execute().await, services.forget_keys.execute().await] {
+            if let Err(error) = cleaned {
+                tracing::warn!(%error, causes = causes(&error), "cleanup failed");
+            }
         }
     }
 }

@@ -74,6 +74,7 @@ pub fn cases() -> Vec<Case> {
             a_key_is_scoped_to_its_device,
             a_send_that_is_not_stored_does_not_use_its_key,
             every_repetition_reports_the_same_undelivered_devices,
+            a_generation_of_keys_ends_once,
             old_keys_are_deleted_in_batches,
             a_key_outlives_its_device;
         mailbox:

@@ -65,13 +65,15 @@
 //!
 //! The same `Idempotency-Key` from the same device returns the same response and stores one message, even if both
 //! requests are in flight or the first response was lost. Another body under that key is refused with 422. The key is
-//! written in the sending transaction. Only success is remembered: a send that fails does not use up its key.
+//! written in the sending transaction. Only success is remembered: a send that fails does not use up its key. The server
+//! remembers a key for at least a day, whatever any clock shows: `domain/src/use_cases/forget_keys.rs` proves it.
 //!
 //! - `idempotency::a_repeated_send_is_stored_once`, `idempotency::concurrent_sends_under_one_key_are_stored_once`
 //! - `idempotency::another_send_under_a_used_key_is_refused`, `idempotency::a_key_is_scoped_to_its_device`
 //! - `idempotency::a_send_that_is_not_stored_does_not_use_its_key`
 //! - `idempotency::every_repetition_reports_the_same_undelivered_devices`
 //! - `harness/tests/kill.rs`, `harness/tests/quota.rs`, `harness/src/sanity/v1/idempotency.rs`
+//! - `idempotency::a_generation_of_keys_ends_once`, `idempotency::old_keys_are_deleted_in_batches`
 //! - `harness/tests/clock/` for keys that are used while a clock leaps
 //!
 //! ## D5 Idempotent acknowledge

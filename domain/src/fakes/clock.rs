@@ -31,8 +31,4 @@ impl Clock for ManualClock {
     fn lag_seconds(&self) -> u64 {
         0
     }
-
-    fn seconds_since_doubt(&self) -> Option<u64> {
-        None
-    }
 }

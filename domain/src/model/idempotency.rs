@@ -44,6 +44,29 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
+/// The number of a *generation* of idempotency keys. The keys that are stored during the same period, which lasts at
+/// least [`ForgetKeys::GENERATION`](crate::use_cases::ForgetKeys::GENERATION), are of one generation. The store counts
+/// the generations, so that the age of a key does not depend on any clock that shows the time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyGeneration(i64);
+
+impl KeyGeneration {
+    /// Wraps the number of a generation.
+    pub fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    /// Returns the generation that began `generations` generations before this one.
+    pub fn earlier(self, generations: i64) -> Self {
+        Self(self.0.saturating_sub(generations))
+    }
+}
+
 /// A SHA-256 hash of a send request. If an idempotency key is used again, the fingerprints tell a repetition of the
 /// same send from a different send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

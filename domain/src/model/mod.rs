@@ -21,7 +21,7 @@ pub use cursor::{Cursor, CursorError, MailboxPosition};
 pub use device::{Device, Session};
 pub use gap::{Gap, GapReason};
 pub use id::{DeviceId, MessageId, SessionId, UserId};
-pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError};
+pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, KeyGeneration};
 pub use incarnation::{Incarnation, IncarnationError};
 pub use json_size::json_size;
 pub use limits::{Limits, MAX_DEVICES, MAX_SESSIONS, Quota};

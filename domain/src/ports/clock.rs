@@ -16,10 +16,6 @@ pub trait Clock: Send + Sync {
     /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. Greater than 0 only
     /// after a clock has jumped ahead, until it is known whether that clock is right.
     fn lag_seconds(&self) -> u64;
-
-    /// Returns the seconds since the time was last in doubt: 0 if the time is in doubt now, `None` if the time was
-    /// never in doubt since this clock was created.
-    fn seconds_since_doubt(&self) -> Option<u64>;
 }
 
 /// The monotonic clock and the wall clock of the machine that this process runs on.

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::model::{
-    Contents, CursorError, DeviceId, Envelope, Fingerprint, Gap, IdempotencyKey, Incarnation, MailboxPosition,
-    MessageId, Quota, SequenceNumber, SessionId, Timestamp, Username,
+    Contents, CursorError, DeviceId, Envelope, Fingerprint, Gap, IdempotencyKey, Incarnation, KeyGeneration,
+    MailboxPosition, MessageId, Quota, SequenceNumber, SessionId, Timestamp, Username,
 };
 
 /// A send to one or more recipients.
@@ -189,8 +189,9 @@ pub trait Mailboxes: Send + Sync {
     ///
     /// If the send has an idempotency key, MUST store the send once and return the same receipt for every repetition,
     /// even if calls run concurrently. MUST store the key in the same transaction as the send, and only if the send is
-    /// stored (D4). MUST keep the key until [`expire_idempotency_keys`](Self::expire_idempotency_keys) deletes it, even
-    /// if the sender's device is deleted.
+    /// stored (D4). MUST store with the key the generation of keys that is current while the transaction runs. MUST keep
+    /// the key until [`expire_idempotency_keys`](Self::expire_idempotency_keys) deletes it, even if the sender's device
+    /// is deleted.
     ///
     /// MUST notify readers that wait on the mailboxes, on every replica (D8).
     ///
@@ -295,11 +296,26 @@ pub trait Mailboxes: Send + Sync {
     /// If the store fails. In that case, nothing is deleted.
     async fn purge(&self, limit: usize) -> Result<bool, PortError>;
 
-    /// Deletes at most `limit` idempotency keys of sends with `sent_at` before `before`. Returns the number of deleted
-    /// keys.
+    /// Returns the current generation of idempotency keys.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails.
+    async fn key_generation(&self) -> Result<KeyGeneration, PortError>;
+
+    /// Ends a generation of idempotency keys, so that the next generation is current, whose number is greater by 1.
+    ///
+    /// MUST change nothing if `generation` is not the current generation, even if calls run concurrently.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails. If the failure occurred after the commit, the generation has ended nevertheless.
+    async fn end_key_generation(&self, generation: KeyGeneration) -> Result<(), PortError>;
+
+    /// Deletes at most `limit` idempotency keys of the generations before `before`. Returns the number of deleted keys.
     ///
     /// # Errors
     ///
     /// If the store fails. In that case, nothing is deleted.
-    async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError>;
+    async fn expire_idempotency_keys(&self, before: KeyGeneration, limit: usize) -> Result<u64, PortError>;
 }

@@ -18,14 +18,19 @@
 //! is behind the last trusted time in the store, or more than [`MAX_DOWNTIME`] ahead of it. Until the reference agrees
 //! with the counted time again, or has not leapt for [`CONFIRMATION`]:
 //!
-//! - no further message expires, and no idempotency key is deleted;
+//! - no further message expires;
 //! - stamps follow the reference if it is ahead of the counted time, but are at most [`MAX_STAMP_LEAD`] ahead of the
 //!   counted time. If the reference is behind, stamps follow the counted time;
 //! - if the stamp of a message may be too early by some time, the message expires later by the same time. So the
-//!   message does not expire early if the reference turns out to be right.
+//!   message does not expire early if the reference turns out to be right. If the reference is behind the last trusted
+//!   time when the server starts, nothing tells how long the server was down, and therefore how early the stamps are:
+//!   messages then expire a day later.
 //!
-//! The stamp of an idempotency key, which is the `sent_at` of its send, may be too early as well. Therefore no key is
-//! deleted until a day after the doubt has ended.
+//! A server that starts can't notice that the reference is behind if the reference shows a later time than the last
+//! trusted time. The messages that it stamps before the correction then expire early.
+//!
+//! Idempotency keys are forgotten without a look at the time:
+//! [`ForgetKeys`](crate::use_cases::ForgetKeys) says how.
 //!
 //! # Watermarks that are ahead
 //!

@@ -45,8 +45,4 @@ impl Clock for SteadyClock {
     fn lag_seconds(&self) -> u64 {
         self.read(Timekeeper::lag).as_micros().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
     }
-
-    fn seconds_since_doubt(&self) -> Option<u64> {
-        self.read(Timekeeper::since_doubt).map(|since| since.as_secs())
-    }
 }

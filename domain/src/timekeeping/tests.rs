@@ -172,6 +172,20 @@ fn a_start_with_a_wrong_clock_recovers_as_soon_as_the_clock_is_corrected() {
 }
 
 #[test]
+fn stamps_after_a_start_with_a_clock_that_is_behind_may_be_early_by_a_downtime_of_a_day() {
+    let mut world = World::start(-10 * DAY, Some(after(99 * DAY)));
+    assert_eq!((world.now_ahead(), world.lag()), (-DAY, DAY.unsigned_abs()));
+    // A clock that is still wrong, although less than before, tells no more.
+    world.set(-HOUR).run(10);
+    assert_eq!((world.now_ahead(), world.lag()), (-HOUR, DAY.unsigned_abs()));
+    world.set(0).run(15 * 60);
+    assert_eq!((world.now_ahead(), world.expiry_ahead()), (0, -DAY - 910));
+    world.run(10);
+    assert_eq!((world.now_ahead(), world.expiry_ahead(), world.lag()), (0, 0, 0));
+    assert_eq!(world.changes, [doubted(-9 * DAY), ClockChange::Confirmed]);
+}
+
+#[test]
 fn a_restart_and_a_first_start_are_not_in_doubt() {
     for trusted in [None, Some(after(100 * DAY)), Some(after(100 * DAY - 600)), Some(after(100 * DAY + 5))] {
         let world = World::start(0, trusted);
@@ -223,16 +237,6 @@ fn a_slow_reading_does_not_replace_a_better_one() {
     assert_eq!(world.keeper.now(slow.local), shifted(world.time, 0));
     world.keeper.observe(fast);
     assert_eq!(world.keeper.now(slow.local), reference);
-}
-
-#[test]
-fn the_time_since_a_doubt_is_known() {
-    let mut world = World::start(0, None);
-    assert_eq!(world.keeper.since_doubt(world.local()), None);
-    world.set(DAY).run(60);
-    assert_eq!(world.keeper.since_doubt(world.local()), Some(Duration::ZERO));
-    world.set(0).run(60);
-    assert_eq!(world.keeper.since_doubt(world.local()), Some(Duration::from_secs(50)));
 }
 
 #[derive(Debug, Clone)]

@@ -54,8 +54,6 @@ pub struct Timekeeper {
     /// clock has counted since.
     held: Timestamp,
     doubt: Option<Doubt>,
-    /// The reading of the monotonic clock at which the last doubt ended.
-    doubted_until: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +67,8 @@ struct Doubt {
     since: Duration,
     /// The reference is plausible again once it is ahead of the counted time by at most this duration.
     max_lead: Duration,
+    /// Minimum of [`Timekeeper::lag`] while the doubt lasts.
+    min_lag: Duration,
 }
 
 impl Timekeeper {
@@ -77,10 +77,12 @@ impl Timekeeper {
     /// doubt, and the result includes [`ClockChange::Doubted`].
     pub fn start(sample: Sample, trusted: Option<Timestamp>) -> (Self, Option<ClockChange>) {
         let Sample { local, reference, .. } = sample;
-        let keeper = Self { local, held: reference, doubt: None, doubted_until: None };
+        let keeper = Self { local, held: reference, doubt: None };
         match trusted {
             Some(trusted) if !is_plausible(reference, trusted, MAX_DOWNTIME) => {
-                let doubt = Doubt { trusted, reference, since: local.monotonic, max_lead: MAX_DOWNTIME };
+                // A reference that is behind does not tell how long the server was down.
+                let min_lag = if reference < trusted { MAX_STAMP_LEAD } else { Duration::ZERO };
+                let doubt = Doubt { trusted, reference, since: local.monotonic, max_lead: MAX_DOWNTIME, min_lag };
                 (Self { held: trusted, doubt: Some(doubt), ..keeper }, Some(doubted(reference, trusted)))
             }
             _ => (keeper, None),
@@ -103,7 +105,8 @@ impl Timekeeper {
                 }
                 return None;
             }
-            self.doubt = Some(Doubt { trusted: held, reference, since: local.monotonic, max_lead: TOLERANCE });
+            let (since, min_lag) = (local.monotonic, Duration::ZERO);
+            self.doubt = Some(Doubt { trusted: held, reference, since, max_lead: TOLERANCE, min_lag });
             return Some(doubted(reference, held));
         };
         if is_plausible(reference, held, doubt.max_lead) {
@@ -124,7 +127,6 @@ impl Timekeeper {
     fn trust(&mut self, reference: Timestamp) {
         self.held = reference;
         self.doubt = None;
-        self.doubted_until = Some(self.local.monotonic);
     }
 
     /// Returns the current time, which becomes the `sent_at` of messages.
@@ -152,25 +154,19 @@ impl Timekeeper {
 
     /// Returns how far [`Self::now`] may be behind the right time. Zero if the result would be at most [`TOLERANCE`].
     ///
-    /// There are two reasons for a lag. If the reference leaps ahead by more than [`MAX_STAMP_LEAD`], [`Self::now`]
+    /// There are three reasons for a lag. If the reference leaps ahead by more than [`MAX_STAMP_LEAD`], [`Self::now`]
     /// follows only up to this limit, but the reference may be right. If the machine is suspended, the monotonic clock
     /// may stand still. Until the next reading of the reference, only the local wall clock shows that time has passed.
+    /// If the reference is behind the last trusted time when the server starts, nothing shows how long the server was
+    /// down. The result then assumes that it was down for at most [`MAX_STAMP_LEAD`].
     pub fn lag(&self, local: LocalTime) -> Duration {
         let elapsed = self.elapsed(local);
         // A reference that is behind may be wrong.
         let reference = self.doubt.map_or(self.held, |doubt| doubt.reference.max(self.held));
         let elapsed_by_wall = local.wall.since(self.local.wall).max(elapsed);
         let lag = reference.plus(elapsed_by_wall).since(self.now(local));
-        if lag <= TOLERANCE { Duration::ZERO } else { lag }
-    }
-
-    /// Returns the duration since the time was last in doubt: zero if the time is in doubt now, `None` if it was never
-    /// in doubt.
-    pub fn since_doubt(&self, local: LocalTime) -> Option<Duration> {
-        if self.is_in_doubt() {
-            return Some(Duration::ZERO);
-        }
-        self.doubted_until.map(|until| local.monotonic.saturating_sub(until))
+        let lag = if lag <= TOLERANCE { Duration::ZERO } else { lag };
+        self.doubt.map_or(lag, |doubt| lag.max(doubt.min_lag))
     }
 
     fn elapsed(&self, local: LocalTime) -> Duration {

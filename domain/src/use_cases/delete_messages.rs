@@ -7,6 +7,12 @@ use crate::ports::{Mailboxes, PortError};
 
 /// Deletes messages that a client has polled: the second step of reading messages through the classic API (the
 /// deprecated predecessor of v1), after [`PollMessages`](super::PollMessages).
+///
+/// A deletion also deletes messages that no poll returned, if its `until` says so: this is part of the frozen contract
+/// of the classic API. The request names neither a mailbox nor an incarnation. Therefore two deletions with the
+/// `query_time` of a poll can still delete messages that the poll did not return: a deletion after the polled device was
+/// deleted, because it reaches the mailbox of the user's next oldest device, and a deletion after a restore from a
+/// backup.
 pub struct DeleteMessages {
     mailboxes: Arc<dyn Mailboxes>,
 }
@@ -19,7 +25,7 @@ impl DeleteMessages {
 
     /// Deletes the messages in the caller's mailbox that were sent before the Unix second `until_seconds`. Returns the
     /// number of deleted messages. If `until_seconds` is the `query_time` of a [`Poll`](super::Poll), deletes only
-    /// messages that the poll returned.
+    /// messages that the poll returned, with the two exceptions above.
     ///
     /// # Errors
     ///

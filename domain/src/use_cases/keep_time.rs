@@ -44,6 +44,11 @@ impl KeepTime {
         self.clock.clone()
     }
 
+    /// Returns the clocks of this machine.
+    pub fn local_clock(&self) -> Arc<dyn LocalClock> {
+        self.local.clone()
+    }
+
     /// Compares the reference clock with the time that this server has counted with its monotonic clock. Returns a
     /// change if the time is in doubt from now on, or no longer in doubt.
     ///

@@ -1,6 +1,6 @@
 //! The operations of the server, one file each. Clients request most of them through the v1 API or its deprecated
-//! predecessor, the classic API. `KeepTime` and `Sweep` run in the background, and `MarkRestored` runs from the command
-//! line.
+//! predecessor, the classic API. `KeepTime`, `Sweep` and `ForgetKeys` run in the background, and `MarkRestored` runs
+//! from the command line.
 
 mod acknowledge;
 mod authenticate;
@@ -12,6 +12,7 @@ mod delete_messages;
 mod delete_user;
 mod end_session;
 mod find_user;
+mod forget_keys;
 mod keep_time;
 mod list_devices;
 mod list_sessions;
@@ -38,6 +39,7 @@ pub use delete_messages::DeleteMessages;
 pub use delete_user::DeleteUser;
 pub use end_session::EndSession;
 pub use find_user::FindUser;
+pub use forget_keys::ForgetKeys;
 pub use keep_time::KeepTime;
 pub use list_devices::ListDevices;
 pub use list_sessions::ListSessions;

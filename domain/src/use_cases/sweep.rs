@@ -14,15 +14,12 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Minimum time for which an idempotency key is stored, in seconds: one day.
-    pub const IDEMPOTENCY_KEY_SECONDS: u64 = 24 * 60 * 60;
-
     /// Creates the use case from its dependencies.
     pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
         Self { mailboxes, clock }
     }
 
-    /// Deletes expired messages, old idempotency keys, and the remaining envelopes of deleted devices.
+    /// Deletes expired messages, and the remaining envelopes of deleted devices.
     ///
     /// # Errors
     ///
@@ -30,12 +27,6 @@ impl Sweep {
     pub async fn execute(&self) -> Result<(), PortError> {
         let now = self.clock.expiry_time();
         while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}
-        // Keys that were stored while the time was in doubt may have times that are too early, so no key is deleted
-        // until a day after the doubt.
-        if self.clock.seconds_since_doubt().is_none_or(|seconds| seconds > Self::IDEMPOTENCY_KEY_SECONDS) {
-            let before = now.minus_seconds(Self::IDEMPOTENCY_KEY_SECONDS);
-            while self.mailboxes.expire_idempotency_keys(before, BATCH).await? >= BATCH as u64 {}
-        }
         purge(self.mailboxes.as_ref()).await
     }
 }
@@ -52,45 +43,24 @@ mod tests {
     use crate::model::Timestamp;
     use crate::ports::{MockClock, MockMailboxes};
 
-    /// Runs a sweep on mocked mailboxes, and checks the batches that it deletes. The clock's expiry time is 1,000,000
-    /// seconds. The time was last in doubt `since_doubt` seconds ago, or never. Expects three batches of expired
-    /// envelopes, and three batches of envelopes of deleted devices. If `deletes_keys`, also expects two batches of
-    /// idempotency keys, otherwise none. The last batch of each kind is not full.
-    async fn sweep(since_doubt: Option<u64>, deletes_keys: bool) {
+    /// Expects three batches of expired envelopes, and three of envelopes of deleted devices. The last batch of each is
+    /// not full.
+    #[tokio::test]
+    async fn a_sweep_deletes_everything_that_is_due_in_batches() {
         let mut clock = MockClock::new();
         clock.expect_expiry_time().returning(|| Timestamp::from_seconds(1_000_000));
-        clock.expect_seconds_since_doubt().return_const(since_doubt);
         let mut mailboxes = MockMailboxes::new();
-        let (mut expired, mut keys, mut purges) =
-            ([1000, 1000, 3].into_iter(), [1000, 0].into_iter(), [true, true, false].into_iter());
+        let (mut expired, mut purges) = ([1000, 1000, 3].into_iter(), [true, true, false].into_iter());
         mailboxes
             .expect_expire()
             .withf(|now, limit| (now.seconds(), *limit) == (1_000_000, 1000))
             .times(3)
             .returning(move |_, _| Ok(expired.next().expect("too many batches")));
         mailboxes
-            .expect_expire_idempotency_keys()
-            .withf(|before, limit| (before.seconds(), *limit) == (1_000_000 - 86_400, 1000))
-            .times(if deletes_keys { 2 } else { 0 })
-            .returning(move |_, _| Ok(keys.next().expect("too many batches")));
-        mailboxes
             .expect_purge()
             .withf(|limit| *limit == 1000)
             .times(3)
             .returning(move |_| Ok(purges.next().expect("too many batches")));
         Sweep::new(Arc::new(mailboxes), Arc::new(clock)).execute().await.unwrap();
-    }
-
-    /// Verifies promise D4 (idempotent send): keys are kept for a day.
-    #[tokio::test]
-    async fn a_sweep_deletes_everything_that_is_due_in_batches() {
-        sweep(None, true).await;
-        sweep(Some(86_401), true).await;
-    }
-
-    #[tokio::test]
-    async fn keys_are_kept_for_a_day_after_the_time_was_in_doubt() {
-        sweep(Some(0), false).await;
-        sweep(Some(86_400), false).await;
     }
 }

@@ -6,8 +6,9 @@ use woosh_domain::contract::{EnvelopeState, MailboxModel};
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
 use woosh_domain::timekeeping::TOLERANCE;
+use woosh_domain::use_cases::ForgetKeys;
 
-use crate::oracle::{Check, Oracle, RETENTION, ensure};
+use crate::oracle::{Check, Oracle, ensure};
 use crate::replica::{Answer, Call};
 use crate::store::Shared;
 use crate::world::{REQUEST_TIMEOUT, Request, World};
@@ -104,8 +105,7 @@ impl World {
                 let now = oracle.now();
                 let send = &mut oracle.sends[*index];
                 let first = send.receipt.get_or_insert_with(|| receipt.clone());
-                let is_forgotten =
-                    send.is_forgotten || now.since(send.requested) + TOLERANCE + REQUEST_TIMEOUT >= RETENTION;
+                let is_forgotten = now.since(send.requested) >= ForgetKeys::RETENTION;
                 ensure(first == receipt || is_forgotten, "D4 a repeated send gets the same receipt", || {
                     format!("{receipt:?} after {first:?}")
                 })

@@ -137,7 +137,7 @@ impl Clients {
                 let recipients = recipients.map(|user| self.name(user)).collect();
                 let text = format!("{index}:{}", if size % 2 == 0 { "x".repeat(size) } else { "é".repeat(size / 2) });
                 let requested = oracle.now();
-                let send = Send { recipients, text, key, ttl, requested, receipt: None, is_forgotten: false };
+                let send = Send { recipients, text, key, ttl, requested, receipt: None };
                 oracle.sends.push(send);
                 index
             }
@@ -145,7 +145,7 @@ impl Clients {
                 let send = &oracle.sends[self.clients[client].last_keyed?];
                 let (index, mut other) = (oracle.sends.len(), send.clone());
                 other.text = format!("{index}:");
-                (other.receipt, other.requested, other.is_forgotten) = (None, oracle.now(), false);
+                (other.receipt, other.requested) = (None, oracle.now());
                 oracle.sends.push(other);
                 index
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
+use woosh_domain::use_cases::ForgetKeys;
 
 use crate::oracle::{Check, ensure};
 use crate::step::{Ask, Position, Step};
@@ -29,6 +30,10 @@ impl World {
             self.read_all(client)?;
         }
         self.audit()?;
+        // Servers count the age of keys in steps of an hour, so this takes more looks than the rest.
+        for _ in 0..2 {
+            self.advance(16 * ForgetKeys::GENERATION, None)?;
+        }
         self.advance(END, None)?;
         for replica in 0..REPLICAS {
             self.step(Step::Sweep { replica, in_flight: false })?;
@@ -36,7 +41,7 @@ impl World {
         let end = Timestamp::from_micros(i64::MAX);
         let expired = block_on(self.shared.store.expire(end, 1000));
         ensure(expired == 0, "D7 everything expires", || format!("{expired} messages remain"))?;
-        let keys = block_on(self.shared.store.expire_idempotency_keys(end, 1000));
+        let keys = block_on(self.shared.store.expire_idempotency_keys(KeyGeneration::new(i64::MAX), 1000));
         ensure(keys == 0, "D4 keys are forgotten after a day", || format!("{keys} keys remain"))
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use woosh_domain::model::*;
-use woosh_domain::timekeeping::TOLERANCE;
+use woosh_domain::ports::TimeStore as _;
+use woosh_domain::timekeeping::{MAX_STAMP_LEAD, TOLERANCE};
 
 use crate::defect::Defect;
 use crate::notify::Network;
@@ -49,37 +50,46 @@ impl World {
         Ok(())
     }
 
-    /// Compares the clock of a replica with the shared clock, as each server does periodically. Checks that the
-    /// clock of the replica is then right, or that the replica knows that it may be wrong.
+    /// Lets a replica do what each server does periodically. Checks that the clock of the replica is then right, or that
+    /// the replica knows that it may be wrong.
     pub(crate) fn upkeep(&mut self, replica: usize) -> Check {
-        let Replica { keep_time, clock, .. } = &*self.replicas[replica].clone();
-        if run(keep_time.execute()).is_err() {
+        let server = self.replicas[replica].clone();
+        if !run(server.upkeep()) {
             return Ok(());
         }
         self.awakened.take_if(|awakened| *awakened == replica);
-        // The time is stored again later if this fails.
-        let _ = run(keep_time.store_time());
+        let clock = &server.clock;
         let (now, shown) = (self.shared.time.now(), clock.now());
-        let is_right = shown.since(now).max(now.since(shown)) <= TOLERANCE;
-        ensure(is_right || clock.lag_seconds() > 0 || self.is_in_doubt(replica), "D2 no leap is trusted", || {
+        let is_right = shown.since(now).max(now.since(shown)) <= TOLERANCE || self.are_clocks_wrong();
+        ensure(is_right || clock.lag_seconds() > 0 || server.is_in_doubt(), "D2 no leap is trusted", || {
             format!("replica {replica} shows {shown:?} at {now:?}")
         })
     }
 
-    fn is_in_doubt(&self, replica: usize) -> bool {
-        self.replicas[replica].clock.seconds_since_doubt() == Some(0)
-    }
-
-    /// Lets the shared clock leap. Does nothing if the clock of a replica may be wrong already: after a leap, this
-    /// replica could not tell a right clock from a wrong one.
+    /// Lets the shared clock leap. Does nothing if the clock of a replica may be wrong, because the replica could not
+    /// tell which clock is right.
     pub(crate) fn leap(&mut self, seconds: i64) {
         if self.leap_ends.is_none() {
-            if self.awakened.is_some() || (0..REPLICAS).any(|replica| self.is_in_doubt(replica)) {
+            let is_wrong = self.awakened.is_some() || self.replicas.iter().any(|replica| replica.is_in_doubt());
+            if is_wrong && !self.are_clocks_wrong() {
                 return;
             }
             self.leap_ends = Some(self.shared.time.now().plus(LEAP));
         }
         self.shared.time.set_lead_seconds(seconds);
+    }
+
+    /// Returns whether a replica that starts now must not let messages expire early. A replica can't tell that the shared
+    /// clock is behind if the clock shows a later time than the last trusted time in the store. And it keeps messages for
+    /// only a day longer, so the trusted time must not be older than that.
+    pub(crate) fn may_start(&self) -> bool {
+        let time = &self.shared.time;
+        let trusted = run(self.shared.store.trusted_time()).unwrap();
+        self.are_clocks_wrong()
+            || !time.is_behind()
+            || trusted.is_some_and(|trusted| {
+                time.shared().plus(TOLERANCE) < trusted && time.now() <= trusted.plus(MAX_STAMP_LEAD)
+            })
     }
 
     /// Kills a replica, and starts it again.
@@ -95,10 +105,16 @@ impl World {
         self.upkeep(replica)
     }
 
+    /// Returns whether several clocks may be wrong at once.
+    pub(crate) fn are_clocks_wrong(&self) -> bool {
+        self.shared.oracle().are_clocks_wrong
+    }
+
     /// Restores the newest backup. Does nothing while the shared clock is wrong. Otherwise the wrong time could agree
     /// with the old time that is stored in the backup, and the restarted replicas would trust the wrong time.
     pub(crate) fn restore(&mut self) -> Check {
-        let Some((backup, truth)) = self.backup.clone().filter(|_| self.leap_ends.is_none()) else { return Ok(()) };
+        let may_restore = self.leap_ends.is_none() || self.are_clocks_wrong();
+        let Some((backup, truth)) = self.backup.clone().filter(|_| may_restore) else { return Ok(()) };
         self.requests.clear();
         self.shared.store.restore(backup);
         let mut oracle = self.shared.oracle();

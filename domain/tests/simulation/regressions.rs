@@ -4,7 +4,7 @@
 use crate::step::Ask::{Read, Retry, Send};
 use crate::step::Fault::AfterCommit;
 use crate::step::Position::Seen;
-use crate::step::Step::{self, Advance, Fault, Finish, Lose, Progress, Request, Settle, Suspend, Sweep};
+use crate::step::Step::{self, Advance, Fault, Finish, Leap, Lose, Progress, Request, Restart, Settle, Suspend, Sweep};
 
 const SEND: Step =
     Request { client: 3, replica: 1, ask: Send { to: 7, size: 8, keyed: false, ttl: None }, in_flight: false };
@@ -14,7 +14,7 @@ const RETRY: Step = Request { client: 3, replica: 0, ask: Retry, in_flight: true
 const WAIT: Step = Request { client: 0, replica: 1, ask: Read { from: Seen, count: 3, wait: true }, in_flight: true };
 
 /// The sequences of steps, each with a text that says what the sequence tests.
-pub(crate) const REGRESSIONS: [(&str, &[Step]); 5] = [
+pub(crate) const REGRESSIONS: [(&str, &[Step]); 8] = [
     (
         "a message arrives after the first look of a reader that will wait",
         &[WAIT, Progress(0), Progress(0), Progress(0), Progress(0), SEND, Finish(0)],
@@ -58,6 +58,44 @@ pub(crate) const REGRESSIONS: [(&str, &[Step]); 5] = [
             Sweep { replica: 1, in_flight: false },
             Advance(1800),
             Sweep { replica: 0, in_flight: false },
+        ],
+    ),
+    (
+        "a replica that was suspended stores a key, and another one sweeps",
+        &[
+            Suspend { replica: 0, seconds: 259_200 },
+            KEYED_SEND,
+            Finish(0),
+            Sweep { replica: 1, in_flight: false },
+            RETRY,
+            Finish(0),
+        ],
+    ),
+    (
+        "a replica that was suspended stores a key, and is restarted",
+        &[
+            Suspend { replica: 0, seconds: 259_200 },
+            KEYED_SEND,
+            Finish(0),
+            Restart(0),
+            Sweep { replica: 0, in_flight: false },
+            RETRY,
+            Finish(0),
+        ],
+    ),
+    (
+        "a replica starts while the shared clock is behind",
+        &[
+            Leap(-2_678_400),
+            Advance(60),
+            Restart(1),
+            Request {
+                client: 2,
+                replica: 1,
+                ask: Send { to: 6, size: 4, keyed: true, ttl: Some(60) },
+                in_flight: false,
+            },
+            Request { client: 5, replica: 0, ask: Read { from: Seen, count: 1, wait: true }, in_flight: false },
         ],
     ),
 ];

@@ -1,11 +1,13 @@
 //! A replica: the use cases of a server, on the simulated store and clock of this replica.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use woosh_domain::fakes::{CountingRandomness, PlainHasher};
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
+use woosh_domain::timekeeping::ClockChange;
 use woosh_domain::use_cases::*;
 
 use crate::store::{ReplicaStore, Shared};
@@ -23,7 +25,9 @@ pub(crate) struct Replica {
     pub(crate) store: Arc<ReplicaStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keep_time: KeepTime,
+    is_in_doubt: AtomicBool,
     pub(crate) sweep: Sweep,
+    pub(crate) forget_keys: ForgetKeys,
     pub(crate) mark_restored: MarkRestored,
     authenticate: Authenticate,
     check_token: CheckToken,
@@ -116,7 +120,7 @@ impl Replica {
     ) -> Result<Self, PortError> {
         let local = Arc::new(ReplicaClock { time: shared.time.clone(), replica });
         let store = Arc::new(ReplicaStore::new(shared, replica));
-        let (keep_time, _) = KeepTime::start(local, store.clone()).await?;
+        let (keep_time, doubted) = KeepTime::start(local.clone(), store.clone()).await?;
         let clock = keep_time.clock();
         let notifier = Arc::new(store.notifier.clone());
         let hasher = Arc::new(PlainHasher);
@@ -143,11 +147,33 @@ impl Replica {
             poll: PollMessages::new(store.clone(), clock.clone()),
             delete_messages: DeleteMessages::new(store.clone()),
             sweep: Sweep::new(store.clone(), clock.clone()),
+            forget_keys: ForgetKeys::new(store.clone(), local),
             mark_restored: MarkRestored::new(store.clone(), randomness),
             keep_time,
+            is_in_doubt: AtomicBool::new(doubted.is_some()),
             clock,
             store,
         })
+    }
+
+    /// Does what each server does periodically, except the sweep, which is a request of its own: compares the clock of
+    /// this replica with the shared clock, stores the time, and forgets old keys. Returns whether the clocks were
+    /// compared. What else fails is repeated later.
+    pub(crate) async fn upkeep(&self) -> bool {
+        let compared = self.keep_time.execute().await;
+        if let Ok(Some(change)) = compared {
+            self.is_in_doubt.store(matches!(change, ClockChange::Doubted { .. }), Ordering::Relaxed);
+        }
+        if compared.is_ok() {
+            let _ = self.keep_time.store_time().await;
+        }
+        let _ = self.forget_keys.execute().await;
+        compared.is_ok()
+    }
+
+    /// Returns whether the replica knows that its time may be wrong.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt.load(Ordering::Relaxed)
     }
 
     /// Serves a request, as the HTTP API does. `token` is `None` for requests that need no session.
@@ -200,7 +226,10 @@ impl Replica {
                 Ok(caller) => done(self.delete_messages.execute(&caller, until).await),
                 Err(answer) => answer,
             },
-            Call::Sweep => done(self.sweep.execute().await),
+            Call::Sweep => match self.sweep.execute().await {
+                Ok(()) => done(self.forget_keys.execute().await),
+                Err(_) => Answer::Failed,
+            },
             _ => Answer::Unauthorized,
         }
     }

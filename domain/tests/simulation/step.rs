@@ -45,7 +45,9 @@ pub(crate) enum Step {
     Leap(i64),
     /// The machine of a replica is suspended for the given number of seconds.
     Suspend { replica: usize, seconds: u64 },
-    /// A replica deletes what is no longer needed.
+    /// From now on, several clocks may be wrong at once. Messages may then expire early, but all other promises hold.
+    WrongClocks,
+    /// A replica deletes what is no longer needed, idempotency keys included.
     Sweep { replica: usize, in_flight: bool },
     /// A replica is killed, and started again.
     Restart(usize),
@@ -130,6 +132,7 @@ impl fmt::Debug for Step {
             Self::Lose(replica) => write!(f, "Lose({replica})"),
             Self::Repeat(replica) => write!(f, "Repeat({replica})"),
             Self::Settle => f.write_str("Settle"),
+            Self::WrongClocks => f.write_str("WrongClocks"),
             Self::Advance(seconds) => write!(f, "Advance({seconds})"),
             Self::Leap(seconds) => write!(f, "Leap({seconds})"),
             Self::Suspend { replica, seconds } => write!(f, "Suspend {{ replica: {replica}, seconds: {seconds} }}"),
@@ -180,13 +183,14 @@ pub(crate) fn generate(seed: u64, count: usize) -> Vec<Step> {
     ];
     let total: u32 = weights.iter().sum();
     let total_asks: u32 = asks.iter().sum();
-    (0..count)
-        .map(|_| {
-            let kind = pick(&weights, rng.u32(..total));
-            let ask = pick(&asks, rng.u32(..total_asks));
-            step(&mut rng, kind, ask)
-        })
-        .collect()
+    let are_clocks_wrong = seed % 8 == 7;
+    let first = are_clocks_wrong.then_some(Step::WrongClocks);
+    let rest = (usize::from(are_clocks_wrong)..count).map(|_| {
+        let kind = pick(&weights, rng.u32(..total));
+        let ask = pick(&asks, rng.u32(..total_asks));
+        step(&mut rng, kind, ask)
+    });
+    first.into_iter().chain(rest).collect()
 }
 
 const KINDS: usize = 16;

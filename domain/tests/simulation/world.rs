@@ -4,7 +4,6 @@
 //! access to the store to the next. So the steps alone determine what happens.
 
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -78,7 +77,6 @@ impl World {
             time,
             faults: Mutex::default(),
             defect,
-            instances: AtomicU64::new(0),
         });
         let randomness = Arc::new(CountingRandomness::default());
         let start = |replica| Arc::new(run(Replica::start(shared.clone(), randomness.clone(), replica)).unwrap());
@@ -153,8 +151,9 @@ impl World {
             Step::Settle => self.settle()?,
             Step::Advance(seconds) => self.advance(Duration::from_secs(seconds), None)?,
             Step::Leap(seconds) => self.leap(seconds),
+            Step::WrongClocks => self.shared.oracle().are_clocks_wrong = true,
             // One clock is wrong at a time.
-            Step::Suspend { replica, seconds } if self.leap_ends.is_none() => {
+            Step::Suspend { replica, seconds } if self.leap_ends.is_none() || self.are_clocks_wrong() => {
                 self.awakened = Some(replica);
                 self.advance(Duration::from_secs(seconds), Some(replica))?;
             }
@@ -164,8 +163,7 @@ impl World {
                     self.finish(self.requests.len() - 1)?;
                 }
             }
-            // A replica that starts while the shared clock is behind can't know how long it was down.
-            Step::Restart(replica) if !self.shared.time.is_behind() => self.restart(replica)?,
+            Step::Restart(replica) if self.may_start() => self.restart(replica)?,
             Step::Cut(_) | Step::Suspend { .. } | Step::Restart(_) => {}
             Step::Backup => {
                 self.backup = Some((self.shared.store.backup(), self.shared.oracle().truth.clone()));

@@ -40,6 +40,10 @@ fn main() {
         trial!(Postgres, after_a_month_off_what_is_due_expires_within_minutes),
         trial!(Sqlite, a_message_sent_right_after_a_suspension_lives_as_long_as_it_should),
         trial!(Postgres, a_message_sent_right_after_a_suspension_lives_as_long_as_it_should),
+        trial!(Sqlite, a_message_sent_after_a_start_with_a_clock_that_is_behind_does_not_expire_early),
+        trial!(Postgres, a_message_sent_after_a_start_with_a_clock_that_is_behind_does_not_expire_early),
+        trial!(Sqlite, a_key_is_remembered_for_a_day_even_if_its_stamp_is_early),
+        trial!(Postgres, a_key_is_remembered_for_a_day_even_if_its_stamp_is_early),
         trial!(Postgres, replicas_whose_clocks_differ_by_an_hour_agree_on_the_time),
         trial!(Postgres, a_server_follows_the_clock_of_its_database_but_not_its_leaps),
     ];
@@ -115,6 +119,44 @@ async fn a_message_sent_right_after_a_suspension_lives_as_long_as_it_should(back
     assert_eq!(replica.messages(&alice).await, (1, 1), "a message expired before its time");
     world.pass_minutes(&replica, 2).await;
     assert_eq!(replica.messages(&alice).await, (0, 2));
+    world.database.close().await;
+}
+
+async fn a_message_sent_after_a_start_with_a_clock_that_is_behind_does_not_expire_early(backend: Backend) {
+    let mut world = World::new(backend).await;
+    let alice = world.start().await.register("alice").await;
+
+    world.advance_database(8 * HOUR - 10 * DAY).await;
+    let replica = world.start().await;
+    assert_eq!(replica.started_with, Some(ClockChange::Doubted { ahead_seconds: 8 * HOUR - 10 * DAY }));
+    let sent = replica.send(&alice, HOUR, "key").await;
+    assert_eq!(sent.sent_at, Timestamp::from_seconds(START), "the stamp is not early");
+    world.advance(&replica, 0, 10 * DAY).await;
+    assert_eq!(world.pass_minutes(&replica, 16).await, [ClockChange::Confirmed]);
+    assert_eq!(replica.messages(&alice).await, (1, 0), "a message expired before its time");
+    world.database.close().await;
+}
+
+/// Verifies promise D4 (idempotent send): a server whose machine was suspended stores a key, and another server, which
+/// knows the right time, forgets it.
+async fn a_key_is_remembered_for_a_day_even_if_its_stamp_is_early(backend: Backend) {
+    let mut world = World::new(backend).await;
+    let (suspended, other) = (world.start().await, world.start().await);
+    let alice = suspended.register("alice").await;
+    other.pass(3 * DAY, 3 * DAY);
+    world.advance(&suspended, 0, 3 * DAY).await;
+    let sent = suspended.send(&alice, HOUR, "key").await;
+    assert_eq!(sent.sent_at, Timestamp::from_seconds(START), "the stamp is not early");
+    let mut pass = async |hours| {
+        for _ in 0..6 * hours {
+            world.advance(&other, 10 * MINUTE, 10 * MINUTE).await;
+            other.upkeep().await;
+        }
+    };
+    pass(24).await;
+    assert_eq!(other.send(&alice, HOUR, "key").await, sent, "the key was forgotten within a day");
+    pass(8).await;
+    assert_ne!(other.send(&alice, HOUR, "key").await, sent, "the key is remembered forever");
     world.database.close().await;
 }
 

@@ -13,7 +13,9 @@ use woosh_domain::model::{
 };
 use woosh_domain::ports::{AddressedContents, LocalClock, LocalTime, MailboxPage, PageLimit, Receipt, Stores};
 use woosh_domain::timekeeping::ClockChange;
-use woosh_domain::use_cases::{Caller, KeepTime, RegisterUser, Registration, SendMessage, SendRequest, Sweep};
+use woosh_domain::use_cases::{
+    Caller, ForgetKeys, KeepTime, RegisterUser, Registration, SendMessage, SendRequest, Sweep,
+};
 use woosh_harness::{Backend, TestDatabase};
 
 use crate::{HOUR, MINUTE, START};
@@ -46,6 +48,7 @@ pub(crate) struct Replica {
     pub(crate) started_with: Option<ClockChange>,
     send: SendMessage,
     sweep: Sweep,
+    forget_keys: ForgetKeys,
     register: RegisterUser,
     stores: Stores,
 }
@@ -61,6 +64,7 @@ impl Replica {
             started_with,
             send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default(), Arc::default()),
             sweep: Sweep::new(stores.mailboxes.clone(), clock.clone()),
+            forget_keys: ForgetKeys::new(stores.mailboxes.clone(), keep_time.local_clock()),
             register: RegisterUser::new(
                 stores.users.clone(),
                 Arc::new(PlainHasher),
@@ -71,6 +75,11 @@ impl Replica {
             keep_time,
             stores,
         }
+    }
+
+    /// Moves the clocks of the machine, in seconds.
+    pub(crate) fn pass(&self, monotonic: i64, wall: i64) {
+        self.machine.advance(monotonic, wall);
     }
 
     pub(crate) async fn register(&self, name: &str) -> Caller {
@@ -96,11 +105,12 @@ impl Replica {
         self.send.execute(caller, None, request).await.unwrap().receipt
     }
 
-    /// Does what a server does every ten seconds: checks the clock, deletes expired messages, and stores the time.
-    /// Returns a change if the time is in doubt from now on, or no longer in doubt.
+    /// Does what a server does every ten seconds: checks the clock, deletes expired messages and old idempotency
+    /// keys, and stores the time. Returns a change if the time is in doubt from now on, or no longer in doubt.
     pub(crate) async fn upkeep(&self) -> Option<ClockChange> {
         let change = self.keep_time.execute().await.unwrap();
         self.sweep.execute().await.unwrap();
+        self.forget_keys.execute().await.unwrap();
         self.keep_time.store_time().await.unwrap();
         change
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
+use woosh_domain::model::{DeviceId, Incarnation, KeyGeneration, SequenceNumber, Timestamp};
 use woosh_domain::ports::*;
 
 /// The `Mailboxes` ports of several replicas as one port. Each call goes to the next replica in turn.
@@ -64,7 +64,15 @@ impl Mailboxes for InTurn {
         self.next().purge(limit).await
     }
 
-    async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
+    async fn key_generation(&self) -> Result<KeyGeneration, PortError> {
+        self.next().key_generation().await
+    }
+
+    async fn end_key_generation(&self, generation: KeyGeneration) -> Result<(), PortError> {
+        self.next().end_key_generation(generation).await
+    }
+
+    async fn expire_idempotency_keys(&self, before: KeyGeneration, limit: usize) -> Result<u64, PortError> {
         self.next().expire_idempotency_keys(before, limit).await
     }
 

@@ -77,8 +77,9 @@ const WRITE_ALL: &str = write!(
          SELECT * FROM unnest($25::bigint[], $26::bigint[], $27::bigint[])
          ON CONFLICT (device_id, first_sequence) DO UPDATE SET last_sequence = excluded.last_sequence
      ), receipt AS (
-         INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered)
-         SELECT * FROM unnest($28::bigint[], $29::text[], $30::bytea[], $31::bigint[], $32::bigint[], $33::text[])
+         INSERT INTO idempotency_keys (device_id, key, fingerprint, send_id, sent_at, undelivered, generation)
+         SELECT *, (SELECT number FROM key_generation)
+         FROM unnest($28::bigint[], $29::text[], $30::bytea[], $31::bigint[], $32::bigint[], $33::text[])
      )"
 );
 

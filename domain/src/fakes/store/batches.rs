@@ -86,7 +86,8 @@ impl State {
         }
         for planned in changes.receipts {
             let StoredReceipt { fingerprint, receipt } = planned.receipt;
-            self.keys.insert((planned.key.device, planned.key.key), KeyedSend { fingerprint, receipt });
+            let keyed = KeyedSend { fingerprint, receipt, generation: self.key_generation };
+            self.keys.insert((planned.key.device, planned.key.key), keyed);
         }
     }
 }

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use super::{KeyedSend, Mailbox, MemoryStore, State};
 use crate::model::{
-    Cursor, DeviceId, Envelope, Incarnation, MailboxPosition, Message, MessageId, Quota, SequenceNumber, Timestamp,
-    json_size,
+    Cursor, DeviceId, Envelope, Incarnation, KeyGeneration, MailboxPosition, Message, MessageId, Quota, SequenceNumber,
+    Timestamp, json_size,
 };
 use crate::planner::expires_at;
 use crate::ports::{
@@ -57,8 +57,8 @@ impl Mailboxes for MemoryStore {
         undelivered.sort_by_key(|undelivered| undelivered.device);
         let receipt = Receipt { id: MessageId::new(state.last_message), sent_at, undelivered };
         if let (Some(key), Some((_, fingerprint))) = (key, new.idempotency) {
-            let fingerprint = fingerprint.as_bytes().to_vec();
-            state.keys.insert(key, KeyedSend { fingerprint, receipt: receipt.clone() });
+            let (fingerprint, generation) = (fingerprint.as_bytes().to_vec(), state.key_generation);
+            state.keys.insert(key, KeyedSend { fingerprint, receipt: receipt.clone(), generation });
         }
         self.notifier.notify(delivered.into_iter());
         Ok(DeliverOutcome::Stored { receipt, recipients })
@@ -193,9 +193,21 @@ impl Mailboxes for MemoryStore {
         Ok(false)
     }
 
-    async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
+    async fn key_generation(&self) -> Result<KeyGeneration, PortError> {
+        Ok(KeyGeneration::new(self.state().key_generation))
+    }
+
+    async fn end_key_generation(&self, generation: KeyGeneration) -> Result<(), PortError> {
         let mut state = self.state();
-        let old = state.keys.iter().filter(|(_, known)| known.receipt.sent_at < before);
+        if state.key_generation == generation.get() {
+            state.key_generation += 1;
+        }
+        Ok(())
+    }
+
+    async fn expire_idempotency_keys(&self, before: KeyGeneration, limit: usize) -> Result<u64, PortError> {
+        let mut state = self.state();
+        let old = state.keys.iter().filter(|(_, known)| known.generation < before.get());
         let old: Vec<_> = old.map(|(key, _)| key.clone()).take(limit).collect();
         for key in &old {
             state.keys.remove(key);

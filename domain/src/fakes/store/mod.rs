@@ -36,6 +36,8 @@ struct State {
     deleted_usernames: HashSet<String>,
     mailboxes: HashMap<DeviceId, Mailbox>,
     keys: HashMap<(DeviceId, String), KeyedSend>,
+    /// The number of the current generation of idempotency keys.
+    key_generation: i64,
     last_user: i64,
     last_device: i64,
     last_session: i64,
@@ -67,6 +69,7 @@ struct Mailbox {
 struct KeyedSend {
     fingerprint: Vec<u8>,
     receipt: Receipt,
+    generation: i64,
 }
 
 impl MemoryStore {

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use woosh_domain::contract::{EnvelopeState, ModelEnvelope};
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
-use woosh_domain::timekeeping::{MAX_STAMP_LEAD, TOLERANCE};
+use woosh_domain::timekeeping::MAX_STAMP_LEAD;
+use woosh_domain::use_cases::ForgetKeys;
 
-use super::{Check, Oracle, RETENTION, StoredKey, Violation, ensure};
-use crate::world::REQUEST_TIMEOUT;
+use super::{Check, Oracle, StoredKey, Violation, ensure};
 
 impl Oracle {
-    pub(crate) fn deliver(&mut self, instance: u64, new: &NewDelivery, outcome: &DeliverOutcome) -> Check {
+    pub(crate) fn deliver(&mut self, new: &NewDelivery, outcome: &DeliverOutcome) -> Check {
         let is_open = new.session.is_none_or(|session| self.truth.sessions.contains_key(&session));
         if !is_open {
             return ensure(*outcome == DeliverOutcome::SessionEnded, "D9 an ended session stores nothing", || {
@@ -43,7 +43,6 @@ impl Oracle {
             .filter_map(|to| Some((self.truth.account(&to.recipient)?.devices.iter().copied(), &to.contents)))
             .flat_map(|(devices, contents)| devices.map(move |device| (device, contents.as_str())))
             .collect();
-        let key = key.map(|key| (key, instance));
         self.store(new, addressed, outcome, key)
     }
 
@@ -52,7 +51,7 @@ impl Oracle {
         new: &NewDelivery,
         addressed: Vec<(DeviceId, &str)>,
         outcome: &DeliverOutcome,
-        key: Option<((DeviceId, String), u64)>,
+        key: Option<(DeviceId, String)>,
     ) -> Check {
         let mailboxes = &mut self.truth.mailboxes;
         let sent_at = addressed.iter().map(|(device, _)| mailboxes[device].not_before).fold(new.now, Timestamp::max);
@@ -95,16 +94,15 @@ impl Oracle {
         })?;
         let now = self.now();
         let index = new.recipients.first().and_then(|to| self.send_of(to.contents.as_str()));
-        if let (Some((key, instance)), Some((_, fingerprint))) = (key, &new.idempotency) {
+        if let (Some(key), Some((_, fingerprint))) = (key, &new.idempotency) {
             let receipt = receipt.clone();
-            let known = StoredKey { fingerprint: *fingerprint, receipt, stored: now, index, instance };
+            let generation = self.truth.key_generation;
+            let known = StoredKey { fingerprint: *fingerprint, receipt, stored: now, generation };
             self.truth.keys.insert(key, known);
         }
         let Some(before) = index.and_then(|index| self.truth.stored.insert(index, now)) else { return Ok(()) };
-        let send = index.map(|index| &self.sends[index]);
-        let is_keyed = send.is_some_and(|send| send.key.is_some());
-        let forgotten = send.is_some_and(|send| send.is_forgotten)
-            || is_keyed && now.since(before) + TOLERANCE + REQUEST_TIMEOUT >= RETENTION;
+        let is_keyed = index.is_some_and(|index| self.sends[index].key.is_some());
+        let forgotten = is_keyed && now.since(before) >= ForgetKeys::RETENTION;
         ensure(forgotten, "D4 a send is stored once", || format!("{} again", new.recipients[0].contents.as_str()))
     }
 
@@ -182,21 +180,13 @@ impl Oracle {
         })
     }
 
-    pub(crate) fn expire_keys(&mut self, instance: u64, before: Timestamp, count: u64) -> Check {
+    pub(crate) fn expire_keys(&mut self, before: KeyGeneration, count: u64) -> Check {
         let now = self.now();
         let keys = std::mem::take(&mut self.truth.keys);
-        let (old, kept): (BTreeMap<_, _>, _) = keys.into_iter().partition(|(_, key)| key.receipt.sent_at < before);
+        let (old, kept): (BTreeMap<_, _>, _) = keys.into_iter().partition(|(_, key)| key.generation < before.get());
         self.truth.keys = kept;
-        let is_early = |stored: Timestamp| now.since(stored) + TOLERANCE + REQUEST_TIMEOUT < RETENTION;
-        for key in old.values().filter(|key| is_early(key.stored)) {
-            // After a suspension, stamps are early until the replica has compared its clock. It keeps its keys for
-            // longer then, but other replicas don't know of it.
-            let is_excused = key.instance != instance && !is_early(key.receipt.sent_at);
-            ensure(is_excused, "D4 a key is kept for a day", || format!("{key:?} at {now:?}"))?;
-            if let Some(index) = key.index {
-                self.sends[index].is_forgotten = true;
-            }
-        }
+        let early = old.values().find(|key| now.since(key.stored) < ForgetKeys::RETENTION);
+        ensure(early.is_none(), "D4 a key is kept for a day", || format!("{early:?} at {now:?}"))?;
         ensure(count == old.len() as u64, "D4 exactly the old keys are deleted", || format!("{count} of {}", old.len()))
     }
 }

@@ -6,18 +6,13 @@ mod mailboxes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use woosh_domain::contract::{MailboxModel, ModelEnvelope};
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
 use woosh_domain::timekeeping::TOLERANCE;
-use woosh_domain::use_cases::Sweep;
 
 use crate::time::VirtualTime;
-
-/// How long an idempotency key is kept.
-pub(crate) const RETENTION: Duration = Duration::from_secs(Sweep::IDEMPOTENCY_KEY_SECONDS);
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +40,6 @@ pub(crate) struct Send {
     pub(crate) requested: Timestamp,
     /// The receipt that the client has received.
     pub(crate) receipt: Option<Receipt>,
-    /// Whether the store deleted the idempotency key early. This is allowed if the machine of the replica that stored
-    /// the key was suspended before: the clock of the replica, and so the time stored with the key, was behind.
-    pub(crate) is_forgotten: bool,
 }
 
 pub(crate) struct Oracle {
@@ -56,6 +48,8 @@ pub(crate) struct Oracle {
     /// All sends, including those that a restore from a backup undoes. The text of each send begins with its index in
     /// this list.
     pub(crate) sends: Vec<Send>,
+    /// Whether several clocks may be wrong at once, so that messages may expire early.
+    pub(crate) are_clocks_wrong: bool,
     /// The first violation.
     pub(crate) violation: Option<Violation>,
     time: Arc<VirtualTime>,
@@ -70,6 +64,8 @@ pub(crate) struct Truth {
     pub(crate) sessions: BTreeMap<SessionId, (UserId, DeviceId)>,
     pub(crate) tokens: HashMap<TokenHash, SessionId>,
     keys: BTreeMap<(DeviceId, String), StoredKey>,
+    /// The number of the current generation of keys.
+    pub(crate) key_generation: i64,
     pub(crate) ids: BTreeSet<MessageId>,
     /// When each send was stored, by the index of the send.
     stored: BTreeMap<usize, Timestamp>,
@@ -91,10 +87,8 @@ struct StoredKey {
     fingerprint: Fingerprint,
     receipt: Receipt,
     stored: Timestamp,
-    /// The index of the send in `Oracle::sends`.
-    index: Option<usize>,
-    /// The running server that stored the key (`ReplicaStore::instance`).
-    instance: u64,
+    /// The number of the generation of keys that was current when the key was stored.
+    generation: i64,
 }
 
 impl Truth {
@@ -120,7 +114,7 @@ impl Truth {
 
 impl Oracle {
     pub(crate) fn new(time: Arc<VirtualTime>) -> Self {
-        Self { truth: Truth::default(), sends: Vec::new(), violation: None, time }
+        Self { truth: Truth::default(), sends: Vec::new(), are_clocks_wrong: false, violation: None, time }
     }
 
     /// Remembers the first violation.
@@ -140,11 +134,12 @@ impl Oracle {
         self.time.now()
     }
 
-    /// Returns whether a message may have expired, judged by the right time.
+    /// Returns whether a message may have expired, judged by the right time. If several clocks may be wrong, any message
+    /// may.
     fn may_be_expired(&self, envelope: &ModelEnvelope) -> bool {
         let Some(send) = self.send_of(&envelope.text).map(|index| &self.sends[index]) else { return true };
         let expires = send.requested.plus_seconds(send.ttl.unwrap_or(crate::replica::LIMITS.ttl_seconds));
-        self.now().plus(TOLERANCE) >= expires
+        self.are_clocks_wrong || self.now().plus(TOLERANCE) >= expires
     }
 
     /// Checks that every message that has expired at `now` may have expired by the right time, too (D2).

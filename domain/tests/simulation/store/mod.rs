@@ -4,7 +4,6 @@
 mod ports;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -27,8 +26,6 @@ pub(crate) struct Shared {
     pub(crate) time: Arc<VirtualTime>,
     pub(crate) faults: Mutex<[Faults; REPLICAS]>,
     pub(crate) defect: Option<Defect>,
-    /// How many times replicas were started, in total.
-    pub(crate) instances: AtomicU64,
 }
 
 /// The faults of a replica.
@@ -66,8 +63,6 @@ impl Shared {
 pub(crate) struct ReplicaStore {
     pub(crate) shared: Arc<Shared>,
     pub(crate) replica: usize,
-    /// Identifies this start of the replica. After a restart, the replica has another number.
-    instance: u64,
     pub(crate) notifier: ReplicaNotifier,
     /// The sends that wait to be committed together. `None` if this replica commits each send by itself.
     batch: Option<Mutex<Vec<WaitingSend>>>,
@@ -93,8 +88,7 @@ impl ReplicaStore {
     pub(crate) fn new(shared: Arc<Shared>, replica: usize) -> Self {
         let notifier = ReplicaNotifier::new(shared.time.clone());
         let batch = (replica == 0).then(Mutex::default);
-        let instance = shared.instances.fetch_add(1, Ordering::Relaxed);
-        Self { shared, replica, instance, notifier, batch, owners: Mutex::default() }
+        Self { shared, replica, notifier, batch, owners: Mutex::default() }
     }
 
     /// Returns the fault of the operation that runs now, if it has one. The fault affects no later operation.
@@ -177,7 +171,7 @@ impl ReplicaStore {
         let planned = self.shared.store.deliver_batch(&sends);
         let mut delivered = Vec::new();
         for ((send, planned), outcome) in sends.iter().zip(planned).zip(outcomes) {
-            self.shared.check(|oracle| oracle.deliver(self.instance, send, &planned.outcome));
+            self.shared.check(|oracle| oracle.deliver(send, &planned.outcome));
             for copy in &planned.copies {
                 delivered
                     .extend(planned.envelope(send, copy).map(|envelope| (copy.mailbox, envelope, copy.acknowledged)));

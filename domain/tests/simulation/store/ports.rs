@@ -19,16 +19,14 @@ impl Mailboxes for ReplicaStore {
         if self.shared.defect == Some(Defect::SendsLost) && new.idempotency.is_none() {
             // The oracle believes the answer, like the client.
             let backup = self.shared.store.backup();
-            let outcome = self.write(self.shared.store.deliver(new.clone()), |oracle, outcome| {
-                oracle.deliver(self.instance, &new, outcome)
-            });
-            let outcome = outcome.await;
+            let operation = self.shared.store.deliver(new.clone());
+            let outcome = self.write(operation, |oracle, outcome| oracle.deliver(&new, outcome)).await;
             self.shared.store.restore(backup);
             return outcome;
         }
         let Some(batch) = &self.batch else {
             let operation = self.shared.store.deliver(new.clone());
-            return self.write(operation, |oracle, outcome| oracle.deliver(self.instance, &new, outcome)).await;
+            return self.write(operation, |oracle, outcome| oracle.deliver(&new, outcome)).await;
         };
         let outcome = Arc::new(Mutex::new(None));
         lock(batch).push((new, outcome.clone()));
@@ -103,9 +101,22 @@ impl Mailboxes for ReplicaStore {
         self.write(self.shared.store.purge(limit), |_, _| Ok(())).await
     }
 
-    async fn expire_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<u64, PortError> {
+    async fn key_generation(&self) -> Result<KeyGeneration, PortError> {
+        Self::read(self, self.shared.store.key_generation(), |_, _| Ok(())).await
+    }
+
+    async fn end_key_generation(&self, generation: KeyGeneration) -> Result<(), PortError> {
+        let end = |oracle: &mut Oracle, (): &()| {
+            let current = &mut oracle.truth.key_generation;
+            *current += i64::from(*current == generation.get());
+            Ok(())
+        };
+        self.write(self.shared.store.end_key_generation(generation), end).await
+    }
+
+    async fn expire_idempotency_keys(&self, before: KeyGeneration, limit: usize) -> Result<u64, PortError> {
         let operation = self.shared.store.expire_idempotency_keys(before, limit);
-        self.write(operation, |oracle, count| oracle.expire_keys(self.instance, before, *count)).await
+        self.write(operation, |oracle, count| oracle.expire_keys(before, *count)).await
     }
 }
 
