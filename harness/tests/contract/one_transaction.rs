@@ -18,10 +18,10 @@ CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON {table} DEFERRABLE INITIALLY DE
     FOR EACH ROW EXECUTE FUNCTION refuse()";
 const ACCEPT_ON_POSTGRES: &str = "DROP FUNCTION refuse CASCADE";
 const REFUSE_ON_SQLITE: &str = "
-CREATE TABLE nothing (id INTEGER PRIMARY KEY);
-CREATE TABLE refused (id INTEGER REFERENCES nothing DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE missing (id INTEGER PRIMARY KEY);
+CREATE TABLE refused (id INTEGER REFERENCES missing DEFERRABLE INITIALLY DEFERRED);
 CREATE TRIGGER refuse AFTER INSERT ON {table} BEGIN INSERT INTO refused VALUES (1); END";
-const ACCEPT_ON_SQLITE: &str = "DROP TRIGGER refuse; DROP TABLE refused; DROP TABLE nothing";
+const ACCEPT_ON_SQLITE: &str = "DROP TRIGGER refuse; DROP TABLE refused; DROP TABLE missing";
 
 /// Lets sends fail when they commit, once because of their message, and once because of their idempotency key. Each
 /// time, neither the message nor the key may be stored, so that a retry stores both.
