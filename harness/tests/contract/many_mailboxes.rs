@@ -30,7 +30,7 @@ pub(crate) async fn check() -> anyhow::Result<()> {
     let mailboxes: Vec<_> = stream::iter(&names).map(|name| add(&stores, name)).buffered(16).collect().await;
 
     let notifier = reader.stores().notifier;
-    let subscriptions = mailboxes.iter().map(|mailbox| notifier.subscribe(*mailbox, Duration::from_secs(20)));
+    let subscriptions = mailboxes.iter().map(|mailbox| notifier.subscribe(*mailbox, Duration::from_secs(60)));
     let mut subscriptions: Vec<_> = subscriptions.collect();
     // The poll for lost notifications never notifies a reader that has seen every number.
     let waiting = join_all(subscriptions.iter_mut().map(|subscription| subscription.wait(SequenceNumber::MAX)));
