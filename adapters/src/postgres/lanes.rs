@@ -51,7 +51,7 @@ mod tests {
     async fn a_lane_that_is_full_makes_callers_wait() {
         let lanes = Lanes::start(1, |queued| async move {
             let _queued = queued;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         for item in 0..1024 {
             assert!(unconstrained(lanes.send((), item)).now_or_never().is_some(), "{item}");
