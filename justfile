@@ -66,10 +66,23 @@ layers:
     echo "layers: woosh-domain does no I/O"
     for crate in domain adapters app; do .ci/circles "$crate/src"; done
 
-# List changes of the domain and the adapters that no test of theirs notices, with these arguments for cargo-mutants
-mutants *arguments:
-    @command -v cargo-mutants >/dev/null || { echo "mutants: cargo install --locked cargo-mutants installs it" >&2; exit 1; }
-    nice cargo mutants --package woosh-domain --package woosh-adapters --output target/mutants "$@"
+# List changes of a layer, domain or adapters, that no test notices, with these arguments for cargo-mutants
+mutants layer *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! command -v cargo-mutants >/dev/null; then
+        echo "mutants: cargo install --locked cargo-mutants installs it" >&2
+        exit 1
+    fi
+    case "$1" in
+        domain) test_packages=woosh-domain tests=(--tests) ;;
+        # The contract suite on the databases tests most of the SQL.
+        adapters) test_packages=woosh-adapters,woosh-harness tests=(--lib --test contract --test audit --test laws) ;;
+        *) echo "mutants: the layer is domain or adapters" >&2; exit 1 ;;
+    esac
+    # Short simulations, because each change runs them.
+    export WOOSH_REQUIRE_POSTGRES=1 WOOSH_SIMULATION_STEPS=20000 PROPTEST_CASES=64
+    nice cargo mutants --package "woosh-$1" --test-package "$test_packages" --output target/mutants "${@:2}" -- "${tests[@]}"
 
 # Run the commands of README.md, and compare what they print with what it shows
 readme:

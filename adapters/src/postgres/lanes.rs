@@ -40,3 +40,22 @@ impl<T: Send + 'static> Lanes<T> {
         self.0[lane].send(item).await.map_err(|_| closed())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+    use tokio::task::unconstrained;
+
+    #[tokio::test]
+    async fn a_lane_that_is_full_makes_callers_wait() {
+        let lanes = Lanes::start(1, |queued| async move {
+            let _queued = queued;
+            std::future::pending::<()>().await;
+        });
+        for item in 0..1024 {
+            assert!(unconstrained(lanes.send((), item)).now_or_never().is_some(), "{item}");
+        }
+        assert!(unconstrained(lanes.send((), 1024)).now_or_never().is_none());
+    }
+}

@@ -1,6 +1,8 @@
 use super::*;
+use futures_util::FutureExt as _;
 use futures_util::future::{join, join_all};
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 
 /// What a write of these tests does after it has inserted its row.
 #[derive(Clone, Copy)]
@@ -126,6 +128,20 @@ async fn nothing_is_written_while_another_connection_has_its_turn() {
     drop(turn);
     adding.await.unwrap();
     assert_eq!(fixture.ids(), [1]);
+}
+
+#[tokio::test]
+async fn a_full_queue_makes_callers_wait() {
+    let fixture = Fixture::start();
+    let turn = fixture.turn.lock().await;
+    let queue = |id| {
+        let (reply, _) = oneshot::channel();
+        unconstrained(fixture.writer.run(AddBird { id, then: Then::Succeed, reply })).now_or_never().is_some()
+    };
+    // The thread takes a batch of at most 256 jobs, and then waits for its turn. 1,024 jobs are queued.
+    let queued = (1..=2000).take_while(|id| queue(*id)).count();
+    assert!((1024..=1024 + 256).contains(&queued), "{queued}");
+    drop(turn);
 }
 
 #[tokio::test]

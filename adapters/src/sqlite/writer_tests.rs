@@ -1,5 +1,7 @@
 use super::*;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use tokio::task::unconstrained;
 
 /// Starts a writer on a new file with one table. Returns the writer, and the folder of the file.
 async fn writer() -> (Writer, tempfile::TempDir) {
@@ -124,6 +126,16 @@ async fn the_writer_recovers_from_a_full_disk() {
     add(&writer, 1, || Ok(())).await;
     assert!(add(&writer, 2, || Ok(())).await);
     assert!(ids(&writer).await.contains(&2));
+}
+
+#[tokio::test]
+async fn a_full_queue_makes_callers_wait() {
+    let (writer, _folder) = writer().await;
+    // The writer takes no job before this test waits for the first time.
+    let mut adding: Vec<_> = (1..=1025).map(|id| Box::pin(add(&writer, id, || Ok(())))).collect();
+    assert!(adding.iter_mut().all(|job| unconstrained(job).now_or_never().is_none()));
+    assert_eq!(writer.jobs.capacity(), 0);
+    assert!(join_all(adding).await.iter().all(|done| *done));
 }
 
 #[tokio::test]

@@ -232,6 +232,9 @@ mod tests {
     use super::*;
     use poem::endpoint::make;
 
+    /// Ends a test whose request is never aborted.
+    const HOUR: Duration = Duration::from_secs(3600);
+
     #[tokio::test(start_paused = true)]
     async fn extending_a_deadline_moves_it() {
         let (start, deadline) = (Instant::now(), Deadline::new(None));
@@ -244,7 +247,8 @@ mod tests {
     async fn a_request_without_a_response_is_aborted_after_30_seconds() {
         let start = Instant::now();
         let endpoint = make(|_| std::future::pending::<poem::Result<Response>>());
-        let error = limit(Arc::new(endpoint), Request::default()).await.unwrap_err();
+        let limited = timeout(HOUR, limit(Arc::new(endpoint), Request::default()));
+        let error = limited.await.unwrap().unwrap_err();
         assert_eq!((error.status(), start.elapsed().as_secs()), (StatusCode::SERVICE_UNAVAILABLE, 30));
     }
 
@@ -260,12 +264,12 @@ mod tests {
             assert_eq!(start.elapsed().as_secs(), 20);
             read.map(|_| Response::default()).map_err(poem::Error::from)
         });
-        let error = limit(Arc::new(endpoint), unending()).await.unwrap_err();
+        let error = timeout(HOUR, limit(Arc::new(endpoint), unending())).await.unwrap().unwrap_err();
         assert_eq!((error.status(), start.elapsed().as_secs()), (StatusCode::REQUEST_TIMEOUT, 25));
 
         let start = Instant::now();
         let endpoint = make(|_| async { Ok::<_, poem::Error>(Response::default()) });
-        assert!(limit(Arc::new(endpoint), unending()).await.is_ok());
+        assert!(timeout(HOUR, limit(Arc::new(endpoint), unending())).await.unwrap().is_ok());
         assert_eq!(start.elapsed().as_secs(), 5);
     }
 }

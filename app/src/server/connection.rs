@@ -146,6 +146,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::sync::Semaphore;
+    use tokio::time::timeout;
 
     /// Returns a connection that the server accepted, with the default timeouts, and the client's end of it.
     async fn pair() -> (Connection, TcpStream) {
@@ -156,11 +157,16 @@ mod tests {
         (Connection::new(Arc::new(accepted.unwrap().0), permit, Timeouts::DEFAULT), client.unwrap())
     }
 
+    /// Reads a byte. Panics after an hour, so that a test fails if the connection has no timeout.
+    async fn read(connection: &mut Connection) -> io::Result<u8> {
+        timeout(Duration::from_secs(3600), connection.read_u8()).await.unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_closed() {
         let (mut connection, _client) = pair().await;
         let start = Instant::now();
-        let error = connection.read_u8().await.unwrap_err();
+        let error = read(&mut connection).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), 75);
     }
@@ -170,9 +176,9 @@ mod tests {
         let (mut connection, mut client) = pair().await;
         let start = Instant::now();
         client.write_u8(1).await.unwrap();
-        assert_eq!(connection.read_u8().await.unwrap(), 1);
+        assert_eq!(read(&mut connection).await.unwrap(), 1);
         connection.write_u8(2).await.unwrap();
-        let error = connection.read_u8().await.unwrap_err();
+        let error = read(&mut connection).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), 150);
     }
@@ -188,7 +194,7 @@ mod tests {
             }
         });
         let error = loop {
-            if let Err(error) = connection.read_u8().await {
+            if let Err(error) = read(&mut connection).await {
                 break error;
             }
         };

@@ -38,6 +38,19 @@ async fn a_connection_that_is_not_read_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_whose_request_stalls_is_closed() {
+    for part in ["GET /small HTTP/1.1\r\nhost", "PRI * HTTP/2.0\r\n\r\n"] {
+        let mut client = TcpStream::connect(start().await).await.unwrap();
+        client.write_all(part.as_bytes()).await.unwrap();
+        let start = Instant::now();
+        let mut received = Vec::new();
+        // Fails if the server never closes the connection.
+        timeout(Duration::from_secs(3600), client.read_to_end(&mut received)).await.unwrap().unwrap();
+        assert_eq!(start.elapsed().as_secs(), 150, "{part}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_is_not_read_is_reset_while_others_of_its_connection_go_on() {
     let address = start().await;
     let tcp = TcpStream::connect(address).await.unwrap();

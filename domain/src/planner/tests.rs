@@ -190,3 +190,26 @@ fn the_changed_mailboxes_are_in_the_order_of_their_devices() {
     let devices: Vec<_> = changes.mailboxes.iter().map(|mailbox| mailbox.device.get()).collect();
     assert_eq!(devices, (1..=20).collect::<Vec<_>>());
 }
+
+/// Waiting readers get the envelope of a planned copy, other readers the envelope that the store writes.
+#[test]
+fn a_planned_copy_is_the_envelope_that_the_changes_contain() {
+    let sends = [send(&[("ALICE", "a"), ("carol", "b")], None)];
+    let Plan { sends: planned, changes, .. } = plan(&sends, state(), 1..);
+    let copied: Vec<_> = planned[0].copies.iter().map(|copy| planned[0].envelope(&sends[0], copy).unwrap()).collect();
+    let written = changes.envelopes.iter().map(|envelope| {
+        let message = changes.messages.iter().find(|message| message.id == envelope.message).unwrap();
+        let message = Message {
+            id: message.send,
+            sender: message.sender.clone(),
+            sender_device: Some(message.sender_device),
+            recipient: message.recipient.clone(),
+            contents: Contents::new(message.contents.to_owned()).unwrap(),
+            sent_at: message.sent_at,
+            expires_at: envelope.expires_at,
+        };
+        Envelope { sequence: envelope.sequence, message }
+    });
+    assert_eq!(copied, written.collect::<Vec<_>>());
+    assert_eq!(copied.len(), 3);
+}

@@ -143,6 +143,15 @@ fn a_reference_that_leaps_again_and_again_is_not_trusted() {
 }
 
 #[test]
+fn a_correction_of_ten_seconds_is_no_further_leap() {
+    for (correction, confirmed) in [(10, true), (-10, true), (11, false), (-11, false)] {
+        let mut world = World::start(0, None);
+        world.set(HOUR).run(10 * 60).set(HOUR + correction).run(5 * 60 + 10);
+        assert_eq!(world.changes[1..].contains(&ClockChange::Confirmed), confirmed, "{correction}");
+    }
+}
+
+#[test]
 fn while_a_clock_is_behind_stamps_stay_on_the_time_without_the_leap() {
     let mut world = World::start(0, None);
     world.set(-DAY).run(60);
@@ -233,8 +242,10 @@ fn a_slow_reading_does_not_replace_a_better_one() {
     let reference = shifted(world.time, 400_000);
     let sample = |error| Sample { local: world.local(), reference, error: Duration::from_millis(error) };
     let (slow, fast) = (sample(500), sample(100));
-    world.keeper.observe(slow);
-    assert_eq!(world.keeper.now(slow.local), shifted(world.time, 0));
+    for slow in [slow, sample(400)] {
+        world.keeper.observe(slow);
+        assert_eq!(world.keeper.now(slow.local), shifted(world.time, 0));
+    }
     world.keeper.observe(fast);
     assert_eq!(world.keeper.now(slow.local), reference);
 }

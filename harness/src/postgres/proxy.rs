@@ -100,7 +100,7 @@ impl Proxy {
 
     /// Forwards nothing more on the connections that are open now. Also forwards nothing on new connections until
     /// [`Self::restore`] is called.
-    pub(crate) fn silence_all(&self) {
+    pub fn silence_all(&self) {
         self.network.send_replace(Network::Silent);
         self.silence();
     }

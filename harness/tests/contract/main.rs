@@ -1,7 +1,11 @@
 //! Runs the contract suite of the ports (the interfaces to the database) on SQLite, on Postgres, and on two replicas
 //! that share one Postgres. `woosh_domain::contract` lists the cases that verify each promise of the delivery contract.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
+mod fixture;
 mod in_turn;
+mod many_mailboxes;
+mod one_transaction;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -30,7 +34,18 @@ fn main() {
             .into_iter()
             .map(move |case| support::trial(name, backend, case.name, move || check(backend, replicas, case)))
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let name = "a_send_and_its_idempotency_key_are_stored_in_one_transaction";
+    let one_transaction = [("sqlite", Backend::Sqlite), ("postgres", Backend::Postgres)]
+        .map(|(group, backend)| support::trial(group, backend, name, move || run(one_transaction::check(backend))));
+    let name = "a_send_to_many_mailboxes_notifies_the_readers_of_another_replica";
+    let many_mailboxes = [support::trial("replicas", Backend::Postgres, name, || run(many_mailboxes::check()))];
+    let trials = trials.chain(one_transaction).chain(many_mailboxes).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(test).map_err(|error| format!("{error:#}").into())
 }
 
 /// Fails if Postgres has counted deadlocks in the database. The case itself does not notice a deadlock: Postgres aborts

@@ -5,6 +5,7 @@
 mod errors;
 mod fixture;
 mod health;
+mod limits;
 mod pooler;
 mod settings;
 mod silence;
@@ -46,6 +47,10 @@ fn main() {
         trial("however_many_ask_whether_a_server_is_ready_it_commits_one_write_a_second", || {
             Box::pin(health::many_checks())
         }),
+        paused_trial("a_call_to_a_silent_database_fails_after_seconds", || Box::pin(limits::calls())),
+        paused_trial("16_calls_have_a_connection_and_others_wait_3_seconds_for_one", || Box::pin(limits::pool())),
+        paused_trial("closing_waits_5_seconds_for_a_silent_database", || Box::pin(limits::closing())),
+        paused_trial("a_start_on_a_silent_database_fails_after_5_seconds", || Box::pin(limits::start())),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -53,6 +58,14 @@ fn main() {
 fn trial(name: &str, test: fn() -> LocalBoxFuture<'static, anyhow::Result<()>>) -> Trial {
     support::trial("postgres", Backend::Postgres, name, move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(test()).map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}
+
+/// Creates a test that may pause the clock, which only a runtime with one thread can do.
+fn paused_trial(name: &str, test: fn() -> LocalBoxFuture<'static, anyhow::Result<()>>) -> Trial {
+    support::trial("postgres", Backend::Postgres, name, move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(test()).map_err(|error| Failed::from(format!("{error:#}")))
     })
 }

@@ -13,7 +13,8 @@ const RECORD: &str = "
 CREATE TABLE recorded (setting TEXT, value TEXT);
 CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO recorded SELECT setting, current_setting(setting)
-    FROM unnest(ARRAY['synchronous_commit', 'transaction_isolation']) AS setting;
+    FROM unnest(ARRAY['synchronous_commit', 'transaction_isolation', 'statement_timeout',
+                      'idle_in_transaction_session_timeout']) AS setting;
     RETURN NULL;
 END $$;
 CREATE TRIGGER record AFTER INSERT ON messages EXECUTE FUNCTION record()";
@@ -36,7 +37,12 @@ pub(crate) async fn defaults() -> anyhow::Result<()> {
             sqlx::query_as("SELECT DISTINCT setting, value FROM recorded ORDER BY setting")
                 .fetch_all(&mut connection)
                 .await?;
-        let expected = [("synchronous_commit", used), ("transaction_isolation", "read committed")];
+        let expected = [
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("statement_timeout", "8s"),
+            ("synchronous_commit", used),
+            ("transaction_isolation", "read committed"),
+        ];
         assert_eq!(recorded, expected.map(|(setting, value)| (setting.to_owned(), value.to_owned())));
     }
     Ok(())
