@@ -3,6 +3,7 @@
 mod body;
 mod classic;
 mod document;
+mod error_responses;
 mod errors;
 mod field_error;
 mod json;

@@ -55,7 +55,7 @@ impl From<LogInRequest> for use_cases::Login {
 /// The new session, with its user, device and token.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct LogInResponse {
+pub(super) struct OpenedSession {
     /// Permanent unique identifier of the user.
     user_id: i64,
     /// Username, with upper and lower case as registered.
@@ -66,7 +66,7 @@ pub(super) struct LogInResponse {
     token: String,
 }
 
-impl From<use_cases::LoggedIn> for LogInResponse {
+impl From<use_cases::LoggedIn> for OpenedSession {
     fn from(login: use_cases::LoggedIn) -> Self {
         Self {
             user_id: login.user_id.get(),
@@ -78,7 +78,7 @@ impl From<use_cases::LoggedIn> for LogInResponse {
     }
 }
 
-impl Example for LogInResponse {
+impl Example for OpenedSession {
     fn example() -> Self {
         Self {
             user_id: 1,
@@ -94,7 +94,7 @@ impl Example for LogInResponse {
 pub(super) enum LogInReply {
     /// The session is created.
     #[oai(status = 201)]
-    Created(Json<LogInResponse>),
+    Created(Json<OpenedSession>),
     /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]

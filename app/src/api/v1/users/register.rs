@@ -63,7 +63,7 @@ impl From<RegisterUserRequest> for use_cases::Registration {
 /// The new user, with its first device and session.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct RegisterUserResponse {
+pub(super) struct RegisteredUser {
     user: OwnUser,
     device: Device,
     session: Session,
@@ -71,7 +71,7 @@ pub(super) struct RegisterUserResponse {
     token: String,
 }
 
-impl Example for RegisterUserResponse {
+impl Example for RegisteredUser {
     fn example() -> Self {
         Self {
             user: OwnUser::example(),
@@ -87,7 +87,7 @@ pub(super) enum RegisterUserReply {
     /// The user is registered, and has a session on its first device.
     #[oai(status = 201)]
     Created(
-        Json<RegisterUserResponse>,
+        Json<RegisteredUser>,
         /// Path of the new user's public profile.
         #[oai(header = "Location")]
         String,
@@ -117,7 +117,7 @@ pub(super) async fn register(services: &Services, body: RegisterUserRequest) -> 
     let no_session = || PortFailed::from(PortError::fault("registration returned no session"));
     let (session, token) = registered.login.ok_or_else(no_session)?;
     let location = format!("/v1/users/{}", registered.user.username);
-    let body = RegisterUserResponse {
+    let body = RegisteredUser {
         user: registered.user.into(),
         device: Device::new(registered.device, session.device),
         session: Session::current(session),
