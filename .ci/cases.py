@@ -60,7 +60,7 @@ class Caller:
             if name in ENDING_BY_ID and isinstance(id, int) and id > 0 and id % 2:
                 case.path_parameters["id"] = login[ENDING_BY_ID[name]]["id"]
             return bearer(login)
-        return alice if "Token" in operation["security"][0] else {"x-user-name": "bob", "x-user-token": PASSWORD}
+        return alice if "Bearer" in operation["security"][0] else {"x-user-name": "bob", "x-user-token": PASSWORD}
 
     def set(self, case, headers, context):
         case.headers.update(headers)

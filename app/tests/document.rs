@@ -94,3 +94,92 @@ fn a_field_with_a_description_of_its_own_adds_no_second_schema() {
     assert_eq!(field["allOf"].as_array().unwrap().len(), 1, "{field}");
     assert!(field["description"].is_string());
 }
+
+/// Returns all responses that are errors, each with its status and its only media type.
+fn errors(document: &Value) -> impl Iterator<Item = (String, &Value, &Value)> {
+    operations(document).flat_map(|(path, operation)| {
+        let errors = operation["responses"].as_object().unwrap().iter().filter(|(status, _)| status.as_str() >= "4");
+        errors.map(move |(status, response)| {
+            let media_type = response["content"].as_object().unwrap().values().next();
+            (format!("{path} {status}"), response, media_type.unwrap())
+        })
+    })
+}
+
+#[test]
+fn every_error_has_examples_with_its_own_code_and_status() {
+    let document = parsed();
+    let (mut codes, mut classic) = (BTreeSet::new(), 0);
+    for (name, response, content) in errors(&document) {
+        let status = name.rsplit(' ').next().unwrap();
+        let is_status = |example: &Value| {
+            let own = example["status"].to_string();
+            own == status || status == "5XX" && own.starts_with('5')
+        };
+        let Some(examples) = content["examples"].as_object() else {
+            assert!(is_status(&content["example"]), "{name}: {content}");
+            classic += 1;
+            continue;
+        };
+        assert!(!examples.is_empty(), "{name} has no example: {response}");
+        for (code, example) in examples {
+            let example = &example["value"];
+            assert_eq!(example["code"], code.as_str(), "{name}");
+            assert!(is_status(example), "{name}: {example}");
+            assert!(response["description"].as_str().unwrap().contains(code), "{name}: {response}");
+            let has_position = content["schema"]["$ref"].as_str().unwrap().ends_with("/MailboxProblem");
+            assert_eq!(example["incarnation"].is_string(), has_position, "{name}: {example}");
+            codes.insert(code.clone());
+        }
+    }
+    assert!(classic > 10);
+    for code in ["wrong_credentials", "username_taken", "beyond_mailbox", "mailbox_full", "unavailable"] {
+        assert!(codes.contains(code), "{code} is in no example");
+    }
+}
+
+#[test]
+fn retry_after_is_declared_where_the_server_sends_it() {
+    let document = parsed();
+    for (name, response, _) in errors(&document) {
+        let declared = response["headers"]["Retry-After"]["schema"]["type"] == "integer";
+        let sent = ["503", "507", "5XX"].iter().any(|status| name.ends_with(status));
+        assert_eq!(declared, sent, "{name}: {response}");
+    }
+}
+
+#[test]
+fn the_items_of_the_event_stream_are_a_schema() {
+    let document = parsed();
+    let content = &document["paths"]["/v1/mailbox/stream"]["get"]["responses"]["200"]["content"];
+    assert_eq!(content["text/event-stream"]["schema"]["$ref"], "#/components/schemas/StreamEvent");
+    let items: Vec<_> = document["components"]["schemas"]["StreamEvent"]["oneOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["$ref"].as_str().unwrap())
+        .collect();
+    assert_eq!(items, ["#/components/schemas/Message", "#/components/schemas/Gap"]);
+}
+
+#[test]
+fn only_operations_that_clients_call_are_listed_and_all_of_their_content_types_are_known_to_generators() {
+    let document = parsed();
+    assert!(operations(&document).all(|(path, _)| !path.starts_with("/docs") && !path.starts_with("/openapi")));
+    for (path, operation) in operations(&document) {
+        for response in operation["responses"].as_object().unwrap().values() {
+            for media_type in response["content"].as_object().into_iter().flat_map(Map::keys) {
+                let known = ["application/json", "application/problem+json", "text/event-stream"];
+                assert!(known.contains(&media_type.as_str()), "{path}: {media_type}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bearer_token_is_the_first_security_scheme() {
+    let document = parsed();
+    let schemes = object(&document, "/components/securitySchemes");
+    assert_eq!(schemes.keys().next().unwrap(), "Bearer");
+    assert_eq!(schemes["Bearer"]["scheme"], "bearer");
+}

@@ -1,4 +1,5 @@
-//! Completes the error responses of the OpenAPI document: adds those that several operations share.
+//! Completes the error responses of the OpenAPI document: adds those that several operations share, and examples and
+//! headers to all of them.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,43 @@ const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
 /// Completes the responses of an operation.
 pub(super) fn complete(responses: &mut Map<String, Value>, is_v1: bool, secured: bool, has_body: bool) {
     add_shared(responses, is_v1, secured, has_body);
+    for (status, response) in responses.iter_mut() {
+        add_examples(status, response);
+        if ["503", "507", "5XX"].contains(&status.as_str()) {
+            add_retry_after(response);
+        }
+    }
     responses.sort_keys();
+}
+
+/// Adds an example for each error that the response can contain. Otherwise tools would make up examples, with a code and
+/// a status that the response never has.
+fn add_examples(status: &str, response: &mut Value) {
+    let description = response["description"].as_str().unwrap_or_default().to_owned();
+    let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for (media_type, body) in content {
+        let schema = body["schema"]["$ref"].as_str().unwrap_or_default();
+        if media_type == v1::MEDIA_TYPE {
+            let named = v1::examples(&description, schema.ends_with("/MailboxProblem"));
+            let examples = named.into_iter().map(|(code, value)| (code.to_owned(), json!({ "value": value })));
+            body["examples"] = Value::Object(examples.collect());
+        } else if schema.ends_with("/ClassicError") {
+            let status = status.parse().unwrap_or(503);
+            body["example"] = json!({ "status": status, "message": description });
+        }
+    }
+}
+
+fn add_retry_after(response: &mut Value) {
+    let headers = &mut response["headers"];
+    if headers["Retry-After"].is_null() && headers["RETRY-AFTER"].is_null() {
+        headers["Retry-After"] = json!({
+            "description": "Seconds to wait before a retry. Sent with 503, and with 507 if the server has no space left.",
+            "schema": { "type": "integer" },
+        });
+    }
 }
 
 fn add_shared(responses: &mut Map<String, Value>, is_v1: bool, secured: bool, has_body: bool) {

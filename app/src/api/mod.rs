@@ -44,7 +44,7 @@ enum Group {
     /// Legacy API, frozen and deprecated. Use v1, the operations under `/v1`, instead.
     #[oai(rename = "Classic")]
     Classic,
-    /// Health checks of the server, and this document.
+    /// Health checks of the server.
     #[oai(rename = "Operations")]
     Operations,
 }

@@ -11,7 +11,7 @@ use crate::api::limits::set_account;
 use crate::services::Services;
 
 /// The name of the security scheme in the OpenAPI document.
-const SCHEME: &str = "Token";
+const SCHEME: &str = "Bearer";
 
 /// The caller, authenticated by a bearer token. If `RECALL` is true, the session may come from the memory of this
 /// server instead of the database. Another replica may have ended such a session already. Set `RECALL` only for

@@ -6,6 +6,7 @@ use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{Enum, Object};
+use serde_json::Value;
 use woosh_domain::model::{Incarnation, MailboxPosition};
 
 use super::values::Text;
@@ -24,7 +25,6 @@ macro_rules! codes {
         }
 
         impl Code {
-            #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$code,)*];
 
             fn name(self) -> &'static str {
@@ -125,6 +125,18 @@ impl Problem {
     }
 }
 
+/// Returns examples of the problems whose codes are named in the description of a response, as `` `code`: ``. Each has
+/// the name of its code. With `has_position`, the examples are those of a [`MailboxProblem`].
+pub(in crate::api) fn examples(description: &str, has_position: bool) -> Vec<(&'static str, Option<Value>)> {
+    let named = |code: &&Code| description.contains(&format!("`{}`:", code.name()));
+    let example = |code: &Code| {
+        let problem = Problem::new(*code, code.title());
+        let example = if has_position { MailboxProblem::example(problem).to_json() } else { problem.to_json() };
+        (code.name(), example)
+    };
+    Code::ALL.iter().filter(named).map(example).collect()
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
@@ -160,6 +172,10 @@ impl MailboxProblem {
             acknowledged: position.acknowledged.get(),
             newest: position.last.get(),
         }
+    }
+
+    fn example(problem: Problem) -> Self {
+        Self { problem, incarnation: Text::example(), acknowledged: 1, newest: 1 }
     }
 }
 

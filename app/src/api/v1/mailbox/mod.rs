@@ -1,4 +1,5 @@
 mod acknowledge;
+mod event_stream;
 mod read;
 mod stream;
 
