@@ -21,7 +21,8 @@ numbers = itertools.count(1)
 
 
 def post(path, body, headers=None):
-    request = urllib.request.Request(os.environ["WOOSH_URL"] + path, json.dumps(body).encode(), headers or {})
+    headers = {"Content-Type": "application/json"} | (headers or {})
+    request = urllib.request.Request(os.environ["WOOSH_URL"] + path, json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 

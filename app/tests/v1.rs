@@ -17,6 +17,7 @@ const PASSWORD: &str = "open-sesame-of-v1";
 async fn request(server: &Server, token: &str, method: Method, path: &str, body: String) -> Response {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut request = client.request(method, format!("{}{path}", server.url)).body(body);
+    request = request.header("content-type", "application/json");
     if !token.is_empty() {
         request = request.bearer_auth(token);
     }
@@ -188,7 +189,7 @@ async fn secrets_of_v1_are_not_logged_even_at_trace_level() {
     let key = "idempotency-key-of-v1";
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let send = client.post(format!("{}/v1/messages", server.url)).header("idempotency-key", key);
-    assert_eq!(send.bearer_auth(&alice).body(to("alice").to_string()).send().await.unwrap().status(), 201);
+    assert_eq!(send.bearer_auth(&alice).json(&to("alice")).send().await.unwrap().status(), 201);
     request(&server, &alice, Method::GET, "/v1/mailbox", String::new()).await;
     request(&server, &alice, Method::GET, "/v1/users?prefix=alice", String::new()).await;
     let login = json!({ "username": "alice", "password": [PASSWORD] });

@@ -68,6 +68,11 @@ fn add_shared(responses: &mut Map<String, Value>, is_v1: bool, secured: bool, ha
         (true, true) => {
             add("408", "`request_timeout`: the body did not arrive within 20 seconds.");
             add("413", "`body_too_large`: the body is longer than 1 MiB.");
+            add(
+                "415",
+                "`unsupported_media_type`: `Content-Type` is not `application/json`, or the body is compressed \
+                 (`Content-Encoding`).",
+            );
         }
         (true, false) => add("413", "The body is longer than 1 MiB."),
         (false, _) => {}

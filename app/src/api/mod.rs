@@ -2,6 +2,7 @@
 
 mod body;
 mod classic;
+mod content_type;
 mod document;
 mod error_responses;
 mod errors;

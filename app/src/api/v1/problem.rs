@@ -63,6 +63,7 @@ codes! {
     MailboxRestored, "mailbox_restored", CONFLICT, "The mailbox has another incarnation than the request";
     VersionMismatch, "version_mismatch", PRECONDITION_FAILED, "The user was changed by another request";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The request body is too large";
+    UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The request body is not uncompressed JSON";
     IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used with another body";
     BeyondMailbox, "beyond_mailbox", UNPROCESSABLE_ENTITY, "The sequence number is higher than the newest of the mailbox";
     InternalError, "internal_error", INTERNAL_SERVER_ERROR, "Internal server error";
@@ -80,6 +81,7 @@ impl Code {
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             StatusCode::INSUFFICIENT_STORAGE => Self::StorageFull,
             status if status.is_server_error() => Self::InternalError,

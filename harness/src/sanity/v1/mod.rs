@@ -75,7 +75,6 @@ pub(super) fn checks() -> Vec<Check> {
             a_user_may_send_to_itself,
             a_send_reaches_all_recipients_or_none,
             contents_are_delivered_byte_for_byte,
-            the_content_type_does_not_matter,
             a_send_has_1_to_100_distinct_recipients,
             a_missing_invalid_or_too_long_field_is_named;
         idempotency:
@@ -154,6 +153,9 @@ pub(super) fn checks() -> Vec<Check> {
             an_unknown_path_is_a_problem,
             a_wrong_method_is_refused_with_the_allowed_ones,
             a_body_that_is_not_a_json_object_is_refused,
+            a_body_that_is_not_declared_as_json_is_refused,
+            a_compressed_body_is_refused,
+            a_byte_order_mark_before_the_body_is_skipped,
             a_too_long_body_is_refused,
             each_code_has_one_title,
             every_code_is_documented;
