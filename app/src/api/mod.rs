@@ -3,6 +3,7 @@
 mod body;
 mod classic;
 mod content_type;
+mod cors;
 mod document;
 mod error_responses;
 mod errors;
@@ -21,6 +22,7 @@ use poem::middleware::RequestId;
 use poem::{Endpoint, EndpointExt as _, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 
+pub use self::cors::{CorsOrigins, OriginError};
 pub use self::document::{Document, document};
 use crate::services::Services;
 
@@ -63,14 +65,15 @@ fn service() -> OpenApiService<(V1, Classic, Operations), ()> {
     OpenApiService::new((v1, classic, operations), "Woosh", env!("CARGO_PKG_VERSION"))
 }
 
-/// Returns the HTTP API, whose operations call `services`.
-pub(crate) fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
+/// Returns the HTTP API, whose operations call `services`. Web pages of `origins` may call it from a browser.
+pub(crate) fn endpoint(services: Arc<Services>, origins: CorsOrigins) -> impl Endpoint<Output = Response> + 'static {
     Route::new()
         .nest("/", service())
         .data(services)
         .map_to_response()
         .around(limits::limit)
         .around(errors::format_errors)
+        .with(cors::Cors(origins))
         .around(log::log_request)
         .with(RequestId::new())
         .map_to_response()
