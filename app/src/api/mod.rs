@@ -12,6 +12,7 @@ mod json;
 mod json_response;
 mod limits;
 mod log;
+mod no_store;
 mod operations;
 mod query;
 mod v1;

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use crate::ports::{Clock, Mailboxes, PortError};
+use crate::ports::{Clock, Mailboxes, PortError, StreamTickets};
 
-/// Maximum number of envelopes, mailboxes or idempotency keys that one call of the store changes, so that large changes
+/// Maximum number of envelopes, mailboxes, idempotency keys or stream tickets that one call of the store changes, so that large changes
 /// block other requests only briefly.
 pub(super) const BATCH: usize = 1000;
 
@@ -10,6 +10,7 @@ pub(super) const BATCH: usize = 1000;
 /// background.
 pub struct Sweep {
     mailboxes: Arc<dyn Mailboxes>,
+    tickets: Arc<dyn StreamTickets>,
     clock: Arc<dyn Clock>,
 }
 
@@ -18,11 +19,12 @@ impl Sweep {
     pub const IDEMPOTENCY_KEY_SECONDS: u64 = 24 * 60 * 60;
 
     /// Creates the use case from its dependencies.
-    pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
-        Self { mailboxes, clock }
+    pub fn new(mailboxes: Arc<dyn Mailboxes>, tickets: Arc<dyn StreamTickets>, clock: Arc<dyn Clock>) -> Self {
+        Self { mailboxes, tickets, clock }
     }
 
-    /// Deletes expired messages, old idempotency keys, and the remaining envelopes of deleted devices.
+    /// Deletes expired messages and stream tickets, old idempotency keys, and the remaining envelopes of deleted
+    /// devices.
     ///
     /// # Errors
     ///
@@ -30,6 +32,7 @@ impl Sweep {
     pub async fn execute(&self) -> Result<(), PortError> {
         let now = self.clock.expiry_time();
         while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}
+        while self.tickets.expire_tickets(now, BATCH).await? >= BATCH as u64 {}
         // Keys that were stored while the time was in doubt may have times that are too early, so no key is deleted
         // until a day after the doubt.
         if self.clock.seconds_since_doubt().is_none_or(|seconds| seconds > Self::IDEMPOTENCY_KEY_SECONDS) {
@@ -50,11 +53,11 @@ pub(super) async fn purge(mailboxes: &dyn Mailboxes) -> Result<(), PortError> {
 mod tests {
     use super::*;
     use crate::model::Timestamp;
-    use crate::ports::{MockClock, MockMailboxes};
+    use crate::ports::{MockClock, MockMailboxes, MockStreamTickets};
 
     /// Sweeps mocked mailboxes while the clock's expiry time is 1,000,000 seconds. The time was last in doubt
-    /// `since_doubt` seconds ago, or never. Expects three batches of expired envelopes, three of envelopes of deleted
-    /// devices, and, only if `deletes_keys`, two of idempotency keys. The last batch of each is not full.
+    /// `since_doubt` seconds ago, or never. Expects three batches of expired envelopes, two of expired stream tickets,
+    /// three of envelopes of deleted devices, and, only if `deletes_keys`, two of idempotency keys. The last batch of each is not full.
     async fn sweep(since_doubt: Option<u64>, deletes_keys: bool) {
         let mut clock = MockClock::new();
         clock.expect_expiry_time().returning(|| Timestamp::from_seconds(1_000_000));
@@ -77,7 +80,13 @@ mod tests {
             .withf(|limit| *limit == 1000)
             .times(3)
             .returning(move |_| Ok(purges.next().expect("too many batches")));
-        Sweep::new(Arc::new(mailboxes), Arc::new(clock)).execute().await.unwrap();
+        let (mut tickets, mut used) = (MockStreamTickets::new(), [1000, 0].into_iter());
+        tickets
+            .expect_expire_tickets()
+            .withf(|now, limit| (now.seconds(), *limit) == (1_000_000, 1000))
+            .times(2)
+            .returning(move |_, _| Ok(used.next().expect("too many batches")));
+        Sweep::new(Arc::new(mailboxes), Arc::new(tickets), Arc::new(clock)).execute().await.unwrap();
     }
 
     /// Verifies promise D4 (idempotent send): keys are kept for a day.

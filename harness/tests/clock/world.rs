@@ -60,7 +60,7 @@ impl Replica {
             machine,
             started_with,
             send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default(), Arc::default()),
-            sweep: Sweep::new(stores.mailboxes.clone(), clock.clone()),
+            sweep: Sweep::new(stores.mailboxes.clone(), stores.stream_tickets.clone(), clock.clone()),
             register: RegisterUser::new(
                 stores.users.clone(),
                 Arc::new(PlainHasher),

@@ -125,6 +125,14 @@ impl Problem {
     pub(super) fn unauthenticated() -> Self {
         Self::new(Code::Unauthenticated, "the token is missing or unknown, or its session has ended")
     }
+
+    /// Creates the 401 problem for a request with a stream ticket that opens no stream.
+    pub(super) fn invalid_ticket() -> Self {
+        Self::new(
+            Code::Unauthenticated,
+            "the ticket is unknown, was used before or has expired, or its session has ended: create a new ticket",
+        )
+    }
 }
 
 /// Returns examples of the problems whose codes are named in the description of a response, as `` `code`: ``. Each has

@@ -6,6 +6,7 @@ mod disk;
 mod mailboxes;
 mod notifier;
 mod sessions;
+mod stream_tickets;
 mod time;
 mod users;
 
@@ -17,7 +18,7 @@ use crate::model::{
     Device, DeviceId, DeviceName, Incarnation, Message, PasswordHash, SequenceNumber, Session, SessionId, Timestamp,
     TokenHash, User, UserId, Username,
 };
-use crate::ports::{Receipt, Stores};
+use crate::ports::{NewStreamTicket, Receipt, Stores};
 
 /// Users, devices, sessions and mailboxes in memory.
 #[derive(Debug, Default)]
@@ -36,6 +37,7 @@ struct State {
     deleted_usernames: HashSet<String>,
     mailboxes: HashMap<DeviceId, Mailbox>,
     keys: HashMap<(DeviceId, String), KeyedSend>,
+    stream_tickets: Vec<NewStreamTicket>,
     last_user: i64,
     last_device: i64,
     last_session: i64,
@@ -77,6 +79,7 @@ impl MemoryStore {
             users: store.clone(),
             devices: store.clone(),
             sessions: store.clone(),
+            stream_tickets: store.clone(),
             notifier: Arc::new(store.notifier.clone()),
             time: store.clone(),
             disk: store.clone(),

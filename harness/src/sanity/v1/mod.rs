@@ -17,6 +17,7 @@ mod search;
 mod send;
 mod sessions;
 mod stream;
+mod stream_ticket;
 mod times;
 mod waiting;
 
@@ -120,6 +121,12 @@ pub(super) fn checks() -> Vec<Check> {
             a_stream_ends_with_its_session,
             a_stream_carries_nothing_sent_after_its_session_ended,
             an_invalid_number_to_resume_after_is_refused;
+        stream_ticket:
+            a_ticket_opens_one_stream_on_any_replica,
+            a_stream_with_a_ticket_resumes_after_a_number,
+            a_ticket_is_good_for_streams_only,
+            a_ticket_ends_with_its_session,
+            tickets_differ_and_are_not_cached;
         expiry:
             an_unread_expired_message_is_a_gap_until_acknowledged,
             a_mailbox_reports_that_everything_expired_and_stays_usable,

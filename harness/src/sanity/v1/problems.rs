@@ -9,7 +9,7 @@ use crate::client::{Client, PROBLEMS, message, registration, send};
 use crate::sanity::ensure_eq;
 
 /// All operations of v1 that need a token.
-const CLOSED: [(Method, &str); 17] = [
+const CLOSED: [(Method, &str); 18] = [
     (Method::GET, "/v1/users"),
     (Method::GET, "/v1/users/alice"),
     (Method::GET, "/v1/users/me"),
@@ -25,6 +25,7 @@ const CLOSED: [(Method, &str); 17] = [
     (Method::GET, "/v1/mailbox"),
     (Method::GET, "/v1/mailbox?limit=0&after=x&wait=forever"),
     (Method::POST, "/v1/mailbox/ack"),
+    (Method::POST, "/v1/mailbox/stream-tickets"),
     (Method::GET, "/v1/mailbox/stream"),
     (Method::GET, "/v1/users?prefix=&limit=x"),
 ];
