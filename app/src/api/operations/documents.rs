@@ -3,23 +3,48 @@ use std::io;
 use bytes::Bytes;
 use poem::error::InternalServerError;
 use poem::http::{HeaderMap, StatusCode, header};
+use poem::web::Json;
 use poem::{IntoResponse, Request, Response, Result};
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
+use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::static_document::StaticDocument;
+use super::static_document::{CACHE_CONTROL, StaticDocument};
 use crate::api::document;
 
-/// The OpenAPI document, as a page, as YAML and as JSON. The document does not list these operations, because clients
-/// have no use for them.
+/// The OpenAPI document, as a page, as YAML and as JSON, and what leads to it. The document does not list these
+/// operations, because clients have no use for them.
 pub(in crate::api) struct DocumentApi;
 
 /// The paths of these operations. All of them accept `GET` only.
-pub(in crate::api) const UNLISTED: [&str; 3] = ["/docs", "/openapi.yaml", "/openapi.json"];
+pub(in crate::api) const UNLISTED: [&str; 5] = ["/", "/favicon.ico", "/docs", "/openapi.yaml", "/openapi.json"];
 
 #[OpenApi]
 impl DocumentApi {
+    /// Leads browsers to Swagger UI, and tells other clients where the document is.
+    #[oai(path = "/", method = "get", hidden)]
+    async fn root(&self, request: &Request) -> Unlisted {
+        let is_browser = request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html"));
+        let response = match is_browser {
+            true => StatusCode::FOUND.with_header(header::LOCATION, "/docs").into_response(),
+            false => Json(json!({
+                "name": "Woosh",
+                "version": env!("CARGO_PKG_VERSION"),
+                "documentation": "/docs",
+                "openapi": "/openapi.json",
+            }))
+            .into_response(),
+        };
+        Unlisted(response.with_header(header::VARY, "accept").into_response())
+    }
+
+    /// Returns no icon, so that browsers, which ask for one, don't show an error.
+    #[oai(path = "/favicon.ico", method = "get", hidden)]
+    async fn icon(&self) -> Unlisted {
+        Unlisted(StatusCode::NO_CONTENT.with_header(header::CACHE_CONTROL, CACHE_CONTROL).into_response())
+    }
+
     /// Returns Swagger UI with the document. The page loads nothing from other hosts.
     #[oai(path = "/docs", method = "get", hidden)]
     async fn page(&self, request: &Request) -> Result<Unlisted> {

@@ -12,7 +12,7 @@ use crate::api::limits::SharedBody;
 
 /// A client may use a document for 300 seconds before it asks whether the document has changed. Only a new version of
 /// the server changes a document.
-const CACHE_CONTROL: &str = "public, max-age=300";
+pub(super) const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// A document that does not change while the server runs, uncompressed and compressed. All responses share its bytes.
 pub(super) struct StaticDocument {

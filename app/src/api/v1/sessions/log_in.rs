@@ -1,4 +1,3 @@
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
@@ -7,6 +6,7 @@ use woosh_domain::use_cases::{self, LogInError};
 
 use super::{Session, example_token};
 use crate::api::errors::{PortFailed, StorageFull};
+use crate::api::no_store::NoStore;
 use crate::api::v1::devices::Device;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text};
@@ -94,7 +94,7 @@ impl Example for OpenedSession {
 pub(super) enum LogInReply {
     /// The session is created.
     #[oai(status = 201)]
-    Created(Json<OpenedSession>),
+    Created(NoStore<OpenedSession>),
     /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
@@ -114,7 +114,7 @@ pub(super) enum LogInReply {
 
 pub(super) async fn log_in(services: &Services, body: LogInRequest) -> poem::Result<LogInReply> {
     match services.log_in.execute(body.into()).await {
-        Ok(login) => Ok(LogInReply::Created(Json(login.into()))),
+        Ok(login) => Ok(LogInReply::Created(NoStore(login.into()))),
         Err(error @ LogInError::Denied) => Ok(LogInReply::Denied(Problem::new(Code::WrongCredentials, error))),
         Err(error @ LogInError::TooManyDevices) => Ok(LogInReply::Conflict(Problem::new(Code::TooManyDevices, error))),
         Err(LogInError::StorageFull) => Err(StorageFull.into()),

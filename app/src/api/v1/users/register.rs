@@ -1,4 +1,3 @@
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
@@ -8,6 +7,7 @@ use woosh_domain::use_cases::{self, RegisterUserError};
 
 use super::OwnUser;
 use crate::api::errors::{PortFailed, StorageFull};
+use crate::api::no_store::NoStore;
 use crate::api::v1::devices::Device;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::sessions::{Session, example_token};
@@ -87,7 +87,7 @@ pub(super) enum RegisterUserReply {
     /// The user is registered, and has a session on its first device.
     #[oai(status = 201)]
     Created(
-        Json<RegisteredUser>,
+        NoStore<RegisteredUser>,
         /// Path of the new user's public profile.
         #[oai(header = "Location")]
         String,
@@ -123,5 +123,5 @@ pub(super) async fn register(services: &Services, body: RegisterUserRequest) -> 
         session: Session::current(session),
         token: token.reveal().to_owned(),
     };
-    Ok(RegisterUserReply::Created(Json(body), location))
+    Ok(RegisterUserReply::Created(NoStore(body), location))
 }
