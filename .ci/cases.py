@@ -21,7 +21,8 @@ numbers = itertools.count(1)
 
 
 def post(path, body, headers=None):
-    request = urllib.request.Request(os.environ["WOOSH_URL"] + path, json.dumps(body).encode(), headers or {})
+    headers = {"Content-Type": "application/json"} | (headers or {})
+    request = urllib.request.Request(os.environ["WOOSH_URL"] + path, json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 
@@ -60,7 +61,7 @@ class Caller:
             if name in ENDING_BY_ID and isinstance(id, int) and id > 0 and id % 2:
                 case.path_parameters["id"] = login[ENDING_BY_ID[name]]["id"]
             return bearer(login)
-        return alice if "Token" in operation["security"][0] else {"x-user-name": "bob", "x-user-token": PASSWORD}
+        return alice if "Bearer" in operation["security"][0] else {"x-user-name": "bob", "x-user-token": PASSWORD}
 
     def set(self, case, headers, context):
         case.headers.update(headers)

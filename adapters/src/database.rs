@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use woosh_domain::model::Timestamp;
 use woosh_domain::ports::{
-    Clock, Devices, Disk, LocalClock as _, Mailboxes, PortError, Sessions, Stores, TimeStore, Users,
+    Clock, Devices, Disk, LocalClock as _, Mailboxes, PortError, Sessions, Stores, StreamTickets, TimeStore, Users,
 };
 use woosh_domain::use_cases::{ForgetKeys, Sweep};
 
@@ -27,7 +27,7 @@ pub use crate::store::OpenError;
 /// The operations of a store that [`Database`] needs: the traits of the domain (ports), and operations that the server
 /// calls directly. Both stores implement this trait, so that a `Database` can hold either of them.
 #[async_trait]
-trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore + Disk {
+trait Backend: Users + Devices + Sessions + StreamTickets + Mailboxes + TimeStore + Disk {
     fn notifier(&self) -> &Notifier;
     async fn check_commit(&self) -> Result<(), PortError>;
     fn check_alive(&self) -> Result<(), PortError>;
@@ -36,7 +36,7 @@ trait Backend: Users + Devices + Sessions + Mailboxes + TimeStore + Disk {
 }
 
 #[async_trait]
-impl<S: Audit + Users + Devices + Sessions + Mailboxes + TimeStore + Disk> Backend for S {
+impl<S: Audit + Users + Devices + Sessions + StreamTickets + Mailboxes + TimeStore + Disk> Backend for S {
     fn notifier(&self) -> &Notifier {
         SqlStore::notifier(self)
     }
@@ -89,6 +89,7 @@ impl Database {
             users: self.0.clone(),
             devices: self.0.clone(),
             sessions: self.0.clone(),
+            stream_tickets: self.0.clone(),
             mailboxes: self.0.clone(),
             notifier: Arc::new(self.0.notifier().clone()),
             time: self.0.clone(),
@@ -147,7 +148,7 @@ impl Database {
     pub async fn sweep_and_audit(&self, now: Option<Timestamp>) -> Result<Vec<String>, PortError> {
         let machine = SystemClock::start();
         let now = now.unwrap_or_else(|| machine.read().wall);
-        Sweep::new(self.0.clone(), Arc::new(FixedClock(now))).execute().await?;
+        Sweep::new(self.0.clone(), self.0.clone(), Arc::new(FixedClock(now))).execute().await?;
         ForgetKeys::new(self.0.clone(), Arc::new(machine)).execute().await?;
         self.audit(now).await
     }

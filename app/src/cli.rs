@@ -15,7 +15,7 @@ use woosh_domain::use_cases::Restored;
 
 use crate::api;
 use crate::logging::{self, LogFormat};
-use crate::server::{Config, Server};
+use crate::server::{Config, CorsOrigins, Server};
 use crate::services::Services;
 
 /// Delivery server for end-to-end encrypted messaging.
@@ -58,6 +58,10 @@ struct ServeArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    /// Origin whose web pages may call the API from a browser (CORS), such as https://app.example.org, or * for all
+    /// origins. To allow several origins, repeat the option or separate them by commas. None is allowed by default.
+    #[arg(long = "cors-origin", env = "WOOSH_CORS_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    cors_origins: Vec<String>,
     /// Log filter: comma-separated levels and target=level directives, such as info,poem=warn, as in RUST_LOG.
     #[arg(long, env = "WOOSH_LOG", default_value = "info,poem=warn", value_name = "FILTER")]
     log: String,
@@ -187,6 +191,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         database: args.database.url()?,
         database_wait: args.database.wait(),
         limits: args.limits.limits()?,
+        cors_origins: CorsOrigins::parse(&args.cors_origins)?,
         grace: GRACE,
     };
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -10,9 +10,10 @@
 //!
 //! # Adding an operation
 //!
-//! 1. Add a file for the operation to the folder of its group. The file has the request and response types, named after
-//!    the `operationId` (`SendMessageRequest`, `SendMessageResponse`), an enum of the statuses (`SendMessageReply`),
-//!    and a function with three steps: parse, call, map.
+//! 1. Add a file for the operation to the folder of its group. The file has the request type, named after the
+//!    `operationId` (`SendMessageRequest`), the response type, named after what it is (`Receipt`: generated clients use
+//!    `SendMessageResponse` themselves), an enum of the statuses (`SendMessageReply`), and a function with three steps:
+//!    parse, call, map.
 //! 2. Add the annotated method to the group's `mod.rs`. The doc comments become part of the OpenAPI document.
 //! 3. Regenerate the document: `cargo run -- openapi > openapi.yaml`.
 

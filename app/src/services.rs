@@ -7,9 +7,9 @@ use woosh_adapters::randomness::SystemRandomness;
 use woosh_domain::model::Limits;
 use woosh_domain::ports::{PasswordHasher, PortError, Randomness, Stores};
 use woosh_domain::use_cases::{
-    Acknowledge, Authenticate, ChangePassword, CheckToken, DeleteDevice, DeleteMessages, DeleteUser, EndSession,
-    FindUser, ForgetKeys, KeepTime, ListDevices, ListSessions, LogIn, MarkRestored, PollMessages, ReadMailbox,
-    RegisterUser, SearchUsers, SendMessage, Sweep, UpdateUser, WatchDisk,
+    Acknowledge, Authenticate, ChangePassword, CheckToken, CreateStreamTicket, DeleteDevice, DeleteMessages,
+    DeleteUser, EndSession, FindUser, ForgetKeys, KeepTime, ListDevices, ListSessions, LogIn, MarkRestored,
+    PollMessages, ReadMailbox, RegisterUser, SearchUsers, SendMessage, Sweep, TakeStreamTicket, UpdateUser, WatchDisk,
 };
 
 use crate::health::Health;
@@ -20,6 +20,7 @@ pub(crate) struct Services {
     pub(crate) authenticate: Authenticate,
     pub(crate) change_password: ChangePassword,
     pub(crate) check_token: CheckToken,
+    pub(crate) create_stream_ticket: CreateStreamTicket,
     pub(crate) delete_device: DeleteDevice,
     pub(crate) delete_messages: DeleteMessages,
     pub(crate) delete_user: DeleteUser,
@@ -36,6 +37,7 @@ pub(crate) struct Services {
     pub(crate) search_users: SearchUsers,
     pub(crate) send_message: SendMessage,
     pub(crate) sweep: Sweep,
+    pub(crate) take_stream_ticket: TakeStreamTicket,
     pub(crate) update_user: UpdateUser,
     pub(crate) watch_disk: WatchDisk,
     pub(crate) health: Health,
@@ -47,7 +49,7 @@ impl Services {
     /// randomness of the operating system, and to the password hasher Argon2id. Fails if the operating system provides
     /// no random bytes.
     pub(crate) fn new(database: Database, keep_time: KeepTime, limits: Limits) -> Result<Self, PortError> {
-        let Stores { users, devices, sessions, mailboxes, notifier, time: _, disk } = database.stores();
+        let Stores { users, devices, sessions, stream_tickets, mailboxes, notifier, time: _, disk } = database.stores();
         let clock = keep_time.clock();
         let watch_disk = WatchDisk::new(disk, limits.min_free_space);
         let room = watch_disk.room();
@@ -58,6 +60,8 @@ impl Services {
             authenticate: Authenticate::new(users.clone(), hasher.clone()),
             change_password: ChangePassword::new(users.clone(), hasher.clone()),
             check_token: CheckToken::new(sessions.clone()),
+            create_stream_ticket: CreateStreamTicket::new(stream_tickets.clone(), randomness.clone(), clock.clone()),
+            take_stream_ticket: TakeStreamTicket::new(stream_tickets.clone(), sessions.clone(), clock.clone()),
             delete_device: DeleteDevice::new(devices.clone(), mailboxes.clone()),
             delete_messages: DeleteMessages::new(mailboxes.clone()),
             delete_user: DeleteUser::new(users.clone(), mailboxes.clone()),
@@ -80,7 +84,7 @@ impl Services {
             register_user: RegisterUser::new(users.clone(), hasher, randomness, clock.clone(), room.clone()),
             search_users: SearchUsers::new(users.clone(), limits.search),
             send_message: SendMessage::new(mailboxes.clone(), clock.clone(), limits, room.clone()),
-            sweep: Sweep::new(mailboxes, clock),
+            sweep: Sweep::new(mailboxes, stream_tickets, clock),
             update_user: UpdateUser::new(users, room),
             watch_disk,
             health: Health::new(database.clone()),

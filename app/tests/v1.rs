@@ -17,6 +17,7 @@ const PASSWORD: &str = "open-sesame-of-v1";
 async fn request(server: &Server, token: &str, method: Method, path: &str, body: String) -> Response {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut request = client.request(method, format!("{}{path}", server.url)).body(body);
+    request = request.header("content-type", "application/json");
     if !token.is_empty() {
         request = request.bearer_auth(token);
     }
@@ -188,14 +189,21 @@ async fn secrets_of_v1_are_not_logged_even_at_trace_level() {
     let key = "idempotency-key-of-v1";
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let send = client.post(format!("{}/v1/messages", server.url)).header("idempotency-key", key);
-    assert_eq!(send.bearer_auth(&alice).body(to("alice").to_string()).send().await.unwrap().status(), 201);
+    assert_eq!(send.bearer_auth(&alice).json(&to("alice")).send().await.unwrap().status(), 201);
     request(&server, &alice, Method::GET, "/v1/mailbox", String::new()).await;
     request(&server, &alice, Method::GET, "/v1/users?prefix=alice", String::new()).await;
+    let (status, created) = post(&server, &alice, "/v1/mailbox/stream-tickets", json!({})).await;
+    assert_eq!(status, 201, "{created}");
+    let ticket = created["ticket"].as_str().unwrap();
+    let stream = format!("/v1/mailbox/stream?ticket={ticket}");
+    for status in [200, 401] {
+        assert_eq!(request(&server, "", Method::GET, &stream, String::new()).await.status(), status);
+    }
     let login = json!({ "username": "alice", "password": [PASSWORD] });
     post(&server, "", "/v1/sessions", login).await;
     let log = server.stop();
     assert!(log.iter().any(|line| line.contains("/v1/messages") && line.contains("status=201")), "{log:#?}");
-    for secret in [PASSWORD, &alice, "attack-at-dawn", "public-key-of-v1", "$argon2id$", "prefix=alice", key] {
+    for secret in [PASSWORD, &alice, "attack-at-dawn", "public-key-of-v1", "$argon2id$", "prefix=alice", key, ticket] {
         let lines: Vec<_> = log.iter().filter(|line| line.contains(secret)).collect();
         assert!(lines.is_empty(), "{secret} is in {lines:#?}");
     }

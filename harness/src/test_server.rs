@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
-use woosh_server::server::{Config, Limits, Server};
+use woosh_server::server::{Config, CorsOrigins, Limits, Server};
 
 use crate::{Backend, TestDatabase, client};
 
@@ -53,6 +53,7 @@ impl TestServer {
             database: database.url().clone(),
             database_wait: Duration::ZERO,
             limits,
+            cors_origins: CorsOrigins::default(),
             // A test that drops its server does not wait until requests in flight finish.
             grace: Duration::ZERO,
         };

@@ -37,6 +37,10 @@ const VIOLATIONS: &[Violation] = &[
     ("devices without a mailbox", "SELECT count(*) FROM devices WHERE id NOT IN (SELECT device_id FROM mailboxes)"),
     ("mailboxes without a device", "SELECT count(*) FROM mailboxes WHERE device_id NOT IN (SELECT id FROM devices)"),
     ("sessions without a device", "SELECT count(*) FROM sessions WHERE device_id NOT IN (SELECT id FROM devices)"),
+    (
+        "stream tickets without a session",
+        "SELECT count(*) FROM stream_tickets WHERE session_id NOT IN (SELECT id FROM sessions)",
+    ),
     ("gaps without a mailbox", "SELECT count(*) FROM gaps WHERE device_id NOT IN (SELECT device_id FROM mailboxes)"),
     (
         "mailboxes whose totals differ from their envelopes",

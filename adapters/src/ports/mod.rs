@@ -7,6 +7,7 @@ mod devices;
 mod disk;
 mod mailboxes;
 mod sessions;
+mod stream_tickets;
 mod time_store;
 mod users;
 

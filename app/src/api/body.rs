@@ -1,4 +1,4 @@
-//! JSON request bodies. They are parsed as JSON whatever their `Content-Type`.
+//! JSON request bodies.
 
 use poem::error::ResponseError;
 use poem::http::StatusCode;
@@ -9,6 +9,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::content_type;
 use super::field_error::FieldError;
 use super::json::{from_value, is_json};
 use super::limits::IncomingBody;
@@ -56,6 +57,7 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
         _: &mut RequestBody,
         _: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
+        content_type::check(request)?;
         let bytes = match request.data::<IncomingBody>() {
             Some(body) => body.read().await?,
             None => Vec::new(),
@@ -64,7 +66,11 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
     }
 }
 
+/// Some libraries write a byte order mark before the text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     if bytes.is_empty() {
         return Err(BodyError::Missing);
     }
@@ -126,6 +132,14 @@ mod tests {
         assert_eq!(others("[{}]"), "others[0] missing field `info`");
         assert_eq!(others("[[]]"), "others[0] has to be an object");
         assert_eq!(others("[[\"secret\", 7]]"), "others[0] has to be fewer elements in array");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let body: Example = parse("\u{feff}{\"password\": \"\u{feff}\"}".as_bytes()).unwrap();
+        assert_eq!(body.password, "\u{feff}");
+        assert!(error("\u{feff}").starts_with("the body is missing"));
+        assert!(error("\u{feff}\u{feff}{}").starts_with("the body is not JSON: "));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{classic, service, v1};
+use super::operations::UNLISTED;
+use super::{classic, error_responses, service};
 
 /// The OpenAPI document as JSON and as YAML.
 pub struct Document {
@@ -32,7 +33,9 @@ impl Document {
             serde_json::from_str(&raw).unwrap_or_else(|error| unreachable!("poem-openapi writes JSON: {error}"));
         complete(&mut document);
         let yaml = serde_yaml_ng::to_string(&document).unwrap_or_else(|error| unreachable!("JSON is YAML: {error}"));
-        Self { yaml: quote_times(&yaml), json: format!("{document:#}\n"), raw, methods: methods(&document) }
+        let mut methods = methods(&document);
+        methods.extend(UNLISTED.map(|path| (path.to_owned(), vec![Method::GET, Method::HEAD])));
+        Self { yaml: quote_times(&yaml), json: format!("{document:#}\n"), raw, methods }
     }
 
     /// Returns the document as YAML.
@@ -88,11 +91,6 @@ fn methods(document: &Value) -> BTreeMap<String, Vec<Method>> {
         .collect()
 }
 
-/// Media type of the error responses of v1, and the name of their schema. `CLASSIC_ERROR` has the media type and the
-/// name for the classic API.
-const V1_ERROR: (&str, &str) = (v1::MEDIA_TYPE, "Problem");
-const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
-
 /// Completes the generated document: adds what poem-openapi can't express, and changes what client generators can't
 /// handle.
 fn complete(document: &mut Value) {
@@ -104,8 +102,11 @@ fn complete(document: &mut Value) {
          message, whose sender and recipient are both alice. Then read the mailbox and acknowledge the \
          message.\n\n**Errors.** v1 returns problem details (RFC 9457) with a stable, machine-readable `code`. If a \
          5XX response has the header `Retry-After`, wait for that number of seconds, then retry the \
-         request.\n\n**Versions.** Use v1 (paths under `/v1`). The Classic operations are deprecated. They remain for \
-         existing clients of the original server."
+         request.\n\n**Compatibility.** New versions of the server may add response fields, types of events, and values of \
+         strings. Clients must ignore unknown fields and events, and accept unknown values, also where known values \
+         are listed (`x-extensible-enum`).\n\n**Versions.** Use v1 (paths under `/v1`). The Classic operations are deprecated. They remain for \
+         existing clients of the original server. The server serves this document as a page at `/docs`, and as a file \
+         at `/openapi.yaml` and `/openapi.json`."
     );
     document["info"]["license"] = json!({ "name": "MIT", "url": "https://opensource.org/license/mit" });
     // A relative URL, so that "Try it out" calls the server that served the document.
@@ -129,13 +130,9 @@ fn complete(document: &mut Value) {
     for update in ["UpdateOwnUserRequest", "ClassicUpdateOwnUserRequest"] {
         schemas[update]["minProperties"] = json!(1);
     }
+    open_enumerations(schemas);
     // The server accepts `null` and treats it like an absent field.
     schemas["ClassicRegisterUserRequest"]["properties"]["info"]["nullable"] = json!(true);
-    for (path, media_type) in [("/openapi.yaml", "application/yaml"), ("/openapi.json", "application/json")] {
-        // poem-openapi declares the response as text, but a generated client parses it and gets an object.
-        let response = &mut document["paths"][path]["get"]["responses"]["200"];
-        response["content"][media_type]["schema"] = json!({ "type": "object" });
-    }
     normalize(document);
 }
 
@@ -153,38 +150,29 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
         operation.insert("security".to_owned(), json!([both]));
     }
 
-    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
-        return;
-    };
-    let (media_type, schema) = if is_v1 { V1_ERROR } else { CLASSIC_ERROR };
-    let mut add = |status: &str, description: &str| {
-        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
-        let response = json!({ "description": description, "content": { media_type: { "schema": schema } } });
-        responses.insert(status.to_owned(), response);
-    };
-    match (secured, is_v1) {
-        (true, true) => add("401", "`unauthenticated`: the token is missing or invalid, or its session has ended."),
-        (true, false) => add("401", "The credentials are missing or wrong."),
-        (false, _) => {}
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        error_responses::complete(responses, is_v1, secured, has_body);
     }
-    match (has_body, is_v1) {
-        (true, true) => {
-            add("408", "`request_timeout`: the body did not arrive within 20 seconds.");
-            add("413", "`body_too_large`: the body is longer than 1 MiB.");
-        }
-        (true, false) => add("413", "The body is longer than 1 MiB."),
-        (false, _) => {}
+}
+
+/// Turns closed enumerations into open strings, because new versions of the server may add values, and many generated
+/// clients fail at a value that is not in an enumeration. Go clients also need distinct names for equal values of
+/// different enumerations.
+fn open_enumerations(schemas: &mut Value) {
+    for schema in schemas.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let Some(values) = schema.as_object_mut().and_then(|schema| schema.remove("enum")) else {
+            continue;
+        };
+        let names: Vec<_> =
+            values.as_array().into_iter().flatten().filter_map(Value::as_str).map(|name| format!("`{name}`")).collect();
+        let description = schema["description"].as_str().unwrap_or_default();
+        schema["description"] = json!(format!(
+            "{description}\n\nKnown values: {}. Clients must accept unknown values, because new versions of the server \
+             may add values.",
+            names.join(", ")
+        ));
+        schema["x-extensible-enum"] = values;
     }
-    let unavailable = "the server is temporarily unavailable (503): retry after the seconds in `Retry-After`";
-    let full = "the disk of the database is full (507, with `Retry-After`)";
-    match is_v1 {
-        true => add(
-            "5XX",
-            &format!("`internal_error`: the server failed. `unavailable`: {unavailable}. `storage_full`: {full}."),
-        ),
-        false => add("5XX", &format!("The server failed, {unavailable}, or {full}.")),
-    }
-    responses.sort_keys();
 }
 
 /// Corrects how the generated document writes some values: the media type of JSON without a charset, header names in
@@ -202,6 +190,10 @@ fn normalize(value: &mut Value) {
                 if let Some(value) = map.remove(from) {
                     map.insert(to.to_owned(), value);
                 }
+            }
+            if let Some(Value::Array(parts)) = map.get_mut("allOf") {
+                // poem-openapi adds the description as a schema. Generators would build a type from both schemas.
+                parts.retain(|part| part.as_object().is_none_or(|part| !part.keys().eq(["description"])));
             }
             map.values_mut().for_each(normalize);
         }
@@ -227,5 +219,6 @@ mod tests {
         assert_eq!(methods("/v1/users/bob"), "GET, HEAD");
         assert_eq!(methods("/v1/sessions/7"), "DELETE");
         assert_eq!(methods("/v1/sessions/7/8"), "");
+        assert_eq!(methods("/openapi.yaml"), "GET, HEAD");
     }
 }

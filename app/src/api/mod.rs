@@ -2,13 +2,17 @@
 
 mod body;
 mod classic;
+mod content_type;
+mod cors;
 mod document;
+mod error_responses;
 mod errors;
 mod field_error;
 mod json;
 mod json_response;
 mod limits;
 mod log;
+mod no_store;
 mod operations;
 mod query;
 mod v1;
@@ -18,6 +22,7 @@ use std::sync::Arc;
 use poem::{Endpoint, EndpointExt as _, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 
+pub use self::cors::{CorsOrigins, OriginError};
 pub use self::document::{Document, document};
 use crate::services::Services;
 
@@ -42,7 +47,7 @@ enum Group {
     /// Legacy API, frozen and deprecated. Use v1, the operations under `/v1`, instead.
     #[oai(rename = "Classic")]
     Classic,
-    /// Health checks of the server, and this document.
+    /// Health checks of the server.
     #[oai(rename = "Operations")]
     Operations,
 }
@@ -60,13 +65,14 @@ fn service() -> OpenApiService<(V1, Classic, Operations), ()> {
     OpenApiService::new((v1, classic, operations), "Woosh", env!("CARGO_PKG_VERSION"))
 }
 
-/// Returns the HTTP API, whose operations call `services`.
-pub(crate) fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
+/// Returns the HTTP API, whose operations call `services`. Web pages of `origins` may call it from a browser.
+pub(crate) fn endpoint(services: Arc<Services>, origins: CorsOrigins) -> impl Endpoint<Output = Response> + 'static {
     Route::new()
         .nest("/", service())
         .data(services)
         .map_to_response()
         .around(limits::limit)
         .around(errors::format_errors)
+        .with(cors::Cors(origins))
         .around(log::log_request)
 }

@@ -20,6 +20,8 @@ use woosh_domain::use_cases::KeepTime;
 
 pub use woosh_domain::model::{Limits, Quota};
 
+pub use crate::api::{CorsOrigins, OriginError};
+
 use self::acceptor::ConnectionAcceptor;
 use self::disk_watch::DiskWatch;
 pub(crate) use self::hang_up::{HALF_CLOSED_WAIT, HangUp};
@@ -40,6 +42,8 @@ pub struct Config {
     pub database_wait: Duration,
     /// Limits on mailboxes, on the lifetime of messages, and on search.
     pub limits: Limits,
+    /// Origins whose web pages may call the API from a browser.
+    pub cors_origins: CorsOrigins,
     /// Maximum time for requests in flight to finish when the server stops.
     pub grace: Duration,
 }
@@ -74,6 +78,7 @@ pub struct Server {
     acceptor: ConnectionAcceptor,
     services: Arc<Services>,
     disk: DiskWatch,
+    cors_origins: CorsOrigins,
     grace: Duration,
 }
 
@@ -86,7 +91,7 @@ impl Server {
     /// If the address can't be bound, the database can't be opened or asked for the time, or the operating system
     /// provides no random bytes.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let Config { host, port, database, database_wait, limits, grace } = config;
+        let Config { host, port, database, database_wait, limits, cors_origins, grace } = config;
         let refused = |cause| StartError::Address { host: host.clone(), port: *port, cause };
         let listener = TcpListener::bind((host.as_str(), *port)).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
@@ -96,7 +101,8 @@ impl Server {
         upkeep::log(change);
         let services = Arc::new(Services::new(database, keep_time, *limits).map_err(StartError::Randomness)?);
         let disk = DiskWatch::start(services.clone()).await;
-        Ok(Self { address, acceptor: ConnectionAcceptor::new(listener), services, disk, grace: *grace })
+        let acceptor = ConnectionAcceptor::new(listener);
+        Ok(Self { address, acceptor, services, disk, cors_origins: cors_origins.clone(), grace: *grace })
     }
 
     /// Returns the address that the server listens on, with the port that was selected if [`Config::port`] is 0.
@@ -118,7 +124,7 @@ impl Server {
             stop.await;
             services.stop();
         };
-        let endpoint = api::endpoint(services.clone());
+        let endpoint = api::endpoint(services.clone(), self.cors_origins);
         let served = serve(self.acceptor, self.address, endpoint, stop, self.grace).await;
         cleanup.abort();
         disk.abort();

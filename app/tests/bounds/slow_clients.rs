@@ -98,7 +98,7 @@ async fn bodies_in_flight_are_refused_beyond_the_share_of_their_account() {
     let padding = "x".repeat(1_000_000);
     let body = json!({ "recipients": [{ "username": "alice", "contents": "hello" }], "padding": padding }).to_string();
     let head = format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bob}\r\n");
-    let head = format!("{head}content-length: {}\r\n\r\n", body.len());
+    let head = format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
     let whole = format!("{head}{body}");
     let (almost, last) = whole.as_bytes().split_at(whole.len() - 1);
     let refused = watch::Sender::new(0);

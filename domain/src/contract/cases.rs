@@ -39,6 +39,12 @@ pub fn cases() -> Vec<Case> {
             a_session_above_the_limit_ends_the_oldest_one,
             an_ended_session_is_not_found,
             concurrent_lookups_do_not_cache_an_ended_session;
+        stream_tickets:
+            a_ticket_is_taken_once_and_leads_to_its_session,
+            concurrent_uses_of_a_ticket_succeed_once,
+            an_expired_ticket_is_not_taken_and_is_deleted_in_batches,
+            a_ticket_ends_with_its_session,
+            a_session_has_a_limited_number_of_tickets;
         devices:
             devices_are_listed_oldest_first,
             deleting_a_device_deletes_its_mailbox_and_sessions,

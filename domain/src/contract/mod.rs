@@ -130,6 +130,7 @@
 //! username or the password was wrong.
 //!
 //! - `deliver::a_mailbox_has_only_its_own_messages`, `acknowledge::acknowledging_leaves_other_mailboxes_unchanged`
+//! - `stream_tickets::a_ticket_is_taken_once_and_leads_to_its_session`, `stream_tickets::a_ticket_ends_with_its_session`
 //! - `mailbox::acknowledging_before_a_time_leaves_other_mailboxes_unchanged`
 //! - `sessions::a_login_reuses_only_a_device_of_its_own_user`, `sessions::an_ended_session_is_not_found`
 //! - `devices::the_last_device_and_devices_of_others_are_not_deleted`
@@ -177,6 +178,7 @@ mod model;
 mod notifier;
 mod quota;
 mod sessions;
+mod stream_tickets;
 mod time;
 mod users;
 

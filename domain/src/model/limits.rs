@@ -4,6 +4,8 @@
 pub const MAX_DEVICES: usize = 32;
 /// Maximum number of open sessions of a device.
 pub const MAX_SESSIONS: usize = 16;
+/// Maximum number of unused stream tickets of a session.
+pub const MAX_STREAM_TICKETS: usize = 16;
 
 /// The capacity of a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

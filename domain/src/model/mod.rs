@@ -24,7 +24,7 @@ pub use id::{DeviceId, MessageId, SessionId, UserId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, KeyGeneration};
 pub use incarnation::{Incarnation, IncarnationError};
 pub use json_size::json_size;
-pub use limits::{Limits, MAX_DEVICES, MAX_SESSIONS, Quota};
+pub use limits::{Limits, MAX_DEVICES, MAX_SESSIONS, MAX_STREAM_TICKETS, Quota};
 pub use message::{Envelope, Message};
 pub use opaque::{Contents, DeviceName, Info, PrivateKey, PublicKey, TooLong};
 pub use password::{Password, PasswordError, PasswordHash};

@@ -2,7 +2,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// The bearer token of a session: 256 random bits in hexadecimal. `Debug` output hides the token.
+/// The bearer token of a session, or a stream ticket: 256 random bits in hexadecimal. `Debug` output hides the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
@@ -44,6 +44,11 @@ impl fmt::Debug for Token {
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
+    /// Wraps a hash that was stored.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the hash as bytes, for storing and looking up sessions.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

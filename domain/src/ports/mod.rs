@@ -14,6 +14,7 @@ mod notifier;
 mod password_hasher;
 mod randomness;
 mod sessions;
+mod stream_tickets;
 mod time_store;
 mod users;
 
@@ -31,6 +32,7 @@ pub use notifier::{Delivered, Notifier, Subscription, WaitOutcome};
 pub use password_hasher::PasswordHasher;
 pub use randomness::Randomness;
 pub use sessions::{NewSession, OpenSessionOutcome, SessionOwner, Sessions};
+pub use stream_tickets::{NewStreamTicket, StreamTickets};
 pub use time_store::TimeStore;
 pub use users::{Credential, NewUser, RegisteredUser, UpdateUserOutcome, UserChange, Users};
 
@@ -42,6 +44,7 @@ pub(crate) use {
     password_hasher::MockPasswordHasher,
     randomness::MockRandomness,
     sessions::MockSessions,
+    stream_tickets::MockStreamTickets,
     users::MockUsers,
 };
 
@@ -54,6 +57,8 @@ pub struct Stores {
     pub devices: Arc<dyn Devices>,
     /// The sessions of all devices.
     pub sessions: Arc<dyn Sessions>,
+    /// The stream tickets of all sessions.
+    pub stream_tickets: Arc<dyn StreamTickets>,
     /// The mailboxes and their envelopes.
     pub mailboxes: Arc<dyn Mailboxes>,
     /// Notifies readers that wait on a mailbox.

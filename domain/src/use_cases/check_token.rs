@@ -41,7 +41,8 @@ impl CheckToken {
     }
 }
 
-fn caller(owner: SessionOwner, token: TokenHash) -> SessionCaller {
+/// Returns the caller that a session authenticates.
+pub(super) fn caller(owner: SessionOwner, token: TokenHash) -> SessionCaller {
     SessionCaller {
         caller: Caller { user_id: owner.user_id, username: owner.username, device: owner.device },
         session: owner.session,

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use crate::ports::{Clock, Mailboxes, PortError};
+use crate::ports::{Clock, Mailboxes, PortError, StreamTickets};
 
-/// Maximum number of envelopes, mailboxes or idempotency keys that one call of the store changes, so that large changes
+/// Maximum number of envelopes, mailboxes, idempotency keys or stream tickets that one call of the store changes, so that large changes
 /// block other requests only briefly.
 pub(super) const BATCH: usize = 1000;
 
@@ -10,16 +10,17 @@ pub(super) const BATCH: usize = 1000;
 /// background.
 pub struct Sweep {
     mailboxes: Arc<dyn Mailboxes>,
+    tickets: Arc<dyn StreamTickets>,
     clock: Arc<dyn Clock>,
 }
 
 impl Sweep {
     /// Creates the use case from its dependencies.
-    pub fn new(mailboxes: Arc<dyn Mailboxes>, clock: Arc<dyn Clock>) -> Self {
-        Self { mailboxes, clock }
+    pub fn new(mailboxes: Arc<dyn Mailboxes>, tickets: Arc<dyn StreamTickets>, clock: Arc<dyn Clock>) -> Self {
+        Self { mailboxes, tickets, clock }
     }
 
-    /// Deletes expired messages, and the remaining envelopes of deleted devices.
+    /// Deletes expired messages and stream tickets, and the remaining envelopes of deleted devices.
     ///
     /// # Errors
     ///
@@ -27,6 +28,7 @@ impl Sweep {
     pub async fn execute(&self) -> Result<(), PortError> {
         let now = self.clock.expiry_time();
         while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}
+        while self.tickets.expire_tickets(now, BATCH).await? >= BATCH as u64 {}
         purge(self.mailboxes.as_ref()).await
     }
 }
@@ -41,10 +43,10 @@ pub(super) async fn purge(mailboxes: &dyn Mailboxes) -> Result<(), PortError> {
 mod tests {
     use super::*;
     use crate::model::Timestamp;
-    use crate::ports::{MockClock, MockMailboxes};
+    use crate::ports::{MockClock, MockMailboxes, MockStreamTickets};
 
-    /// Expects three batches of expired envelopes, and three of envelopes of deleted devices. The last batch of each is
-    /// not full.
+    /// Expects three batches of expired envelopes, two of expired stream tickets, and three of envelopes of deleted
+    /// devices. The last batch of each is not full.
     #[tokio::test]
     async fn a_sweep_deletes_everything_that_is_due_in_batches() {
         let mut clock = MockClock::new();
@@ -61,6 +63,12 @@ mod tests {
             .withf(|limit| *limit == 1000)
             .times(3)
             .returning(move |_| Ok(purges.next().expect("too many batches")));
-        Sweep::new(Arc::new(mailboxes), Arc::new(clock)).execute().await.unwrap();
+        let (mut tickets, mut used) = (MockStreamTickets::new(), [1000, 0].into_iter());
+        tickets
+            .expect_expire_tickets()
+            .withf(|now, limit| (now.seconds(), *limit) == (1_000_000, 1000))
+            .times(2)
+            .returning(move |_, _| Ok(used.next().expect("too many batches")));
+        Sweep::new(Arc::new(mailboxes), Arc::new(tickets), Arc::new(clock)).execute().await.unwrap();
     }
 }

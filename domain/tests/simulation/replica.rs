@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use woosh_domain::fakes::{CountingRandomness, PlainHasher};
+use woosh_domain::fakes::{CountingRandomness, MemoryStore, PlainHasher};
 use woosh_domain::model::*;
 use woosh_domain::ports::*;
 use woosh_domain::timekeeping::ClockChange;
@@ -146,7 +146,7 @@ impl Replica {
             acknowledge: Acknowledge::new(store.clone()),
             poll: PollMessages::new(store.clone(), clock.clone()),
             delete_messages: DeleteMessages::new(store.clone()),
-            sweep: Sweep::new(store.clone(), clock.clone()),
+            sweep: Sweep::new(store.clone(), MemoryStore::stores().stream_tickets, clock.clone()),
             forget_keys: ForgetKeys::new(store.clone(), local),
             mark_restored: MarkRestored::new(store.clone(), randomness),
             keep_time,

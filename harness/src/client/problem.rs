@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::ApiResponse;
 
 /// All error codes of v1, each with its status and the header that the response must have.
-pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 25] = [
+pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 26] = [
     ("invalid_request", 400, None),
     ("unauthenticated", 401, Some(WWW_AUTHENTICATE)),
     ("wrong_credentials", 401, Some(WWW_AUTHENTICATE)),
@@ -25,6 +25,7 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 25] = [
     ("mailbox_restored", 409, None),
     ("version_mismatch", 412, None),
     ("body_too_large", 413, None),
+    ("unsupported_media_type", 415, None),
     ("idempotency_key_reused", 422, None),
     ("beyond_mailbox", 422, None),
     ("internal_error", 500, None),

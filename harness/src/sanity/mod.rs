@@ -118,6 +118,8 @@ pub fn checks() -> Vec<Check> {
             the_server_is_alive_and_ready,
             the_document_is_the_same_in_every_format,
             the_documentation_loads_nothing_from_other_hosts,
+            the_root_leads_browsers_to_the_documentation,
+            responses_with_secrets_are_not_cached,
             every_response_has_a_distinct_request_id;
     };
     [classic::checks(), v1::checks(), operations].concat()

@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, registration, send};
 use crate::sanity::ensure_eq;
 
 pub(super) async fn the_server_is_alive_and_ready(client: Client) -> anyhow::Result<()> {
@@ -52,6 +54,45 @@ pub(super) async fn the_documentation_loads_nothing_from_other_hosts(client: Cli
     {
         let tag = page[start..].split('>').next().unwrap_or_default();
         ensure!(!tag.contains("//"), "the page loads a file from another host: {tag}");
+    }
+    Ok(())
+}
+
+pub(super) async fn the_root_leads_browsers_to_the_documentation(client: Client) -> anyhow::Result<()> {
+    let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    // The client follows the redirect.
+    let page = send(client.request(Method::GET, "/").header(ACCEPT, accept)).await?;
+    ensure!(
+        page.status == 200 && page.header(CONTENT_TYPE)?.starts_with("text/html"),
+        "the root is {:?}",
+        page.headers
+    );
+    ensure!(page.text.contains("swagger"), "the root does not lead to Swagger UI");
+    let root = client.get("/").await?.expect(200)?;
+    ensure_eq!(root["name"], "Woosh");
+    for link in ["documentation", "openapi"] {
+        let path = root[link].as_str().with_context(|| format!("the root has no link {link}: {root}"))?;
+        ensure_eq!(client.get(path).await?.status, 200);
+    }
+    client.get("/favicon.ico").await?.expect_no_content()
+}
+
+pub(super) async fn responses_with_secrets_are_not_cached(client: Client) -> anyhow::Result<()> {
+    let alice = client.account("alice").await?;
+    let bob = client.user("bob").await?;
+    let name = client.name("carol");
+    let responses = [
+        client.post("/v1/users", &registration(&name, "secret")).await?,
+        client.post("/v1/sessions", &alice.login()).await?,
+        alice.get("/v1/users/me").await?,
+        alice.patch("/v1/users/me", &json!({ "info": "likes tea" })).await?,
+        client.post("/users", &registration(&client.name("dave"), "secret")).await?,
+        bob.get("/users/me").await?,
+        bob.post("/users/me", &json!({ "info": "likes tea" })).await?,
+    ];
+    for response in responses {
+        ensure!(response.status.is_success(), "{} returned {}", response.request, response.status);
+        ensure!(response.header(CACHE_CONTROL)? == "no-store", "{} may be cached", response.request);
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ impl Replica {
             machine,
             started_with,
             send: SendMessage::new(stores.mailboxes.clone(), clock.clone(), Limits::default(), Arc::default()),
-            sweep: Sweep::new(stores.mailboxes.clone(), clock.clone()),
+            sweep: Sweep::new(stores.mailboxes.clone(), stores.stream_tickets.clone(), clock.clone()),
             forget_keys: ForgetKeys::new(stores.mailboxes.clone(), keep_time.local_clock()),
             register: RegisterUser::new(
                 stores.users.clone(),

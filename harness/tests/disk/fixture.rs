@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use woosh_harness::client;
 use woosh_server::database::DatabaseUrl;
-use woosh_server::server::{Config, Limits, Server, StartError};
+use woosh_server::server::{Config, CorsOrigins, Limits, Server, StartError};
 
 /// A running server.
 pub(crate) struct Running {
@@ -25,6 +25,7 @@ pub(crate) async fn start(database: &DatabaseUrl, min_free_space: u64) -> Result
         database: database.clone(),
         database_wait: Duration::ZERO,
         limits: Limits { min_free_space, ..Limits::default() },
+        cors_origins: CorsOrigins::default(),
         grace: Duration::from_secs(5),
     };
     // Boxed because it is large.

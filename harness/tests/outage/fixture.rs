@@ -5,12 +5,20 @@ use tokio::time::sleep;
 use woosh_harness::client::{self, Device};
 use woosh_harness::{Backend, TestDatabase};
 use woosh_server::database::DatabaseUrl;
-use woosh_server::server::{Config, Limits, Server, StartError};
+use woosh_server::server::{Config, CorsOrigins, Limits, Server, StartError};
 
 /// Connects a server to its database, and binds its port.
 pub(crate) async fn bind(database: DatabaseUrl, database_wait: Duration) -> Result<Server, StartError> {
     let host = "127.0.0.1".to_owned();
-    let config = Config { host, port: 0, database, database_wait, limits: Limits::default(), grace: Duration::ZERO };
+    let config = Config {
+        host,
+        port: 0,
+        database,
+        database_wait,
+        limits: Limits::default(),
+        cors_origins: CorsOrigins::default(),
+        grace: Duration::ZERO,
+    };
     Server::bind(&config).await
 }
 

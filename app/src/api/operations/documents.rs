@@ -2,81 +2,90 @@ use std::io;
 
 use bytes::Bytes;
 use poem::error::InternalServerError;
-use poem::{Request, Result};
+use poem::http::{HeaderMap, StatusCode, header};
+use poem::web::Json;
+use poem::{IntoResponse, Request, Response, Result};
+use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
+use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::static_document::{Representation, StaticDocument};
-use crate::api::{Group, document};
+use super::static_document::{CACHE_CONTROL, StaticDocument};
+use crate::api::document;
 
-/// The OpenAPI document, as a page, as YAML and as JSON.
+/// The OpenAPI document, as a page, as YAML and as JSON, and what leads to it. The document does not list these
+/// operations, because clients have no use for them.
 pub(in crate::api) struct DocumentApi;
 
-#[derive(ApiResponse)]
-enum YamlReply {
-    /// The OpenAPI document.
-    #[oai(status = 200, content_type = "application/yaml")]
-    Ok(Representation),
-    /// The document has not changed: its `ETag` is in the request's `If-None-Match`.
-    #[oai(status = 304)]
-    NotModified(
-        /// Version of the document.
-        #[oai(header = "ETag")]
-        String,
-    ),
-}
+/// The paths of these operations. All of them accept `GET` only.
+pub(in crate::api) const UNLISTED: [&str; 5] = ["/", "/favicon.ico", "/docs", "/openapi.yaml", "/openapi.json"];
 
-#[derive(ApiResponse)]
-enum JsonReply {
-    /// The OpenAPI document.
-    #[oai(status = 200, content_type = "application/json")]
-    Ok(Representation),
-    /// The document has not changed: its `ETag` is in the request's `If-None-Match`.
-    #[oai(status = 304)]
-    NotModified(
-        /// Version of the document.
-        #[oai(header = "ETag")]
-        String,
-    ),
-}
-
-#[derive(ApiResponse)]
-enum DocsReply {
-    /// The HTML page.
-    #[oai(status = 200, content_type = "text/html")]
-    Ok(Representation),
-    /// The page has not changed: its `ETag` is in the request's `If-None-Match`.
-    #[oai(status = 304)]
-    NotModified(
-        /// Version of the page.
-        #[oai(header = "ETag")]
-        String,
-    ),
-}
-
-#[OpenApi(tag = "Group::Operations")]
+#[OpenApi]
 impl DocumentApi {
-    /// Browse this document in Swagger UI
-    ///
-    /// The page is self-contained: it loads nothing from other hosts.
-    #[oai(path = "/docs", method = "get", operation_id = "getDocs")]
-    async fn page(&self, request: &Request) -> Result<DocsReply> {
-        let chosen = documents().await?.page.negotiate(request.headers());
-        Ok(chosen.map_or_else(DocsReply::NotModified, DocsReply::Ok))
+    /// Leads browsers to Swagger UI, and tells other clients where the document is.
+    #[oai(path = "/", method = "get", hidden)]
+    async fn root(&self, request: &Request) -> Unlisted {
+        let is_browser = request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html"));
+        let response = match is_browser {
+            true => StatusCode::FOUND.with_header(header::LOCATION, "/docs").into_response(),
+            false => Json(json!({
+                "name": "Woosh",
+                "version": env!("CARGO_PKG_VERSION"),
+                "documentation": "/docs",
+                "openapi": "/openapi.json",
+            }))
+            .into_response(),
+        };
+        Unlisted(response.with_header(header::VARY, "accept").into_response())
     }
 
-    /// Get this document as YAML
-    #[oai(path = "/openapi.yaml", method = "get", operation_id = "getOpenapiYaml")]
-    async fn yaml(&self, request: &Request) -> Result<YamlReply> {
-        let chosen = documents().await?.yaml.negotiate(request.headers());
-        Ok(chosen.map_or_else(YamlReply::NotModified, YamlReply::Ok))
+    /// Returns no icon, so that browsers, which ask for one, don't show an error.
+    #[oai(path = "/favicon.ico", method = "get", hidden)]
+    async fn icon(&self) -> Unlisted {
+        Unlisted(StatusCode::NO_CONTENT.with_header(header::CACHE_CONTROL, CACHE_CONTROL).into_response())
     }
 
-    /// Get this document as JSON
-    #[oai(path = "/openapi.json", method = "get", operation_id = "getOpenapiJson")]
-    async fn json(&self, request: &Request) -> Result<JsonReply> {
-        let chosen = documents().await?.json.negotiate(request.headers());
-        Ok(chosen.map_or_else(JsonReply::NotModified, JsonReply::Ok))
+    /// Returns Swagger UI with the document. The page loads nothing from other hosts.
+    #[oai(path = "/docs", method = "get", hidden)]
+    async fn page(&self, request: &Request) -> Result<Unlisted> {
+        Ok(Unlisted::document("text/html", &documents().await?.page, request.headers()))
+    }
+
+    #[oai(path = "/openapi.yaml", method = "get", hidden)]
+    async fn yaml(&self, request: &Request) -> Result<Unlisted> {
+        Ok(Unlisted::document("application/yaml", &documents().await?.yaml, request.headers()))
+    }
+
+    #[oai(path = "/openapi.json", method = "get", hidden)]
+    async fn json(&self, request: &Request) -> Result<Unlisted> {
+        Ok(Unlisted::document("application/json", &documents().await?.json, request.headers()))
+    }
+}
+
+/// A response of an operation that the document does not list.
+struct Unlisted(Response);
+
+impl Unlisted {
+    /// Creates the response with a document, or the response that the client has this version of the document already.
+    fn document(content_type: &str, document: &StaticDocument, headers: &HeaderMap) -> Self {
+        Self(match document.negotiate(headers) {
+            Ok(representation) => representation.with_content_type(content_type).into_response(),
+            Err(etag) => StatusCode::NOT_MODIFIED.with_header(header::ETAG, etag).into_response(),
+        })
+    }
+}
+
+impl ApiResponse for Unlisted {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+impl IntoResponse for Unlisted {
+    fn into_response(self) -> Response {
+        self.0
     }
 }
 

@@ -6,16 +6,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use poem::http::{HeaderMap, HeaderName, header};
 use poem::{Body, IntoResponse, Response};
-use poem_openapi::payload::Payload;
-use poem_openapi::registry::MetaSchemaRef;
-use poem_openapi::types::Type as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::limits::SharedBody;
 
 /// A client may use a document for 300 seconds before it asks whether the document has changed. Only a new version of
 /// the server changes a document.
-const CACHE_CONTROL: &str = "public, max-age=300";
+pub(super) const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// A document that does not change while the server runs, uncompressed and compressed. All responses share its bytes.
 pub(super) struct StaticDocument {
@@ -76,14 +73,6 @@ fn is_gzip(item: &str) -> bool {
     let (coding, weight) = item.split_once(';').unwrap_or((item, ""));
     let is_zero = weight.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0));
     ["gzip", "x-gzip", "*"].iter().any(|name| coding.trim().eq_ignore_ascii_case(name)) && !is_zero
-}
-
-impl Payload for Representation {
-    const CONTENT_TYPE: &'static str = "text/plain";
-
-    fn schema_ref() -> MetaSchemaRef {
-        String::schema_ref()
-    }
 }
 
 impl IntoResponse for Representation {

@@ -11,7 +11,10 @@ use crate::api::limits::set_account;
 use crate::services::Services;
 
 /// The name of the security scheme in the OpenAPI document.
-const SCHEME: &str = "Token";
+const SCHEME: &str = "Bearer";
+/// The name of the security scheme of stream tickets, and of their query parameter.
+const TICKET_SCHEME: &str = "StreamTicket";
+const TICKET: &str = "ticket";
 
 /// The caller, authenticated by a bearer token. If `RECALL` is true, the session may come from the memory of this
 /// server instead of the database. Another replica may have ended such a session already. Set `RECALL` only for
@@ -54,6 +57,55 @@ impl<'a, const RECALL: bool> ApiExtractor<'a> for TokenCaller<RECALL> {
             false => services.check_token.execute(&token).await,
         };
         let caller = caller.map_err(PortFailed::from)?.ok_or_else(Problem::unauthenticated)?;
+        set_account(request, caller.caller.user_id);
+        Ok(Self(caller))
+    }
+}
+
+/// The caller of an event stream, authenticated by a bearer token, or, if the header `Authorization` is absent, by a
+/// stream ticket.
+pub(super) struct StreamCaller(pub(super) SessionCaller);
+
+impl<'a> ApiExtractor<'a> for StreamCaller {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        TokenCaller::<false>::register(registry);
+        let scheme = MetaSecurityScheme {
+            ty: "apiKey",
+            description: Some("The `ticket` returned by `createStreamTicket`. Opens one stream."),
+            name: Some(TICKET),
+            key_in: Some("query"),
+            scheme: None,
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        };
+        registry.create_security_scheme(TICKET_SCHEME, scheme);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME, TICKET_SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<Self::ParamType>,
+    ) -> poem::Result<Self> {
+        let parameters: Vec<(String, String)> = match request.header(header::AUTHORIZATION) {
+            Some(_) => Vec::new(),
+            None => request.params().unwrap_or_default(),
+        };
+        let Some((_, ticket)) = parameters.into_iter().find(|(name, _)| name == TICKET) else {
+            return Ok(Self(TokenCaller::<false>::from_request(request, body, options).await?.0));
+        };
+        let services = Services::from_request(request)?;
+        let caller = services.take_stream_ticket.execute(&Token::new(ticket)).await.map_err(PortFailed::from)?;
+        let caller = caller.ok_or_else(Problem::invalid_ticket)?;
         set_account(request, caller.caller.user_id);
         Ok(Self(caller))
     }

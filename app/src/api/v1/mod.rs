@@ -13,6 +13,6 @@ mod values;
 pub(super) use devices::DevicesApi;
 pub(super) use mailbox::MailboxApi;
 pub(super) use messages::MessagesApi;
-pub(super) use problem::{MEDIA_TYPE, Problem};
+pub(super) use problem::{MEDIA_TYPE, Problem, examples};
 pub(super) use sessions::SessionsApi;
 pub(super) use users::UsersApi;

@@ -6,6 +6,7 @@ use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{Enum, Object};
+use serde_json::Value;
 use woosh_domain::model::{Incarnation, MailboxPosition};
 
 use super::values::Text;
@@ -24,7 +25,6 @@ macro_rules! codes {
         }
 
         impl Code {
-            #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$code,)*];
 
             fn name(self) -> &'static str {
@@ -63,6 +63,7 @@ codes! {
     MailboxRestored, "mailbox_restored", CONFLICT, "The mailbox has another incarnation than the request";
     VersionMismatch, "version_mismatch", PRECONDITION_FAILED, "The user was changed by another request";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The request body is too large";
+    UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The request body is not uncompressed JSON";
     IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used with another body";
     BeyondMailbox, "beyond_mailbox", UNPROCESSABLE_ENTITY, "The sequence number is higher than the newest of the mailbox";
     InternalError, "internal_error", INTERNAL_SERVER_ERROR, "Internal server error";
@@ -80,6 +81,7 @@ impl Code {
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             StatusCode::INSUFFICIENT_STORAGE => Self::StorageFull,
             status if status.is_server_error() => Self::InternalError,
@@ -123,6 +125,26 @@ impl Problem {
     pub(super) fn unauthenticated() -> Self {
         Self::new(Code::Unauthenticated, "the token is missing or unknown, or its session has ended")
     }
+
+    /// Creates the 401 problem for a request with a stream ticket that opens no stream.
+    pub(super) fn invalid_ticket() -> Self {
+        Self::new(
+            Code::Unauthenticated,
+            "the ticket is unknown, was used before or has expired, or its session has ended: create a new ticket",
+        )
+    }
+}
+
+/// Returns examples of the problems whose codes are named in the description of a response, as `` `code`: ``. Each has
+/// the name of its code. With `has_position`, the examples are those of a [`MailboxProblem`].
+pub(in crate::api) fn examples(description: &str, has_position: bool) -> Vec<(&'static str, Option<Value>)> {
+    let named = |code: &&Code| description.contains(&format!("`{}`:", code.name()));
+    let example = |code: &Code| {
+        let problem = Problem::new(*code, code.title());
+        let example = if has_position { MailboxProblem::example(problem).to_json() } else { problem.to_json() };
+        (code.name(), example)
+    };
+    Code::ALL.iter().filter(named).map(example).collect()
 }
 
 impl IntoResponse for Problem {
@@ -160,6 +182,10 @@ impl MailboxProblem {
             acknowledged: position.acknowledged.get(),
             newest: position.last.get(),
         }
+    }
+
+    fn example(problem: Problem) -> Self {
+        Self { problem, incarnation: Text::example(), acknowledged: 1, newest: 1 }
     }
 }
 

@@ -6,6 +6,7 @@ mod disk;
 mod mailboxes;
 mod notifier;
 mod sessions;
+mod stream_tickets;
 mod time;
 mod users;
 
@@ -17,7 +18,7 @@ use crate::model::{
     Device, DeviceId, DeviceName, Incarnation, Message, PasswordHash, SequenceNumber, Session, SessionId, Timestamp,
     TokenHash, User, UserId, Username,
 };
-use crate::ports::{Receipt, Stores};
+use crate::ports::{NewStreamTicket, Receipt, Stores};
 
 /// Users, devices, sessions and mailboxes in memory.
 #[derive(Debug, Default)]
@@ -38,6 +39,7 @@ struct State {
     keys: HashMap<(DeviceId, String), KeyedSend>,
     /// The number of the current generation of idempotency keys.
     key_generation: i64,
+    stream_tickets: Vec<NewStreamTicket>,
     last_user: i64,
     last_device: i64,
     last_session: i64,
@@ -80,6 +82,7 @@ impl MemoryStore {
             users: store.clone(),
             devices: store.clone(),
             sessions: store.clone(),
+            stream_tickets: store.clone(),
             notifier: Arc::new(store.notifier.clone()),
             time: store.clone(),
             disk: store.clone(),

@@ -48,7 +48,7 @@ pub(super) async fn a_too_long_body_is_refused(client: Client) -> anyhow::Result
 
 pub(super) async fn an_unknown_path_is_not_found(client: Client) -> anyhow::Result<()> {
     let alice = client.user("alice").await?;
-    for path in ["/", "/nonsense", "/users/", "/users/me/more", "/messages/1", "/%00", "/users/../messages%2f"] {
+    for path in ["/nonsense", "/users/", "/users/me/more", "/messages/1", "/%00", "/users/../messages%2f"] {
         client.get(path).await?.expect_error(404)?;
         alice.post(path, &json!({})).await?.expect_error(404)?;
     }

@@ -150,6 +150,7 @@ async fn unread(sender: &Device, key: &str, body: &Value) -> anyhow::Result<TcpS
         "POST /v1/messages HTTP/1.1".to_owned(),
         format!("Host: {host}"),
         format!("Authorization: Bearer {}", sender.token),
+        "Content-Type: application/json".to_owned(),
         format!("Idempotency-Key: {key}"),
         format!("Content-Length: {}", body.len()),
     ];

@@ -17,6 +17,7 @@ mod search;
 mod send;
 mod sessions;
 mod stream;
+mod stream_ticket;
 mod times;
 mod waiting;
 
@@ -75,7 +76,6 @@ pub(super) fn checks() -> Vec<Check> {
             a_user_may_send_to_itself,
             a_send_reaches_all_recipients_or_none,
             contents_are_delivered_byte_for_byte,
-            the_content_type_does_not_matter,
             a_send_has_1_to_100_distinct_recipients,
             a_missing_invalid_or_too_long_field_is_named;
         idempotency:
@@ -121,6 +121,12 @@ pub(super) fn checks() -> Vec<Check> {
             a_stream_ends_with_its_session,
             a_stream_carries_nothing_sent_after_its_session_ended,
             an_invalid_number_to_resume_after_is_refused;
+        stream_ticket:
+            a_ticket_opens_one_stream_on_any_replica,
+            a_stream_with_a_ticket_resumes_after_a_number,
+            a_ticket_is_good_for_streams_only,
+            a_ticket_ends_with_its_session,
+            tickets_differ_and_are_not_cached;
         expiry:
             an_unread_expired_message_is_a_gap_until_acknowledged,
             a_mailbox_reports_that_everything_expired_and_stays_usable,
@@ -154,6 +160,9 @@ pub(super) fn checks() -> Vec<Check> {
             an_unknown_path_is_a_problem,
             a_wrong_method_is_refused_with_the_allowed_ones,
             a_body_that_is_not_a_json_object_is_refused,
+            a_body_that_is_not_declared_as_json_is_refused,
+            a_compressed_body_is_refused,
+            a_byte_order_mark_before_the_body_is_skipped,
             a_too_long_body_is_refused,
             each_code_has_one_title,
             every_code_is_documented;

@@ -1,9 +1,7 @@
 use anyhow::ensure;
-use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::client::{Client, contents, id_of, message, send, sequences};
+use crate::client::{Client, contents, id_of, message, sequences};
 use crate::sanity::ensure_eq;
 
 use super::times::ensure_time;
@@ -129,19 +127,6 @@ pub(super) async fn contents_are_delivered_byte_for_byte(client: Client) -> anyh
         alice.write(&bob, text).await?;
     }
     ensure!(contents(&bob.messages().await?) == texts, "the contents were changed");
-    Ok(())
-}
-
-pub(super) async fn the_content_type_does_not_matter(client: Client) -> anyhow::Result<()> {
-    let (alice, bob) = (client.account("alice").await?, client.account("bob").await?);
-    let body = message(&[(&bob, "foo")]).to_string();
-    let types = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "nonsense", ""];
-    for content_type in types {
-        let request = alice.request(Method::POST, MESSAGES).header(CONTENT_TYPE, content_type);
-        send(request.body(body.clone())).await?.expect(201)?;
-    }
-    send(alice.request(Method::POST, MESSAGES).body(body)).await?.expect(201)?;
-    ensure_eq!(bob.messages().await?.len(), types.len() + 1);
     Ok(())
 }
 

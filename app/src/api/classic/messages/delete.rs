@@ -10,20 +10,20 @@ use crate::services::Services;
 /// Result of deleting messages.
 #[derive(Debug, Object)]
 #[oai(example)]
-pub(super) struct ClassicDeleteMessagesResponse {
+pub(super) struct ClassicDeletion {
     /// Always `success`.
     result: String,
     /// Number of deleted messages.
     deleted: u64,
 }
 
-impl ClassicDeleteMessagesResponse {
+impl ClassicDeletion {
     fn new(deleted: u64) -> Self {
         Self { result: "success".to_owned(), deleted }
     }
 }
 
-impl Example for ClassicDeleteMessagesResponse {
+impl Example for ClassicDeletion {
     fn example() -> Self {
         Self::new(1)
     }
@@ -33,7 +33,7 @@ impl Example for ClassicDeleteMessagesResponse {
 pub(super) enum ClassicDeleteMessagesReply {
     /// The messages sent before `until` are deleted.
     #[oai(status = 200)]
-    Ok(Json<ClassicDeleteMessagesResponse>),
+    Ok(Json<ClassicDeletion>),
     /// The parameter `until` is missing or not an integer.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
@@ -46,5 +46,5 @@ pub(super) async fn delete(
     until: i64,
 ) -> poem::Result<ClassicDeleteMessagesReply> {
     let deleted = services.delete_messages.execute(caller, until).await.map_err(PortFailed::from)?;
-    Ok(ClassicDeleteMessagesReply::Ok(Json(ClassicDeleteMessagesResponse::new(deleted))))
+    Ok(ClassicDeleteMessagesReply::Ok(Json(ClassicDeletion::new(deleted))))
 }

@@ -11,6 +11,7 @@ use woosh_domain::use_cases::{self, RegisterUserError};
 use super::ClassicOwnUser;
 use crate::api::classic::ClassicError;
 use crate::api::errors::{PortFailed, StorageFull};
+use crate::api::no_store::NoStore;
 use crate::services::Services;
 
 /// A user to register.
@@ -53,7 +54,7 @@ impl Example for ClassicRegisterUserRequest {
 pub(super) enum ClassicRegisterUserReply {
     /// The user is registered.
     #[oai(status = 201)]
-    Created(Json<ClassicOwnUser>),
+    Created(NoStore<ClassicOwnUser>),
     /// A field is missing, invalid or too long, or the username is taken.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
@@ -109,7 +110,7 @@ pub(super) async fn register(
         Err(error) => return Ok(ClassicRegisterUserReply::BadRequest(ClassicError::bad_request(error))),
     };
     match services.register_user.execute(registration).await {
-        Ok(registered) => Ok(ClassicRegisterUserReply::Created(Json(registered.user.into()))),
+        Ok(registered) => Ok(ClassicRegisterUserReply::Created(NoStore(registered.user.into()))),
         Err(error @ RegisterUserError::UsernameTaken) => {
             Ok(ClassicRegisterUserReply::BadRequest(ClassicError::bad_request(error)))
         }

@@ -10,6 +10,7 @@ use super::ClassicOwnUser;
 use crate::api::classic::ClassicError;
 use crate::api::classic::auth::Denied;
 use crate::api::errors::{PortFailed, StorageFull};
+use crate::api::no_store::NoStore;
 use crate::services::Services;
 
 /// New value of the user's `info`, the only field that can be changed.
@@ -33,7 +34,7 @@ impl Example for ClassicUpdateOwnUserRequest {
 pub(super) enum ClassicUpdateOwnUserReply {
     /// The updated user.
     #[oai(status = 200)]
-    Ok(Json<ClassicOwnUser>),
+    Ok(NoStore<ClassicOwnUser>),
     /// `info` is missing, invalid or too long.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
@@ -59,7 +60,7 @@ pub(super) async fn update(
     };
     let change = UserChange { info: Some(info), ..UserChange::default() };
     match services.update_user.execute(caller, change, None).await {
-        Ok(user) => Ok(ClassicUpdateOwnUserReply::Ok(Json(user.into()))),
+        Ok(user) => Ok(ClassicUpdateOwnUserReply::Ok(NoStore(user.into()))),
         // A version mismatch can't occur, because the call passes no expected version. `NotFound` means that the user
         // was deleted after authentication.
         Err(UpdateUserError::NotFound | UpdateUserError::VersionMismatch) => Err(Denied.into()),

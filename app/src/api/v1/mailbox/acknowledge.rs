@@ -32,12 +32,12 @@ impl Example for AcknowledgeMailboxRequest {
 /// The state of the mailbox after the acknowledgement.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct AcknowledgeMailboxResponse {
+pub(super) struct Acknowledgement {
     /// Last acknowledged sequence number. Higher than `up_to` if the device had already acknowledged a higher number.
     acknowledged: i64,
 }
 
-impl Example for AcknowledgeMailboxResponse {
+impl Example for Acknowledgement {
     fn example() -> Self {
         Self { acknowledged: 1 }
     }
@@ -47,7 +47,7 @@ impl Example for AcknowledgeMailboxResponse {
 pub(super) enum AcknowledgeMailboxReply {
     /// All messages up to `up_to` are acknowledged and deleted.
     #[oai(status = 200)]
-    Ok(Json<AcknowledgeMailboxResponse>),
+    Ok(Json<Acknowledgement>),
     /// `invalid_request`: `up_to` is missing or invalid, or `incarnation` is invalid.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
@@ -68,9 +68,7 @@ pub(super) async fn acknowledge(
 ) -> poem::Result<AcknowledgeMailboxReply> {
     let incarnation = body.incarnation.0.as_ref().map(|incarnation| incarnation.0);
     match services.acknowledge.execute(caller, SequenceNumber::new(body.up_to.0), incarnation).await {
-        Ok(reached) => {
-            Ok(AcknowledgeMailboxReply::Ok(Json(AcknowledgeMailboxResponse { acknowledged: reached.get() })))
-        }
+        Ok(reached) => Ok(AcknowledgeMailboxReply::Ok(Json(Acknowledgement { acknowledged: reached.get() }))),
         Err(error @ AcknowledgeError::Beyond(position)) => {
             Ok(AcknowledgeMailboxReply::Beyond(MailboxProblem::new(Code::BeyondMailbox, error, position)))
         }

@@ -1,6 +1,8 @@
 mod acknowledge;
+mod event_stream;
 mod read;
 mod stream;
+mod stream_ticket;
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use serde::Serialize;
 use woosh_domain::model::{self, Envelope, Incarnation};
 
-use super::auth::TokenCaller;
+use super::auth::{StreamCaller, TokenCaller};
 use super::header::HeaderText;
 use super::values::{Integer, Text, Time};
 use crate::api::Group;
@@ -74,6 +76,20 @@ impl MailboxApi {
         acknowledge::acknowledge(&services, &caller.0.caller, &body.0).await
     }
 
+    /// Create a stream ticket
+    ///
+    /// Returns a ticket that opens one event stream in place of the bearer token, within 30 seconds. Create a ticket if
+    /// the client can't send headers with the request for the stream, such as `EventSource` in browsers. A session has
+    /// at most 16 unused tickets: a further one replaces the ticket that expires first.
+    #[oai(path = "/stream-tickets", method = "post", operation_id = "createStreamTicket")]
+    async fn create_stream_ticket(
+        &self,
+        caller: TokenCaller,
+        services: Data<&Arc<Services>>,
+    ) -> Result<stream_ticket::CreateStreamTicketReply> {
+        stream_ticket::create(&services, &caller.0).await
+    }
+
     /// Stream the mailbox
     ///
     /// Streams the mailbox of the calling device as server-sent events, in sequence order. A `message` event has a
@@ -82,13 +98,19 @@ impl MailboxApi {
     ///
     /// The `id` of an event is the incarnation of the mailbox, a hyphen, and a sequence number, such as
     /// `5f0c1d7a93be4826-12`. The sequence number of a gap is its `last` number. To resume after an event, reconnect
-    /// with its `id` in `Last-Event-ID`, as `EventSource` does by itself. If nothing arrives for 25 seconds, the server
-    /// sends a comment, so that proxies keep the connection open.
+    /// with its `id` in `Last-Event-ID`, or with its two parts in `incarnation` and `after`. If nothing arrives for 25
+    /// seconds, the server sends a comment, so that proxies keep the connection open.
+    ///
+    /// In a browser, read the stream with `fetch`, which can send the bearer token in the header `Authorization`. Or open
+    /// it with `EventSource`, which can't send this header: create a ticket with `createStreamTicket`, and pass it as
+    /// `ticket`. A ticket opens one stream, so `EventSource` can't reconnect by itself: when it reports an error, close
+    /// it, create a new ticket, and open a new `EventSource` with `incarnation` and `after`. Never put the bearer token
+    /// into a URL.
     #[oai(path = "/stream", method = "get", operation_id = "streamMailbox")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter or a context of the operation")]
     async fn stream(
         &self,
-        caller: TokenCaller,
+        caller: StreamCaller,
         services: Data<&Arc<Services>>,
         client: Data<&Arc<Client>>,
         hang_up: Data<&HangUp>,

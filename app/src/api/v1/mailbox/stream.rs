@@ -1,23 +1,18 @@
 use std::fmt::Write as _;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::{self, BoxStream};
-use poem::http::header;
-use poem::{Body, IntoResponse};
+use futures_util::stream;
 use poem_openapi::ApiResponse;
-use poem_openapi::payload::Payload;
-use poem_openapi::registry::MetaSchemaRef;
-use poem_openapi::types::Type as _;
 use serde::Serialize;
 use tokio::time::sleep;
 use woosh_domain::model::{Cursor, SequenceNumber};
 use woosh_domain::ports::MailboxPage;
 use woosh_domain::use_cases::{ReadMailboxError, SessionCaller};
 
+use super::event_stream::EventStream;
 use super::read::to_poem_error;
 use super::{Gap, Message};
 use crate::api::limits::LimitError;
@@ -40,28 +35,6 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// The heartbeat: a comment, which clients ignore.
 const NOTHING_NEW: &str = ": nothing new\n\n";
-
-/// A response body of [server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html).
-pub(super) struct EventStream(BoxStream<'static, io::Result<Bytes>>);
-
-impl Payload for EventStream {
-    const CONTENT_TYPE: &'static str = "text/event-stream";
-
-    fn schema_ref() -> MetaSchemaRef {
-        String::schema_ref()
-    }
-}
-
-impl IntoResponse for EventStream {
-    fn into_response(self) -> poem::Response {
-        poem::Response::builder()
-            .content_type(Self::CONTENT_TYPE)
-            .header(header::CACHE_CONTROL, "no-cache")
-            // Asks proxies such as nginx not to buffer events.
-            .header("X-Accel-Buffering", "no")
-            .body(Body::from_bytes_stream(self.0))
-    }
-}
 
 #[derive(ApiResponse)]
 pub(super) enum StreamMailboxReply {
@@ -104,7 +77,7 @@ pub(super) async fn stream(
         Some((events, reader))
     });
     let chunks = stream::once(async { first }).chain(later).map(Ok);
-    Ok(StreamMailboxReply::Ok(EventStream(chunks.boxed())))
+    Ok(StreamMailboxReply::Ok(EventStream::new(chunks)))
 }
 
 /// Parses `Last-Event-ID`: the `id` of an event, or only its sequence number.

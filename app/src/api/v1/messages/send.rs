@@ -2,7 +2,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object};
 use serde::{Deserialize, Serialize};
 use woosh_domain::model::{Contents, IdempotencyKey, IdempotencyKeyError, Username};
-use woosh_domain::ports::{self, AddressedContents, Receipt};
+use woosh_domain::ports::{self, AddressedContents};
 use woosh_domain::use_cases::{SendMessageError, SendRequest, SessionCaller};
 
 use crate::api::errors::{PortFailed, StorageFull};
@@ -44,7 +44,7 @@ impl Example for SendMessageRequest {
 /// Confirmation that the message is stored.
 #[derive(Object, Serialize)]
 #[oai(example)]
-pub(super) struct SendMessageResponse {
+pub(super) struct Receipt {
     /// Permanent unique identifier of the message. Recipients receive it as the `id` of the message.
     id: i64,
     /// When the message was stored.
@@ -71,8 +71,8 @@ enum UndeliveredReason {
     MailboxFull,
 }
 
-impl From<Receipt> for SendMessageResponse {
-    fn from(receipt: Receipt) -> Self {
+impl From<ports::Receipt> for Receipt {
+    fn from(receipt: ports::Receipt) -> Self {
         Self {
             id: receipt.id.get(),
             sent_at: receipt.sent_at.into(),
@@ -91,7 +91,7 @@ impl From<ports::Undelivered> for UndeliveredDevice {
     }
 }
 
-impl Example for SendMessageResponse {
+impl Example for Receipt {
     fn example() -> Self {
         Self { id: 1, sent_at: Time::example(), undelivered: Vec::new() }
     }
@@ -101,7 +101,7 @@ impl Example for SendMessageResponse {
 pub(super) enum SendMessageReply {
     /// The message is stored.
     #[oai(status = 201)]
-    Created(JsonResponse<SendMessageResponse>),
+    Created(JsonResponse<Receipt>),
     /// `invalid_request`: a field is missing, or a field or the `Idempotency-Key` is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),

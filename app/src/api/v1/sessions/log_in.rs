@@ -1,4 +1,3 @@
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
@@ -7,6 +6,7 @@ use woosh_domain::use_cases::{self, LogInError};
 
 use super::{Session, example_token};
 use crate::api::errors::{PortFailed, StorageFull};
+use crate::api::no_store::NoStore;
 use crate::api::v1::devices::Device;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Integer, Nullable, Text};
@@ -55,7 +55,7 @@ impl From<LogInRequest> for use_cases::Login {
 /// The new session, with its user, device and token.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct LogInResponse {
+pub(super) struct OpenedSession {
     /// Permanent unique identifier of the user.
     user_id: i64,
     /// Username, with upper and lower case as registered.
@@ -66,7 +66,7 @@ pub(super) struct LogInResponse {
     token: String,
 }
 
-impl From<use_cases::LoggedIn> for LogInResponse {
+impl From<use_cases::LoggedIn> for OpenedSession {
     fn from(login: use_cases::LoggedIn) -> Self {
         Self {
             user_id: login.user_id.get(),
@@ -78,7 +78,7 @@ impl From<use_cases::LoggedIn> for LogInResponse {
     }
 }
 
-impl Example for LogInResponse {
+impl Example for OpenedSession {
     fn example() -> Self {
         Self {
             user_id: 1,
@@ -94,7 +94,7 @@ impl Example for LogInResponse {
 pub(super) enum LogInReply {
     /// The session is created.
     #[oai(status = 201)]
-    Created(Json<LogInResponse>),
+    Created(NoStore<OpenedSession>),
     /// `invalid_request`: a field is missing, invalid or too long.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
@@ -114,7 +114,7 @@ pub(super) enum LogInReply {
 
 pub(super) async fn log_in(services: &Services, body: LogInRequest) -> poem::Result<LogInReply> {
     match services.log_in.execute(body.into()).await {
-        Ok(login) => Ok(LogInReply::Created(Json(login.into()))),
+        Ok(login) => Ok(LogInReply::Created(NoStore(login.into()))),
         Err(error @ LogInError::Denied) => Ok(LogInReply::Denied(Problem::new(Code::WrongCredentials, error))),
         Err(error @ LogInError::TooManyDevices) => Ok(LogInReply::Conflict(Problem::new(Code::TooManyDevices, error))),
         Err(LogInError::StorageFull) => Err(StorageFull.into()),

@@ -1,10 +1,10 @@
 use poem_openapi::ApiResponse;
-use poem_openapi::payload::Json;
 use woosh_domain::use_cases::Caller;
 
 use super::OwnUser;
 use super::update::etag;
 use crate::api::errors::PortFailed;
+use crate::api::no_store::NoStore;
 use crate::api::v1::problem::Problem;
 use crate::services::Services;
 
@@ -13,7 +13,7 @@ pub(super) enum GetOwnUserReply {
     /// The caller's user.
     #[oai(status = 200)]
     Ok(
-        Json<OwnUser>,
+        NoStore<OwnUser>,
         /// Version of the user, to pass as `If-Match` to `updateOwnUser`.
         #[oai(header = "ETag")]
         String,
@@ -25,5 +25,5 @@ pub(super) async fn own(services: &Services, caller: &Caller) -> poem::Result<Ge
     // The user may be deleted between the check of the token and this read.
     let user = user.ok_or_else(Problem::unauthenticated)?;
     let version = etag(user.version);
-    Ok(GetOwnUserReply::Ok(Json(user.into()), version))
+    Ok(GetOwnUserReply::Ok(NoStore(user.into()), version))
 }

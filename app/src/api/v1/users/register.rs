@@ -1,4 +1,3 @@
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
@@ -8,6 +7,7 @@ use woosh_domain::use_cases::{self, RegisterUserError};
 
 use super::OwnUser;
 use crate::api::errors::{PortFailed, StorageFull};
+use crate::api::no_store::NoStore;
 use crate::api::v1::devices::Device;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::sessions::{Session, example_token};
@@ -63,7 +63,7 @@ impl From<RegisterUserRequest> for use_cases::Registration {
 /// The new user, with its first device and session.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct RegisterUserResponse {
+pub(super) struct RegisteredUser {
     user: OwnUser,
     device: Device,
     session: Session,
@@ -71,7 +71,7 @@ pub(super) struct RegisterUserResponse {
     token: String,
 }
 
-impl Example for RegisterUserResponse {
+impl Example for RegisteredUser {
     fn example() -> Self {
         Self {
             user: OwnUser::example(),
@@ -87,7 +87,7 @@ pub(super) enum RegisterUserReply {
     /// The user is registered, and has a session on its first device.
     #[oai(status = 201)]
     Created(
-        Json<RegisterUserResponse>,
+        NoStore<RegisteredUser>,
         /// Path of the new user's public profile.
         #[oai(header = "Location")]
         String,
@@ -117,11 +117,11 @@ pub(super) async fn register(services: &Services, body: RegisterUserRequest) -> 
     let no_session = || PortFailed::from(PortError::fault("registration returned no session"));
     let (session, token) = registered.login.ok_or_else(no_session)?;
     let location = format!("/v1/users/{}", registered.user.username);
-    let body = RegisterUserResponse {
+    let body = RegisteredUser {
         user: registered.user.into(),
         device: Device::new(registered.device, session.device),
         session: Session::current(session),
         token: token.reveal().to_owned(),
     };
-    Ok(RegisterUserReply::Created(Json(body), location))
+    Ok(RegisterUserReply::Created(NoStore(body), location))
 }

@@ -1,4 +1,3 @@
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
@@ -8,6 +7,7 @@ use woosh_domain::use_cases::{Caller, UpdateUserError};
 
 use super::OwnUser;
 use crate::api::errors::{PortFailed, StorageFull};
+use crate::api::no_store::NoStore;
 use crate::api::v1::problem::{Code, Problem};
 use crate::api::v1::values::{Nullable, Text, present};
 use crate::services::Services;
@@ -54,7 +54,7 @@ pub(super) enum UpdateOwnUserReply {
     /// The updated user.
     #[oai(status = 200)]
     Ok(
-        Json<OwnUser>,
+        NoStore<OwnUser>,
         /// New version of the user, to pass as `If-Match` to `updateOwnUser`.
         #[oai(header = "ETag")]
         String,
@@ -126,7 +126,7 @@ pub(super) async fn update(
     match services.update_user.execute(caller, body.into(), expected).await {
         Ok(user) => {
             let version = etag(user.version);
-            Ok(UpdateOwnUserReply::Ok(Json(user.into()), version))
+            Ok(UpdateOwnUserReply::Ok(NoStore(user.into()), version))
         }
         Err(UpdateUserError::VersionMismatch) => Ok(mismatch()),
         Err(UpdateUserError::NotFound) => Err(Problem::unauthenticated().into()),

@@ -1,0 +1,9 @@
+-- Each opens one event stream for its session.
+CREATE TABLE stream_tickets (
+    ticket_hash BLOB    PRIMARY KEY, -- SHA-256 of the ticket
+    session_id  INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    expires_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX stream_tickets_by_session ON stream_tickets (session_id, expires_at);
+CREATE INDEX stream_tickets_by_expiry ON stream_tickets (expires_at);
