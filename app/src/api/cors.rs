@@ -74,7 +74,9 @@ fn check(origin: &str) -> Result<(), &'static str> {
     if !is_scheme || authority.host().is_empty() || host.contains(['@', '*']) || host.ends_with(':') {
         return Err(EXPECTED);
     }
-    match (scheme, authority.port().map(|port| port.as_str().parse())) {
+    // `Authority::port` returns `None` for a port that is out of range.
+    let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    match (scheme, port.map(|(_, port)| port.parse())) {
         (_, Some(Err(_))) => Err("its port is not a number up to 65535"),
         ("http", Some(Ok(80_u16))) | ("https", Some(Ok(443))) => Err("browsers leave out the default port"),
         _ => Ok(()),

@@ -6,8 +6,11 @@ use std::sync::LazyLock;
 use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::operations::UNLISTED;
 use super::{classic, error_responses, service};
+
+/// The paths of the operations that the document does not list, because clients have no use for them. All of them accept
+/// `GET` only.
+const UNLISTED: [&str; 5] = ["/", "/favicon.ico", "/docs", "/openapi.yaml", "/openapi.json"];
 
 /// The OpenAPI document as JSON and as YAML.
 pub struct Document {

@@ -17,9 +17,6 @@ use crate::api::document;
 /// operations, because clients have no use for them.
 pub(in crate::api) struct DocumentApi;
 
-/// The paths of these operations. All of them accept `GET` only.
-pub(in crate::api) const UNLISTED: [&str; 5] = ["/", "/favicon.ico", "/docs", "/openapi.yaml", "/openapi.json"];
-
 #[OpenApi]
 impl DocumentApi {
     /// Leads browsers to Swagger UI, and tells other clients where the document is.

@@ -4,5 +4,5 @@ mod documents;
 mod health;
 mod static_document;
 
-pub(super) use documents::{DocumentApi, UNLISTED};
+pub(super) use documents::DocumentApi;
 pub(super) use health::HealthApi;
