@@ -10,14 +10,15 @@ use support::{Server, output};
 
 const ORIGIN: &str = "https://app.example.org";
 
-/// Sends the request that a browser sends for a page of `origin`.
+/// Sends a request with the header `Origin`, as a browser does for a page of `origin`.
 async fn ask(server: &Server, origin: &str, method: Method, path: &str) -> Response {
     let client = Client::builder().no_proxy().build().unwrap();
     let request = client.request(method, format!("{}{path}", server.url)).header("origin", origin);
     request.send().await.unwrap()
 }
 
-/// Sends the request with which a browser asks whether a page may send a request with these headers.
+/// Sends a preflight request: the request with which a browser asks whether a page of `origin` may send a POST request
+/// with the headers `Authorization` and `Content-Type`.
 async fn preflight(server: &Server, origin: &str, path: &str) -> Response {
     let client = Client::builder().no_proxy().build().unwrap();
     let request = client.request(Method::OPTIONS, format!("{}{path}", server.url)).header("origin", origin);
@@ -25,7 +26,7 @@ async fn preflight(server: &Server, origin: &str, path: &str) -> Response {
     request.header("access-control-request-headers", "authorization,content-type").send().await.unwrap()
 }
 
-/// Returns the items of all headers with this name.
+/// Returns the comma-separated items of all headers with this name, in lower case.
 fn items(headers: &HeaderMap, name: &str) -> Vec<String> {
     let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap());
     values.flat_map(|value| value.split(',')).map(|item| item.trim().to_lowercase()).collect()

@@ -22,6 +22,7 @@
 //! | vault | private fields of a user (`private_key`, encrypted by the client, and `info`), opaque to the server |
 //! | device | one installation of a client; a user has at least one |
 //! | session, token | a login of one device, and its bearer token |
+//! | stream ticket | a random token that opens one event stream in place of the bearer token, within 30 seconds |
 //! | mailbox | the queue of one device |
 //! | message | opaque contents from a user to a user |
 //! | send | a request that sends a message to one or more users |
@@ -31,12 +32,13 @@
 //! | cursor | the last sequence number that a reader has seen (`after`), and the incarnation in which it has seen it |
 //! | incarnation | one numbering of a mailbox; a restore from a backup starts another |
 //! | acknowledge | confirm that everything up to a sequence number is processed; the server then deletes it |
-//! | gap | a range of sequence numbers whose envelopes are gone unread, with the reason: expired, or the mailbox was full |
+//! | gap | a range of sequence numbers whose envelopes expired unread, or were not stored: the mailbox was full |
 //! | watermark (`not_before`) | a lower bound of `sent_at` for all later messages of a mailbox; it never decreases |
 //! | notify, subscribe, wait | the means by which a long poll or a stream learns of new envelopes |
 //! | batch, planner | sends that are committed in one transaction, and the code that works out what they change |
 //! | reference, leap, doubt | the clock that `sent_at` follows; a jump of it; the state after a leap: nothing expires |
-//! | sweep | the periodic deletion of expired envelopes, old idempotency keys and leftovers of deleted devices |
+//! | sweep | the periodic deletion of expired envelopes, expired stream tickets and leftovers of deleted devices |
+//! | generation | a period of at least an hour; the idempotency keys that are stored in it are forgotten together |
 //! | backend, store | SQLite or Postgres, and the code that talks to it |
 //! | instance, replica | one running server; several on one Postgres database |
 //!

@@ -103,7 +103,7 @@ const VIOLATIONS: &[Violation] = &[
 
 /// Envelopes that must not exist after a sweep at the time `$1`.
 const EXPIRED: Violation = ("expired envelopes", "SELECT count(*) FROM envelopes WHERE expires_at <= $1");
-/// Idempotency keys that must not exist after a sweep while the generation `$1` and later ones are kept.
+/// Idempotency keys that must not exist after old keys were deleted. `$1` is the oldest generation whose keys are kept.
 const OLD_KEYS: Violation =
     ("outdated idempotency keys", "SELECT count(*) FROM idempotency_keys WHERE generation < $1");
 

@@ -39,7 +39,8 @@ impl SessionCache {
         self.state().generation
     }
 
-    /// Caches the owner of a token, unless [`Self::invalidate`] was called after `generation` was returned.
+    /// Caches the owner of a token, unless [`Self::invalidate`] was called since [`Self::generation`] returned
+    /// `generation`.
     pub(crate) fn insert(&self, token: TokenHash, owner: SessionOwner, generation: u64) {
         let mut state = self.state();
         if state.generation == generation {

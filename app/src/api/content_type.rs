@@ -17,8 +17,11 @@ impl ResponseError for UnsupportedBody {
     }
 }
 
-/// Checks the headers that describe the body. v1 accepts only `application/json`: a web page of any origin can send
-/// other types without asking the server first, for example to a server on localhost. The classic API accepts all types.
+/// Checks the headers that describe the body. v1 accepts only `application/json`, and only uncompressed. The classic
+/// API accepts all types.
+///
+/// Before a web page of another origin sends `application/json`, the browser asks the server for permission (CORS). It
+/// sends types such as `text/plain` without asking, even to a server on localhost.
 pub(super) fn check(request: &Request) -> Result<(), UnsupportedBody> {
     if !request.original_uri().path().starts_with("/v1/") {
         return Ok(());

@@ -5,9 +5,9 @@ use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse as _, Middleware, Request, Response};
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-/// The request headers that a page may send, in addition to those that every page may send.
+/// The request headers that a page may send, in addition to those that CORS always allows.
 const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, if-match, last-event-id";
-/// The response headers that a page may read, in addition to those that every page may read.
+/// The response headers that a page may read, in addition to those that CORS always allows.
 const RESPONSE_HEADERS: &str = "etag, location, retry-after, x-request-id";
 /// Time for which a browser may remember the answer to a preflight request, in seconds.
 const MAX_AGE: &str = "86400";
@@ -60,7 +60,8 @@ impl CorsOrigins {
     }
 }
 
-/// Checks that an origin is written as browsers write it. Otherwise it would never match.
+/// Checks that an origin is written as browsers write it in the header `Origin`. An origin that is written in another
+/// form would never match this header.
 fn check(origin: &str) -> Result<(), &'static str> {
     const EXPECTED: &str = "expected *, or a scheme and a host, and a port if it is not the default, such as \
                             https://app.example.org";

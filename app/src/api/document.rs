@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{classic, error_responses, service};
 
-/// The paths of the operations that the document does not list, because clients have no use for them. All of them accept
-/// `GET` only.
+/// The paths of the operations that the document does not list, because clients have no use for them. All of these
+/// operations accept `GET` only.
 const UNLISTED: [&str; 5] = ["/", "/favicon.ico", "/docs", "/openapi.yaml", "/openapi.json"];
 
 /// The OpenAPI document as JSON and as YAML.

@@ -10,7 +10,9 @@ use super::v1;
 const V1_ERROR: (&str, &str) = (v1::MEDIA_TYPE, "Problem");
 const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
 
-/// Completes the responses of an operation.
+/// Completes the responses of an operation: adds the error responses that it shares with other operations, and adds
+/// examples and headers to all of its error responses. `secured` tells whether the operation needs a token, `has_body`
+/// whether it has a request body.
 pub(super) fn complete(responses: &mut Map<String, Value>, is_v1: bool, secured: bool, has_body: bool) {
     add_shared(responses, is_v1, secured, has_body);
     for (status, response) in responses.iter_mut() {
@@ -22,8 +24,8 @@ pub(super) fn complete(responses: &mut Map<String, Value>, is_v1: bool, secured:
     responses.sort_keys();
 }
 
-/// Adds an example for each error that the response can contain. Otherwise tools would make up examples, with a code and
-/// a status that the response never has.
+/// Adds an example for each error that the response can contain. Without examples, tools would make up some, with a
+/// code and a status that the response never has.
 fn add_examples(status: &str, response: &mut Value) {
     let description = response["description"].as_str().unwrap_or_default().to_owned();
     let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else {

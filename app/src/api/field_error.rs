@@ -85,7 +85,7 @@ impl de::Error for Reason {
 /// The location of an invalid value in the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Location {
-    /// The body as a whole.
+    /// The body itself, and not one of its fields.
     Body,
     /// The path of a field in the body, such as `recipients[0].username`.
     Field(String),

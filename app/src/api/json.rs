@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::field_error::{FieldError, Location, Reason};
 
-/// A deserializer that accepts the same JSON values as the deserializer of `serde_json`.
+/// A deserializer for a JSON value. It accepts the same values as `serde_json`, but its errors are [`Reason`]s.
 pub(super) struct Json(Value);
 
 /// Deserializes a JSON value into a type. The error names the path of the first invalid field.

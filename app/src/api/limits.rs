@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use poem::endpoint::make;
 
-    /// Ends a test whose request is never aborted.
+    /// A test fails if its request was not aborted after this time. The test does not really wait: its clock is paused.
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test(start_paused = true)]

@@ -4,9 +4,10 @@ use http_body_util::{BodyExt as _, Full};
 use std::convert::Infallible;
 use tokio::time::timeout;
 
-/// Size of a piece in bytes. These tests state sizes and times as numbers, so that they notice a change of a constant.
+/// Maximum size of the pieces in which a response body is written, in bytes. These tests state sizes and times as
+/// numbers, so that they notice a change of a constant.
 const LARGEST_PIECE: usize = 32 * 1024;
-/// Ends a test whose future never completes.
+/// A test fails if its future has not completed after this time. The test does not really wait: its clock is paused.
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn body(size: usize) -> DrainedBody {

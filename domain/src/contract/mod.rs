@@ -65,8 +65,9 @@
 //!
 //! The same `Idempotency-Key` from the same device returns the same response and stores one message, even if both
 //! requests are in flight or the first response was lost. Another body under that key is refused with 422. The key is
-//! written in the sending transaction. Only success is remembered: a send that fails does not use up its key. The server
-//! remembers a key for at least a day, whatever any clock shows: `domain/src/use_cases/forget_keys.rs` proves it.
+//! written in the sending transaction. Only success is remembered: a send that fails does not use up its key. The
+//! server remembers a key for at least a day, whatever any clock shows. The proof is in
+//! `domain/src/use_cases/forget_keys.rs`.
 //!
 //! - `idempotency::a_repeated_send_is_stored_once`, `idempotency::concurrent_sends_under_one_key_are_stored_once`
 //! - `idempotency::another_send_under_a_used_key_is_refused`, `idempotency::a_key_is_scoped_to_its_device`
@@ -130,7 +131,8 @@
 //! username or the password was wrong.
 //!
 //! - `deliver::a_mailbox_has_only_its_own_messages`, `acknowledge::acknowledging_leaves_other_mailboxes_unchanged`
-//! - `stream_tickets::a_ticket_is_taken_once_and_leads_to_its_session`, `stream_tickets::a_ticket_ends_with_its_session`
+//! - `stream_tickets::a_ticket_is_taken_once_and_leads_to_its_session`,
+//!   `stream_tickets::a_ticket_ends_with_its_session`
 //! - `mailbox::acknowledging_before_a_time_leaves_other_mailboxes_unchanged`
 //! - `sessions::a_login_reuses_only_a_device_of_its_own_user`, `sessions::an_ended_session_is_not_found`
 //! - `devices::the_last_device_and_devices_of_others_are_not_deleted`

@@ -4,13 +4,14 @@ use super::fixtures::*;
 use crate::model::{MAX_STREAM_TICKETS, Session, SessionId, TokenHash};
 use crate::ports::{NewStreamTicket, Stores};
 
-/// Stores the ticket with the hash `token(number)`, which expires `expires_in` microseconds after the start.
+/// Stores the ticket with the hash `token(number)`, which expires `expires_in` microseconds after [`START`].
+/// Returns false if the session has ended.
 async fn add_ticket(stores: &Stores, session: SessionId, number: u8, expires_in: i64) -> bool {
     let ticket = NewStreamTicket { ticket: token(number), session, expires_at: moment(expires_in) };
     must(stores.stream_tickets.issue(ticket).await)
 }
 
-/// Takes the ticket with the hash `token(number)` at the start.
+/// Takes the ticket with the hash `token(number)` at the time [`START`].
 async fn take(stores: &Stores, number: u8) -> Option<TokenHash> {
     must(stores.stream_tickets.take(&token(number), moment(0)).await)
 }

@@ -189,9 +189,9 @@ pub trait Mailboxes: Send + Sync {
     ///
     /// If the send has an idempotency key, MUST store the send once and return the same receipt for every repetition,
     /// even if calls run concurrently. MUST store the key in the same transaction as the send, and only if the send is
-    /// stored (D4). MUST store with the key the generation of keys that is current while the transaction runs. MUST keep
-    /// the key until [`expire_idempotency_keys`](Self::expire_idempotency_keys) deletes it, even if the sender's device
-    /// is deleted.
+    /// stored (D4). MUST store with the key the generation of keys that is current while the transaction runs. MUST
+    /// keep the key until [`expire_idempotency_keys`](Self::expire_idempotency_keys) deletes it, even if the sender's
+    /// device is deleted.
     ///
     /// MUST notify readers that wait on the mailboxes, on every replica (D8).
     ///
@@ -258,7 +258,8 @@ pub trait Mailboxes: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeviceId>, PortError>;
 
-    /// Raises the watermark `not_before` of a mailbox to `moment`, and sets `closed_at` to `now`.
+    /// Raises the watermark `not_before` of a mailbox to `moment`, and sets
+    /// [`closed_at`](MailboxPage::closed_at) to `now`.
     ///
     /// MUST change nothing if `not_before` is already at or after `moment`. MUST wait for every concurrent delivery
     /// with `sent_at` before `moment`, so that a read that starts after this call returns sees all those deliveries.
@@ -303,7 +304,7 @@ pub trait Mailboxes: Send + Sync {
     /// If the store fails.
     async fn key_generation(&self) -> Result<KeyGeneration, PortError>;
 
-    /// Ends a generation of idempotency keys, so that the next generation is current, whose number is greater by 1.
+    /// Ends a generation of idempotency keys. The next generation, whose number is greater by 1, then becomes current.
     ///
     /// MUST change nothing if `generation` is not the current generation, even if calls run concurrently.
     ///

@@ -29,8 +29,8 @@
 //! A server that starts can't notice that the reference is behind if the reference shows a later time than the last
 //! trusted time. The messages that it stamps before the correction then expire early.
 //!
-//! Idempotency keys are forgotten without a look at the time:
-//! [`ForgetKeys`](crate::use_cases::ForgetKeys) says how.
+//! Wrong clocks do not affect how long idempotency keys are remembered:
+//! [`ForgetKeys`](crate::use_cases::ForgetKeys) decides this without the time of day.
 //!
 //! # Watermarks that are ahead
 //!

@@ -8,11 +8,14 @@ use crate::ports::{Mailboxes, PortError};
 /// Deletes messages that a client has polled: the second step of reading messages through the classic API (the
 /// deprecated predecessor of v1), after [`PollMessages`](super::PollMessages).
 ///
-/// A deletion also deletes messages that no poll returned, if its `until` says so: this is part of the frozen contract
-/// of the classic API. The request names neither a mailbox nor an incarnation. Therefore two deletions with the
-/// `query_time` of a poll can still delete messages that the poll did not return: a deletion after the polled device was
-/// deleted, because it reaches the mailbox of the user's next oldest device, and a deletion after a restore from a
-/// backup.
+/// A deletion deletes all messages that were sent before its `until`, even if no poll has returned them. This is part
+/// of the frozen contract of the classic API. If `until` is the `query_time` of a poll, the poll has returned all of
+/// these messages. There are two exceptions, because the request names neither a mailbox nor an incarnation:
+///
+/// - If the polled device was deleted after the poll, the deletion applies to the mailbox of the user's next oldest
+///   device.
+/// - If the database was restored from a backup after the poll, messages that are sent after the restore may have a
+///   `sent_at` before `until`.
 pub struct DeleteMessages {
     mailboxes: Arc<dyn Mailboxes>,
 }
@@ -25,7 +28,7 @@ impl DeleteMessages {
 
     /// Deletes the messages in the caller's mailbox that were sent before the Unix second `until_seconds`. Returns the
     /// number of deleted messages. If `until_seconds` is the `query_time` of a [`Poll`](super::Poll), deletes only
-    /// messages that the poll returned, with the two exceptions above.
+    /// messages that the poll returned. [`DeleteMessages`] describes the two exceptions.
     ///
     /// # Errors
     ///

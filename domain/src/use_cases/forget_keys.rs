@@ -10,30 +10,33 @@ use crate::ports::{LocalClock, Mailboxes, PortError};
 ///
 /// # Why no key is forgotten within a day
 ///
-/// The age of a key is counted in generations, never read from a clock that shows the time of day. Each generation lasts
-/// at least an hour ([`Self::GENERATION`]): a server ends a generation only if it has itself seen, an hour before by its
-/// monotonic clock, that this generation was current; the generation began before the server saw it, and a monotonic
-/// clock may stand still, but never runs ahead. A key is stored in a transaction that reads the current generation *g*.
-/// A transaction takes less than a generation, so the key is stored before the generation *g* + 1 ends. The key is
-/// deleted only when the current generation is at least *g* + 26 ([`Self::KEPT`]). By then, the 24 generations *g* + 2
-/// to *g* + 25 have passed, and with them a day. The proof uses no wall clock, no stamp and no clock of the database, so
-/// it holds even if all of them are wrong.
+/// The age of a key is counted in generations, never read from a clock that shows the time of day.
 ///
-/// Keys are kept longer if no server runs, if machines are suspended, or if servers restart more often than once an hour,
-/// because a server that starts has seen no generation yet.
+/// 1. Each generation lasts at least an hour ([`Self::GENERATION`]). A server ends a generation only an hour after the
+///    server first read that this generation is current. The generation began before that reading. The server measures
+///    the hour with its monotonic clock, which may stand still, but never runs ahead.
+/// 2. A key is stored in a transaction that reads the current generation *g*. The transaction takes less time than a
+///    generation lasts, so the key is stored before the generation *g* + 1 ends.
+/// 3. The key is deleted only when the current generation is at least *g* + 26 ([`Self::KEPT`]). By then, the 24
+///    generations *g* + 2 to *g* + 25 have passed, which last at least a day.
+///
+/// The proof uses no wall clock, no `sent_at` and no clock of the database, so it holds even if all of them are wrong.
+///
+/// Keys are kept longer if no server runs, or if machines are suspended. They are also kept longer if every server
+/// restarts more often than once an hour, because a server that starts has not read any generation yet.
 pub struct ForgetKeys {
     mailboxes: Arc<dyn Mailboxes>,
     local: Arc<dyn LocalClock>,
-    /// The generation that was current when this server looked last, and the reading of the monotonic clock after it
-    /// saw this generation for the first time.
+    /// The current generation, as this server last read it from the store, and when the server first read it, by the
+    /// monotonic clock.
     seen: Mutex<Option<(KeyGeneration, Duration)>>,
 }
 
 impl ForgetKeys {
     /// Minimum duration of a generation of keys. Longer than any transaction.
     pub const GENERATION: Duration = Duration::from_secs(60 * 60);
-    /// The number of generations before the current one whose keys are kept: those of a day, and one in which
-    /// transactions may be late.
+    /// The keys of the current generation and of this many generations before it are kept. 24 generations last at least
+    /// a day. One more is needed because a transaction may store its key after the generation that it read has ended.
     pub const KEPT: i64 = 25;
     /// Minimum time for which an idempotency key is stored: one day.
     pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -58,7 +61,8 @@ impl ForgetKeys {
         Ok(())
     }
 
-    /// Returns for how long this server has seen the generation `current`, which it has just read.
+    /// Returns the time since this server first read that the generation `current` is current. `current` must be the
+    /// generation that the server has just read.
     fn duration_of(&self, current: KeyGeneration) -> Duration {
         let now = self.local.read().monotonic;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +82,8 @@ mod tests {
     use crate::model::Timestamp;
     use crate::ports::{LocalTime, MockMailboxes};
 
-    /// A monotonic clock, in seconds, beside a wall clock that is wrong.
+    /// The clocks of a machine. The value is the time of the monotonic clock, in seconds. The wall clock always shows
+    /// the start of 1970.
     #[derive(Default)]
     struct Machine(Mutex<u64>);
 
@@ -88,7 +93,8 @@ mod tests {
         }
     }
 
-    /// Lets a server look every ten seconds, for the given duration. Returns the seconds at which it ends a generation.
+    /// Runs the use case every ten seconds, for `seconds` seconds of the monotonic clock. Returns the times at which it
+    /// ended a generation, in seconds.
     async fn ends(forget: &ForgetKeys, machine: &Machine, ended: &Mutex<Vec<u64>>, seconds: u64) -> Vec<u64> {
         for _ in 0..seconds / 10 {
             forget.execute().await.unwrap();

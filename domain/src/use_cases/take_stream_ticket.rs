@@ -18,8 +18,8 @@ impl TakeStreamTicket {
         Self { tickets, sessions, clock }
     }
 
-    /// Returns the owner of a ticket. Returns `None` if the ticket was used before, has expired or never existed, or if
-    /// its session has ended.
+    /// Returns the caller whose session the ticket stands for. Returns `None` if the ticket was used before, has
+    /// expired or never existed, or if its session has ended.
     ///
     /// # Errors
     ///

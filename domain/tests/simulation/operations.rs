@@ -50,8 +50,8 @@ impl World {
         Ok(())
     }
 
-    /// Lets a replica do what each server does periodically. Checks that the clock of the replica is then right, or that
-    /// the replica knows that it may be wrong.
+    /// Lets a replica do what each server does periodically. Checks that the clock of the replica is then right, or
+    /// that the replica knows that it may be wrong.
     pub(crate) fn upkeep(&mut self, replica: usize) -> Check {
         let server = self.replicas[replica].clone();
         if !run(server.upkeep()) {
@@ -79,9 +79,15 @@ impl World {
         self.shared.time.set_lead_seconds(seconds);
     }
 
-    /// Returns whether a replica that starts now must not let messages expire early. A replica can't tell that the shared
-    /// clock is behind if the clock shows a later time than the last trusted time in the store. And it keeps messages for
-    /// only a day longer, so the trusted time must not be older than that.
+    /// Returns whether a replica can start now without breaking promise D2 (no loss). If the shared clock is behind,
+    /// two conditions must hold, or messages could expire early:
+    ///
+    /// - The clock shows an earlier time than the last trusted time in the store. Otherwise the replica does not notice
+    ///   that the clock is behind.
+    /// - The trusted time is at most [`MAX_STAMP_LEAD`] old, because the replica keeps messages for only this much
+    ///   longer.
+    ///
+    /// If several clocks may be wrong, a start is always allowed, because messages may expire early anyway.
     pub(crate) fn may_start(&self) -> bool {
         let time = &self.shared.time;
         let trusted = run(self.shared.store.trusted_time()).unwrap();

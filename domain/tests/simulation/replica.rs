@@ -156,9 +156,9 @@ impl Replica {
         })
     }
 
-    /// Does what each server does periodically, except the sweep, which is a request of its own: compares the clock of
-    /// this replica with the shared clock, stores the time, and forgets old keys. Returns whether the clocks were
-    /// compared. What else fails is repeated later.
+    /// Does what each server does periodically: compares the clock of this replica with the shared clock, stores the
+    /// time, and forgets old keys. Sweeps are a separate [`Call`]. Returns whether the comparison succeeded. Ignores
+    /// other failures, because the next call tries again.
     pub(crate) async fn upkeep(&self) -> bool {
         let compared = self.keep_time.execute().await;
         if let Ok(Some(change)) = compared {

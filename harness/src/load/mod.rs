@@ -44,8 +44,8 @@ pub(crate) struct Conditions {
     pub(crate) urls: Vec<String>,
     /// A suffix of all usernames of the run.
     pub(crate) suffix: String,
-    /// Whether a proxy is in front of the servers. If no server is available, the proxy may answer 502, 503 or 504, also
-    /// without `Retry-After`.
+    /// Whether a proxy is in front of the servers. If no server is available, the proxy may answer 502, 503 or 504,
+    /// also without `Retry-After`.
     pub(crate) behind_proxy: bool,
     /// Whether there is another recipient, which reads nothing until all messages are sent. Until then, its mailbox
     /// must have room for all messages to it.

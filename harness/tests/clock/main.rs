@@ -137,8 +137,9 @@ async fn a_message_sent_after_a_start_with_a_clock_that_is_behind_does_not_expir
     world.database.close().await;
 }
 
-/// Verifies promise D4 (idempotent send): a server whose machine was suspended stores a key, and another server, which
-/// knows the right time, forgets it.
+/// Verifies promise D4 (idempotent send) for two servers. The first one stores a send with a key and a `sent_at` that
+/// is three days early, because its machine was suspended. The second one knows the right time, but must not forget the
+/// key within a day.
 async fn a_key_is_remembered_for_a_day_even_if_its_stamp_is_early(backend: Backend) {
     let mut world = World::new(backend).await;
     let (suspended, other) = (world.start().await, world.start().await);

@@ -13,10 +13,10 @@ use woosh_harness::{Backend, TestDatabase};
 
 use super::fixture::{add, delivery};
 
-/// Number of mailboxes. Postgres limits the payload of a notification to 8,000 bytes, and 600 identifiers of 19 digits
-/// take more.
+/// Number of mailboxes that the test sends to. Postgres limits the payload of a notification to 8,000 bytes, and 600
+/// identifiers of 19 digits take more.
 const MAILBOXES: usize = 600;
-/// Makes identifiers of devices as long as possible.
+/// Makes the identifiers of new devices as long as possible (19 digits), so that fewer of them fit into a notification.
 const LONG_IDENTIFIERS: &str = "ALTER TABLE devices ALTER COLUMN id RESTART WITH 9000000000000000000";
 
 pub(crate) async fn check() -> anyhow::Result<()> {

@@ -23,8 +23,8 @@ CREATE TABLE refused (id INTEGER REFERENCES missing DEFERRABLE INITIALLY DEFERRE
 CREATE TRIGGER refuse AFTER INSERT ON {table} BEGIN INSERT INTO refused VALUES (1); END";
 const ACCEPT_ON_SQLITE: &str = "DROP TRIGGER refuse; DROP TABLE refused; DROP TABLE missing";
 
-/// Lets sends fail when they commit, once because of their message, and once because of their idempotency key. Each
-/// time, neither the message nor the key may be stored, so that a retry stores both.
+/// Makes the commit of a send fail, in some cases because of the row of its message, in others because of the row of
+/// its idempotency key. Checks that neither row is stored, and that a retry then stores both.
 pub(crate) async fn check(backend: Backend) -> anyhow::Result<()> {
     let test_database = TestDatabase::create(backend).await?;
     let database = Database::open(test_database.url(), Duration::ZERO).await?;
@@ -34,7 +34,8 @@ pub(crate) async fn check(backend: Backend) -> anyhow::Result<()> {
     assert!(matches!(stored, DeliverOutcome::Stored { .. }), "{stored:?}");
 
     for table in ["messages", "idempotency_keys"] {
-        // On Postgres, the server stores a send with locks if one of the mailboxes is full, and without locks otherwise.
+        // On Postgres, the server stores a send with locks if one of the mailboxes is full, and without locks
+        // otherwise.
         for others in [vec![], vec!["full"]] {
             let name = format!("user-{table}-{}", others.len()).replace('_', "-");
             let mailbox = add(&stores, &name).await;

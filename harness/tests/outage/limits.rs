@@ -14,12 +14,13 @@ use woosh_harness::postgres::Proxy;
 
 use super::fixture::database;
 
-/// Ends a call that has no time limit.
+/// A test fails if its call has not returned after this time. The test does not really wait: its clock is paused.
 const HOUR: Duration = Duration::from_secs(3600);
-/// Maximum time that a connection can be unused before a test of it is due, with a reserve.
+/// The pool tests a connection that was unused for over a second before it hands the connection out. These tests use
+/// each connection again within this shorter time, so that the pool does not test it.
 const UNUSED: Duration = Duration::from_millis(500);
 
-/// A store behind a proxy.
+/// A store that connects to Postgres through a proxy.
 struct Fixture {
     _test_database: TestDatabase,
     proxy: Proxy,
@@ -36,8 +37,8 @@ impl Fixture {
         Ok(Self { _test_database: test_database, proxy, database, observer })
     }
 
-    /// Opens all connections of the pool for requests. Then silences the database and pauses the clock, while all
-    /// connections were used a moment ago.
+    /// Opens all connections of the pool for requests, and uses each of them within [`UNUSED`]. Then makes the database
+    /// stop answering, and pauses the clock.
     async fn silence(&mut self) -> anyhow::Result<()> {
         let stores = self.database.stores();
         loop {
@@ -124,7 +125,7 @@ pub(crate) async fn start() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks a user up.
+/// Looks up a user, as an example of a call that only reads.
 async fn find(stores: &Stores) -> Result<Option<User>, PortError> {
     stores.users.find(&Username::new("alice").unwrap()).await
 }

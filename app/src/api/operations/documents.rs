@@ -13,8 +13,8 @@ use tokio::sync::OnceCell;
 use super::static_document::{CACHE_CONTROL, StaticDocument};
 use crate::api::document;
 
-/// The OpenAPI document, as a page, as YAML and as JSON, and what leads to it. The document does not list these
-/// operations, because clients have no use for them.
+/// The operations that return the OpenAPI document, as a page, as YAML and as JSON, and those for `/` and
+/// `/favicon.ico`. The document lists none of these operations, because clients have no use for them.
 pub(in crate::api) struct DocumentApi;
 
 #[OpenApi]
@@ -63,7 +63,8 @@ impl DocumentApi {
 struct Unlisted(Response);
 
 impl Unlisted {
-    /// Creates the response with a document, or the response that the client has this version of the document already.
+    /// Creates the response with a document. If the client has this version of the document already, creates the
+    /// response 304 (not modified) instead.
     fn document(content_type: &str, document: &StaticDocument, headers: &HeaderMap) -> Self {
         Self(match document.negotiate(headers) {
             Ok(representation) => representation.with_content_type(content_type).into_response(),

@@ -134,8 +134,8 @@ impl Oracle {
         self.time.now()
     }
 
-    /// Returns whether a message may have expired, judged by the right time. If several clocks may be wrong, any message
-    /// may.
+    /// Returns whether a message may have expired by the right time. Always returns true if several clocks may be
+    /// wrong, because messages may then expire early.
     fn may_be_expired(&self, envelope: &ModelEnvelope) -> bool {
         let Some(send) = self.send_of(&envelope.text).map(|index| &self.sends[index]) else { return true };
         let expires = send.requested.plus_seconds(send.ttl.unwrap_or(crate::replica::LIMITS.ttl_seconds));

@@ -118,7 +118,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Returns the part of the body that was decoded.
+    /// Returns the decoded part of the response body.
     pub(super) fn body(&mut self) -> &mut Vec<u8> {
         &mut self.body
     }

@@ -40,7 +40,7 @@ const WITH_BODY: [(Method, &str); 6] = [
     (Method::POST, "/v1/mailbox/ack"),
 ];
 
-/// Adds a body and declares it as JSON, whatever it is.
+/// Adds a body to a request. Declares the body as JSON, even if it is something else.
 fn as_json(request: RequestBuilder, body: impl Into<Body>) -> RequestBuilder {
     request.header(CONTENT_TYPE, "application/json").body(body)
 }

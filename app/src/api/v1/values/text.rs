@@ -13,7 +13,7 @@ use crate::api::query::FromParameter;
 
 /// A domain type that is a string in JSON, and has a named schema in the OpenAPI document.
 pub(in crate::api::v1) trait Scalar: Sized + Send + Sync {
-    /// The name of the schema.
+    /// The name of the schema in the OpenAPI document.
     const NAME: &'static str;
     /// An example value.
     const EXAMPLE: &'static str;
