@@ -159,7 +159,9 @@ async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sq
     Ok(locks)
 }
 
-/// Reads one page after another, at each URL in turn, as fast as possible. Returns the number of pages.
+/// Reads the mailbox page by page, without pauses, until it has received all [`TOTAL`] messages. Reads the first page
+/// at the first URL, the second page at the second URL and so on, and after the last URL begins with the first URL
+/// again. Panics if a sequence number is missing, or if this takes longer than [`LIMIT`]. Returns the number of pages.
 async fn follow(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut pages) = (Instant::now(), 0, 0);
     while seen < TOTAL {

@@ -106,10 +106,10 @@ fn complete(document: &mut Value) {
          message.\n\n**Errors.** v1 returns problem details (RFC 9457) with a stable, machine-readable `code`. If a \
          5XX response has the header `Retry-After`, wait for that number of seconds, then retry the \
          request.\n\n**Compatibility.** New versions of the server may add response fields, types of events, and values of \
-         strings. Clients must ignore unknown fields and events, and accept unknown values, also where known values \
-         are listed (`x-extensible-enum`).\n\n**Versions.** Use v1 (paths under `/v1`). The Classic operations are deprecated. They remain for \
-         existing clients of the original server. The server serves this document as a page at `/docs`, and as a file \
-         at `/openapi.yaml` and `/openapi.json`."
+         string fields. Clients must ignore unknown fields and events, and accept unknown values, even of fields whose \
+         known values this document lists (`x-extensible-enum`).\n\n**Versions.** Use v1 (paths under `/v1`). The \
+         Classic operations are deprecated. They remain for existing clients of the original server. The server serves \
+         this document as a page at `/docs`, and as a file at `/openapi.yaml` and `/openapi.json`."
     );
     document["info"]["license"] = json!({ "name": "MIT", "url": "https://opensource.org/license/mit" });
     // A relative URL, so that "Try it out" calls the server that served the document.

@@ -48,7 +48,8 @@ fn add_retry_after(response: &mut Value) {
     let headers = &mut response["headers"];
     if headers["Retry-After"].is_null() && headers["RETRY-AFTER"].is_null() {
         headers["Retry-After"] = json!({
-            "description": "Seconds to wait before a retry. Sent with 503, and with 507 if the server has no space left.",
+            "description": "Seconds to wait before you retry. Sent with 503, and with 507 if the server has too little \
+                            space left.",
             "schema": { "type": "integer" },
         });
     }
@@ -79,13 +80,21 @@ fn add_shared(responses: &mut Map<String, Value>, is_v1: bool, secured: bool, ha
         (true, false) => add("413", "The body is longer than 1 MiB."),
         (false, _) => {}
     }
-    let unavailable = "the server is temporarily unavailable (503): retry after the seconds in `Retry-After`";
-    let full = "the disk of the database is full (507, with `Retry-After`)";
+    let retry = "For 503 and 507, wait for the number of seconds in `Retry-After`, then retry the request.";
     match is_v1 {
         true => add(
             "5XX",
-            &format!("`internal_error`: the server failed. `unavailable`: {unavailable}. `storage_full`: {full}."),
+            &format!(
+                "`internal_error`: the server failed (500). `unavailable`: the server is temporarily unavailable \
+                 (503). `storage_full`: the disk of the database is full (507). {retry}"
+            ),
         ),
-        false => add("5XX", &format!("The server failed, {unavailable}, or {full}.")),
+        false => add(
+            "5XX",
+            &format!(
+                "The server failed (500), the server is temporarily unavailable (503), or the disk of the database is \
+                 full (507). {retry}"
+            ),
+        ),
     }
 }

@@ -24,11 +24,11 @@ enum HealthReply {
     /// The server is healthy.
     #[oai(status = 200)]
     Ok(Json<Health>),
-    /// The server is not healthy. The log says why.
+    /// The server is not healthy. The log of the server contains the reason.
     #[oai(status = 503)]
     Unhealthy(
         Json<ClassicError>,
-        /// Seconds after which to check again.
+        /// Seconds to wait before you check again.
         #[oai(header = "Retry-After")]
         u64,
     ),
@@ -48,8 +48,8 @@ impl HealthReply {
 impl HealthApi {
     /// Check liveness
     ///
-    /// Returns 503 if the process should be restarted: the SQLite file was removed or replaced, or a part of the server
-    /// has failed for good. Returns 200 otherwise, also while the database is unreachable.
+    /// Returns 503 if the server process has to be restarted: the SQLite file was removed or replaced, or a background
+    /// task that accesses the database has ended. Otherwise returns 200, even while the database is unreachable.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
     async fn live(&self, services: Data<&Arc<Services>>) -> HealthReply {
         HealthReply::new(services.health.is_alive(), "the server has to be restarted")
@@ -57,8 +57,9 @@ impl HealthApi {
 
     /// Check readiness
     ///
-    /// Returns 200 if a write can be committed to the database, otherwise 503. Commits a write at most once a second;
-    /// checks within this second, and concurrent checks, have the same result.
+    /// Returns 200 if the server can commit a write to the database, otherwise 503. To check this, the server commits a
+    /// small write, at most once a second. A request that arrives within a second after the start of a check, or while
+    /// the check runs, receives the result of this check.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self, services: Data<&Arc<Services>>) -> HealthReply {
         HealthReply::new(services.health.is_ready().await, "the database commits no write")

@@ -76,7 +76,7 @@ impl<'a> ApiExtractor<'a> for StreamCaller {
         TokenCaller::<false>::register(registry);
         let scheme = MetaSecurityScheme {
             ty: "apiKey",
-            description: Some("The `ticket` returned by `createStreamTicket`. Opens one stream."),
+            description: Some("The `ticket` returned by `createStreamTicket`. A ticket opens one stream."),
             name: Some(TICKET),
             key_in: Some("query"),
             scheme: None,

@@ -16,8 +16,8 @@ pub(in crate::api) const MEDIA_TYPE: &str = "application/problem+json";
 
 macro_rules! codes {
     ($($code:ident, $name:literal, $status:ident, $title:literal;)*) => {
-        /// Machine-readable error code. The meaning of a code never changes, but new codes may be added: handle an
-        /// unknown code by its HTTP status.
+        /// Machine-readable error code. The meaning of a code never changes, but new codes may be added. If the client
+        /// does not know a code, it should handle the error by the HTTP status of the response.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
         #[oai(rename = "ProblemCode")]
         pub(in crate::api) enum Code {
@@ -158,16 +158,16 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Error response if the sequence number in the request is higher than the newest of the mailbox, or if the mailbox has
-/// another incarnation than the request. Contains the state of the mailbox, so that the client can correct its stored
-/// values.
+/// Error response if the sequence number in the request is higher than the newest sequence number of the mailbox, or if
+/// the incarnation in the request is not the current incarnation of the mailbox. Contains the state of the mailbox, so
+/// that the client can correct the sequence number and the incarnation that it has stored.
 #[derive(Debug, Object)]
 pub(super) struct MailboxProblem {
     #[oai(flatten)]
     problem: Problem,
     /// Current incarnation of the mailbox.
     incarnation: Text<Incarnation>,
-    /// Last acknowledged sequence number. Read on after this number.
+    /// Last acknowledged sequence number. To read on, pass it as `after`.
     acknowledged: i64,
     /// Newest sequence number of the mailbox. 0 if the mailbox never had a message.
     newest: i64,

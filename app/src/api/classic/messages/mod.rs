@@ -26,8 +26,9 @@ pub(in crate::api) struct ClassicMessagesApi;
 impl ClassicMessagesApi {
     /// Send a message
     ///
-    /// Stores a message in the mailboxes of all devices of another user, except for full mailboxes. A 201 response
-    /// means that the message is stored durably.
+    /// Stores a message in the mailboxes of all devices of the recipient. The recipient must not be the sender. A
+    /// device whose mailbox is full does not receive the message. A 201 response means that the message is stored
+    /// durably.
     #[oai(path = "/messages", method = "post", operation_id = "classicSendMessage", deprecated)]
     async fn send(
         &self,
@@ -40,10 +41,10 @@ impl ClassicMessagesApi {
 
     /// Poll for messages
     ///
-    /// Returns the caller's oldest pending messages, oldest first: up to 100 messages, or more if more were sent within
-    /// one second. The response contains a time, `query_time`. All pending messages that were sent before this time are
-    /// in the response. When you have processed them, delete them: call `classicDeleteMessages` with `until` set to
-    /// `query_time`. Polling never deletes messages.
+    /// Returns the caller's oldest pending messages, oldest first: at most 100 messages. A response has more than 100
+    /// messages only if all of them were sent in the same second. The response contains a time, `query_time`. All
+    /// pending messages that were sent before this time are in the response. When you have processed these messages,
+    /// delete them: call `classicDeleteMessages` with `until` set to `query_time`. Polling never deletes messages.
     #[oai(path = "/messages", method = "get", operation_id = "classicPollMessages", deprecated)]
     async fn poll(
         &self,
@@ -56,9 +57,10 @@ impl ClassicMessagesApi {
 
     /// Delete polled messages
     ///
-    /// Deletes the messages that were sent before `until` from the mailbox of the caller's oldest device. A poll reads
-    /// the same mailbox. If `until` is the `query_time` of a poll, the server deletes only messages that this poll
-    /// returned.
+    /// Deletes the messages that were sent before `until` from the mailbox of the caller's oldest device, which is the
+    /// mailbox that `classicPollMessages` reads. If `until` is the `query_time` of a poll, the server deletes only
+    /// messages that this poll returned. If `until` is later, the server may also delete messages that the client has
+    /// not received.
     #[oai(path = "/messages", method = "delete", operation_id = "classicDeleteMessages", deprecated)]
     async fn delete(
         &self,

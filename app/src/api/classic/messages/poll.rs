@@ -26,8 +26,8 @@ use crate::services::Services;
 #[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub(super) struct ClassicMessagePage {
-    /// Unix time in seconds. When you have processed the messages sent before this time, pass it as `until` to
-    /// `classicDeleteMessages` to delete them.
+    /// Unix time in seconds. The page has all pending messages that were sent before this time. When you have processed
+    /// these messages, pass `query_time` as `until` to `classicDeleteMessages` to delete them.
     query_time: i64,
     /// Messages, oldest first.
     messages: Vec<ClassicMessage>,
@@ -47,7 +47,7 @@ impl Example for ClassicMessagePage {
 
 #[derive(ApiResponse)]
 pub(super) enum ClassicPollMessagesReply {
-    /// The oldest pending messages. Empty if none is pending.
+    /// The oldest pending messages. The list `messages` is empty if no message is pending.
     #[oai(status = 200)]
     Ok(PageBody),
 }

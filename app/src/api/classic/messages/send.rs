@@ -40,7 +40,8 @@ pub(super) enum ClassicSendMessageReply {
     /// The recipient does not exist.
     #[oai(status = 404)]
     NotFound(Json<ClassicError>),
-    /// The mailboxes of all devices of the recipient are full, or the server has too little disk space left.
+    /// The mailboxes of all devices of the recipient are full, or the server has too little disk space left. Nothing
+    /// was sent.
     #[oai(status = 507)]
     Full(Json<ClassicError>),
 }

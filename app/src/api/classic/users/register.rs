@@ -21,7 +21,8 @@ pub(super) struct ClassicRegisterUserRequest {
     /// Username of the new user.
     #[oai(validator(pattern = "^[a-zA-Z0-9_-]{3,32}$"))]
     username: String,
-    /// Password, at most 4,096 bytes of UTF-8. The client sends it as `x-user-token` in later requests.
+    /// Password, at most 4,096 bytes of UTF-8. The client sends it in the header `x-user-token` of later requests.
+    /// Therefore it must not contain control characters, and must not start or end with a space or tab.
     #[oai(validator(min_length = 1, max_length = 4096))]
     password: String,
     /// Public key with which others encrypt messages to the user. The server stores the key without interpreting it. At
@@ -58,7 +59,7 @@ pub(super) enum ClassicRegisterUserReply {
     /// A field is missing, invalid or too long, or the username is taken.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
-    /// The server has too little disk space left.
+    /// The server has too little disk space left. The user was not registered.
     #[oai(status = 507)]
     #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
     Full(Json<ClassicError>),

@@ -38,7 +38,7 @@ pub(super) enum ClassicUpdateOwnUserReply {
     /// `info` is missing, invalid or too long.
     #[oai(status = 400)]
     BadRequest(Json<ClassicError>),
-    /// The server has too little disk space left.
+    /// The server has too little disk space left. Nothing was updated.
     #[oai(status = 507)]
     #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
     Full(Json<ClassicError>),

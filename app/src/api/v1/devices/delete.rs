@@ -15,7 +15,8 @@ pub(super) enum DeleteDeviceReply {
     /// `device_not_found`: the caller has no device with this identifier.
     #[oai(status = 404)]
     NotFound(Problem),
-    /// `last_device`: this is the caller's last device. To delete it, delete the user.
+    /// `last_device`: this is the caller's only device. The device was not deleted, because each user has at least one
+    /// device. To delete the device, delete the user with `deleteOwnUser`.
     #[oai(status = 409)]
     Conflict(Problem),
 }

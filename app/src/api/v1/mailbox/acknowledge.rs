@@ -16,8 +16,10 @@ use crate::services::Services;
 pub(super) struct AcknowledgeMailboxRequest {
     /// Acknowledge all messages and gaps up to and including this sequence number.
     up_to: Integer<0>,
-    /// Incarnation of the page or event that `up_to` is from. If absent, the incarnation is not checked: after the
-    /// server was restored from a backup, the request may then delete messages that the client has not received.
+    /// The incarnation that the client received together with `up_to`: the `incarnation` of the response, or the first
+    /// part of the `id` of the event. If it is not the current incarnation of the mailbox, the request fails with
+    /// `mailbox_restored`. If this field is absent, the server does not check the incarnation: after the server was
+    /// restored from a backup, the request may then delete messages that the client has not received.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     incarnation: Nullable<Text<Incarnation>>,
@@ -33,7 +35,8 @@ impl Example for AcknowledgeMailboxRequest {
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct Acknowledgement {
-    /// Last acknowledged sequence number. Higher than `up_to` if the device had already acknowledged a higher number.
+    /// Last acknowledged sequence number. Higher than the `up_to` of the request if the device had already acknowledged
+    /// a higher number.
     acknowledged: i64,
 }
 
@@ -52,8 +55,9 @@ pub(super) enum AcknowledgeMailboxReply {
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the body parser; declared for the OpenAPI document")]
     BadRequest(Problem),
-    /// `mailbox_restored`: the mailbox has another incarnation, usually because the server was restored from a backup.
-    /// Nothing was acknowledged.
+    /// `mailbox_restored`: `incarnation` is not the current incarnation of the mailbox, usually because the server was
+    /// restored from a backup. Nothing was acknowledged. Replace your stored sequence number and incarnation with the
+    /// values of `acknowledged` and `incarnation` in this response, then read the mailbox again.
     #[oai(status = 409)]
     OtherIncarnation(MailboxProblem),
     /// `beyond_mailbox`: `up_to` is higher than the newest sequence number of the mailbox. Nothing was acknowledged.

@@ -37,7 +37,8 @@ impl Payload for EventStream {
         Gap::register(registry);
         registry.create_schema::<Self, _>(EVENT.to_owned(), |_| MetaSchema {
             description: Some(
-                "The `data` of one event: a `Message` if the event is `message`, a `Gap` if it is `gap`.",
+                "The `data` of one event: a `Message` if the type of the event is `message`, a `Gap` if the type is \
+                 `gap`.",
             ),
             one_of: vec![Message::schema_ref(), Gap::schema_ref()],
             ..MetaSchema::ANY

@@ -31,13 +31,14 @@ pub(in crate::api) struct MailboxApi;
 impl MailboxApi {
     /// Read the mailbox
     ///
-    /// Returns the oldest pending messages of the calling device, in sequence order. Pending messages are neither
-    /// acknowledged nor expired. Set `wait` to long-poll. Reading never deletes messages: acknowledge them with
-    /// `acknowledgeMailbox`.
+    /// Returns the oldest pending messages of the calling device, in sequence order. A message is pending until it is
+    /// acknowledged or expires. To wait for a message if none is pending (long polling), set `wait`. Reading never
+    /// deletes messages. To delete messages that you have processed, acknowledge them with `acknowledgeMailbox`.
     ///
-    /// A page has at most `limit` messages, at most 1000 gaps, and at most 1 MiB of JSON. If messages are pending, the
-    /// page has at least one of them, unless 1000 gaps come first. A gap stands for messages that expired unread, or
-    /// were not stored because the mailbox was full.
+    /// A gap stands for messages that expired unread, or were not stored because the mailbox was full. A page has at
+    /// most `limit` messages, at most 1000 gaps, and at most 1 MiB of JSON. If messages are pending, the page has at
+    /// least one message, except if 1000 gaps precede the first pending message. Such a page has only gaps, and its
+    /// `has_more` is true.
     #[oai(path = "/", method = "get", operation_id = "readMailbox")]
     #[expect(clippy::too_many_arguments, reason = "each is a part of the request")]
     async fn read(
@@ -47,14 +48,18 @@ impl MailboxApi {
         deadline: Data<&Deadline>,
         /// Return messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
-        /// Incarnation of the page or event that `after` is from. If the mailbox has another incarnation, the request
-        /// fails with `mailbox_restored`. If absent, the incarnation is not checked.
+        /// The incarnation that the client received together with `after`: the `incarnation` of the response, or the
+        /// first part of the `id` of the event. If it is not the current incarnation of the mailbox, the request fails
+        /// with `mailbox_restored`. If this parameter is absent, the server does not check the incarnation: after the
+        /// server was restored from a backup, the client may then miss messages.
         incarnation: Query<Option<Text<Incarnation>>>,
         /// Maximum number of messages to return.
         #[oai(default = "read::default_limit")]
         limit: Query<read::PageLimit>,
-        /// Seconds to wait for a message if none is pending. If the client closes its sending side of the connection
-        /// while it waits, the server responds 5 seconds later.
+        /// Maximum number of seconds to wait for a message if no message after `after` is pending. The server responds
+        /// as soon as a message arrives. If the client closes its sending side of the connection during the wait, the
+        /// server waits for 5 more seconds, or for the rest of `wait` if this is shorter. If no message arrives in this
+        /// time, the server responds with a page without messages.
         #[oai(default = "read::default_wait")]
         wait: Query<read::WaitSeconds>,
     ) -> Result<read::ReadMailboxReply> {
@@ -78,9 +83,10 @@ impl MailboxApi {
 
     /// Create a stream ticket
     ///
-    /// Returns a ticket that opens one event stream in place of the bearer token, within 30 seconds. Create a ticket if
-    /// the client can't send headers with the request for the stream, such as `EventSource` in browsers. A session has
-    /// at most 16 unused tickets: a further one replaces the ticket that expires first.
+    /// Returns a ticket that opens one event stream in place of the bearer token. The ticket expires after 30 seconds.
+    /// Create a ticket if the client can't send headers with the request for the stream. For example, `EventSource` in
+    /// browsers can't send headers. If the session already has 16 unused tickets, the server deletes the ticket that
+    /// expires first.
     #[oai(path = "/stream-tickets", method = "post", operation_id = "createStreamTicket")]
     async fn create_stream_ticket(
         &self,
@@ -92,19 +98,22 @@ impl MailboxApi {
 
     /// Stream the mailbox
     ///
-    /// Streams the mailbox of the calling device as server-sent events, in sequence order. A `message` event has a
-    /// `Message` as JSON in `data`, and a `gap` event has a `Gap`. The stream ends when the session ends or the server
-    /// stops. Streaming never deletes messages: acknowledge them with `acknowledgeMailbox`.
+    /// Streams the mailbox of the calling device as server-sent events, in sequence order. The `data` of a `message`
+    /// event is a `Message` as JSON. The `data` of a `gap` event is a `Gap` as JSON. The stream ends when the session
+    /// ends or the server stops. Streaming never deletes messages. To delete messages that you have processed,
+    /// acknowledge them with `acknowledgeMailbox`.
     ///
     /// The `id` of an event is the incarnation of the mailbox, a hyphen, and a sequence number, such as
-    /// `5f0c1d7a93be4826-12`. The sequence number of a gap is its `last` number. To resume after an event, reconnect
-    /// with its `id` in `Last-Event-ID`, or with its two parts in `incarnation` and `after`. If nothing arrives for 25
-    /// seconds, the server sends a comment, so that proxies keep the connection open.
+    /// `5f0c1d7a93be4826-12`. In a `gap` event, this is the sequence number `last` of the gap. To resume after an
+    /// event, reconnect with its `id` in `Last-Event-ID`, or with the two parts of its `id` in `incarnation` and
+    /// `after`. If no message arrives for 25 seconds, the server sends a comment, which clients ignore, so that proxies
+    /// keep the connection open.
     ///
-    /// In a browser, read the stream with `fetch`, which can send the bearer token in the header `Authorization`. Or open
-    /// it with `EventSource`, which can't send this header: create a ticket with `createStreamTicket`, and pass it as
-    /// `ticket`. A ticket opens one stream, so `EventSource` can't reconnect by itself: when it reports an error, close
-    /// it, create a new ticket, and open a new `EventSource` with `incarnation` and `after`. Never put the bearer token
+    /// In a browser, read the stream with `fetch`, which can send the bearer token in the header `Authorization`. Or
+    /// open the stream with `EventSource`, which can't send this header: create a ticket with `createStreamTicket`, and
+    /// pass the ticket as the parameter `ticket`. A ticket opens one stream, so `EventSource` can't reconnect by
+    /// itself. When an `EventSource` reports an error, close it, create a new ticket, and open a new `EventSource` with
+    /// the new ticket, and with `incarnation` and `after` from the `id` of the last event. Never put the bearer token
     /// into a URL.
     #[oai(path = "/stream", method = "get", operation_id = "streamMailbox")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter or a context of the operation")]
@@ -114,14 +123,17 @@ impl MailboxApi {
         services: Data<&Arc<Services>>,
         client: Data<&Arc<Client>>,
         hang_up: Data<&HangUp>,
-        /// `id` of the last received event: the stream resumes after this event. A sequence number without an
-        /// incarnation is accepted, too. Takes precedence over the parameters `after` and `incarnation`.
+        /// The `id` of the last event that the client received. The stream resumes after this event, and the server
+        /// ignores the parameters `after` and `incarnation`. If the client sends the sequence number of the event
+        /// instead of its `id`, the server ignores only `after`, and uses `incarnation`.
         #[oai(name = "Last-Event-ID", validator(pattern = "^([0-9a-f]{16}-)?[0-9]{1,18}$"))]
         last_event_id: HeaderText,
         /// Stream messages after this sequence number. Defaults to the last acknowledged sequence number.
         after: Query<Option<Integer<0>>>,
-        /// Incarnation of the page or event that `after` is from. If the mailbox has another incarnation, the request
-        /// fails with `mailbox_restored`. If absent, the incarnation is not checked.
+        /// The incarnation that the client received together with `after`: the `incarnation` of the response, or the
+        /// first part of the `id` of the event. If it is not the current incarnation of the mailbox, the request fails
+        /// with `mailbox_restored`. If this parameter is absent, the server does not check the incarnation: after the
+        /// server was restored from a backup, the client may then miss messages.
         incarnation: Query<Option<Text<Incarnation>>>,
     ) -> Result<stream::StreamMailboxReply> {
         let context = stream::Context {
@@ -138,7 +150,7 @@ impl MailboxApi {
 #[derive(Object, Serialize)]
 #[oai(example)]
 struct Message {
-    /// Sequence number of the message in its mailbox: 1, 2, 3 and so on. Unique within an incarnation.
+    /// Sequence number of the message in its mailbox: 1, 2, 3 and so on. Unique within an incarnation of the mailbox.
     sequence: i64,
     /// Identifier of the message. All copies of the message, in all mailboxes, have the same identifier. The sender
     /// received the same identifier in the response to its send.

@@ -74,17 +74,17 @@ impl Example for MailboxPage {
 
 #[derive(ApiResponse)]
 pub(super) enum ReadMailboxReply {
-    /// A page of the mailbox. The page is empty if no message arrived before `wait` elapsed.
+    /// A page of the mailbox. If no message is pending and none arrives during `wait`, the page has no messages.
     #[oai(status = 200)]
     Ok(JsonResponse<MailboxPage>),
     /// `invalid_request`: `after`, `incarnation`, `limit` or `wait` is invalid.
     #[oai(status = 400)]
     #[expect(dead_code, reason = "returned by the parameter parser; declared for the OpenAPI document")]
     BadRequest(Problem),
-    /// `cursor_ahead`: `after` is higher than the newest sequence number of the mailbox. `mailbox_restored`: the
-    /// mailbox has another incarnation, usually because the server was restored from a backup. In both cases, replace
-    /// your stored sequence number and incarnation by `acknowledged` and `incarnation` of this response, and read
-    /// again.
+    /// `cursor_ahead`: `after` is higher than the newest sequence number of the mailbox. `mailbox_restored`:
+    /// `incarnation` is not the current incarnation of the mailbox, usually because the server was restored from a
+    /// backup. In both cases, replace your stored sequence number and incarnation with the values of `acknowledged` and
+    /// `incarnation` in this response, then read again.
     #[oai(status = 409)]
     #[expect(dead_code, reason = "returned as an error; declared for the document")]
     Conflict(MailboxProblem),

@@ -44,10 +44,11 @@ pub(super) enum StreamMailboxReply {
     /// `invalid_request`: `Last-Event-ID`, `after` or `incarnation` is invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `cursor_ahead`: the sequence number in `Last-Event-ID` or `after` is higher than the newest of the mailbox.
-    /// `mailbox_restored`: the mailbox has another incarnation, usually because the server was restored from a backup.
-    /// In both cases, replace your stored sequence number and incarnation by `acknowledged` and `incarnation` of this
-    /// response, and reconnect.
+    /// `cursor_ahead`: the sequence number in `Last-Event-ID` or `after` is higher than the newest sequence number of
+    /// the mailbox. `mailbox_restored`: the incarnation in `Last-Event-ID` or `incarnation` is not the current
+    /// incarnation of the mailbox, usually because the server was restored from a backup. In both cases, replace your
+    /// stored sequence number and incarnation with the values of `acknowledged` and `incarnation` in this response,
+    /// then reconnect.
     #[oai(status = 409)]
     #[expect(dead_code, reason = "returned as an error; declared for the document")]
     Conflict(MailboxProblem),

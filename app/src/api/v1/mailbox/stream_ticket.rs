@@ -13,7 +13,7 @@ use crate::services::Services;
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct StreamTicket {
-    /// The ticket, to pass as `ticket` to `streamMailbox`. Returned only in this response.
+    /// The ticket. Pass it to `streamMailbox` as the parameter `ticket`. Returned only in this response.
     ticket: String,
     /// When the ticket expires.
     expires_at: Time,

@@ -18,8 +18,9 @@ pub(super) struct SendMessageRequest {
     /// Recipients with their contents: 1 to 100 users, each at most once. The whole request body is limited to 1 MiB.
     #[oai(validator(min_items = 1, max_items = 100))]
     recipients: Vec<Recipient>,
-    /// Seconds until the message expires unread. Defaults to the maximum of the server: 30 days, unless the operator
-    /// has changed it.
+    /// Seconds after which the message expires if it is not acknowledged. Defaults to the maximum of the server. A
+    /// value above the maximum is invalid. The maximum is 30 days, unless the operator of the server has set another
+    /// maximum.
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     ttl_seconds: Nullable<Integer<1>>,
@@ -102,18 +103,19 @@ pub(super) enum SendMessageReply {
     /// The message is stored.
     #[oai(status = 201)]
     Created(JsonResponse<Receipt>),
-    /// `invalid_request`: a field is missing, or a field or the `Idempotency-Key` is invalid or too long.
+    /// `invalid_request`: a field is missing, invalid or too long, or the `Idempotency-Key` is invalid.
     #[oai(status = 400)]
     BadRequest(Problem),
     /// `recipient_not_found`: at least one recipient does not exist. No recipient received the message.
     #[oai(status = 404)]
     NotFound(Problem),
-    /// `idempotency_key_reused`: this device has used the `Idempotency-Key` with another body. Nothing was sent. Use a
-    /// new key.
+    /// `idempotency_key_reused`: this device has already sent a different body with this `Idempotency-Key`. Nothing was
+    /// sent. Use a new key for this body.
     #[oai(status = 422)]
     Reused(Problem),
-    /// `mailbox_full`: the mailboxes of all devices of all recipients are full. `storage_full`: the server has too
-    /// little disk space left. Nothing was sent.
+    /// `mailbox_full`: the mailboxes of all devices of all recipients are full. Retry after the recipients have read
+    /// and acknowledged messages. `storage_full`: the server has too little disk space left. Retry after the number of
+    /// seconds in `Retry-After`. In both cases, nothing was sent.
     #[oai(status = 507)]
     Full(Problem),
 }

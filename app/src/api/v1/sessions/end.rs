@@ -11,7 +11,7 @@ pub(super) enum EndSessionReply {
     /// The session has ended.
     #[oai(status = 204)]
     Ended,
-    /// `session_not_found`: the caller has no session with this identifier. It may have ended already.
+    /// `session_not_found`: the caller has no session with this identifier. The session may have ended already.
     #[oai(status = 404)]
     NotFound(Problem),
 }

@@ -106,7 +106,8 @@ pub(super) enum LogInReply {
     /// existing device.
     #[oai(status = 409)]
     Conflict(Problem),
-    /// `storage_full`: the server has too little disk space left for a new device. Log in on an existing one.
+    /// `storage_full`: the server has too little disk space left to create a device. Log in on an existing device: pass
+    /// its `device_id`.
     #[oai(status = 507)]
     #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
     Full(Problem),

@@ -25,8 +25,8 @@ impl SessionsApi {
     /// Log in
     ///
     /// Checks the password, and creates a session with a new token. To use an existing device and its mailbox, pass the
-    /// `device_id`. Otherwise the server creates a device with an empty mailbox. A device has at most 16 sessions: a
-    /// further login ends the oldest one.
+    /// identifier of the device as `device_id`. Otherwise the server creates a device with an empty mailbox. If the
+    /// device already has 16 sessions, the login ends the oldest of these sessions.
     #[oai(path = "/", method = "post", operation_id = "logIn")]
     async fn log_in(
         &self,

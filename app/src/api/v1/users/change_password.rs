@@ -25,7 +25,7 @@ impl Example for ChangePasswordRequest {
 
 #[derive(ApiResponse)]
 pub(super) enum ChangePasswordReply {
-    /// The password is changed, and all other sessions of the caller have ended.
+    /// The password is changed. All sessions of the caller have ended, except the session that made the request.
     #[oai(status = 204)]
     Changed,
     /// `invalid_request`: a field is missing, invalid or too long.

@@ -52,11 +52,12 @@ impl UsersApi {
         services: Data<&Arc<Services>>,
         /// Start of the usernames to find: 3 to 32 characters, case-insensitive.
         prefix: Query<Text<Username>>,
-        /// Maximum number of users to return. A page can have fewer users if their public keys are large.
+        /// Maximum number of users to return. If public keys are large, a page can have fewer users although more users
+        /// match: check `has_more`.
         #[oai(default = "search::default_limit")]
         limit: Query<search::SearchLimit>,
-        /// Return only users after this username in the order. To read the next page, pass the last username of the
-        /// previous page.
+        /// Return only users whose usernames come after this username in the order, which ignores case. To read the
+        /// next page, pass the last username of the previous page.
         after: Query<Option<Text<Username>>>,
     ) -> Result<search::SearchUsersReply> {
         search::search(&services, &prefix.0.0, limit.0, after.0).await
@@ -80,8 +81,9 @@ impl UsersApi {
         &self,
         caller: TokenCaller,
         services: Data<&Arc<Services>>,
-        /// `ETag` of the user that the client has read. If the user has changed since, the update fails with
-        /// `version_mismatch`. Without this header, the update does not check for changes.
+        /// The `ETag` that the client received with the user. If the user has changed since then, the update fails with
+        /// `version_mismatch`. If this header is absent, the server does not check for changes, and the update may
+        /// overwrite a change that the client has not seen.
         #[oai(name = "If-Match")]
         if_match: HeaderText,
         body: Body<update::UpdateOwnUserRequest>,
@@ -100,8 +102,8 @@ impl UsersApi {
 
     /// Change your password
     ///
-    /// Replaces the caller's password, and ends all other sessions of the caller. The request must contain the current
-    /// password, so that a stolen token is not enough.
+    /// Replaces the caller's password, and ends all sessions of the caller except the session that makes the request.
+    /// The request must contain the current password, so that nobody can change the password with only a stolen token.
     #[oai(path = "/me/password", method = "put", operation_id = "changePassword")]
     async fn change_password(
         &self,

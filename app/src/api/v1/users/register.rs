@@ -99,7 +99,7 @@ pub(super) enum RegisterUserReply {
     /// `username_taken`: another user has this username, or a deleted user had it. Choose another username.
     #[oai(status = 409)]
     Conflict(Problem),
-    /// `storage_full`: the server has too little disk space left.
+    /// `storage_full`: the server has too little disk space left. The user was not registered.
     #[oai(status = 507)]
     #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
     Full(Problem),

@@ -62,11 +62,11 @@ pub(super) enum UpdateOwnUserReply {
     /// `invalid_request`: no field is given, or a field is invalid or too long.
     #[oai(status = 400)]
     BadRequest(Problem),
-    /// `version_mismatch`: the user has changed since the client read the `ETag` in `If-Match`. Nothing was updated.
-    /// Read the user again, then repeat the update.
+    /// `version_mismatch`: the user has changed since the client received the `ETag` that it passed in `If-Match`.
+    /// Nothing was updated. Read the user again, then repeat the update with the new `ETag`.
     #[oai(status = 412)]
     Mismatch(Problem),
-    /// `storage_full`: the server has too little disk space left.
+    /// `storage_full`: the server has too little disk space left. Nothing was updated.
     #[oai(status = 507)]
     #[expect(dead_code, reason = "returned as an error; declared for the OpenAPI document")]
     Full(Problem),

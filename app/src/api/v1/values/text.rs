@@ -131,7 +131,10 @@ impl Scalar for Password {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Password of a user, at most 4,096 bytes of UTF-8. If the client derives encryption keys from what the user types, don't send what the user types: send a value that is derived from it in another way than the keys, so that the server can't derive the keys.",
+                "Password of a user, at most 4,096 bytes of UTF-8. If the client derives encryption keys from the \
+                 password that the user types, do not send this password, because the server could then derive the \
+                 keys. Instead, send a value that the client derives from the typed password, and from which nobody \
+                 can derive the keys.",
             ),
             min_length: Some(1),
             max_length: Some(Self::MAX_BYTES),
@@ -155,7 +158,11 @@ impl Scalar for Incarnation {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Identifier of the current numbering of a mailbox, as 16 hexadecimal digits. It changes only if the server was restored from a backup, because the server then assigns some sequence numbers a second time, to other messages. Store it together with the last sequence number that you have processed, and send both. The server then refuses a sequence number of another incarnation.",
+                "Identifier of the current numbering of a mailbox, as 16 hexadecimal digits. A mailbox gets a new \
+                 incarnation only if the server is restored from a backup, because the server then assigns some \
+                 sequence numbers a second time, to other messages. Store the incarnation together with the last \
+                 sequence number that you have processed, and pass both in requests. If the incarnation in a request \
+                 is not the current incarnation, the server refuses the request.",
             ),
             pattern: Some("^[0-9a-f]{16}$".to_owned()),
             ..MetaSchema::new("string")
