@@ -82,6 +82,7 @@ mutants layer *arguments:
     esac
     # Short simulations, because each change runs them.
     export WOOSH_REQUIRE_POSTGRES=1 WOOSH_SIMULATION_STEPS=20000 PROPTEST_CASES=64
+    mkdir -p target
     nice cargo mutants --package "woosh-$1" --test-package "$test_packages" --output target/mutants "${@:2}" -- "${tests[@]}"
 
 # Run the commands of README.md, and compare what they print with what it shows
