@@ -48,8 +48,7 @@ fn add_retry_after(response: &mut Value) {
     let headers = &mut response["headers"];
     if headers["Retry-After"].is_null() && headers["RETRY-AFTER"].is_null() {
         headers["Retry-After"] = json!({
-            "description": "Seconds to wait before you retry. Sent with 503, and with 507 if the server has too little \
-                            space left.",
+            "description": "Seconds to wait before you retry the request. Not every response has this header.",
             "schema": { "type": "integer" },
         });
     }
