@@ -74,7 +74,8 @@ enum Step {
     /// Acknowledges the messages sent before a given time, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
-        /// The time before which the messages were sent, in seconds relative to the current time of the test's clock.
+        /// The given time: messages that were sent before it are acknowledged. In seconds relative to the current time
+        /// of the test's clock.
         seconds: i64,
     },
     Expire,
