@@ -28,8 +28,8 @@ pub struct Plan<'a> {
     pub sends: Vec<PlannedSend>,
     /// The changes that the store has to write.
     pub changes: Changes<'a>,
-    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]). A store may remember
-    /// this state for the next batch.
+    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]). A store may keep
+    /// this state for the next batch, so that it need not read the state again.
     pub recipients: HashMap<String, RecipientState>,
 }
 

@@ -126,8 +126,9 @@ impl MailboxPage {
         envelope.max(gap).filter(|_| self.has_more).unwrap_or(self.last)
     }
 
-    /// Adds the gaps above `after` to a page without gaps (D7). If there are more than [`Self::MAX_GAPS`] gaps, ends
-    /// the page before the first gap that does not fit.
+    /// Finds the gaps above `after` that this page has to report, and stores them in [`Self::gaps`] (D7). If there are
+    /// more than [`Self::MAX_GAPS`] gaps, ends the page before the first gap that does not fit. Expects a page that
+    /// has no gaps yet.
     ///
     /// `refused` holds, in ascending order, the ranges of numbers above `after` and up to [`Self::up_to`] whose
     /// envelopes were not stored because the mailbox was full. The caller may leave out ranges after the first
@@ -241,9 +242,12 @@ pub trait Mailboxes: Send + Sync {
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError>;
 
-    /// Changes the incarnation of at most `limit` mailboxes to `incarnation`: the next mailboxes after the mailbox
-    /// `after`, ordered by device, or the first mailboxes if `after` is `None`. Returns the changed mailboxes in the
-    /// same order; returns no mailbox if none is left. Called after a restore from a backup.
+    /// Changes the incarnation of at most `limit` mailboxes to `incarnation`. Called repeatedly after a restore from a
+    /// backup, until every mailbox has a new incarnation.
+    ///
+    /// Goes through the mailboxes in the order of their devices, and starts with the first mailbox after `after`, or
+    /// with the first of all if `after` is `None`. Returns the changed mailboxes in this order; returns no mailbox if
+    /// none is left.
     ///
     /// MUST change nothing else. Mailboxes MAY share an incarnation, because a cursor is compared only with the
     /// incarnation of its own mailbox.

@@ -40,7 +40,8 @@ pub struct RestOfSecond {
 impl PollMessages {
     /// Maximum number of messages in the result of a poll, unless a single Unix second has more.
     pub const LIMIT: usize = 100;
-    /// Maximum total size of contents that are read at once, in bytes, counted as escaped JSON strings.
+    /// Maximum total size of the contents that one read of the mailbox returns, in bytes, counted as escaped JSON
+    /// strings.
     pub const MAX_BYTES: usize = ReadMailbox::MAX_BYTES;
 
     /// Creates the use case from its dependencies.
