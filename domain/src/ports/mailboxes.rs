@@ -103,8 +103,9 @@ pub struct MailboxPage {
     /// decreases.
     pub not_before: Timestamp,
     /// The time at which [`Mailboxes::raise_not_before`] last raised `not_before`, and so closed the mailbox to
-    /// messages with a `sent_at` before the new `not_before`. Deliveries do not change `closed_at`. Initially the time
-    /// at which the mailbox was created.
+    /// messages with an earlier `sent_at`. Initially the time at which the mailbox was created. Deliveries raise
+    /// `not_before`, too, but do not change `closed_at`. Polls of the classic API compare `closed_at` with the current
+    /// time, so that they do not raise the watermark too often.
     pub closed_at: Timestamp,
     /// The envelopes, ordered by sequence number.
     pub envelopes: Vec<Envelope>,
