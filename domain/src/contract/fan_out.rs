@@ -116,9 +116,9 @@ pub(super) async fn concurrent_fan_outs_in_any_order_arrive_completely(stores: S
     }
 }
 
-/// Verifies promise D6 (atomic fan-out) for concurrent writes of every kind to the same mailboxes. In this test,
-/// the mailboxes have different orders by username, by device and by expiry. So writes can deadlock unless all of them
-/// lock the mailboxes in one common order.
+/// Verifies promise D6 (atomic fan-out) for concurrent writes of every kind to the same mailboxes. Sorting the
+/// mailboxes by username, by device or by expiry results in different orders here. So writes can deadlock unless all of
+/// them lock the mailboxes in one common order.
 pub(super) async fn concurrent_writes_of_every_kind_complete(stores: Stores) {
     let names = ["dave", "alice", "erin", "carol"];
     let mut mailboxes = Vec::new();

@@ -115,8 +115,8 @@ pub(super) const ROOM: Quota = Quota { messages: 10_000, bytes: 100_000_000 };
 /// Seconds until the messages of a test case expire.
 pub(super) const TTL: u64 = 1000;
 
-/// Returns a send at `micros` microseconds after [`START`] to `recipients`: pairs of a username and the text for that
-/// user. The sender need not be registered.
+/// Returns a send at `micros` microseconds after [`START`]. Each recipient is a pair of a username and the text for
+/// that user. The sender, Bob, need not be registered.
 pub(super) fn delivery(recipients: &[(&str, &str)], micros: i64) -> NewDelivery {
     let addressed =
         |(recipient, text): &(&str, &str)| AddressedContents { recipient: name(recipient), contents: contents(text) };

@@ -93,9 +93,9 @@ pub(super) async fn acknowledging_in_another_incarnation_is_refused_and_changes_
     assert_eq!(acknowledge_in(&stores, unknown, 0, Some(old)).await, AcknowledgeOutcome::NotFound);
 }
 
-/// Verifies promise D3 (order): once a reader has received an envelope, the last number of every later page, of any
-/// reader, is at least the number of this envelope. Otherwise the mailbox would refuse the cursor of the reader that
-/// has received the envelope.
+/// Verifies promise D3 (order). Once any reader of a mailbox has received an envelope, the [`MailboxPage::last`] of
+/// every later page, for any reader, is at least the number of this envelope. Otherwise the mailbox would refuse a
+/// cursor with this number, although the reader has received the envelope.
 pub(super) async fn no_page_is_behind_a_number_that_a_reader_has_received(stores: Stores) {
     const SENDERS: i64 = 8;
     const MESSAGES: i64 = 20;

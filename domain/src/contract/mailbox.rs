@@ -86,8 +86,8 @@ pub(super) async fn the_watermark_never_decreases(stores: Stores) {
     must(stores.mailboxes.raise_not_before(DeviceId::new(4711), moment(20), moment(20)).await);
 }
 
-/// Raises the watermark while messages arrive from senders whose clocks show different times. After each raise, no
-/// message may be added with a `sent_at` before the watermark.
+/// Raises the watermark while messages arrive at different times `now`, as if through servers whose clocks differ.
+/// After each raise, no message may be added with a `sent_at` before the watermark.
 pub(super) async fn nothing_is_added_before_the_watermark(stores: Stores) {
     let alice = add(&stores, "alice").await;
     let senders = join_all((0..16).map(async |sender: i64| {

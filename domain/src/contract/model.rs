@@ -34,8 +34,7 @@ pub struct ModelEnvelope {
     pub state: EnvelopeState,
 }
 
-/// What became of an envelope. Whether the envelope is acknowledged is not part of this: see
-/// [`MailboxModel::acknowledged`].
+/// What became of an envelope. [`MailboxModel::acknowledged`] tells whether the envelope is also acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvelopeState {
     /// The envelope is in the mailbox, even if it has expired.
@@ -85,8 +84,8 @@ impl MailboxModel {
         self.envelopes.push(envelope);
     }
 
-    /// Checks a page that a store returned for a read at the time `now`, of the envelopes after the sequence number
-    /// `after` (D3, D7, D10). The mailbox must have so few gaps that all of them fit on one page.
+    /// Compares `page` with the page that the model expects (D3, D7, D10). A store returned `page` for a read with the
+    /// same `after`, `limit` and `now`. The mailbox must have so few gaps that all of them fit on one page.
     ///
     /// # Errors
     ///
@@ -128,8 +127,8 @@ impl MailboxModel {
         equal("gaps", &gaps.collect::<Vec<_>>(), &missing)
     }
 
-    /// Returns the reason that a page has to report for a number that has no envelope on the page. `None` if the number
-    /// was not assigned.
+    /// Returns the reason that a page has to give if it reports this number as a gap. `None` if the number was not
+    /// assigned.
     fn reason(&self, number: SequenceNumber) -> Option<GapReason> {
         Some(match self.envelope(number)?.state {
             EnvelopeState::Refused => GapReason::MailboxFull,

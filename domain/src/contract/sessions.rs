@@ -110,7 +110,8 @@ pub(super) async fn an_ended_session_is_not_found(stores: Stores) {
     assert_eq!(must(stores.sessions.list(alice.user.id).await), [other]);
 }
 
-/// Looks a token up repeatedly while the token's session ends.
+/// Looks a token up several times while its session ends. A lookup that still finds the session must not leave the
+/// session in a cache after its end.
 pub(super) async fn concurrent_lookups_do_not_cache_an_ended_session(stores: Stores) {
     let alice = add(&stores, "alice").await;
     for _ in 0..20 {

@@ -28,8 +28,8 @@ pub struct Plan<'a> {
     pub sends: Vec<PlannedSend>,
     /// The changes that the store has to write.
     pub changes: Changes<'a>,
-    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]). A store may remember
-    /// this state for the next batch.
+    /// The state of the recipients after the batch, by username in lower case ([`Username::key`]). A store may keep
+    /// this state for the next batch, so that it need not read the state again.
     pub recipients: HashMap<String, RecipientState>,
 }
 
@@ -281,9 +281,9 @@ impl<'a, Ids: Iterator<Item = i64>> Planner<'a, Ids> {
 /// Returns the time at which the messages of a send expire: `sent_at` plus their lifetime. If `sent_at` is more than
 /// [`MAX_STAMP_LEAD`] ahead of the current time, the lifetime starts [`MAX_STAMP_LEAD`] after the current time instead.
 ///
-/// A clock that was ahead leaves a watermark in the future, which later messages get as their `sent_at`. The limit
-/// prevents such messages from being stored for years. If `sent_at` is less far ahead, the lifetime starts at
-/// `sent_at`, because `sent_at` may be right and the clock behind.
+/// While a clock is ahead, it moves watermarks into the future, and later messages get these watermarks as their
+/// `sent_at`. Without the limit, such messages could be stored for years. A `sent_at` that is less far ahead may be
+/// right, and the clock that shows the current time may be behind. So the lifetime then starts at `sent_at`.
 pub fn expires_at(sent_at: Timestamp, send: &NewDelivery) -> Timestamp {
     sent_at.min(send.now.plus(MAX_STAMP_LEAD)).plus_seconds(send.ttl_seconds)
 }

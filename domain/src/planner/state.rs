@@ -53,7 +53,9 @@ pub struct MailboxState {
     /// The first sequence number of the gap at the end of the mailbox, if its newest envelopes were not stored because
     /// the mailbox was full. `None` if the newest envelope was stored.
     pub refused_from: Option<SequenceNumber>,
-    /// The `sent_at` of the first send of the batch that changes the mailbox; `None` if no send changes the mailbox.
+    /// The `sent_at` of the first message to which the batch assigns a sequence number in this mailbox. `None` if the
+    /// batch does not change the mailbox. A store that did not lock the mailbox has to check, when it writes the
+    /// changes, that the stored watermark is not after this time.
     pub changed_at: Option<Timestamp>,
 }
 

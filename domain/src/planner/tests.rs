@@ -191,8 +191,8 @@ fn the_changed_mailboxes_are_in_the_order_of_their_devices() {
     assert_eq!(devices, (1..=20).collect::<Vec<_>>());
 }
 
-/// A waiting reader receives the envelope of a planned copy, without a read of the store. All other readers receive the
-/// envelope that the store writes from the changes.
+/// Waiting readers receive the envelope that a [`PlannedCopy`] describes, without a read of the store. All other
+/// readers receive the envelope that the store writes from the [`Changes`]. The two envelopes must be equal.
 #[test]
 fn a_planned_copy_is_the_envelope_that_the_changes_contain() {
     let sends = [send(&[("ALICE", "a"), ("carol", "b")], None)];

@@ -13,8 +13,11 @@ pub trait Clock: Send + Sync {
     /// while the time is [in doubt](crate::timekeeping), for example after a clock has jumped.
     fn expiry_time(&self) -> Timestamp;
 
-    /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. Greater than 0 only
-    /// after a clock has jumped ahead, until it is known whether that clock is right.
+    /// Returns how far [`now`](Self::now) may be behind the right time, in seconds, rounded up. A send adds this to the
+    /// lifetime of its messages, so that they do not expire early.
+    ///
+    /// Usually 0. May be greater for a while after a clock has jumped ahead, after the machine was suspended, or after
+    /// the server has started with a clock that is behind the last trusted time.
     fn lag_seconds(&self) -> u64;
 }
 

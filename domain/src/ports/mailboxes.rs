@@ -103,8 +103,9 @@ pub struct MailboxPage {
     /// decreases.
     pub not_before: Timestamp,
     /// The time at which [`Mailboxes::raise_not_before`] last raised `not_before`, and so closed the mailbox to
-    /// messages with a `sent_at` before the new `not_before`. Deliveries do not change `closed_at`. Initially the time
-    /// at which the mailbox was created.
+    /// messages with an earlier `sent_at`. Initially the time at which the mailbox was created. Deliveries raise
+    /// `not_before`, too, but do not change `closed_at`. Polls of the classic API compare `closed_at` with the current
+    /// time, so that they do not raise the watermark too often.
     pub closed_at: Timestamp,
     /// The envelopes, ordered by sequence number.
     pub envelopes: Vec<Envelope>,
@@ -126,8 +127,9 @@ impl MailboxPage {
         envelope.max(gap).filter(|_| self.has_more).unwrap_or(self.last)
     }
 
-    /// Adds the gaps above `after` to a page without gaps (D7). If there are more than [`Self::MAX_GAPS`] gaps, ends
-    /// the page before the first gap that does not fit.
+    /// Finds the gaps above `after` that this page has to report, and stores them in [`Self::gaps`] (D7). If there are
+    /// more than [`Self::MAX_GAPS`] gaps, ends the page before the first gap that does not fit. Expects a page that
+    /// has no gaps yet.
     ///
     /// `refused` holds, in ascending order, the ranges of numbers above `after` and up to [`Self::up_to`] whose
     /// envelopes were not stored because the mailbox was full. The caller may leave out ranges after the first
@@ -241,9 +243,12 @@ pub trait Mailboxes: Send + Sync {
         limit: usize,
     ) -> Result<AcknowledgeOutcome, PortError>;
 
-    /// Changes the incarnation of at most `limit` mailboxes to `incarnation`: the next mailboxes after the mailbox
-    /// `after`, ordered by device, or the first mailboxes if `after` is `None`. Returns the changed mailboxes in the
-    /// same order; returns no mailbox if none is left. Called after a restore from a backup.
+    /// Changes the incarnation of at most `limit` mailboxes to `incarnation`. Called repeatedly after a restore from a
+    /// backup, until every mailbox has a new incarnation.
+    ///
+    /// Goes through the mailboxes in the order of their devices, and starts with the first mailbox after `after`, or
+    /// with the first of all if `after` is `None`. Returns the changed mailboxes in this order; returns no mailbox if
+    /// none is left.
     ///
     /// MUST change nothing else. Mailboxes MAY share an incarnation, because a cursor is compared only with the
     /// incarnation of its own mailbox.

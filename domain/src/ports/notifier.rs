@@ -33,7 +33,8 @@ pub struct Delivered {
     /// The envelopes, at least one. Their sequence numbers MUST be consecutive and start directly after the reader's
     /// cursor. The envelopes MUST be committed.
     pub envelopes: Vec<Envelope>,
-    /// Everything up to and including this sequence number was acknowledged when the last envelope was committed.
+    /// Everything up to and including this sequence number was acknowledged when the newest envelope of the mailbox was
+    /// committed.
     pub acknowledged: SequenceNumber,
 }
 

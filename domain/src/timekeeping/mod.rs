@@ -27,7 +27,7 @@
 //!   messages then expire a day later.
 //!
 //! A server that starts can't notice that the reference is behind if the reference shows a later time than the last
-//! trusted time. The messages that it stamps before the correction then expire early.
+//! trusted time. The messages that the server stamps before the reference is corrected then expire early.
 //!
 //! Wrong clocks do not affect how long idempotency keys are remembered:
 //! [`ForgetKeys`](crate::use_cases::ForgetKeys) decides this without the time of day.

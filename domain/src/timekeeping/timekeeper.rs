@@ -12,8 +12,9 @@ pub const TOLERANCE: Duration = Duration::from_secs(10);
 /// When a server starts, maximum time by which the reference may be ahead of the last trusted time in the store. If the
 /// reference is further ahead, the time is in doubt.
 pub const MAX_DOWNTIME: Duration = Duration::from_secs(10 * 60);
-/// While the time is in doubt, maximum time by which `sent_at` may be ahead of the counted time, which the server
-/// counts with its monotonic clock.
+/// While the time is in doubt, [`Timekeeper::now`] is at most this far ahead of the counted time, which the server
+/// counts with its monotonic clock. [`expires_at`](crate::planner::expires_at) applies the same limit to a `sent_at`
+/// that a watermark puts into the future.
 pub const MAX_STAMP_LEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A reading of the reference clock, together with the clocks of this machine.
@@ -50,8 +51,8 @@ pub enum ClockChange {
 pub struct Timekeeper {
     /// The clocks of this machine at the last reading of the reference.
     local: LocalTime,
-    /// The counted time at the last reading of the reference: the last trusted time, plus the time that the monotonic
-    /// clock has counted since.
+    /// The counted time at the last reading of the reference. It advances with the monotonic clock. A reading of the
+    /// reference corrects it only while the time is not in doubt, or when a doubt ends.
     held: Timestamp,
     doubt: Option<Doubt>,
 }
@@ -65,9 +66,12 @@ struct Doubt {
     reference: Timestamp,
     /// The reading of the monotonic clock at the last leap of the reference.
     since: Duration,
-    /// The reference is plausible again once it is ahead of the counted time by at most this duration.
+    /// The doubt ends before [`CONFIRMATION`] has passed if the reference is close to the counted time again: at most
+    /// [`TOLERANCE`] behind it, and at most this duration ahead of it. [`MAX_DOWNTIME`] if the doubt began when the
+    /// server started, because the counted time does not include the downtime. Otherwise [`TOLERANCE`].
     max_lead: Duration,
-    /// Minimum of [`Timekeeper::lag`] while the doubt lasts.
+    /// [`Timekeeper::lag`] returns at least this duration while the doubt lasts. Not zero only if the reference was
+    /// behind the last trusted time when the server started, because nothing then shows how long the server was down.
     min_lag: Duration,
 }
 
@@ -158,7 +162,7 @@ impl Timekeeper {
     /// follows only up to this limit, but the reference may be right. If the machine is suspended, the monotonic clock
     /// may stand still. Until the next reading of the reference, only the local wall clock shows that time has passed.
     /// If the reference is behind the last trusted time when the server starts, nothing shows how long the server was
-    /// down. The result then assumes that it was down for at most [`MAX_STAMP_LEAD`].
+    /// down. The result is then at least [`MAX_STAMP_LEAD`], so a longer downtime is not covered.
     pub fn lag(&self, local: LocalTime) -> Duration {
         let elapsed = self.elapsed(local);
         // A reference that is behind may be wrong.

@@ -26,8 +26,9 @@ impl CheckToken {
         Ok(owner.map(|owner| caller(owner, token)))
     }
 
-    /// Returns the owner of a token like [`Self::execute`], but may also return the owner of a session that has already
-    /// ended on another replica. This saves a query for use cases that check the session again when they store data.
+    /// Returns the owner of a token like [`Self::execute`], but without a query if this server still has the owner in
+    /// memory. In that case, the session may already have ended on another replica. Only for use cases that check the
+    /// session again when they store data.
     ///
     /// # Errors
     ///

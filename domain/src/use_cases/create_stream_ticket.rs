@@ -14,7 +14,7 @@ pub struct CreateStreamTicket {
 /// A new stream ticket.
 #[derive(Debug, Clone)]
 pub struct StreamTicket {
-    /// The ticket. No other call returns it.
+    /// The ticket itself. The store keeps only its hash, so the server cannot return the ticket again.
     pub ticket: Token,
     /// When the ticket expires.
     pub expires_at: Timestamp,

@@ -27,8 +27,8 @@ use crate::ports::{LocalClock, Mailboxes, PortError};
 pub struct ForgetKeys {
     mailboxes: Arc<dyn Mailboxes>,
     local: Arc<dyn LocalClock>,
-    /// The current generation, as this server last read it from the store, and when the server first read it, by the
-    /// monotonic clock.
+    /// The current generation, as this server last read it from the store, and the time at which this server first read
+    /// that this generation is current. The time is of the monotonic clock. `None` before the first reading.
     seen: Mutex<Option<(KeyGeneration, Duration)>>,
 }
 
@@ -46,7 +46,7 @@ impl ForgetKeys {
         Self { mailboxes, local, seen: Mutex::new(None) }
     }
 
-    /// Ends the current generation if it has lasted for long enough, and deletes old keys.
+    /// Ends the current generation if it has lasted for at least [`Self::GENERATION`], and deletes old keys.
     ///
     /// # Errors
     ///
@@ -61,8 +61,8 @@ impl ForgetKeys {
         Ok(())
     }
 
-    /// Returns the time since this server first read that the generation `current` is current. `current` must be the
-    /// generation that the server has just read.
+    /// Returns how long ago this server first read that `current` is the current generation. Zero if this is the first
+    /// time. `current` must be the generation that the server has just read.
     fn duration_of(&self, current: KeyGeneration) -> Duration {
         let now = self.local.read().monotonic;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,8 +93,8 @@ mod tests {
         }
     }
 
-    /// Runs the use case every ten seconds, for `seconds` seconds of the monotonic clock. Returns the times at which it
-    /// ended a generation, in seconds.
+    /// Runs the use case every ten seconds, for `seconds` seconds of the monotonic clock. Returns the times at which
+    /// the use case ended a generation, as seconds of this clock. The simulated store adds these times to `ended`.
     async fn ends(forget: &ForgetKeys, machine: &Machine, ended: &Mutex<Vec<u64>>, seconds: u64) -> Vec<u64> {
         for _ in 0..seconds / 10 {
             forget.execute().await.unwrap();

@@ -5,9 +5,9 @@ use crate::model::Timestamp;
 use crate::ports::{Clock, LocalClock, PortError, TimeStore};
 use crate::timekeeping::{ClockChange, Sample, SteadyClock, Timekeeper};
 
-/// Compares the reference clock (the clock that all replicas share, or the local wall clock if there is no shared
-/// clock) with the time that a server counts with its monotonic clock, so that leaps of the reference are noticed. Each
-/// server runs this use case periodically in the background.
+/// Notices when the reference clock leaps: compares it with the time that the server counts with its monotonic clock.
+/// The reference is the clock that all replicas share, or the local wall clock if there is no shared clock. Each server
+/// runs this use case periodically in the background.
 pub struct KeepTime {
     local: Arc<dyn LocalClock>,
     store: Arc<dyn TimeStore>,
@@ -98,8 +98,8 @@ mod tests {
     use crate::ports::LocalTime;
     use async_trait::async_trait;
 
-    /// The clocks of a machine and of a database. A reading of the database's clock takes the duration `reading`, and
-    /// returns a time that is `ahead` of the right time.
+    /// The clocks of a machine and of a database. The field `reading` sets how long it takes to read the clock of the
+    /// database. The field `ahead` sets by how much this clock is ahead of the right time.
     #[derive(Default)]
     struct World {
         time: Mutex<Duration>,

@@ -41,7 +41,7 @@ pub struct LoggedIn {
     pub session: Session,
     /// The device that logged in.
     pub device: Device,
-    /// The bearer token of the session. No other call returns the token.
+    /// The bearer token of the session. The store keeps only its hash, so the server cannot return the token again.
     pub token: Token,
 }
 

@@ -40,7 +40,8 @@ pub struct RestOfSecond {
 impl PollMessages {
     /// Maximum number of messages in the result of a poll, unless a single Unix second has more.
     pub const LIMIT: usize = 100;
-    /// Maximum total size of contents that are read at once, in bytes, counted as escaped JSON strings.
+    /// Maximum total size of the contents that one read of the mailbox returns, in bytes, counted as escaped JSON
+    /// strings.
     pub const MAX_BYTES: usize = ReadMailbox::MAX_BYTES;
 
     /// Creates the use case from its dependencies.
@@ -70,8 +71,8 @@ impl PollMessages {
         Ok(end_at_second(page))
     }
 
-    /// Reads the next messages of a Unix second. Returns these messages and, if more messages of the second may follow,
-    /// where to continue.
+    /// Continues a poll that could not return all messages of a Unix second. Returns the next messages of that second.
+    /// If the second may have even more messages, also returns where to continue.
     ///
     /// # Errors
     ///
@@ -102,8 +103,8 @@ impl PollMessages {
     }
 }
 
-/// Ends the result of a poll at the end of a Unix second, so that the result has all messages sent before its
-/// `query_time`.
+/// Builds the result of a poll from a page of the mailbox. Chooses the messages and `query_time` so that no pending
+/// message sent before `query_time` is missing: each is in `messages`, or can be read with `rest`.
 fn end_at_second(page: MailboxPage) -> Poll {
     let MailboxPage { not_before, mut envelopes, has_more, .. } = page;
     let complete_before = not_before.floor_to_second();
@@ -124,7 +125,8 @@ fn end_at_second(page: MailboxPage) -> Poll {
     Poll { rest, ..poll(messages, end) }
 }
 
-/// Returns the messages sent before `end`, and where to continue if more such messages may follow.
+/// Returns the messages among `envelopes` that were sent before `end`. If more messages sent before `end` may follow
+/// after `envelopes`, also returns where to continue.
 fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Option<RestOfSecond>) {
     let last = envelopes.last().filter(|last| sent_at(last) < end);
     let rest = last.map(|last| RestOfSecond { after: last.sequence, end });
@@ -132,10 +134,10 @@ fn up_to_end(mut envelopes: Vec<Envelope>, end: Timestamp) -> (Vec<Message>, Opt
     (messages(envelopes), rest)
 }
 
-/// Returns the time to which the watermark `not_before` should be raised. The client can delete only messages sent
-/// before the watermark, so raising it lets the client delete more of the pending messages. Returns `None` if raising
-/// the watermark would not help. For an empty mailbox the result is `None`, so that polling an empty mailbox never
-/// writes to the database.
+/// Returns the time to which the watermark `not_before` should be raised, or `None` to leave the watermark as it is.
+/// The `query_time` of a poll never exceeds the watermark, so a higher watermark lets the client delete more of the
+/// pending messages. The result for an empty mailbox is `None`, so that polling an empty mailbox never writes to the
+/// database.
 fn watermark_to_raise(page: &MailboxPage, now: Timestamp) -> Option<Timestamp> {
     let complete_before = page.not_before.floor_to_second();
     let second = now.floor_to_second();

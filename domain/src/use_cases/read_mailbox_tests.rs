@@ -44,8 +44,8 @@ fn page() -> MailboxPage {
     MailboxPage { last: SequenceNumber::new(1), envelopes, ..empty() }
 }
 
-/// Runs the use case on a simulated mailbox. Reads of the mailbox return `pages`, one page for each read. The waits
-/// between the reads end with the outcomes `waits`.
+/// Runs the use case on a simulated mailbox. The first read of the mailbox returns the first page of `pages`, the
+/// second read the second page, and so on. In the same way, each wait returns the next outcome of `waits`.
 async fn read(
     pages: Vec<MailboxPage>,
     waits: Vec<WaitOutcome>,

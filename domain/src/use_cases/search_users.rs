@@ -49,8 +49,9 @@ impl SearchUsers {
         Self { users, allowed }
     }
 
-    /// Returns the users whose names start with `prefix`, ignoring ASCII case, ordered by name: at most `limit` users
-    /// with at most [`Self::MAX_BYTES`] of public keys. If `after` is given, returns only users after that name.
+    /// Returns a page of the users whose names start with `prefix`, ignoring ASCII case, ordered by name. If `after` is
+    /// given, returns only users after that name. A page has at most `limit` users. It has fewer if their public keys
+    /// would together exceed [`Self::MAX_BYTES`].
     ///
     /// # Errors
     ///

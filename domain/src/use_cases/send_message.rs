@@ -81,7 +81,8 @@ impl SendMessage {
     }
 
     /// Stores the message for all recipients or for none (D6). When this method returns, the message survives a crash
-    /// (D1). If `session` is given, stores nothing if this session has ended.
+    /// (D1). `session` is the session that authenticated the caller; `None` if a password did. Stores nothing if this
+    /// session has ended.
     ///
     /// # Errors
     ///

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use crate::ports::{Clock, Mailboxes, PortError, StreamTickets};
 
-/// Maximum number of envelopes, mailboxes, idempotency keys or stream tickets that one call of the store changes. Large
-/// changes are divided into several calls, so that they block other requests only briefly.
+/// Maximum number of envelopes, mailboxes, idempotency keys or stream tickets that one call to the store changes.
+/// Larger changes are divided into several calls, so that each call blocks other requests only briefly.
 pub(super) const BATCH: usize = 1000;
 
 /// Deletes expired messages and other data that is no longer needed. Each server runs this use case periodically in the

@@ -21,7 +21,6 @@ struct State {
     notified: BTreeSet<DeviceId>,
 }
 
-/// The readers that wait on one mailbox.
 #[derive(Debug, Default)]
 struct WaitingReaders {
     notifications: u64,
@@ -56,12 +55,11 @@ impl Notifier for MemoryNotifier {
     }
 }
 
-/// A reader's subscription to a mailbox.
 struct MailboxSubscription {
     notifier: MemoryNotifier,
     mailbox: DeviceId,
-    /// The mailbox's number of notifications when the reader subscribed or was last notified. If the number is greater
-    /// now, there is a new notification.
+    /// How many notifications the mailbox had when the reader subscribed, or when the reader was last notified. As soon
+    /// as the mailbox has had more, the reader is notified again.
     received: u64,
     times_out: bool,
 }
