@@ -26,7 +26,7 @@ pub(super) struct FileGuard {
     /// The paths of the database file and its write-ahead log (WAL), each with the identity of the file that this
     /// process opened.
     files: [(PathBuf, Identity); 2],
-    /// Whether a file was removed or replaced at the time of the last check.
+    /// Whether the last check found that the database file or its WAL was removed or replaced.
     lost: AtomicBool,
     /// `None` after [`Self::release`].
     lock: Mutex<Option<FileLock>>,

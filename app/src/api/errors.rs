@@ -43,7 +43,6 @@ impl ResponseError for StorageFull {
     }
 }
 
-/// The error format of an API.
 #[derive(Debug, Clone, Copy)]
 enum ErrorFormat {
     Classic,

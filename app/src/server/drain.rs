@@ -13,8 +13,9 @@ use http_body_util::combinators::BoxBody;
 use hyper::rt::Executor;
 use tokio::time::{Instant, sleep};
 
-/// Minimum rate at which a client has to read responses, in bytes per second. The rate is an average over at least
-/// [`WINDOW`], during which the server always has unsent bytes.
+/// Minimum rate at which a client has to read responses, in bytes per second. The rate is an average over at least the
+/// time [`WINDOW`]. Only time in which the server has unsent bytes counts: when all bytes are written, the measurement
+/// ends.
 const MIN_RATE: usize = 4 * 1024;
 const WINDOW: Duration = Duration::from_secs(20);
 /// How often the server checks the rate at which a client reads.
