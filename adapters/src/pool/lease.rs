@@ -96,7 +96,8 @@ impl Drop for Lease {
     }
 }
 
-/// Gives a connection back to its pool. If Postgres does not answer on the connection, closes it instead.
+/// Gives a connection back to its pool. If a transaction is open, rolls it back first. If Postgres does not answer on
+/// the connection, closes the connection instead.
 async fn give_back(mut connection: PoolConnection<Postgres>, in_transaction: bool) {
     if in_transaction {
         let rolled_back = within(TEST_TIMEOUT, sqlx::raw_sql("ROLLBACK").execute(&mut *connection)).await;

@@ -136,7 +136,7 @@ impl FileGuard {
         &self.files[0].0
     }
 
-    /// Releases the lock. Callers call this only after they have closed all connections.
+    /// Releases the lock. Call this only after all connections are closed.
     pub(super) fn release(&self) {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
