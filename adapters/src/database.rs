@@ -176,8 +176,8 @@ impl Clock for FixedClock {
     }
 }
 
-/// Returns an identifier of the schema that this version creates in a Postgres database: a hash of its migrations, as
-/// 32 hexadecimal digits.
+/// Returns a hash of all migrations for Postgres, as 32 hexadecimal digits. It identifies the schema that this version
+/// of the server creates.
 pub fn postgres_schema() -> String {
     let mut hash = Sha256::new();
     for migration in postgres::migrations().iter() {

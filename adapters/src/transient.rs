@@ -26,8 +26,8 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
 }
 
 /// Returns whether Postgres can no longer use a prepared statement of the connection, for example because a table has
-/// changed. The statement never works again on that connection. Other connections probably have such statements, too,
-/// so the caller should replace all connections.
+/// changed. The statement never works again on that connection. Other connections probably have unusable statements,
+/// too, so the caller should replace all connections.
 pub(crate) fn is_stale(error: &sqlx::Error) -> bool {
     postgres_error(error).is_some_and(|cause| is_stale_state(cause.code(), cause.routine()))
 }

@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns a counter, and a readiness check that takes the time `takes`. Each run of the check increments the
+    /// Returns a counter, and a readiness check whose duration is `takes`. Each run of the check increments the
     /// counter.
     fn counting(takes: Duration, succeeds: bool) -> (Arc<AtomicUsize>, Readiness) {
         let runs = Arc::new(AtomicUsize::new(0));

@@ -11,9 +11,9 @@
 //! # Adding an operation
 //!
 //! 1. Add a file for the operation to the folder of its group. The file has the request type, named after the
-//!    `operationId` (`SendMessageRequest`), the response type, named after what it is (`Receipt`: generated clients use
-//!    `SendMessageResponse` themselves), an enum of the statuses (`SendMessageReply`), and a function with three steps:
-//!    parse, call, map.
+//!    `operationId` (`SendMessageRequest`), the response type, named after what it is (`Receipt`, because client
+//!    generators use the name `SendMessageResponse` themselves), an enum of the statuses (`SendMessageReply`), and a
+//!    function that parses the request, calls the use case, and maps its outcome to a response.
 //! 2. Add the annotated method to the group's `mod.rs`. The doc comments become part of the OpenAPI document.
 //! 3. Regenerate the document: `cargo run -- openapi > openapi.yaml`.
 

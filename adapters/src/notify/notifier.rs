@@ -25,7 +25,7 @@ impl Notifier {
         Ok(Self { waiters, replicas: Some(Arc::new(replicas)) })
     }
 
-    /// Notifies the readers that wait on these mailboxes that a message was stored or a session ended.
+    /// Notifies the readers that wait on `mailboxes`, after a message was stored or a session ended.
     pub(crate) fn notify(&self, mailboxes: &[DeviceId]) {
         for mailbox in mailboxes {
             self.waiters.notify(*mailbox);

@@ -109,7 +109,6 @@ impl WaitingReaders {
     }
 }
 
-/// A reader's subscription to a mailbox.
 pub(super) struct MailboxSubscription {
     waiters: Waiters,
     mailbox: DeviceId,

@@ -37,7 +37,8 @@ enum LastUse {
 }
 
 impl Lease {
-    /// Wraps a connection that the pool hands out to a caller. After its use, the connection may go to `kept`.
+    /// Wraps a connection that the pool hands out to a caller. After its use, the connection may be kept in `kept` for
+    /// the next caller.
     pub(super) fn new(connection: PoolConnection<Postgres>, kept: &Arc<KeptConnections>) -> Self {
         let (acquired_at, last_use) = (Instant::now(), LastUse::Unfinished);
         Self { connection: Some(connection), acquired_at, kept: Arc::downgrade(kept), last_use }
@@ -48,7 +49,8 @@ impl Lease {
         self.acquired_at
     }
 
-    /// Records that a transaction begins, which has to be rolled back unless [`Self::finish`] is called.
+    /// Records that a transaction begins. Unless [`Self::finish`] is called later, the transaction is rolled back
+    /// before the connection is used again.
     pub(super) fn begin(&mut self) {
         self.last_use = LastUse::InTransaction;
     }
@@ -94,7 +96,8 @@ impl Drop for Lease {
     }
 }
 
-/// Gives a connection back to its pool. If Postgres does not answer on the connection, closes it instead.
+/// Gives a connection back to its pool. If a transaction is open, rolls it back first. If Postgres does not answer on
+/// the connection, closes the connection instead.
 async fn give_back(mut connection: PoolConnection<Postgres>, in_transaction: bool) {
     if in_transaction {
         let rolled_back = within(TEST_TIMEOUT, sqlx::raw_sql("ROLLBACK").execute(&mut *connection)).await;
@@ -151,8 +154,8 @@ impl KeptConnections {
         }
     }
 
-    /// Gives all kept connections back to the pool of `sqlx`, because the caller is about to use that pool. No
-    /// connection is kept until the returned value is dropped.
+    /// Gives all kept connections back to the pool of `sqlx`, because the caller is about to use that pool. While the
+    /// returned value exists, no connection is kept: each goes back to the pool of `sqlx` after its use.
     pub(super) fn release(&self) -> Waiting<'_> {
         let mut state = self.state();
         state.waiting += 1;

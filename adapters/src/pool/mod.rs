@@ -87,8 +87,8 @@ impl Pool {
         Self { limit, ..self.clone() }
     }
 
-    /// Connects a listener, which keeps its connection for an unlimited time. Calls `connect` with the `sqlx` pool that
-    /// this pool wraps, because connections that are taken from the `sqlx` pool directly have no deadline.
+    /// Runs `connect`, which connects a listener. A listener keeps its connection for an unlimited time, so `connect`
+    /// gets the `sqlx` pool that this pool wraps. The use of a connection from the `sqlx` pool has no deadline.
     pub(crate) async fn without_deadlines<T>(&self, connect: impl AsyncFnOnce(&PgPool) -> T) -> T {
         let _waiting = self.kept.release();
         connect(&self.connections).await
@@ -116,8 +116,8 @@ impl Pool {
         *self.oldest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Takes a connection, which goes back to the pool when it is dropped. The caller has to limit the time of
-    /// its use, with [`Self::run`].
+    /// Takes a connection. When the returned value is dropped, the connection goes back to the pool. The caller has to
+    /// limit how long it uses the connection, with [`Self::run`].
     pub(crate) async fn acquire(&self) -> sqlx::Result<Lease> {
         let oldest = *self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(KeptConnection { lease, since }) = self.kept.take() {

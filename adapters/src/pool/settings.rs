@@ -54,7 +54,8 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET jit = off";
 
-/// Undoes settings that migrations can't use, because migrations read whole tables and take as long as they need.
+/// Removes the time limits, and those settings of [`SET`] that suit only short statements. A migration reads whole
+/// tables, and takes as long as it needs.
 const SET_TO_MIGRATE: &str = "
 SET statement_timeout = 0;
 SET lock_timeout = 0;

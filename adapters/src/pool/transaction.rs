@@ -5,12 +5,11 @@ use sqlx::PgConnection;
 use super::Pool;
 use super::lease::Lease;
 
-/// A transaction. Dropping it without a commit rolls it back. The caller has to limit the duration of the transaction,
-/// with [`Pool::run`].
+/// A transaction. If this value is dropped without a commit, the transaction is rolled back. The caller has to limit
+/// the duration of the transaction, with [`Pool::run`].
 pub(crate) struct Transaction(Lease);
 
 impl Pool {
-    /// Begins a transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
         let mut transaction = Transaction(self.acquire().await?);
         // Set before BEGIN, so that the transaction is rolled back even if the caller is cancelled during BEGIN.
@@ -21,7 +20,6 @@ impl Pool {
 }
 
 impl Transaction {
-    /// Commits the transaction.
     pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
         self.run("COMMIT").await?;
         self.0.finish();

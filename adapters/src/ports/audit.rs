@@ -11,9 +11,9 @@ use crate::store::{SqlError, SqlStore};
 type Violation = (&'static str, &'static str);
 
 /// Builds a query that counts the message ids for which a condition holds. The query reads the tables `messages` and
-/// `envelopes`, each once, and groups their rows by message id. The condition can use three numbers of each id:
+/// `envelopes`, each once, and groups their rows by message id. For each id, the condition can use three numbers:
 /// - `sum(messages)`: 1 if there is a message with the id, otherwise 0.
-/// - `sum(copies)`: the number of copies that is stored in the message.
+/// - `sum(copies)`: the number of copies that the row of the message states, or 0 if there is no message with the id.
 /// - `sum(envelopes)`: the number of envelopes with the message id.
 macro_rules! count_messages {
     ($condition:literal) => {
@@ -30,7 +30,8 @@ macro_rules! count_messages {
     };
 }
 
-/// Rows that the tables must not contain after a sweep. Unlike for [`EXPIRED`], the time of the sweep does not matter.
+/// Rows that the tables must not contain after a sweep. Unlike [`EXPIRED`], the queries do not use the time of the
+/// sweep.
 const VIOLATIONS: &[Violation] = &[
     ("users without a device", "SELECT count(*) FROM users WHERE id NOT IN (SELECT user_id FROM devices)"),
     ("devices without a user", "SELECT count(*) FROM devices WHERE user_id NOT IN (SELECT id FROM users)"),

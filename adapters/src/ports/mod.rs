@@ -17,9 +17,10 @@ pub(crate) use self::audit::Audit;
 
 use crate::store::SqlStore;
 
-/// Returns the function to call after the commit of a transaction that may have ended sessions of a user. The function
-/// removes the user's sessions from the cache, and notifies the readers that wait on the devices of the ended sessions.
-/// `ended` extracts these devices from the outcome of the transaction, or returns `None` if no session ended.
+/// Returns the function to call after the commit of a transaction that may have ended sessions of a user. If the
+/// transaction ended sessions, the function removes all sessions of the user from the cache, and notifies the readers
+/// that wait on the devices of the ended sessions. `ended` returns these devices for the outcome of the transaction, or
+/// `None` if no session ended.
 fn end_sessions<T>(
     store: &impl SqlStore,
     user: UserId,

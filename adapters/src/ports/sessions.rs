@@ -123,8 +123,8 @@ impl Store {
         Ok(row.into())
     }
 
-    /// Opens a session. If the device then has too many sessions, ends its oldest ones. Returns the outcome, and the
-    /// devices whose sessions were ended.
+    /// Opens a session. If the device then has too many sessions, ends the oldest ones. Returns the outcome, and for
+    /// each session that was ended, the identifier of the device.
     async fn open_session(
         connection: &mut Connection<Self>,
         new: NewSession,

@@ -7,12 +7,13 @@ use woosh_domain::model::{DeviceId, Incarnation, SequenceNumber, Timestamp};
 use crate::pool::Pool;
 use crate::store::{Acknowledged, SqlError, count};
 
-/// Common table expressions for a statement whose expression `deleted` returns the deleted envelopes. They decrement
-/// the `copies` of the messages of these envelopes, and delete the messages that have no copies left.
+/// Common table expressions for a statement whose expression `deleted` returns the deleted envelopes. In each message
+/// of these envelopes, they lower `copies`, the number of copies that are left. If no copy is left, they delete the
+/// message.
 ///
-/// Most messages have no copies but the deleted ones. Such a message needs no lock, because no other statement deletes
-/// any of its envelopes. A message with more copies is locked first, because another statement may be deleting other
-/// copies of the message at the same time.
+/// Usually, the statement deletes all copies of a message. Such a message needs no lock, because no other statement
+/// deletes any of its envelopes. A message with more copies is locked first, because another statement may be deleting
+/// other copies of the message at the same time.
 macro_rules! release_messages {
     () => {
         "deleted_copies AS (

@@ -18,8 +18,8 @@ const NOTIFY_CONNECTIONS: u32 = 2;
 const READ_LIMIT: Duration = Duration::from_secs(5);
 /// Maximum duration of a write, which may wait for locks and for the disk.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// Maximum duration of looking up a batch of tokens, which is one index lookup for each token. Other lookups wait until
-/// the batch ends.
+/// Maximum duration of looking up a batch of tokens, which is one index lookup for each token. The other lookups of the
+/// lane (queue of lookups) wait until the batch ends.
 pub(super) const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
 /// Maximum duration of publishing a notification.
 const NOTIFY_LIMIT: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use crate::store::{EnvelopeRow, PageBuilder, SqlError, count};
 /// whether more envelopes follow.
 ///
 /// The statement skips everything up to the last acknowledged sequence number. These envelopes are deleted, but as long
-/// as an older transaction runs, Postgres keeps their rows, and reading through many such rows is slow.
+/// as an older transaction runs, Postgres keeps their rows, and reading through many deleted rows is slow.
 pub(super) async fn page(
     pool: &Pool,
     mailbox: DeviceId,

@@ -128,8 +128,8 @@ impl Lane {
         }
     }
 
-    /// Stores sends together, without locks unless recent batches had conflicts. Returns the outcomes in the order of
-    /// `sends`.
+    /// Stores sends in one transaction. Unless recent batches had conflicts, tries this without locks first. If that
+    /// fails because of a conflict, uses locks. Returns the outcomes in the order of `sends`.
     async fn store_all(&mut self, sends: &[&NewDelivery]) -> Result<Vec<PlannedSend>, SqlError> {
         let Self { pool, deliverer, .. } = self;
         if self.locked_batches == 0 {

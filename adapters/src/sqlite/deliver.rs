@@ -32,7 +32,7 @@ fn next_id(connection: &Connection) -> rusqlite::Result<i64> {
     select.query_row([], |row| row.get(0))
 }
 
-/// Loads the mailboxes of all recipients of these sends.
+/// Loads the mailboxes of all recipients of `sends`.
 fn load_mailboxes(connection: &Connection, sends: &[&NewDelivery]) -> Result<BatchState, SqlError> {
     let mut select = connection.prepare_cached(
         "SELECT u.id AS user_id, u.username, mb.device_id, mb.acknowledged, mb.last_sequence, mb.not_before, mb.pending,
@@ -67,7 +67,7 @@ fn mailbox_row(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
     })
 }
 
-/// Loads the receipts that are already stored under the idempotency keys of these sends.
+/// Loads the receipts that are already stored under the idempotency keys of `sends`.
 fn load_receipts(connection: &Connection, sends: &[&NewDelivery], state: &mut BatchState) -> Result<(), SqlError> {
     for send in sends {
         let Some((key, _)) = &send.idempotency else { continue };

@@ -26,7 +26,7 @@ pub(super) struct FileGuard {
     /// The paths of the database file and its write-ahead log (WAL), each with the identity of the file that this
     /// process opened.
     files: [(PathBuf, Identity); 2],
-    /// Whether a file was removed or replaced at the time of the last check.
+    /// Whether the last check found that the database file or its WAL was removed or replaced.
     lost: AtomicBool,
     /// `None` after [`Self::release`].
     lock: Mutex<Option<FileLock>>,
@@ -136,7 +136,7 @@ impl FileGuard {
         &self.files[0].0
     }
 
-    /// Releases the lock. Callers call this only after they have closed all connections.
+    /// Releases the lock. Call this only after all connections are closed.
     pub(super) fn release(&self) {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

@@ -25,8 +25,8 @@ pub(super) type Check = Box<dyn Fn() -> Result<(), SqlError> + Send>;
 
 /// A write to mailboxes.
 pub(super) trait Job: Send + Sized + 'static {
-    /// Runs writes in a transaction, and keeps their outcomes for [`Self::answer`]. An error means that all of these
-    /// writes failed. After an error, each write MUST be able to run again.
+    /// Runs the writes `jobs` in a transaction, and keeps their outcomes for [`Self::answer`]. If this returns an
+    /// error, none of the writes takes effect. After an error, each write MUST be able to run again.
     fn run_all(connection: &Connection, jobs: &mut [Self]) -> Result<(), SqlError>;
 
     /// Sends the outcome to the caller. If the write was not committed, sends the error `failed` instead.

@@ -70,7 +70,7 @@ impl Fixture {
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Inserts these rows into the table `birds`, all in one batch.
+    /// Inserts a row into the table `birds` for each item of `birds`, all in one batch.
     async fn add_all(&self, birds: impl IntoIterator<Item = (i64, Then)>) -> Vec<Result<(), PortError>> {
         // Holding the lock stops the first job, so that all other jobs are queued before any job runs.
         let turn = self.turn.lock().await;

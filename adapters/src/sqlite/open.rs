@@ -35,8 +35,8 @@ const CACHE_KIB: i64 = 8192;
 /// Size of the WAL, in pages of 4 KiB, at which a commit starts a checkpoint, which copies the pages to the database
 /// file. A page that changed several times is copied only once, so a larger WAL saves copies.
 const WAL_PAGES: i64 = 2000;
-/// Size in bytes to which the WAL shrinks after it has grown: twice its usual size. The WAL grows while a long read
-/// keeps its pages from being copied to the database file.
+/// Size in bytes to which the WAL shrinks after it has grown: twice its usual size. While a long read runs, SQLite
+/// can't copy all pages of the WAL to the database file, so the WAL grows.
 const WAL_SIZE: i64 = 2 * WAL_PAGES * 4096;
 /// Number of prepared statements that a connection caches: more than the number of different statements that it runs.
 const CACHED_STATEMENTS: usize = 32;

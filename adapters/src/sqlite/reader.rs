@@ -17,7 +17,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Creates a pool of these connections.
+    /// Creates a pool of `connections`.
     pub(super) fn new(connections: Vec<Connection>) -> Self {
         let count = connections.len();
         let permits = Arc::new(Semaphore::new(count));

@@ -2,13 +2,11 @@ use std::error::Error;
 
 use woosh_domain::model::Username;
 
-/// The position of a value in the database. The methods parse the stored value into a model type. If that fails, the
-/// error names the table, column and row.
+/// The place where a value is stored in the database. The methods parse the stored value into a model type. If that
+/// fails, the error names the table, column and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell {
-    /// The name of the table.
     pub(crate) table: &'static str,
-    /// The name of the column.
     pub(crate) column: &'static str,
     /// The name of the column that identifies the row.
     pub(crate) key: &'static str,
@@ -25,7 +23,7 @@ pub(crate) struct CorruptValue {
 }
 
 impl Cell {
-    /// Returns the position of a column in the row with this `id`.
+    /// Returns the cell of a column in the row whose column `id` has the value `id`.
     pub(crate) const fn by_id(table: &'static str, column: &'static str, id: i64) -> Self {
         Self { table, column, key: "id", row: id }
     }

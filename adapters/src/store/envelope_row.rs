@@ -35,7 +35,8 @@ impl TryFrom<EnvelopeRow> for Envelope {
     }
 }
 
-/// Builds a page of envelopes, up to a limit.
+/// Builds a page of envelopes. The number and the total size of the envelopes on a page are limited, but the first
+/// envelope always fits.
 pub(crate) struct PageBuilder {
     pub(crate) page: MailboxPage,
     limit: PageLimit,
@@ -48,7 +49,7 @@ impl PageBuilder {
         Self { page, limit, bytes: 0 }
     }
 
-    /// Adds the next envelope of the mailbox if the limit allows it, and returns `true`. Otherwise marks the page as
+    /// Adds the next envelope of the mailbox if it fits on the page, and returns `true`. Otherwise marks the page as
     /// having more envelopes, and returns `false`.
     pub(crate) fn add(&mut self, row: EnvelopeRow) -> Result<bool, SqlError> {
         self.bytes += json_size(&row.contents);

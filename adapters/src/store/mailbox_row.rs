@@ -41,7 +41,7 @@ impl MailboxRow {
 }
 
 /// Returns the username in lower case ([`Username::key`](woosh_domain::model::Username::key)) of each recipient of
-/// these sends, sorted and without duplicates.
+/// `sends`, sorted and without duplicates.
 pub(crate) fn recipient_keys(sends: &[&NewDelivery]) -> Vec<String> {
     let recipients = sends.iter().flat_map(|send| &send.recipients);
     let mut keys: Vec<_> = recipients.map(|addressed| addressed.recipient.key()).collect();
@@ -50,7 +50,7 @@ pub(crate) fn recipient_keys(sends: &[&NewDelivery]) -> Vec<String> {
     keys
 }
 
-/// Returns the sessions with which these sends were requested, without duplicates.
+/// Returns the sessions that requested `sends`, without duplicates.
 pub(crate) fn sessions(sends: &[&NewDelivery]) -> HashSet<SessionId> {
     sends.iter().filter_map(|send| send.session).collect()
 }

@@ -45,7 +45,7 @@ pub enum OpenError {
     InUse {
         /// The file.
         location: String,
-        /// The identifier of the other process.
+        /// The identifier of the process that has opened the file.
         process: String,
     },
     /// A setting of the database would break the delivery contract.

@@ -40,8 +40,8 @@ fn parse_undelivered(part: &str) -> Option<Undelivered> {
     Some(Undelivered { recipient: Username::new(name).ok()?, device: DeviceId::new(device.parse().ok()?) })
 }
 
-/// Formats a list of devices whose mailboxes were full, such as `12:alice,15:bob`. The format is unambiguous, because
-/// no username contains a colon or a comma.
+/// Formats a list of devices whose mailboxes were full: the identifier of each device and the username of its user,
+/// such as `12:alice,15:bob`. The format is unambiguous, because no username contains a colon or a comma.
 pub(crate) fn format_undelivered(undelivered: &[Undelivered]) -> String {
     let parts = undelivered.iter().map(|missed| format!("{}:{}", missed.device.get(), missed.recipient));
     parts.collect::<Vec<_>>().join(",")

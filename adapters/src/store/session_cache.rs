@@ -8,7 +8,7 @@ use woosh_domain::model::{SessionId, TokenHash, UserId};
 use woosh_domain::ports::SessionOwner;
 
 /// Caches session owners. Code that ends a session must invalidate the session's user in this cache. Other processes
-/// that use the same database can't do so. If there are such processes, a cached session may have ended already.
+/// can't invalidate this cache. If another process uses the same database, a cached session may have ended already.
 pub(crate) struct SessionCache(Mutex<State>);
 
 struct State {
@@ -23,7 +23,6 @@ struct State {
 const CAPACITY: NonZero<usize> = NonZero::new(20_000).unwrap();
 
 impl SessionCache {
-    /// Creates an empty cache.
     pub(crate) fn new() -> Self {
         Self(Mutex::new(State { owners: LruCache::new(CAPACITY), generation: 0 }))
     }
@@ -33,8 +32,8 @@ impl SessionCache {
         self.state().owners.get(token).cloned()
     }
 
-    /// Returns the current generation, for [`Self::insert`]. Call this method before you read the owner from the
-    /// database.
+    /// Returns the number of invalidations so far. Call this method before you read an owner from the database, and
+    /// pass the number to [`Self::insert`].
     pub(crate) fn generation(&self) -> u64 {
         self.state().generation
     }
@@ -59,7 +58,7 @@ impl SessionCache {
         }
     }
 
-    /// Removes one session.
+    /// Removes a session from the cache.
     pub(crate) fn remove(&self, session: SessionId) {
         let mut state = self.state();
         let token = state.owners.iter().find(|(_, owner)| owner.session == session).map(|(token, _)| *token);

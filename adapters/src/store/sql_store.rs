@@ -31,10 +31,8 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// time to [`CONCURRENT_PAGES`].
     fn page_permits(&self) -> &Semaphore;
 
-    /// Returns the cache of sessions.
     fn session_cache(&self) -> &Arc<SessionCache>;
 
-    /// Returns the notifier, which notifies waiting readers.
     fn notifier(&self) -> &Notifier;
 
     /// Runs `work` in a transaction, then runs `then` after the commit. If `work` fails, rolls the transaction back and

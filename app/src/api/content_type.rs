@@ -20,8 +20,9 @@ impl ResponseError for UnsupportedBody {
 /// Checks the headers that describe the body. v1 accepts only `application/json`, and only uncompressed. The classic
 /// API accepts all types.
 ///
-/// Before a web page of another origin sends `application/json`, the browser asks the server for permission (CORS). It
-/// sends types such as `text/plain` without asking, even to a server on localhost.
+/// Before a web page of another origin sends `application/json`, the browser asks the server for permission (CORS). The
+/// browser sends types such as `text/plain` without asking, even to a server on localhost. Therefore v1 refuses such
+/// types.
 pub(super) fn check(request: &Request) -> Result<(), UnsupportedBody> {
     if !request.original_uri().path().starts_with("/v1/") {
         return Ok(());

@@ -158,9 +158,9 @@ fn complete_operation(operation: &mut Value, is_v1: bool) {
     }
 }
 
-/// Turns closed enumerations into open strings, because new versions of the server may add values, and many generated
-/// clients fail at a value that is not in an enumeration. Go clients also need distinct names for equal values of
-/// different enumerations.
+/// Replaces each enumeration by a string whose description lists the known values. New versions of the server may add
+/// values, and many generated clients fail at a value that is not in an enumeration. Also, generators for Go name a
+/// constant after each value of an enumeration, so two enumerations can't have the same value.
 fn open_enumerations(schemas: &mut Value) {
     for schema in schemas.as_object_mut().into_iter().flat_map(Map::values_mut) {
         let Some(values) = schema.as_object_mut().and_then(|schema| schema.remove("enum")) else {

@@ -11,8 +11,8 @@ const V1_ERROR: (&str, &str) = (v1::MEDIA_TYPE, "Problem");
 const CLASSIC_ERROR: (&str, &str) = ("application/json", "ClassicError");
 
 /// Completes the responses of an operation: adds the error responses that it shares with other operations, and adds
-/// examples and headers to all of its error responses. `secured` tells whether the operation needs a token, `has_body`
-/// whether it has a request body.
+/// examples and headers to all of its error responses. `is_v1` tells whether the operation belongs to v1, `secured`
+/// whether it needs authentication, and `has_body` whether it has a request body.
 pub(super) fn complete(responses: &mut Map<String, Value>, is_v1: bool, secured: bool, has_body: bool) {
     add_shared(responses, is_v1, secured, has_body);
     for (status, response) in responses.iter_mut() {

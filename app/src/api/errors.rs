@@ -43,7 +43,6 @@ impl ResponseError for StorageFull {
     }
 }
 
-/// The error format of an API.
 #[derive(Debug, Clone, Copy)]
 enum ErrorFormat {
     Classic,
@@ -115,8 +114,8 @@ where
     Ok(response)
 }
 
-/// Returns whether the error is an invalid path parameter. v1 then responds with 404, because no resource exists at
-/// such a path.
+/// Returns whether the error is an invalid path parameter. v1 then responds with 404, because no resource exists at the
+/// path.
 fn is_bad_path_parameter(error: &poem::Error) -> bool {
     error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>()
 }

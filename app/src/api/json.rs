@@ -75,10 +75,10 @@ impl<'de> IntoDeserializer<'de, Reason> for Json {
     }
 }
 
-/// Returns whether a text is JSON that [`Value`] accepts. Stores nothing of it, unlike parsing to a [`Value`].
+/// Returns whether a text is JSON that [`Value`] accepts. Unlike parsing to a [`Value`], this stores nothing.
 ///
-/// If `serde_json` deserializes a struct, it skips the values of unknown fields without these checks: it accepts
-/// incomplete surrogate pairs, numbers out of range, and any depth.
+/// This check is needed because `serde_json` skips the values of unknown fields when it deserializes a struct: in these
+/// values, it accepts incomplete surrogate pairs, numbers out of range, and any depth.
 pub(super) fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<Checked>(text).is_ok()
 }

@@ -28,9 +28,9 @@ const MAX_BODY_TIME: Duration = Duration::from_secs(20);
 /// Maximum duration of a request, including the arrival of its body. A request that waits for messages extends its
 /// [`Deadline`].
 const MAX_TIME: Duration = Duration::from_secs(30);
-/// If a request is refused before its body is read, the server reads and discards at most `MAX_DRAINED` bytes of the
-/// body, for at most the time `MAX_DRAINING`. Otherwise a client that sends the whole body before it reads the response
-/// would see a reset connection instead of the response.
+/// If a request is refused before its body is read, the server reads and discards the body: at most `MAX_DRAINED`
+/// bytes, and for at most `MAX_DRAINING`. If it did not, a client that sends the whole body before it reads the
+/// response would see a reset connection instead of the response.
 const MAX_DRAINED: usize = 16 * 1024 * 1024;
 const MAX_DRAINING: Duration = Duration::from_secs(5);
 

@@ -20,7 +20,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// response, even if more of the request keeps arriving. This time is far above the time limits of operations.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// The timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
     idle: Duration,
@@ -50,8 +49,8 @@ impl Connection {
         Self { stream, timeouts, progress: false, unanswered_since: None, check, _permit: permit }
     }
 
-    /// Returns `io`, the outcome of a read or a write. If `io` is ready, records that the connection makes progress. If
-    /// `io` is pending and a timeout has elapsed, returns an error instead of `io`.
+    /// Checks the timeouts. `io` is the outcome of a read or a write. If `io` is ready, records that the connection
+    /// makes progress, and returns `io`. If `io` is pending and a timeout has elapsed, returns an error.
     fn watch<T>(&mut self, context: &mut Context<'_>, io: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if io.is_ready() {
             self.progress = true;

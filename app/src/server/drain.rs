@@ -13,14 +13,15 @@ use http_body_util::combinators::BoxBody;
 use hyper::rt::Executor;
 use tokio::time::{Instant, sleep};
 
-/// Minimum rate at which a client has to read responses, in bytes per second. The rate is an average over at least
-/// [`WINDOW`], during which the server always has unsent bytes.
+/// Minimum rate at which a client has to read responses, in bytes per second. The rate is an average over at least the
+/// time [`WINDOW`]. Only time in which the server has unsent bytes counts: when all bytes are written, the measurement
+/// ends.
 const MIN_RATE: usize = 4 * 1024;
 const WINDOW: Duration = Duration::from_secs(20);
 /// How often the server checks the rate at which a client reads.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// Maximum size of the pieces in which a response body is written, in bytes. The task yields between two pieces, so
-/// that other connections make progress.
+/// Maximum size of the pieces in which a response body is written, in bytes. Between two pieces, the task of the
+/// connection or stream yields, so that other connections make progress.
 const PIECE: usize = 32 * 1024;
 
 tokio::task_local! {
@@ -59,9 +60,9 @@ struct Progress(Mutex<Unsent>);
 struct Unsent {
     /// Number of bytes that are not written to the connection yet.
     bytes: usize,
-    /// Number of bytes that were written after the time `since`.
+    /// Number of bytes that were written in the current measurement of the rate.
     written: usize,
-    /// The start of the current interval for measuring the rate. `None` if all bytes are written.
+    /// The start of the current measurement of the rate. `None` if all bytes are written.
     since: Option<Instant>,
     /// Wakes the response body that waits until all bytes are written.
     waker: Option<Waker>,

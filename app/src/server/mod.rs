@@ -110,8 +110,8 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` completes. Then accepts no more connections, waits until requests in flight finish, but at
-    /// most [`Config::grace`], and closes the database.
+    /// Serves until `stop` completes. Then accepts no more connections, and waits for requests in flight to finish. If
+    /// some requests have not finished after [`Config::grace`], ends them. Finally closes the database.
     ///
     /// # Errors
     ///

@@ -39,8 +39,8 @@ const BUFFER: usize = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 
-/// Serves connections until `stop` completes. Then accepts no more connections, waits until requests in flight finish,
-/// but at most for the time `grace`, and ends the rest.
+/// Serves connections until `stop` completes. Then accepts no more connections, and waits for requests in flight to
+/// finish. If some requests have not finished after `grace`, ends them.
 pub(super) async fn serve(
     acceptor: ConnectionAcceptor,
     local: SocketAddr,

@@ -12,8 +12,8 @@ use crate::services::Services;
 /// deletes expired data. When a server starts, it compares its clock with the stored time.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Checks the clock and deletes expired data in each round, until the task is aborted. What fails in a round is
-/// repeated in the next round.
+/// Runs one round after another, with a pause of [`INTERVAL`], until the task is aborted. If a step of a round fails,
+/// the next round tries it again.
 pub(super) async fn run(services: Arc<Services>) {
     loop {
         // Stores the time before the first pause, so that the next start knows the time even if this server is killed

@@ -31,7 +31,7 @@ pub(crate) async fn request(server: &Server, token: &str, method: Method, path: 
     request.send().await.unwrap()
 }
 
-/// Sends a message with these contents to the user alice.
+/// Sends a message with the contents `contents` to the user alice.
 pub(crate) async fn send(server: &Server, token: &str, contents: &str) {
     let body = json!({ "recipients": [{ "username": "alice", "contents": contents }] });
     assert_eq!(request(server, token, Method::POST, "/v1/messages", &body).await.status(), 201);

@@ -24,8 +24,8 @@ impl Default for KnownRecipients {
 }
 
 impl KnownRecipients {
-    /// Removes and returns the known recipients of these sends, so that no outdated state is left if the sends fail.
-    /// Also returns the usernames, in lower case, of the recipients that are not known.
+    /// Removes and returns the known recipients of `sends`, so that no outdated state is left if the sends fail. Also
+    /// returns the usernames, in lower case, of the recipients that are not known.
     pub(super) fn take(&mut self, sends: &[&NewDelivery]) -> (BatchState, Vec<String>) {
         let mut state = BatchState::default();
         let mut unknown = Vec::new();
@@ -38,15 +38,16 @@ impl KnownRecipients {
         (state, unknown)
     }
 
-    /// Removes the recipients of these sends.
+    /// Removes the recipients of `sends`.
     pub(super) fn forget(&mut self, sends: &[&NewDelivery]) {
         for key in recipient_keys(sends) {
             self.0.pop(&key);
         }
     }
 
-    /// Remembers the recipients of a batch that was stored. `counters` holds values that the database has returned for
-    /// the mailboxes that the batch has changed. These values replace the values that the plan had for these mailboxes.
+    /// Remembers the recipients of a batch that was stored, with the state that their mailboxes have in the plan of the
+    /// batch. In the mailboxes that the batch has changed, `counters` replaces some planned values by the stored
+    /// values, which the database has returned.
     pub(super) fn put(&mut self, recipients: HashMap<String, RecipientState>, counters: &Counters) {
         for (key, mut recipient) in recipients {
             for mailbox in &mut recipient.mailboxes {

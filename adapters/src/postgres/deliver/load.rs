@@ -10,8 +10,8 @@ use crate::store::{KeyRow, MailboxRow, SqlError, recipient_keys, sessions};
 /// Minimum number of message identifiers to reserve at once.
 const RESERVED_IDS: i64 = 1000;
 
-/// Refills `ids` if it holds too few message identifiers for these sends. The identifiers come from a sequence of
-/// Postgres, to which a rollback does not return them. So no identifier is reserved twice.
+/// Refills `ids` if it holds too few message identifiers for `sends`. The identifiers come from a sequence of Postgres.
+/// A rollback does not return identifiers to the sequence, so no identifier is reserved twice.
 pub(super) async fn reserve_ids(
     connection: &mut PgConnection,
     ids: &mut VecDeque<i64>,
@@ -59,9 +59,9 @@ pub(super) async fn mailboxes(
     load_mailboxes(connection, select_mailboxes!(""), user_keys, state).await
 }
 
-/// Locks the idempotency keys of these sends and the mailboxes of their recipients until the end of the transaction.
-/// Loads what a plan of the batch needs: these mailboxes, the receipts that are already stored under these keys, and
-/// the open sessions of the senders.
+/// Locks the idempotency keys of `sends` and the mailboxes of the recipients until the end of the transaction. Loads
+/// what a plan of the batch needs: the locked mailboxes, the receipts that are already stored under the locked keys,
+/// and the open sessions of the senders.
 ///
 /// Every transaction locks idempotency keys before mailboxes, and both in a fixed order, so that no two transactions
 /// deadlock.
@@ -111,8 +111,8 @@ async fn lock_keys(connection: &mut PgConnection, keys: &[ScopedKey]) -> Result<
     Ok(())
 }
 
-/// Loads the receipts that are stored under these idempotency keys. Call this after the keys were locked, because a
-/// separate statement also sees receipts that other transactions committed while the locking statement waited.
+/// Loads the receipts that are stored under the idempotency keys `keys`. Call this after the keys were locked: while
+/// the locking statement waited, other transactions may have committed receipts. Only a later statement sees them.
 async fn load_receipts(
     connection: &mut PgConnection,
     keys: &[ScopedKey],

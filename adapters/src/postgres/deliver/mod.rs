@@ -34,7 +34,9 @@ pub(super) struct Deliverer {
 }
 
 impl Deliverer {
-    /// Stores a batch without locks. Returns `None`, and stores nothing, if the batch has to be stored with locks.
+    /// Stores a batch without locks. Returns `None`, and stores nothing, if the plan of the batch is outdated, or if
+    /// the plan does not store each send in all mailboxes of its recipients. The batch then has to be stored with
+    /// [`Self::deliver_locked`].
     pub(super) async fn deliver(
         &mut self,
         pool: &Pool,
@@ -59,9 +61,10 @@ impl Deliverer {
         Ok(written.map(|counters| self.remember(plan, &counters)))
     }
 
-    /// Stores a batch in a transaction that locks its idempotency keys and mailboxes. Transactions that don't take
-    /// these locks can still store one of the keys, add a device of a recipient, or end a session of a sender. If this
-    /// happens before the batch is stored, returns `None` and stores nothing.
+    /// Stores a batch in a transaction that locks the idempotency keys of the sends and the mailboxes of the
+    /// recipients. Some other transactions don't take these locks: they can store one of the keys, add a device of a
+    /// recipient, or end a session of a sender. If one of them does so before the batch is stored, returns `None` and
+    /// stores nothing.
     pub(super) async fn deliver_locked(
         &mut self,
         pool: &Pool,
@@ -82,7 +85,8 @@ impl Deliverer {
         plan(sends.iter().copied(), state, std::iter::from_fn(|| self.ids.pop_front()))
     }
 
-    /// Remembers the recipients of a batch that was written, for the next batch. Returns the outcomes of the sends.
+    /// Remembers the recipients of a batch that was stored, so that the next batch need not load them. Returns the
+    /// outcomes of the sends of the stored batch.
     fn remember(&mut self, mut plan: Plan<'_>, counters: &Counters) -> Vec<PlannedSend> {
         for copy in plan.sends.iter_mut().flat_map(|send| &mut send.copies) {
             if let Some(counters) = counters.get(&copy.mailbox) {
@@ -101,8 +105,8 @@ fn mailboxes(state: &BatchState) -> HashMap<DeviceId, MailboxState> {
     mailboxes.map(|mailbox| (mailbox.device, *mailbox)).collect()
 }
 
-/// Returns whether the plan stores every send in all mailboxes of its recipients. If not, the reason may be that the
-/// remembered state of the recipients is outdated.
+/// Returns whether the plan stores every send in all mailboxes of its recipients. If it does not, the remembered state
+/// of the recipients may be outdated.
 fn is_plain(plan: &Plan<'_>) -> bool {
     plan.changes.gaps.is_empty() && plan.sends.iter().all(|send| matches!(send.outcome, DeliverOutcome::Stored { .. }))
 }

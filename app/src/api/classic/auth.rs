@@ -83,8 +83,8 @@ impl<'a> ApiExtractor<'a> for ClassicCaller {
     }
 }
 
-/// Decodes a header as UTF-8. If the header is not valid UTF-8, decodes it as ISO 8859-1, which some clients of the
-/// original server send.
+/// Decodes a header as UTF-8. If the header is not valid UTF-8, decodes it as ISO 8859-1, which some classic clients
+/// send.
 fn decode(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     match str::from_utf8(bytes) {

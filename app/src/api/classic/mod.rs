@@ -1,4 +1,4 @@
-//! The classic API: the API of the original server, frozen and deprecated. No operation or field is ever added.
+//! The classic API: the API of the first version of Woosh, frozen and deprecated. No operation or field is ever added.
 
 mod auth;
 mod error;

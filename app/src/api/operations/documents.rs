@@ -93,7 +93,7 @@ struct Documents {
     json: StaticDocument,
 }
 
-/// Returns the documents. They are built at the first request, because most servers never get such a request.
+/// Returns the documents. They are built at the first request, because most servers never get a request for them.
 async fn documents() -> Result<&'static Documents> {
     static DOCUMENTS: OnceCell<Documents> = OnceCell::const_new();
     let build = || async { tokio::task::spawn_blocking(Documents::new).await.map_err(io::Error::other)? };

@@ -17,8 +17,8 @@ const TICKET_SCHEME: &str = "StreamTicket";
 const TICKET: &str = "ticket";
 
 /// The caller, authenticated by a bearer token. If `RECALL` is true, the session may come from the memory of this
-/// server instead of the database. Another replica may have ended such a session already. Set `RECALL` only for
-/// operations whose use case checks the session again when it stores data.
+/// server instead of the database. In that case, another replica may have ended the session already. Set `RECALL` only
+/// for operations whose use case checks the session again when it stores data.
 pub(super) struct TokenCaller<const RECALL: bool = false>(pub(super) SessionCaller);
 
 impl<'a, const RECALL: bool> ApiExtractor<'a> for TokenCaller<RECALL> {

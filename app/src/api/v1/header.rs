@@ -4,9 +4,9 @@ use poem_openapi::types::Type as _;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 /// An optional header, as text. The values of a repeated header are joined with commas, and bytes that are not UTF-8
-/// become replacement characters. So the operation can see that such a value is invalid, and can refuse the request. A
-/// `validator` attribute on a parameter of this type only adds constraints to the OpenAPI document; the operation
-/// itself has to check the value.
+/// become replacement characters. So the operation gets the header in any case, and can refuse the request if the value
+/// is invalid. A `validator` attribute on a parameter of this type only adds constraints to the OpenAPI document; the
+/// operation itself has to check the value.
 pub(super) struct HeaderText(pub(super) Option<String>);
 
 impl<'a> ApiExtractor<'a> for HeaderText {

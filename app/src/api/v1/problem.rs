@@ -31,7 +31,6 @@ macro_rules! codes {
                 match self { $(Self::$code => $name,)* }
             }
 
-            /// Returns the HTTP status of the code.
             fn status(self) -> StatusCode {
                 match self { $(Self::$code => StatusCode::$status,)* }
             }
@@ -135,8 +134,9 @@ impl Problem {
     }
 }
 
-/// Returns examples of the problems whose codes are named in the description of a response, as `` `code`: ``. Each has
-/// the name of its code. With `has_position`, the examples are those of a [`MailboxProblem`].
+/// Returns an example for each problem code that `description`, the description of a response, names as `` `code`: ``.
+/// Each example comes with its code. If `has_position` is true, the examples are [`MailboxProblem`]s, otherwise
+/// [`Problem`]s.
 pub(in crate::api) fn examples(description: &str, has_position: bool) -> Vec<(&'static str, Option<Value>)> {
     let named = |code: &&Code| description.contains(&format!("`{}`:", code.name()));
     let example = |code: &Code| {

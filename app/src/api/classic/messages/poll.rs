@@ -52,8 +52,8 @@ pub(super) enum ClassicPollMessagesReply {
     Ok(PageBody),
 }
 
-/// A page as JSON. It contains all pending messages sent before its `query_time`. If more messages were sent within one
-/// second than the server reads at once, the server reads and sends the page in parts.
+/// A page as JSON. It contains all pending messages sent before `query_time`, which is a whole second. If too many
+/// messages were sent within one second to read them at once, the server reads and sends the page in parts.
 pub(super) enum PageBody {
     Whole(ClassicMessagePage),
     Parts(BoxStream<'static, io::Result<Bytes>>),
@@ -113,8 +113,8 @@ fn parts(first: &ClassicMessagePage, reader: Reader) -> poem::Result<BoxStream<'
     Ok(stream::once(async { Ok(first) }).chain(more).boxed())
 }
 
-/// Reads the later parts of a page. Reads a part only after the connection has taken the previous part, so that the
-/// parts do not fill the memory.
+/// Reads the parts of a page after the first part. Reads a part only after the connection has taken the previous part,
+/// so that the parts do not fill the memory.
 struct Reader {
     services: Arc<Services>,
     caller: Caller,
