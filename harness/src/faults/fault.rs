@@ -42,7 +42,7 @@ pub(super) enum Effect {
     Refuses,
     /// The servers refuse at least one request.
     Disturbs,
-    /// The servers accept sends.
+    /// The servers accept at least one send.
     Serves,
     /// The fault lasts only for a moment, so nothing is checked while it lasts.
     Instant,

@@ -66,7 +66,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     Ok(vec![sample.with(Figure::PeakMemory, stage.target.peak_memory()).with(Figure::MemoryPerWaiter, growth)])
 }
 
-/// Sends one message to each waiting reader. All senders send concurrently.
+/// Sends one message to each waiting reader. The senders share this work, and send concurrently.
 async fn send_to_each(senders: &mut [Sender], waiters: &[Rc<Waiter>]) -> anyhow::Result<()> {
     let queue = RefCell::new(waiters.iter());
     let sending = senders.iter_mut().map(async |sender| {
