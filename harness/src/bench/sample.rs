@@ -47,7 +47,7 @@ impl Subject {
         }
     }
 
-    /// Sets the number of clients. Also sets `without_pause`.
+    /// Sets the number of clients, and sets `without_pause`.
     pub(super) fn clients(self, clients: usize) -> Self {
         Self { clients: Some(clients), ..self }.without_pause()
     }

@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::sender::Sender;
 use super::target::Target;
 
-/// Maximum number of messages on each page, when mailboxes are checked after a measurement.
+/// Maximum number of messages on a page that is read to check a mailbox after a measurement.
 const PAGE: usize = 1000;
 /// Maximum number of mailboxes that are checked at the same time. Also the maximum number of connections that are
 /// opened at the same time.

@@ -35,15 +35,15 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 26] = [
 ];
 
 impl ApiResponse {
-    /// Fails unless the response is a valid problem with the code `code`, and the `detail` of the problem contains all
-    /// `parts`.
+    /// Fails unless the response is a valid problem with the code `code`, a `detail` that contains all `parts`, and no
+    /// additional fields.
     pub(crate) fn expect_problem(&self, code: &str, parts: &[&str]) -> anyhow::Result<()> {
         self.expect_problem_with(code, parts, json!({}))
     }
 
-    /// Like [`Self::expect_problem`], for problems that describe the mailbox. Also fails unless the problem has the
-    /// incarnation of the mailbox, its last acknowledged sequence number, and its newest sequence number. The expected
-    /// values are taken from `page`, a page that includes the newest message.
+    /// Like [`Self::expect_problem`], but the problem must have additional fields that describe the mailbox: its
+    /// incarnation, its last acknowledged sequence number, and its newest sequence number. The expected values are
+    /// taken from `page`, a page that includes the newest message.
     pub(crate) fn expect_mailbox_problem(&self, code: &str, parts: &[&str], page: &Value) -> anyhow::Result<()> {
         let position = json!({
             "incarnation": page["incarnation"],
@@ -53,7 +53,7 @@ impl ApiResponse {
         self.expect_problem_with(code, parts, position)
     }
 
-    /// Like [`Self::expect_problem`]. Also fails unless the fields that only some problems have are exactly `members`.
+    /// Like [`Self::expect_problem`], but the problem must have the additional fields `members`, and no others.
     fn expect_problem_with(&self, code: &str, parts: &[&str], members: Value) -> anyhow::Result<()> {
         let (_, status, header) =
             PROBLEMS.iter().find(|(known, ..)| *known == code).with_context(|| format!("unknown code {code}"))?;

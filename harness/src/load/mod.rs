@@ -42,8 +42,8 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 pub(crate) struct Conditions {
     /// The URLs of the replicas.
     pub(crate) urls: Vec<String>,
-    /// A suffix of all usernames of the run, which makes them unique on a server that was already running. Empty on fresh
-    /// servers.
+    /// A suffix of all usernames of the run, which makes them unique on a server that was already running.
+    /// Empty for fresh servers.
     pub(crate) suffix: String,
     /// Whether a proxy is in front of the servers. If no server is available, the proxy may answer 502, 503 or 504,
     /// also without `Retry-After`.

@@ -31,8 +31,8 @@ impl<'a> Probe<'a> {
         Ok(Self { run, devices: urls.iter().map(|url| device.at(url)).collect(), probes: 0, sent_at: String::new() })
     }
 
-    /// Sends a message and reads a page, again and again until both succeed: first through one replica, then through the
-    /// next. Returns the time since `start`, or `None` if that exceeds `limit`.
+    /// Sends a message and reads a page through the first replica, again and again until both succeed. Then does the
+    /// same through each other replica. Returns the time since `start`, or `None` if that exceeds `limit`.
     pub(crate) async fn wait_until_served(&mut self, start: Instant, limit: Duration) -> Option<Duration> {
         self.probes += 1;
         for replica in 0..self.devices.len() {
