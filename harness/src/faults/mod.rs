@@ -86,8 +86,9 @@ async fn run_fault(program: &Path, backend: Backend, fault: Fault, hold: Duratio
     Ok(Result::Done { observed, outcome: run.into_outcome() })
 }
 
-/// Injects a fault while messages are sent and read, and ends it. Stores in `observed` how the server behaved. Wrong
-/// behaviour, such as an accepted send while the server should refuse sends, is added to the ledger as a violation.
+/// Injects a fault while messages are sent and read, and ends it after the time `hold`. Stores in `observed` how the
+/// server behaved. Wrong behaviour, such as an accepted send while the server should refuse sends, is added to the
+/// ledger as a violation.
 async fn disrupt(
     run: &Run,
     fault: Fault,

@@ -27,8 +27,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 const SETTLE: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_millis(250);
 
-/// What a sender knows about a waiting reader: the recipient's account, and a notification that the message has
-/// arrived.
+/// What a sender knows about a waiting reader: the account to send to, and a notification that the message has arrived.
 struct Waiter {
     account: [Rc<Account>; 1],
     received: Notify,
