@@ -187,8 +187,7 @@ async fn start(args: StartArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns an element of `instances` in the output of `start`: the URLs of the servers on one database, and the kind of
-/// this database.
+/// Returns the JSON that `start` prints for one database: the URLs of its servers, and its kind.
 fn describe(servers: &[TestServer]) -> Value {
     let urls: Vec<_> = servers.iter().map(TestServer::url).collect();
     let backend = servers.first().map(|server| server.backend().to_string());

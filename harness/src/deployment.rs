@@ -68,7 +68,6 @@ impl Deployment {
         Ok(Self { program: program.to_owned(), servers, proxy, database })
     }
 
-    /// Returns the URLs of the servers.
     pub(crate) fn urls(&self) -> Vec<String> {
         self.servers.iter().map(ServerProcess::url).collect()
     }

@@ -11,7 +11,8 @@ use std::process::{Child, Command, Stdio};
 pub(crate) struct ExitScript(Child);
 
 impl ExitScript {
-    /// Schedules `script` to run, with `argument` as its parameter `$1`.
+    /// Schedules `script` to run when this value is dropped or this process ends. `argument` is the parameter `$1` of
+    /// the script.
     pub(crate) fn new(script: &str, argument: impl AsRef<OsStr>) -> io::Result<Self> {
         let shell = Command::new("/bin/sh")
             .args(["-c", &format!("read -r _; {script}"), "woosh-exit-script"])

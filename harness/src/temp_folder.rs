@@ -25,7 +25,7 @@ impl TempFolder {
     ///
     /// # Errors
     ///
-    /// If the script fails. The error is its output.
+    /// If the script fails. The error is the first line of its output.
     pub(crate) fn mounted(mount: &str) -> io::Result<Self> {
         let folder = Self::with_exit_script(r#"umount -l -- "$1"; rm -rf -- "$1" "$1.img""#)?;
         folder.run(mount)?;
@@ -36,7 +36,7 @@ impl TempFolder {
     ///
     /// # Errors
     ///
-    /// If the script fails. The error is its output.
+    /// If the script fails. The error is the first line of its output.
     pub(crate) fn run(&self, script: &str) -> io::Result<()> {
         let output = Command::new("/bin/sh").args(["-c", script, "sh"]).arg(self.path()).output()?;
         if output.status.success() {

@@ -41,7 +41,7 @@ impl TestServer {
         Self::start_with(database, port, Limits::default()).await
     }
 
-    /// Starts a server like [`Self::start_on`], with the given limits, for tests of clients that reach a limit.
+    /// Starts a server like [`Self::start_on`], but with the given limits. For tests of clients that reach a limit.
     ///
     /// # Errors
     ///

@@ -32,9 +32,9 @@ impl Ledger {
         mailbox.pending += 1;
     }
 
-    /// Records that a message was received. Returns the time since it was sent. Fails if the message was not sent to
-    /// this mailbox, or if an earlier message of the same sender is missing: a sender waits for each response before it
-    /// sends the next message, so its messages have to arrive in order.
+    /// Records that a message was received. Returns the time since it was sent. Fails unless the message is the next
+    /// one of its sender in this mailbox. A sender waits for each response before it sends the next message, so its
+    /// messages have to arrive in order.
     pub(super) fn receive(&mut self, mailbox: usize, sender: u32, number: u32) -> anyhow::Result<Duration> {
         let mailbox = &mut self.mailboxes[mailbox];
         let sent = mailbox.senders.get_mut(&sender).and_then(VecDeque::pop_front);

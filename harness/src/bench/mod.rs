@@ -117,8 +117,8 @@ async fn measure(args: &Rc<BenchArgs>) -> anyhow::Result<Outcome> {
     Ok(Outcome { series, machine: Machine::read(), arguments, target, database })
 }
 
-/// Returns what a run measures: each workload with each number of clients. Workloads that do not depend on the number
-/// of clients are measured only with the largest number.
+/// Returns the measurements of a run: each workload with each number of clients in `--clients`. Workloads that do not
+/// depend on the number of clients are measured only with the largest of these numbers.
 fn measurements(args: &BenchArgs) -> Vec<(Workload, usize)> {
     let with_clients = |workload: &Workload| {
         let workload = *workload;

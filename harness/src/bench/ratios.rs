@@ -2,7 +2,8 @@ use super::figure::Figure;
 use super::limits::{BULK, ECHO};
 use super::sample::Series;
 
-/// Divides the median values of workloads by the median values of limits, the reference measurements.
+/// Compares workloads with the limits, which are reference measurements: divides median values of the workloads by
+/// median values of the limits.
 pub(super) struct Ratios<'a> {
     all: &'a [Series],
 }
@@ -19,10 +20,13 @@ impl<'a> Ratios<'a> {
         Self { all }
     }
 
-    /// Divides a workload's value of the kind `figure` by values of the reference measurements. Divides the envelopes
-    /// stored per second by the throughput of bulk inserts. If each operation stores one envelope, divides throughput,
-    /// p50, p99 and server CPU by those of the echo server with the same number of clients. Returns no ratios for other
-    /// kinds of values.
+    /// Divides the workload's value of the kind `figure` by values of the limits:
+    ///
+    /// - The envelopes stored per second are divided by the throughput of bulk inserts.
+    /// - If each operation stores one envelope, throughput, p50, p99 and server CPU are divided by those of the echo
+    ///   server with the same number of clients.
+    ///
+    /// Returns no ratios for other kinds of values.
     pub(super) fn of(&self, series: &Series, figure: Figure) -> Vec<Ratio> {
         let subject = &series.subject;
         if subject.workload.starts_with("limit:") {

@@ -127,7 +127,7 @@ impl Reader {
         self.ledger.borrow().pending(self.mailbox)
     }
 
-    /// Returns the time from sending to arrival of each message received since the last call, in microseconds.
+    /// Returns for each message received since the last call the time from its sending to its arrival, in microseconds.
     pub(super) fn take_latencies(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.latencies)
     }

@@ -17,8 +17,8 @@ pub(super) struct Subject {
     pub(super) variant: String,
     /// The plural noun for the operations, such as `sends`.
     pub(super) noun: &'static str,
-    /// What the latency measures, as a continuation of "the time", such as `from a send to its response`. Empty if no
-    /// latency is measured.
+    /// Describes the measured latency. The text continues the words "the time", such as `from a send to its response`.
+    /// Empty if no latency is measured.
     pub(super) latency: &'static str,
     /// The number of clients. `None` if the measurement does not depend on the number of clients.
     pub(super) clients: Option<usize>,
@@ -47,8 +47,7 @@ impl Subject {
         }
     }
 
-    /// Sets the number of clients. Also declares that each client starts an operation as soon as its previous operation
-    /// is complete, as `without_pause` does.
+    /// Sets the number of clients, and sets `without_pause`.
     pub(super) fn clients(self, clients: usize) -> Self {
         Self { clients: Some(clients), ..self }.without_pause()
     }
@@ -86,7 +85,7 @@ impl Subject {
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     pub(super) subject: Subject,
-    /// The measured values by their kind. A value is `None` if it is unknown.
+    /// The measured value of each kind. `None` if the value is unknown.
     pub(super) figures: BTreeMap<Figure, Option<f64>>,
 }
 
@@ -104,8 +103,9 @@ impl Sample {
         Self { subject, figures }
     }
 
-    /// Creates a sample with the percentiles of `latencies`. If `subject.without_pause` is set, adds the throughput:
-    /// `operations` divided by the elapsed time.
+    /// Creates a sample without CPU times, with the percentiles of `latencies`. If `subject.without_pause` is set, adds
+    /// the throughput: `operations` divided by the elapsed time. Then, if an operation stores more than one envelope,
+    /// also adds the envelopes stored per second.
     pub(super) fn bare(subject: Subject, operations: u64, usage: &Usage, latencies: Vec<u32>) -> Self {
         let mut sample = Self::latencies(subject, latencies);
         if sample.subject.without_pause {
@@ -143,7 +143,7 @@ impl Sample {
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) subject: Subject,
-    /// The measured values by their kind, one value for each run. Empty if the value is unknown.
+    /// The measured values: for each kind, one value for each run in which the value is known.
     pub(super) figures: BTreeMap<Figure, Vec<f64>>,
 }
 
@@ -157,7 +157,8 @@ impl Series {
     }
 }
 
-/// Adds the values of `sample` to the series with the same subject. If there is no such series yet, creates it.
+/// Adds the values of `sample` to the series of the same measurement, which has the values of earlier runs. If there is
+/// no such series yet, creates it.
 pub(super) fn collect(all: &mut Vec<Series>, sample: Sample) {
     let index = all.iter().position(|series| series.subject == sample.subject).unwrap_or_else(|| {
         all.push(Series { subject: sample.subject.clone(), figures: BTreeMap::new() });

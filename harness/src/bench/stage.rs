@@ -12,9 +12,10 @@ use super::reader::Reader;
 use super::sender::Sender;
 use super::target::Target;
 
-/// Maximum number of messages on a page, when mailboxes are checked after a measurement.
+/// Maximum number of messages on a page that is read to check a mailbox after a measurement.
 const PAGE: usize = 1000;
-/// Number of mailboxes that are checked concurrently, and of connections that are opened concurrently.
+/// Maximum number of mailboxes that are checked at the same time. Also the maximum number of connections that are
+/// opened at the same time.
 const AT_A_TIME: usize = 8;
 
 /// The environment of one run of a workload: the server, its users, and a record of the sent messages.

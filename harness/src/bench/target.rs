@@ -66,7 +66,7 @@ impl Target {
         measure::peak_mib(self.processes.server?)
     }
 
-    /// Resets the maximum resident memory of the server.
+    /// Resets the maximum resident memory of the server to its current memory, if the kernel permits this.
     pub(super) fn reset_peak_memory(&self) {
         if let Some(server) = self.processes.server {
             measure::reset_peak(server);

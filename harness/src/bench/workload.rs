@@ -38,8 +38,8 @@ impl Workload {
     pub(super) const DEFAULT: [Self; 6] =
         [Self::Send, Self::Receive, Self::Roundtrip, Self::Mixed, Self::FanOut, Self::Hot];
 
-    /// Returns whether the workload is measured with each of the given numbers of clients. Otherwise it is measured
-    /// only with the largest number.
+    /// Returns whether the workload is measured with each number of clients in `--clients`. Otherwise it is measured
+    /// only with the largest of these numbers.
     pub(super) fn depends_on_clients(self) -> bool {
         match self {
             Self::Send | Self::Receive | Self::Mixed | Self::FanOut | Self::Hot => true,

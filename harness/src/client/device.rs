@@ -9,7 +9,6 @@ use super::{ApiResponse, ClassicUser, Client, Events, MailboxPage, send};
 #[derive(Debug, Clone)]
 pub struct Device {
     pub(crate) client: Client,
-    /// The id of the device.
     pub(crate) id: i64,
     pub(crate) session: i64,
     pub(crate) token: String,
@@ -111,7 +110,7 @@ impl Device {
         self.request(Method::POST, "/v1/messages").json(&body)
     }
 
-    /// Returns a request for a page of the mailbox. A non-empty `query` starts with a question mark.
+    /// Returns a request for a page of the mailbox. `query` is empty, or starts with a question mark.
     pub fn page_request(&self, query: &str) -> RequestBuilder {
         self.request(Method::GET, &format!("/v1/mailbox{query}"))
     }
@@ -125,7 +124,7 @@ impl Device {
         self.request(Method::POST, "/v1/mailbox/ack").json(&body)
     }
 
-    /// Returns a request for the stream of the mailbox. A non-empty `query` starts with a question mark.
+    /// Returns a request for the stream of the mailbox. `query` is empty, or starts with a question mark.
     pub fn stream_request(&self, query: &str) -> RequestBuilder {
         self.request(Method::GET, &format!("/v1/mailbox/stream{query}"))
     }
@@ -154,12 +153,12 @@ impl Device {
         Ok(receipt)
     }
 
-    /// Reads a page of the mailbox as JSON.
+    /// Reads a page of the mailbox as JSON. `query` is empty, or starts with a question mark.
     pub(crate) async fn page(&self, query: &str) -> anyhow::Result<Value> {
         send(self.page_request(query)).await?.expect(200)
     }
 
-    /// Reads a page of the mailbox. A non-empty `query` starts with a question mark.
+    /// Reads a page of the mailbox. `query` is empty, or starts with a question mark.
     ///
     /// # Errors
     ///
@@ -180,7 +179,7 @@ impl Device {
         acknowledged["acknowledged"].as_i64().context("acknowledged is not an integer")
     }
 
-    /// Opens the stream of the mailbox. A non-empty `query` starts with a question mark.
+    /// Opens the stream of the mailbox. `query` is empty, or starts with a question mark.
     ///
     /// # Errors
     ///
@@ -209,12 +208,10 @@ pub(crate) fn message(recipients: &[(&Device, &str)]) -> Value {
     json!({ "recipients": recipients.collect::<Vec<_>>() })
 }
 
-/// Returns the sequence numbers of messages.
 pub(crate) fn sequences(messages: &[Value]) -> Vec<i64> {
     messages.iter().filter_map(|message| message["sequence"].as_i64()).collect()
 }
 
-/// Returns the `id` of a JSON object.
 pub(crate) fn id_of(object: &Value) -> anyhow::Result<i64> {
     object["id"].as_i64().with_context(|| format!("the id is not an integer in {object}"))
 }

@@ -136,7 +136,6 @@ pub(crate) fn registration(name: &str, password: &str) -> Value {
     })
 }
 
-/// Returns the contents of messages.
 pub(crate) fn contents(messages: &[Value]) -> Vec<&str> {
     messages.iter().filter_map(|message| message["contents"].as_str()).collect()
 }

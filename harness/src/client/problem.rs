@@ -35,14 +35,15 @@ pub(crate) const PROBLEMS: [(&str, u16, Option<HeaderName>); 26] = [
 ];
 
 impl ApiResponse {
-    /// Fails unless the response is a valid problem with the code `code`, and its detail contains all `parts`.
+    /// Fails unless the response is a valid problem with the code `code`, a `detail` that contains all `parts`, and no
+    /// additional fields.
     pub(crate) fn expect_problem(&self, code: &str, parts: &[&str]) -> anyhow::Result<()> {
         self.expect_problem_with(code, parts, json!({}))
     }
 
-    /// Fails unless the response is a valid problem with the code `code`, its detail contains all `parts`, and it names
-    /// the incarnation, the last acknowledged sequence number and the newest sequence number of the mailbox. The
-    /// expected values are taken from `page`, a page that includes the newest message.
+    /// Like [`Self::expect_problem`], but the problem must have additional fields that describe the mailbox: its
+    /// incarnation, its last acknowledged sequence number, and its newest sequence number. The expected values are
+    /// taken from `page`, a page that includes the newest message.
     pub(crate) fn expect_mailbox_problem(&self, code: &str, parts: &[&str], page: &Value) -> anyhow::Result<()> {
         let position = json!({
             "incarnation": page["incarnation"],
@@ -52,8 +53,7 @@ impl ApiResponse {
         self.expect_problem_with(code, parts, position)
     }
 
-    /// Fails unless the response is a valid problem with the code `code`, and has exactly the additional fields
-    /// `members`.
+    /// Like [`Self::expect_problem`], but the problem must have the additional fields `members`, and no others.
     fn expect_problem_with(&self, code: &str, parts: &[&str], members: Value) -> anyhow::Result<()> {
         let (_, status, header) =
             PROBLEMS.iter().find(|(known, ..)| *known == code).with_context(|| format!("unknown code {code}"))?;

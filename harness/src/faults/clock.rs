@@ -23,15 +23,15 @@ DO $$ BEGIN
     EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database());
 END $$;";
 
-/// Returns the library of Debian's package `libfaketime`, or why it can't be used.
+/// Returns the path of the library in Debian's package `libfaketime`, or an error if it is not installed.
 pub(super) fn library() -> Result<PathBuf, String> {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
     let libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
     libraries.into_iter().find(|path| path.is_file()).ok_or_else(|| "libfaketime is not installed".to_owned())
 }
 
-/// Returns environment variables to start a server with, so that a file in `folder` moves the server's clock. `library`
-/// is libfaketime, which the server has to load, and which reads the file.
+/// Returns environment variables for a server, so that a file in `folder` moves its clock. They make the server load
+/// `library`, which is libfaketime, and libfaketime reads the file.
 pub(super) fn variables(library: PathBuf, folder: &Path) -> std::io::Result<Vec<(&'static str, OsString)>> {
     write(folder, 0)?;
     Ok(vec![

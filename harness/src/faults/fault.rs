@@ -34,15 +34,15 @@ pub(crate) enum Fault {
     Restarted,
 }
 
-/// How the servers have to behave while a fault lasts. Every response must be a success, or a 503 or 507 with
-/// `Retry-After`.
+/// How the servers have to behave while a fault lasts. In all cases, every response must be a success, or a 503 or 507
+/// with `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     /// The servers accept no sends.
     Refuses,
     /// The servers refuse at least one request.
     Disturbs,
-    /// The servers accept sends.
+    /// The servers accept at least one send.
     Serves,
     /// The fault lasts only for a moment, so nothing is checked while it lasts.
     Instant,

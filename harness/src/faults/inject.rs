@@ -10,9 +10,10 @@ use crate::{Backend, ServerProcess};
 
 /// The name of the file that fills a disk.
 const FILLER: &str = "filler";
-/// Turns the file system at `$1` read-only, as a disk error does. The data in the journal of the file system is kept.
+/// Turns the file system at `$1` read-only, as a disk error does. The journal of the file system remains, and
+/// [`REPAIR_DISK`] applies it.
 const FAIL_DISK: &str = r#"mount -o remount,abort "$1""#;
-/// Repairs the file system at `$1`.
+/// Repairs the file system at `$1` after [`FAIL_DISK`]: unmounts it, corrects its errors, and mounts it again.
 const REPAIR_DISK: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
 umount "$1" || exit
@@ -82,7 +83,6 @@ fn folder_script(deployment: &Deployment, script: &str) -> anyhow::Result<()> {
     Ok(deployment.database.folder().context("the database has no folder")?.run(script)?)
 }
 
-/// Fills the disk of the database.
 fn fill(deployment: &Deployment) -> anyhow::Result<()> {
     let mut filler = fs::File::create(deployment.file()?.with_file_name(FILLER))?;
     // The server may have taken the rest meanwhile.

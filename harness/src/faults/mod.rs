@@ -32,8 +32,8 @@ use crate::{Backend, client};
 const SENDS: usize = 50;
 /// Maximum time until the servers have accepted [`SENDS`] sends.
 const SENDS_LIMIT: Duration = Duration::from_secs(30);
-/// The time after the beginning of a fault in which accepted sends are not counted, because they may have been sent
-/// before the fault.
+/// For this time after the beginning of a fault, accepted sends are not counted, because they may have been sent before
+/// the fault.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Maximum time to read the messages that remain after the last send.
 const READ_LIMIT: Duration = Duration::from_secs(60);
@@ -86,8 +86,9 @@ async fn run_fault(program: &Path, backend: Backend, fault: Fault, hold: Duratio
     Ok(Result::Done { observed, outcome: run.into_outcome() })
 }
 
-/// Injects a fault while messages are sent and read, and ends it. Stores in `observed` how the server behaved. Wrong
-/// behaviour, such as an accepted send while the server should refuse sends, is added to the ledger as a violation.
+/// Injects a fault while messages are sent and read, and ends it after the time `hold`. Stores in `observed` how the
+/// server behaved. Wrong behaviour, such as an accepted send while the server should refuse sends, is added to the
+/// ledger as a violation.
 async fn disrupt(
     run: &Run,
     fault: Fault,
@@ -128,7 +129,8 @@ async fn disrupt(
     run.wait_for_sends(SENDS, SENDS_LIMIT).await
 }
 
-/// Returns the number of sends that are accepted while a fault lasts.
+/// Waits for `hold` while a fault lasts. Returns the number of sends that are accepted in this time, not counting the
+/// first [`SETTLE`].
 async fn accepted_during(run: &Run, hold: Duration) -> usize {
     sleep(SETTLE).await;
     let before = run.accepted();
@@ -136,7 +138,8 @@ async fn accepted_during(run: &Run, hold: Duration) -> usize {
     run.accepted() - before
 }
 
-/// Returns a violation if the numbers of accepted sends and of refused requests contradict the effect of a fault.
+/// Returns a violation if the number of accepted sends or of refused requests contradicts `effect`, the effect of a
+/// fault.
 fn unexpected(effect: Effect, accepted: usize, refused: usize) -> Option<String> {
     match effect {
         Effect::Refuses if accepted > 0 => Some(format!("{accepted} sends were accepted while the fault lasted")),

@@ -24,7 +24,7 @@ pub(super) enum Prepared {
     Skipped(String),
 }
 
-/// Starts a server on a fresh database.
+/// Starts a server on a fresh database, prepared so that `fault` can be injected.
 pub(super) async fn prepare(program: &Path, backend: Backend, fault: Fault) -> anyhow::Result<Prepared> {
     if backend == Backend::Postgres
         && let Err(reason) = postgres::probe()

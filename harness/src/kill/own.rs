@@ -32,7 +32,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Replaces [`LIMIT`] if the run also injects faults other than kills. This limit is longer, because sends take long
 /// while all packets from the database are dropped.
 const FAULTS_LIMIT: Duration = Duration::from_secs(120);
-/// How often a fault other than a kill is injected instead of a kill, in percent.
+/// The probability that the run injects another fault instead of a kill, in percent.
 const FAULTS_PERCENT: u64 = 25;
 
 /// Starts servers on a fresh database, sends and reads messages, and kills servers at random moments. The servers are

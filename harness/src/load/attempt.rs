@@ -12,9 +12,9 @@ use crate::client::send;
 pub(super) enum Attempt {
     /// A server answered, with this status and body (`null` if the body is not JSON).
     Answered(u16, Value),
-    /// No server is available.
+    /// No server is available: the connection failed, or the status of the response says so, such as 503.
     Unavailable,
-    /// The client did not wait for the response.
+    /// No response arrived within the limit, so the client dropped the request.
     Dropped,
 }
 

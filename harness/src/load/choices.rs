@@ -12,8 +12,8 @@ impl Choices {
         Self(Rng::with_seed(seed))
     }
 
-    /// Returns a new sequence of random choices, for a task that runs concurrently. Like this sequence, the new
-    /// sequence depends only on the seed.
+    /// Returns a separate sequence of random choices, for a concurrent task. The choices of the task then depend only
+    /// on the seed, and not on the choices of other tasks.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.0.fork())
     }
@@ -28,7 +28,7 @@ impl Choices {
         self.0.usize(0..length)
     }
 
-    /// Returns `true` with a probability of `percent`.
+    /// Returns `true` with a probability of `percent` %.
     pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.within(0..100) < percent
     }

@@ -3,15 +3,14 @@ use std::fmt;
 
 use crate::client::Message;
 
-/// The record of a run: the accepted and received messages, and the
-/// violations of the delivery contract found so far.
+/// The record of a run: the accepted and received messages, and the violations of the delivery contract found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     accepted: Vec<SentMessage>,
     mailboxes: BTreeMap<String, BTreeMap<i64, Message>>,
     /// Number of attempts to send that failed, because no response arrived or no server was available.
     pub(super) unanswered: usize,
-    /// Number of responses with each status.
+    /// Number of responses to sends, reads and acknowledgements, by status.
     pub(super) answers: BTreeMap<u16, usize>,
     /// Number of requests whose connection failed.
     pub(super) no_response: usize,
@@ -49,7 +48,7 @@ pub struct Outcome {
     pub lost: usize,
     /// Number of envelopes that were received again, with another sequence number.
     pub duplicated: usize,
-    /// Number of responses with each status, to sends, reads and acknowledgements.
+    /// Number of responses to sends, reads and acknowledgements, by status.
     pub answers: BTreeMap<u16, usize>,
     /// Number of requests that received no response, because their connection failed.
     pub no_response: usize,

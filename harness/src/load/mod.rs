@@ -42,7 +42,8 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 pub(crate) struct Conditions {
     /// The URLs of the replicas.
     pub(crate) urls: Vec<String>,
-    /// A suffix of all usernames of the run.
+    /// A suffix of all usernames of the run, which makes them unique on a server that was already running.
+    /// Empty for fresh servers.
     pub(crate) suffix: String,
     /// Whether a proxy is in front of the servers. If no server is available, the proxy may answer 502, 503 or 504,
     /// also without `Retry-After`.
@@ -65,7 +66,6 @@ pub(crate) struct Run {
     recipients: Vec<String>,
     /// Whether the senders should continue.
     sending: AtomicBool,
-    /// The number of accepted sends.
     accepted: AtomicUsize,
     ledger: Mutex<Ledger>,
 }
@@ -99,7 +99,6 @@ impl Run {
         self.sending.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of accepted sends.
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
@@ -118,8 +117,9 @@ impl Run {
         })
     }
 
-    /// Registers users, sends and reads messages until `disrupting` completes, and then reads the remaining messages.
-    /// Fails if `disrupting` fails, or if all of this takes longer than `limit`.
+    /// Registers users, then sends and reads messages while the future `disrupting` kills servers or injects other
+    /// faults. When `disrupting` has completed, reads the remaining messages. Fails if `disrupting` fails, or if all of
+    /// this takes longer than `limit`.
     pub(crate) async fn drive(
         &self,
         choices: &mut Choices,

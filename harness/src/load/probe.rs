@@ -23,7 +23,7 @@ pub(crate) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// Registers the user of the client.
+    /// Creates the client, and registers its user.
     pub(crate) async fn start(run: &'a Run) -> anyhow::Result<Self> {
         let urls = &run.conditions.urls;
         let device =
@@ -31,8 +31,8 @@ impl<'a> Probe<'a> {
         Ok(Self { run, devices: urls.iter().map(|url| device.at(url)).collect(), probes: 0, sent_at: String::new() })
     }
 
-    /// Sends a message through each replica and reads a page from it, again and again until both succeed. Returns the
-    /// time since `start`, or `None` if that exceeds `limit`.
+    /// Sends a message and reads a page through the first replica, again and again until both succeed. Then does the
+    /// same through each other replica. Returns the time since `start`, or `None` if that exceeds `limit`.
     pub(crate) async fn wait_until_served(&mut self, start: Instant, limit: Duration) -> Option<Duration> {
         self.probes += 1;
         for replica in 0..self.devices.len() {

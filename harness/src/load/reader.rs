@@ -151,9 +151,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Records a message. The sequence number must be one higher than that of the previous message. Otherwise, also
-    /// records a violation. Numbers that the reader has tried to acknowledge may be skipped, because the server may
-    /// have deleted their messages.
+    /// Records a message. Also records a violation unless its sequence number is one higher than that of the previous
+    /// message. Numbers that the reader has tried to acknowledge may be skipped, because the server may have deleted
+    /// their messages.
     fn take(&mut self, message: Message) {
         let last = self.cursor.unwrap_or(self.confirmed);
         if message.sequence <= last || message.sequence > last.max(self.requested) + 1 {
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
         self.run.ledger().receive(self.device.name(), message);
     }
 
-    /// Returns the maximum time to wait for the next response. Some of these times are so short that the reader drops
+    /// Returns the maximum time to wait for the next response. Sometimes this time is so short that the reader drops
     /// the request.
     fn timeout(&mut self) -> Duration {
         if self.choices.chance(15) { self.choices.micros(0..8_000) } else { ATTEMPT }

@@ -39,8 +39,9 @@ pub(super) async fn send(run: &Run, device: &Device, mut choices: Choices) {
     }
 }
 
-/// Sends a message with one idempotency key, again and again until a server accepts it. Returns the receipt. Returns
-/// `None` if a server refuses the message, or none accepts it within the limit.
+/// Sends a message with one idempotency key, again and again until a server accepts it, and returns the receipt. If a
+/// server refuses the message, or none accepts it within [`Conditions::limit`](super::Conditions::limit), records a
+/// violation and returns `None`.
 async fn send_until_accepted(run: &Run, device: &Device, choices: &mut Choices, sent: &SentMessage) -> Option<Value> {
     let recipients: Vec<_> = sent.recipients.iter().map(String::as_str).collect();
     let (start, limit) = (Instant::now(), run.conditions.limit);

@@ -15,8 +15,8 @@ const FAST: [&str; 8] =
 const DURABLE: [&str; 6] = ["-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "max_connections=500"];
 
 impl Durability {
-    /// Adapts the URL of a database on a server of this durability. If the data does not survive a crash, the returned
-    /// URL permits Woosh servers to use a Postgres whose `fsync` is off. Otherwise, returns `url` unchanged.
+    /// Adapts the URL of a database whose server has this durability. If the data does not survive a crash, the
+    /// returned URL permits Woosh servers to use a Postgres whose `fsync` is off. Otherwise, returns `url` unchanged.
     pub(crate) fn accept(self, url: DatabaseUrl) -> DatabaseUrl {
         match self {
             Self::Fast => url.allow_fsync_off(),

@@ -109,7 +109,8 @@ impl Drop for LocalServer {
     }
 }
 
-/// Tries to connect until a connection succeeds. Fails if `ensure_alive` fails, or after 60 seconds.
+/// Tries to connect until a connection succeeds. After each failed attempt, calls `ensure_alive`, and fails if that
+/// fails. Gives up after 60 seconds.
 pub(crate) async fn wait_until_ready(
     admin: &PgConnectOptions,
     mut ensure_alive: impl FnMut() -> anyhow::Result<()>,

@@ -31,12 +31,10 @@ impl OwnPostgres {
         Ok(Self(server))
     }
 
-    /// Returns the options to connect to the database.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.0.admin().database(Self::DATABASE)
     }
 
-    /// Returns the URL of the database.
     pub(crate) fn url(&self) -> String {
         template::url(&self.0.admin(), Self::DATABASE)
     }

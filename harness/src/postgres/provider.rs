@@ -74,8 +74,8 @@ pub fn probe() -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether the preferred way to obtain a Postgres server is to run the Postgres programs of this machine. If
-/// so, the data of a durable server is in the folder for temporary files of this machine.
+/// Returns whether the Postgres programs of this machine are the preferred way to obtain a Postgres server. If so, a
+/// durable server stores its data in the folder for temporary files of this machine.
 pub(crate) fn is_local() -> bool {
     matches!(providers().first(), Some(Provider::Local(_)))
 }

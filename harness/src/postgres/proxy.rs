@@ -15,7 +15,7 @@ use crate::TestDatabase;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Network {
     Up,
-    /// Forwards nothing on new connections.
+    /// Accepts new connections, but forwards nothing on them.
     Silent,
     /// Closes all connections, and accepts no others.
     Down,
@@ -35,7 +35,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy before a Postgres database. The proxy runs until the runtime ends.
+    /// Starts a proxy in front of a Postgres database. The proxy runs until the tokio runtime ends.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Proxy {
         drop(self.connections.write().await);
     }
 
-    /// Accepts and serves new connections.
+    /// Accepts and serves new connections again, after [`Self::cut`] or [`Self::silence_all`].
     pub fn restore(&self) {
         self.network.send_replace(Network::Up);
     }

@@ -15,8 +15,8 @@ pub(super) fn url(admin: &PgConnectOptions, database: &str) -> String {
     admin.clone().database(database).to_url_lossy().to_string()
 }
 
-/// Returns the `application_name` of the connections of an owner, which is a process that creates databases. While one
-/// of these connections is open, no other process drops the owner's databases.
+/// Returns the `application_name` with which an owner connects to Postgres. An owner is a process that creates
+/// databases. While it has such a connection, no other process drops its databases.
 pub(super) fn session_name(owner: &str) -> String {
     format!("woosh-harness-{owner}")
 }

@@ -87,8 +87,8 @@ pub async fn run(target: &Target, mut print: impl FnMut(String)) -> usize {
     failed
 }
 
-/// Expands to a list of checks. The name of a check is the prefix, the topic (the name of its module), and the name of
-/// its function.
+/// Expands to a list of checks. The name of a check consists of `$prefix`, the topic (the name of its module), `::`,
+/// and the name of its function.
 macro_rules! suite {
     ($prefix:literal; $($topic:ident: $($check:ident),+;)+) => {
         vec![$($($crate::sanity::Check {
@@ -99,7 +99,7 @@ macro_rules! suite {
 }
 use suite;
 
-/// Makes the calling function return an error that shows both values if they differ.
+/// Makes the calling function return an error if two values differ. The error shows both values.
 macro_rules! ensure_eq {
     ($left:expr, $right:expr $(,)?) => {
         match (&$left, &$right) {

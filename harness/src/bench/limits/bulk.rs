@@ -20,9 +20,9 @@ const MAILBOXES: i64 = 200;
 /// Maximum duration of the measurement, in seconds.
 const SECONDS: u32 = 2;
 
-/// Measures bulk inserts, for comparison with sends. Inserts the rows that sends would insert, with the same database
-/// driver and durability. But there is no server, nothing is checked, and a single connection inserts many messages in
-/// each transaction.
+/// Measures bulk inserts into a database, with which sends are compared. The inserted rows, the database driver and the
+/// durability are those of sends. But no server runs, nothing is checked, and a single connection inserts many messages
+/// in each transaction.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Sample> {
     let database = TestDatabase::create_with(args.backend, Durability::Durable).await?;
     // Opening the database creates its tables.

@@ -68,9 +68,9 @@ pub(super) fn of_tree(root: u32) -> Option<f64> {
     Some(seconds(ticks))
 }
 
-/// Returns the id of the main process of Postgres (the postmaster). `backend` is the id of the Postgres process that
-/// serves a connection to the database `name`. Postgres writes this name into the command line of the process. If the
-/// process with this id has another command line, Postgres runs on another machine, and the result is `None`.
+/// Returns the id of the main process of Postgres (the postmaster), which is the parent of the process `backend`. The
+/// process `backend` serves a connection to the database `name`, and Postgres writes this name into its command line.
+/// If the process with this id has another command line, Postgres runs on another machine, and the result is `None`.
 pub(in crate::bench) fn first_process(backend: u32, name: &str) -> Option<u32> {
     let command = fs::read(format!("/proc/{backend}/cmdline")).ok()?;
     let command = String::from_utf8_lossy(&command);

@@ -95,7 +95,7 @@ impl Usage {
     }
 
     /// Returns the CPU time that processes other than the server, the database and the load generator used, in seconds.
-    /// Returns `None` if one of the times is unknown.
+    /// Returns `None` if a CPU time that is needed for this calculation is unknown.
     pub(super) fn others(&self) -> Option<f64> {
         let database = if self.has_database { self.database? } else { 0.0 };
         Some((self.machine? - self.server? - database - self.generator).max(0.0))

@@ -11,9 +11,9 @@ const ARCHIVE: usize = 100;
 const STEPS: u64 = 4;
 const FILLERS: usize = 8;
 
-/// Measures sends, then reads with acknowledgements, several times. Before each repetition, more messages are stored in
-/// mailboxes that the measured clients do not use. A measurement reads all messages that it has sent, so it does not
-/// change the number of stored messages.
+/// Repeats two measurements: sends, then reads with acknowledgements. Before each repetition, more messages are stored
+/// in mailboxes that the measured clients do not use. The reads cover all messages that the measured sends have stored,
+/// so the measurements do not change the number of stored messages.
 pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Result<Vec<Sample>> {
     let archive = stage.accounts(u32::try_from(ARCHIVE)?, 1).await?;
     let recipients = stage.accounts(stage.args.users, 1).await?;

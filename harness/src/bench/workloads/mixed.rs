@@ -49,8 +49,8 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     Ok(vec![sends.with(Figure::PeakMemory, peak), deliveries])
 }
 
-/// Receives and acknowledges messages until all messages are sent and received. Returns the time from the sending of
-/// each message to its arrival, in microseconds.
+/// Receives and acknowledges messages until all messages are sent and received. Returns for each message the time from
+/// its sending to its arrival, in microseconds.
 async fn receive(mut reader: Reader, all_sent: Rc<Cell<bool>>) -> anyhow::Result<Vec<u32>> {
     while !all_sent.get() || reader.pending() > 0 {
         if reader.read(100, WAIT).await? > 0 {

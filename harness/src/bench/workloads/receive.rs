@@ -58,8 +58,8 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     Ok(vec![sample.with(Figure::PeakMemory, stage.target.peak_memory())])
 }
 
-/// Sends one message for each group of users in `groups`. All users of the group receive the message. The senders
-/// `fillers` send concurrently.
+/// Sends one message to each group of users in `groups`: all users of a group are recipients of the same message. The
+/// senders `fillers` share this work, and send concurrently.
 pub(super) async fn fill<'a>(
     fillers: &mut [Sender],
     groups: impl Iterator<Item = &'a [Rc<Account>]>,
@@ -76,8 +76,8 @@ pub(super) async fn fill<'a>(
     Ok(())
 }
 
-/// Reads and acknowledges all messages of all mailboxes. `at_a_time` mailboxes are read concurrently. Returns the time
-/// to read and acknowledge each page, in microseconds.
+/// Reads and acknowledges all messages in the mailboxes of `readers`, `at_a_time` mailboxes at the same time. Returns
+/// for each page the time to read and acknowledge it, in microseconds.
 pub(super) async fn drain(readers: &mut Vec<Reader>, at_a_time: usize) -> anyhow::Result<Vec<u32>> {
     let queue = Rc::new(RefCell::new(std::mem::take(readers)));
     let mut tasks = JoinSet::new();

@@ -27,8 +27,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 const SETTLE: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_millis(250);
 
-/// What a sender knows about a waiting reader: the recipient's account, and a notification that the message has
-/// arrived.
+/// What a sender knows about a waiting reader: the account to send to, and a notification that the message has arrived.
 struct Waiter {
     account: [Rc<Account>; 1],
     received: Notify,
@@ -66,7 +65,7 @@ pub(in crate::bench) async fn run(stage: &Stage, clients: usize) -> anyhow::Resu
     Ok(vec![sample.with(Figure::PeakMemory, stage.target.peak_memory()).with(Figure::MemoryPerWaiter, growth)])
 }
 
-/// Sends one message to each waiting reader. All senders send concurrently.
+/// Sends one message to each waiting reader. The senders share this work, and send concurrently.
 async fn send_to_each(senders: &mut [Sender], waiters: &[Rc<Waiter>]) -> anyhow::Result<()> {
     let queue = RefCell::new(waiters.iter());
     let sending = senders.iter_mut().map(async |sender| {

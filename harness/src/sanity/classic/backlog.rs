@@ -68,8 +68,8 @@ struct Reader {
     user: ClassicUser,
     /// The ids of the received messages, in the order of their first arrival.
     order: Vec<i64>,
-    /// For each message, the number of polls that returned the message and whose `query_time` was after the `sent_at`
-    /// of the message. The reader deletes a message after the first such poll.
+    /// For each message, the number of polls that returned the message and whose `query_time` was after its `sent_at`.
+    /// The reader deletes the message after the first such poll, so the number must stay 1.
     old_arrivals: BTreeMap<i64, u32>,
     rounds: u32,
 }

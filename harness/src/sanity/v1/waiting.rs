@@ -12,8 +12,8 @@ use super::mailbox::filled;
 
 /// Maximum time for a prompt response: long enough for a busy machine, and far below the timeouts of the readers.
 const SOON: Duration = Duration::from_secs(20);
-/// The time that a sender lets pass before it sends, so that the reader waits already. A reader that needs more time to
-/// start finds the message without waiting.
+/// The time from the start of a reader to the request that ends its wait, such as a send. If the reader needs more time
+/// to start, it finds the message without waiting.
 const HEAD_START: Duration = Duration::from_millis(50);
 
 pub(super) async fn a_waiting_reader_gets_a_message_promptly(client: Client) -> anyhow::Result<()> {
@@ -113,8 +113,8 @@ pub(super) async fn a_waiting_reader_gets_401_when_its_session_ends(client: Clie
     ensure_rejected(&alice, alice.delete("/v1/users/me")).await
 }
 
-/// Fails unless `reader` promptly receives 401 if the session of `reader` ends while `reader` waits. The request
-/// `ending` ends the session.
+/// Lets `reader` wait for messages, and then ends its session with the request `ending`. Fails unless `reader` promptly
+/// receives 401.
 async fn ensure_rejected(
     reader: &Device,
     ending: impl Future<Output = anyhow::Result<ApiResponse>>,
