@@ -33,7 +33,7 @@ impl Network {
         *self.lost.entry((replica, mailbox)).or_default() += 1;
     }
 
-    /// Returns how many notifications of a mailbox a replica has missed.
+    /// Returns how many notifications for `mailbox` the replica has missed.
     pub(crate) fn lost(&self, replica: usize, mailbox: DeviceId) -> u64 {
         self.lost.get(&(replica, mailbox)).copied().unwrap_or_default()
     }
@@ -57,8 +57,9 @@ pub(crate) struct ReplicaNotifier {
 #[derive(Debug, Default)]
 struct Notifications {
     count: u64,
-    /// The newest envelopes, whose sequence numbers are consecutive. Each has the number up to which the mailbox was
-    /// acknowledged when the envelope was committed.
+    /// The newest envelopes, whose sequence numbers are consecutive. Waiting reads can take them without reading the
+    /// store. The number beside each envelope says how far the mailbox was acknowledged when this envelope was
+    /// committed.
     recent: Vec<(Envelope, SequenceNumber)>,
 }
 

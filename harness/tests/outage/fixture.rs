@@ -73,8 +73,8 @@ impl Fixture {
         response.status() == StatusCode::OK
     }
 
-    /// Waits until `is_ready` returns `ready`. Returns how long this took. The result may be a second late, because the
-    /// server uses the result of a check for a second.
+    /// Waits until `is_ready` returns `ready`. Returns how long this took. This may be up to a second too long, because
+    /// the server checks at most once a second, and gives the same answer in between.
     pub(crate) async fn becomes_ready(&self, ready: bool, limit: Duration) -> Duration {
         let start = Instant::now();
         while self.is_ready().await != ready {

@@ -11,7 +11,7 @@ use woosh_harness::TestDatabase;
 use woosh_harness::postgres::wire::{Stream, dial, read_startup, without_options};
 use woosh_server::database::DatabaseUrl;
 
-/// The connections to the database that no client uses. The pooler takes the connection that was used last.
+/// The connections to the database that no client uses now. A client gets the one among them that was used last.
 type Idle = Arc<Mutex<Vec<Box<dyn Stream>>>>;
 
 /// Starts a pooler. Returns the URL for connecting to the database through the pooler.

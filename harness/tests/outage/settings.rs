@@ -19,8 +19,8 @@ CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER record AFTER INSERT ON messages EXECUTE FUNCTION record()";
 
-/// Verifies promises D1 (durable) and D4 (idempotent send) of the delivery contract behind a pooler that drops the
-/// settings that the server passes when it connects.
+/// Verifies promises D1 (durable) and D4 (idempotent send) of the delivery contract behind a pooler. The server passes
+/// settings when it connects, but the pooler drops them.
 pub(crate) async fn defaults() -> anyhow::Result<()> {
     for (default, used) in [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")] {
         let database = database().await?;
