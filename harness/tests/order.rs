@@ -143,8 +143,8 @@ async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     }
 }
 
-/// Locks zoe's mailbox repeatedly, so that sends to alice and zoe have to wait. A waiting send holds the lock of
-/// alice's mailbox. Returns how often zoe's mailbox was locked.
+/// Locks zoe's mailbox repeatedly, until `done` is true. A send to both alice and zoe then has to wait, and holds the
+/// lock of alice's mailbox meanwhile. Returns how often this function locked zoe's mailbox.
 async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
     let mut connection = options.connect().await?;
     let mut locks = 0;

@@ -15,7 +15,8 @@ use crate::world::{CLIENTS, REPLICAS, World};
 const END: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 impl World {
-    /// Ends the simulation, and checks that nothing was lost and that nothing remains.
+    /// Ends the simulation. Checks that no message was lost, and that all messages and idempotency keys expire in the
+    /// end.
     pub(crate) fn drain(&mut self) -> Check {
         let drained = self.drain_all();
         self.first_violation(drained)

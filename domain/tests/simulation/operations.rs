@@ -84,8 +84,8 @@ impl World {
     ///
     /// - The clock shows an earlier time than the last trusted time in the store. Otherwise the replica does not notice
     ///   that the clock is behind.
-    /// - The trusted time is at most [`MAX_STAMP_LEAD`] old, because the replica keeps messages for only this much
-    ///   longer.
+    /// - The trusted time is at most [`MAX_STAMP_LEAD`] old. After such a start, the replica lets messages expire
+    ///   later, but only by this duration.
     ///
     /// If several clocks may be wrong, a start is always allowed, because messages may expire early anyway.
     pub(crate) fn may_start(&self) -> bool {

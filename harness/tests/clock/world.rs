@@ -164,8 +164,8 @@ impl World {
         Self { database, postgres, time: START, test_database: test_database.into() }
     }
 
-    /// Returns the clocks of a new machine. On Postgres, its wall clock is an hour behind the clock of the database, so
-    /// that the tests notice if a server uses the wall clock in place of the clock of the database.
+    /// Returns the clocks of a new machine. On Postgres, the wall clock of the machine is an hour behind the clock of
+    /// the database. So the tests notice if a server uses the wall clock in place of the clock of the database.
     fn machine(&self) -> Arc<Machine> {
         Machine::at(if self.postgres.is_some() { self.time - HOUR } else { self.time })
     }

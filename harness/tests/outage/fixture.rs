@@ -84,9 +84,9 @@ impl Fixture {
         start.elapsed()
     }
 
-    /// Sends and reads repeatedly, until a send and the read after it both succeed. Panics if a response is neither a
-    /// success nor a 503 with `Retry-After`, or if the requests do not succeed within `limit`. Returns how long that
-    /// took, and how many requests were refused.
+    /// Sends and reads repeatedly, until a send and the read after it both succeed. Returns how long this took, and how
+    /// many requests were refused. Panics if a response is neither a success nor a 503 with `Retry-After`. Also panics
+    /// if this takes longer than `limit`.
     pub(crate) async fn recover(&self, limit: Duration) -> (Duration, usize) {
         let (start, mut refused) = (Instant::now(), 0);
         loop {

@@ -80,7 +80,7 @@ async fn open(options: &PgConnectOptions, startup: &[u8]) -> Option<(Box<dyn Str
     }
 }
 
-/// Reads a message of the protocol of Postgres: its type, its length and its contents.
+/// Reads one message of the Postgres protocol. Returns its bytes: the type, the length and the contents.
 async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut message = vec![0; 5];
     stream.read_exact(&mut message).await.ok()?;

@@ -86,7 +86,7 @@ pub(crate) async fn transaction_pooler() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Panics unless a server refuses to start, with an error of one line that contains all `parts`.
+/// Panics unless a server refuses to start on the database `url`. The error must be one line, and contain all `parts`.
 async fn assert_refused(url: DatabaseUrl, parts: &[&str]) {
     let error = bind(url, Duration::from_secs(60)).await.err().unwrap().to_string();
     assert_eq!(error.lines().count(), 1, "{error}");
