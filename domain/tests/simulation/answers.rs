@@ -18,8 +18,8 @@ use crate::world::{REQUEST_TIMEOUT, Request, World};
 pub(crate) struct Start {
     /// When the request started, in the simulation's own time, which is always right.
     time: Timestamp,
-    /// The replica's time when the request started. For the replica, messages had expired if their expiry time was
-    /// this time or earlier.
+    /// The replica's time when the request started. For the replica, the messages whose expiry time was this time or
+    /// earlier had expired.
     expired: Timestamp,
     /// Whether the request has a token that belonged to no open session when the request started.
     is_ended: bool,
@@ -29,9 +29,9 @@ pub(crate) struct Start {
     /// If the request is a read that waits: the last sequence number of the mailbox when the waiting time ended.
     /// `None` until then.
     last_in_time: Option<SequenceNumber>,
-    /// How many operations of the replica's store had already failed because of a fault.
+    /// How many operations of the replica on the store had failed because of a fault when the request started.
     faults: u64,
-    /// How many notifications for the mailbox the replica had already missed.
+    /// How many notifications for the mailbox the replica had missed when the request started.
     lost: u64,
     /// Whether the password in the request was right. `false` if the request contains no password to log in with.
     is_password_right: bool,
@@ -146,8 +146,8 @@ impl World {
     }
 
     /// Notes the last sequence number of the mailbox for each read whose waiting time has ended. The read may still
-    /// return an empty page later. `last` of this page must then be at least the noted number, otherwise the read has
-    /// missed a message.
+    /// return an empty page later. Its `last` must then be at least the noted number, otherwise the read has missed a
+    /// message.
     pub(crate) fn note_deadlines(&mut self) {
         let oracle = self.shared.oracle();
         let now = oracle.now();

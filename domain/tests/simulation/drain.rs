@@ -10,8 +10,8 @@ use crate::oracle::{Check, ensure};
 use crate::step::{Ask, Position, Step};
 use crate::world::{CLIENTS, REPLICAS, World};
 
-/// The duration for which time passes at the end of a simulation. It is so long that everything expires: every
-/// idempotency key, and every message, even if it was sent while a clock was wrong.
+/// A duration in which everything expires: every idempotency key, and every message, even if it was sent while a clock
+/// was wrong. This much time passes at the end of a simulation.
 const END: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 impl World {

@@ -13,7 +13,7 @@ use woosh_domain::ports::{Delivered, Notifier, Subscription, WaitOutcome};
 use crate::time::VirtualTime;
 use crate::world::REPLICAS;
 
-/// The notifications that are on their way to each replica, and how many were lost.
+/// The notifications that are on their way to each replica. Also counts the lost ones, by replica and mailbox.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     inboxes: [VecDeque<DeviceId>; REPLICAS],
@@ -58,8 +58,8 @@ pub(crate) struct ReplicaNotifier {
 struct Notifications {
     count: u64,
     /// The newest envelopes, whose sequence numbers are consecutive. Waiting reads can take them without reading the
-    /// store. The number beside each envelope says how far the mailbox was acknowledged when this envelope was
-    /// committed.
+    /// store. Beside each envelope is the sequence number up to which the mailbox was acknowledged when this envelope
+    /// was committed.
     recent: Vec<(Envelope, SequenceNumber)>,
 }
 

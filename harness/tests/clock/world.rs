@@ -106,7 +106,7 @@ impl Replica {
     }
 
     /// Does what a server does every ten seconds: checks the clock, deletes expired messages and old idempotency
-    /// keys, and stores the time. Returns a change if the time has just come into doubt, or just left it.
+    /// keys, and stores the time. Returns a change if the time is in doubt since this call, or is no longer in doubt.
     pub(crate) async fn upkeep(&self) -> Option<ClockChange> {
         let change = self.keep_time.execute().await.unwrap();
         self.sweep.execute().await.unwrap();
@@ -195,8 +195,8 @@ impl World {
         self.time += seconds;
     }
 
-    /// Lets `minutes` pass, and calls [`Replica::upkeep`] after each minute. Returns the changes that
-    /// these calls returned.
+    /// Lets `minutes` pass, and calls [`Replica::upkeep`] after each minute. Returns the changes that these calls
+    /// returned.
     pub(crate) async fn pass_minutes(&mut self, replica: &Replica, minutes: i64) -> Vec<ClockChange> {
         let mut changes = Vec::new();
         for _ in 0..minutes {

@@ -71,11 +71,11 @@ enum Step {
         in_current: Option<bool>,
         limit: usize,
     },
-    /// Acknowledges the messages of a mailbox up to a certain time, as the classic API does.
+    /// Acknowledges the messages of a mailbox that were sent before a cutoff, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
-        /// This time, in seconds relative to the current time of the test's clock. A message is acknowledged if its
-        /// `sent_at` is earlier.
+        /// The cutoff, in seconds relative to the current time of the test's clock. Messages with an earlier `sent_at`
+        /// are acknowledged.
         seconds: i64,
     },
     Expire,

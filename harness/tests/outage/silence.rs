@@ -16,7 +16,7 @@ const MAX_INTERRUPTION: Duration = Duration::from_secs(20);
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
 /// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract if Postgres stops answering on open
-/// connections while many requests wait for it: every request gets a response, and stored messages stay.
+/// connections while many requests wait for it: every request gets a response, and no stored message is lost.
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await?;
