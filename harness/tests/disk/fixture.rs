@@ -103,7 +103,6 @@ pub(crate) fn to(name: &str, contents: &str) -> Value {
     serde_json::json!({ "recipients": [{ "username": name, "contents": contents }] })
 }
 
-/// Waits until `condition` holds.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {

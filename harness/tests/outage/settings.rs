@@ -95,7 +95,6 @@ async fn assert_refused(url: DatabaseUrl, parts: &[&str]) {
     }
 }
 
-/// Alters a database.
 pub(crate) async fn alter(database: &TestDatabase, change: &str) -> anyhow::Result<()> {
     let options = database.postgres_options().unwrap();
     let statement = format!("ALTER DATABASE {} {change}", options.get_database().unwrap());

@@ -60,7 +60,6 @@ impl Shared {
     }
 }
 
-/// The store of a replica.
 pub(crate) struct ReplicaStore {
     pub(crate) shared: Arc<Shared>,
     pub(crate) replica: usize,
