@@ -21,7 +21,8 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.chain([documentation]).collect()).exit();
 }
 
-/// Checks that every case and file that the documentation of the contract lists in backticks exists.
+/// Checks that the documentation of the contract names only test cases and files that exist. Its lists contain these
+/// names in backticks.
 fn every_named_test_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let documentation = include_str!("../src/contract/mod.rs").lines().filter_map(|line| line.strip_prefix("//! "));

@@ -13,7 +13,8 @@ use woosh_domain::model::*;
 use woosh_domain::ports::*;
 use woosh_harness::{Backend, TestDatabase};
 
-/// SQL statements that damage the tables after [`fill`], each with the line that the audit must return for this damage.
+/// SQL statements, each of which damages the tables that [`fill`] has filled. Beside each statement is the line that
+/// the audit must return for this damage.
 const DAMAGES: &[(&str, &str)] = &[
     ("DELETE FROM devices WHERE id = 3", "1 users without a device"),
     ("DELETE FROM users WHERE id = 2", "1 devices without a user"),
@@ -139,8 +140,8 @@ async fn add(stores: &Stores, name: &str) {
     stores.users.add(new).await.unwrap().unwrap();
 }
 
-/// Stores a message for the recipients. Mailboxes that already have `messages` pending messages are full. The send has
-/// an idempotency key if Carol is among the recipients.
+/// Stores a message for the recipients. A mailbox that already contains `messages` messages is full. The send has an
+/// idempotency key if Carol is among the recipients.
 async fn send(stores: &Stores, recipients: &[&str], messages: u64) {
     let addressed = |name: &&str| AddressedContents {
         recipient: Username::new(name).unwrap(),

@@ -67,8 +67,8 @@ fn run(group: &str, plan: &Plan) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Verifies promises D1, D2, D3, D4, D5 and D6 while servers are killed, and other faults are injected between the
-/// kills.
+/// Verifies promises D1 (durable) to D6 (atomic fan-out) of the delivery contract while servers are killed. Between the
+/// kills, other faults are injected.
 fn mix(group: &str, plan: &Plan) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(kill::run(Path::new(PROGRAM), plan)).map_err(|error| format!("{error:#}"))?;

@@ -62,8 +62,8 @@ fn this_process_listens(address: &SocketAddr) -> bool {
     links.any(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
 }
 
-/// Waits until nothing is left of the servers: the folder is empty, no command line contains its path, and no port is
-/// open.
+/// Waits until nothing is left of the servers. The folder must be empty, no command line of a process may contain the
+/// path of the folder, and none of the ports may be open.
 fn assert_nothing_left(folder: &Path, ports: &[SocketAddr]) {
     let start = Instant::now();
     loop {

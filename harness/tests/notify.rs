@@ -83,7 +83,7 @@ impl Fixture {
         Ok(Self { database, servers, sender, received, readers })
     }
 
-    /// Stops the readers, because a reader panics when its server stops.
+    /// Stops the readers, and then the servers. In another order, the readers would panic.
     async fn end(mut self) {
         self.readers.shutdown().await;
     }
@@ -104,8 +104,8 @@ impl Fixture {
         })
     }
 
-    /// Sends messages, each to a waiting reader. Fails unless the readers receive them promptly: the slower the sends
-    /// are, the longer the readers may take. On a busy machine, sends fewer messages.
+    /// Sends messages one after another, each to a waiting reader. Panics if the readers do not receive them promptly.
+    /// The limits are longer if the sends themselves take long. On a busy machine, sends fewer than `messages`.
     async fn ensure_prompt(&mut self, messages: usize) -> anyhow::Result<()> {
         let (start, mut delays) = (Instant::now(), Vec::new());
         for number in 0..messages {
@@ -131,7 +131,7 @@ impl Fixture {
     }
 }
 
-/// Returns the median and the 99th percentile.
+/// Returns the median and the 99th percentile of the durations.
 fn quantiles(durations: impl Iterator<Item = Duration>) -> (Duration, Duration) {
     let mut sorted: Vec<_> = durations.collect();
     sorted.sort_unstable();
@@ -256,9 +256,9 @@ async fn many_readers() -> anyhow::Result<()> {
     const USERS: usize = 20;
     /// Number of database connections of the server: those of its pool, and two for notifications.
     const CONNECTIONS: i64 = 16 + 2;
-    /// Maximum number of database connections that are active while one message is sent and received: the message uses
-    /// six, a sweep three, and a poll for lost notifications one. A pool uses idle connections in rotation, so if all
-    /// readers were notified, their reads would use all connections.
+    /// Maximum number of database connections that may be active while one message is sent and received. The message
+    /// uses six, a sweep three, and a poll for lost notifications one. A pool uses idle connections in rotation. So if
+    /// all readers were notified, their reads would use all connections.
     const MAX_ACTIVE: i64 = 10;
 
     let database = Arc::new(TestDatabase::create(Backend::Postgres).await?);

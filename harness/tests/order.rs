@@ -143,8 +143,8 @@ async fn send_all(sender: &Device, sender_number: usize, urls: &[String]) {
     }
 }
 
-/// Locks zoe's mailbox repeatedly, so that sends to alice and zoe have to wait. A waiting send holds the lock of
-/// alice's mailbox. Returns how often zoe's mailbox was locked.
+/// Locks zoe's mailbox repeatedly, until `done` is true. A send to both alice and zoe then has to wait, and holds the
+/// lock of alice's mailbox meanwhile. Returns how often this function locked zoe's mailbox.
 async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sqlx::Result<u32> {
     let mut connection = options.connect().await?;
     let mut locks = 0;
@@ -159,9 +159,9 @@ async fn hold_lock(options: PgConnectOptions, zoe: i64, done: &AtomicBool) -> sq
     Ok(locks)
 }
 
-/// Reads the mailbox page by page, without pauses, until it has received all [`TOTAL`] messages. Reads the first page
-/// at the first URL, the second page at the second URL and so on, and after the last URL begins with the first URL
-/// again. Panics if a sequence number is missing, or if this takes longer than [`LIMIT`]. Returns the number of pages.
+/// Reads the mailbox page by page, without pauses, until it has received all [`TOTAL`] messages. Each read goes to the
+/// next of the URLs, and after the last URL to the first one again. Panics if a sequence number is missing, or if this
+/// takes longer than [`LIMIT`]. Returns the number of pages.
 async fn follow(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut pages) = (Instant::now(), 0, 0);
     while seen < TOTAL {
@@ -175,8 +175,8 @@ async fn follow(reader: &Device, urls: &[String]) -> usize {
     pages
 }
 
-/// Reads the mailbox from its start, again and again, at each URL in turn, until it contains all [`TOTAL`] messages.
-/// Returns the number of reads.
+/// Reads the whole mailbox from its start, again and again, until it contains all [`TOTAL`] messages. Each read goes to
+/// the next of the URLs, and after the last URL to the first one again. Returns the number of reads.
 async fn reread(reader: &Device, urls: &[String]) -> usize {
     let (start, mut seen, mut times) = (Instant::now(), 0, 0);
     while seen < TOTAL {

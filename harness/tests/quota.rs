@@ -15,7 +15,8 @@ use woosh_server::server::{Limits, Quota};
 
 type Test = fn(Backend) -> BoxFuture<'static, ()>;
 
-/// Lists test functions, which take a backend. Returns the name of each function and the function.
+/// Takes the names of test functions, which take a backend. Returns an array of pairs: the name of a function, and the
+/// function.
 macro_rules! tests {
     ($($test:ident),+ $(,)?) => {
         [$((stringify!($test), (|backend| Box::pin($test(backend))) as Test)),+]

@@ -6,8 +6,7 @@ use libtest_mimic::{Arguments, Failed};
 use woosh_harness::Backend;
 use woosh_harness::sanity::{self, Check, Target};
 
-/// The name of a check that takes long. It runs only on SQLite, because the pages that the check reads are the same on
-/// every target.
+/// The name of a check that takes long. It runs only on SQLite, because it would read the same pages on Postgres.
 const BACKLOG: &str = "classic::backlog::three_hundred_messages_arrive_in_order";
 
 fn main() {

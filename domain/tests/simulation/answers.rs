@@ -16,25 +16,26 @@ use crate::world::{REQUEST_TIMEOUT, Request, World};
 /// What was true when a request started. The answer to the request is checked against these values.
 #[derive(Debug)]
 pub(crate) struct Start {
-    /// The simulation's own time, which is always right.
+    /// When the request started, in the simulation's own time, which is always right.
     time: Timestamp,
-    /// By the clock of the replica, messages had expired if their expiry time was at or before this time.
+    /// The replica's time when the request started. For the replica, the messages whose expiry time was this time or
+    /// earlier had expired.
     expired: Timestamp,
-    /// Whether the request has a token whose session had ended or never existed.
+    /// Whether the request has a token that belonged to no open session when the request started.
     is_ended: bool,
-    /// The mailbox of the session's device. `last` is the last sequence number of this mailbox.
+    /// The mailbox of the session's device. `None` if there was no open session.
     mailbox: Option<DeviceId>,
     last: SequenceNumber,
-    /// If the request is a read that waits: the last sequence number of the mailbox when the waiting time was over.
+    /// If the request is a read that waits: the last sequence number of the mailbox when the waiting time ended.
     /// `None` until then.
     last_in_time: Option<SequenceNumber>,
-    /// How many operations of the replica had failed because of a fault.
+    /// How many operations of the replica on the store had failed because of a fault when the request started.
     faults: u64,
-    /// How many notifications of the mailbox the replica had missed.
+    /// How many notifications for the mailbox the replica had missed when the request started.
     lost: u64,
-    /// Whether the password of a login was right.
+    /// Whether the password in the request was right. `false` if the request contains no password to log in with.
     is_password_right: bool,
-    /// If the request is a read that waits: when the simulation first noticed that it waits. `None` until then.
+    /// If the request is a read that waits: when the simulation first saw the read wait. `None` until then.
     waits_since: Option<Timestamp>,
 }
 
@@ -135,7 +136,7 @@ impl World {
         }
     }
 
-    /// Aborts requests that have taken too long. Leaves out reads that are known to wait for a message.
+    /// Aborts requests that have taken too long. Does not abort reads that are known to wait for a message.
     pub(crate) fn time_out(&mut self) {
         let now = self.shared.time.now();
         self.requests.retain(|Request { call, start, .. }| {
@@ -144,8 +145,9 @@ impl World {
         });
     }
 
-    /// For each read whose waiting time is over by now, stores the last sequence number of its mailbox. If the read
-    /// returns an empty page, the page must cover everything up to this number.
+    /// Notes the last sequence number of the mailbox for each read whose waiting time has ended. The read may still
+    /// return an empty page later. Its `last` must then be at least the noted number, otherwise the read has missed a
+    /// message.
     pub(crate) fn note_deadlines(&mut self) {
         let oracle = self.shared.oracle();
         let now = oracle.now();
@@ -201,7 +203,8 @@ fn check_refusal(
     ensure(is_right, "D3 D5 only impossible positions are refused", || format!("{error:?}, {after:?}"))
 }
 
-/// Checks that all that a page says is true, and that the page covers what was stored when the read started.
+/// Checks a page against the model of its mailbox. The page must contain nothing wrong, and must take into account
+/// everything that was stored when the read started.
 fn check_page(oracle: &Oracle, start: &Start, cursor: Cursor, page: &MailboxPage) -> Check {
     let Some(mailbox) = start.mailbox.and_then(|device| oracle.truth.mailboxes.get(&device)) else {
         return Ok(());
@@ -246,7 +249,7 @@ fn check_page(oracle: &Oracle, start: &Start, cursor: Cursor, page: &MailboxPage
     })
 }
 
-/// Checks that a poll of the classic API returns only messages of the device's own mailbox.
+/// Checks the messages that a poll of the classic API returned. All must be in the mailbox of `device`.
 fn check_poll(oracle: &Oracle, device: DeviceId, messages: &[Message]) -> Check {
     let Some(mailbox) = oracle.truth.mailboxes.get(&device) else { return Ok(()) };
     let stored = |message: &Message| {

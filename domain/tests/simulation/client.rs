@@ -18,7 +18,7 @@ pub(crate) struct Client {
     pub(crate) login: Option<(SessionId, Token)>,
     /// The last sequence number that the client has seen, and the incarnation of the mailbox at that time.
     pub(crate) seen: Cursor,
-    /// The index of the client's last send with an idempotency key in `Oracle::sends`.
+    /// The client's last send that has an idempotency key, as an index into `Oracle::sends`.
     last_keyed: Option<usize>,
     /// The `query_time` that the client's last poll of the classic API returned.
     query_time: i64,
@@ -165,7 +165,7 @@ impl Clients {
         Some(Call::Send(index, request))
     }
 
-    /// Updates what a client knows after the answer to its request.
+    /// Updates what a client knows. `answer` is the answer to its request `call`.
     pub(crate) fn learn(&mut self, client: usize, call: &Call, token: Option<&Token>, answer: &Answer) {
         let user = user_of(client);
         let current = self.name(user);
@@ -214,8 +214,8 @@ impl Clients {
         self.clients[client] = Client { device: Some(device), login, ..known };
     }
 
-    /// Handles a refused password. From now on, the clients of the user use their other password. If there is none,
-    /// they take the account for deleted, and register another one.
+    /// Handles the refusal of the password `tried`. From now on, the clients of the user use the other password that
+    /// may be right. If there is none, they take the account for deleted, and register another one.
     fn denied(&mut self, user: usize, tried: &str) {
         let (current, other) = self.users[user].passwords;
         match other {

@@ -10,12 +10,13 @@ use crate::oracle::{Check, ensure};
 use crate::step::{Ask, Position, Step};
 use crate::world::{CLIENTS, REPLICAS, World};
 
-/// A time after which everything has expired: every idempotency key, and every message, even if it was sent while a
-/// clock was wrong.
+/// A duration in which everything expires: every idempotency key, and every message, even if it was sent while a clock
+/// was wrong. This much time passes at the end of a simulation.
 const END: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 impl World {
-    /// Ends the simulation, and checks that nothing was lost and that nothing remains.
+    /// Ends the simulation. Checks that no message was lost, and that all messages and idempotency keys expire in the
+    /// end.
     pub(crate) fn drain(&mut self) -> Check {
         let drained = self.drain_all();
         self.first_violation(drained)

@@ -38,7 +38,7 @@ use self::regressions::REGRESSIONS;
 use self::step::{Step, generate};
 use self::world::World;
 
-/// The number of steps of the run in continuous integration.
+/// How many steps one run of the test has in total, with all seeds. `WOOSH_SIMULATION_STEPS` can set another number.
 const STEPS: u64 = 1_000_000;
 /// The number of steps of each seed.
 const STEPS_PER_SEED: usize = 1000;

@@ -13,7 +13,7 @@ use woosh_domain::ports::{Delivered, Notifier, Subscription, WaitOutcome};
 use crate::time::VirtualTime;
 use crate::world::REPLICAS;
 
-/// The notifications that are on their way to each replica, and how many were lost.
+/// The notifications that are on their way to each replica. Also counts the lost ones, by replica and mailbox.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     inboxes: [VecDeque<DeviceId>; REPLICAS],
@@ -33,7 +33,7 @@ impl Network {
         *self.lost.entry((replica, mailbox)).or_default() += 1;
     }
 
-    /// Returns how many notifications of a mailbox a replica has missed.
+    /// Returns how many notifications for `mailbox` the replica has missed.
     pub(crate) fn lost(&self, replica: usize, mailbox: DeviceId) -> u64 {
         self.lost.get(&(replica, mailbox)).copied().unwrap_or_default()
     }
@@ -57,8 +57,9 @@ pub(crate) struct ReplicaNotifier {
 #[derive(Debug, Default)]
 struct Notifications {
     count: u64,
-    /// The newest envelopes, whose sequence numbers are consecutive. Each has the number up to which the mailbox was
-    /// acknowledged when the envelope was committed.
+    /// The newest envelopes, whose sequence numbers are consecutive. Waiting reads can take them without reading the
+    /// store. Beside each envelope is the sequence number up to which the mailbox was acknowledged when this envelope
+    /// was committed.
     recent: Vec<(Envelope, SequenceNumber)>,
 }
 

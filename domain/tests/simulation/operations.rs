@@ -15,8 +15,8 @@ use crate::world::{REPLICAS, REQUEST_TIMEOUT, World, run};
 
 /// How long the shared clock is wrong after a leap. This is too short for the replicas to trust the wrong time.
 const LEAP: Duration = Duration::from_secs(14 * 60);
-/// Maximum time between two comparisons of the replicas' clocks with the shared clock, while a step lets time pass. If
-/// a step is very long, the maximum is a sixteenth of its duration instead, so that the step needs few comparisons.
+/// While a step lets time pass, the replicas compare their clocks with the shared clock at least this often. If a step
+/// is very long, they do so after each sixteenth of its duration instead, so that the step needs few comparisons.
 const UPKEEP: Duration = Duration::from_secs(300);
 
 impl World {
@@ -50,8 +50,8 @@ impl World {
         Ok(())
     }
 
-    /// Lets a replica do what each server does periodically. Checks that the clock of the replica is then right, or
-    /// that the replica knows that it may be wrong.
+    /// Lets a replica do what each server does periodically. Then checks that the clock of the replica is right, or
+    /// that the replica knows that its clock may be wrong.
     pub(crate) fn upkeep(&mut self, replica: usize) -> Check {
         let server = self.replicas[replica].clone();
         if !run(server.upkeep()) {
@@ -84,8 +84,8 @@ impl World {
     ///
     /// - The clock shows an earlier time than the last trusted time in the store. Otherwise the replica does not notice
     ///   that the clock is behind.
-    /// - The trusted time is at most [`MAX_STAMP_LEAD`] old, because the replica keeps messages for only this much
-    ///   longer.
+    /// - The trusted time is at most [`MAX_STAMP_LEAD`] old. After such a start, the replica lets messages expire
+    ///   later, but only by this duration.
     ///
     /// If several clocks may be wrong, a start is always allowed, because messages may expire early anyway.
     pub(crate) fn may_start(&self) -> bool {
@@ -116,8 +116,8 @@ impl World {
         self.shared.oracle().are_clocks_wrong
     }
 
-    /// Restores the newest backup. Does nothing while the shared clock is wrong. Otherwise the wrong time could agree
-    /// with the old time that is stored in the backup, and the restarted replicas would trust the wrong time.
+    /// Restores the newest backup. Does nothing while the shared clock alone is wrong. The backup contains an old time:
+    /// if the shared clock showed a similar time, the restarted replicas would trust this wrong clock.
     pub(crate) fn restore(&mut self) -> Check {
         let may_restore = self.leap_ends.is_none() || self.are_clocks_wrong();
         let Some((backup, truth)) = self.backup.clone().filter(|_| may_restore) else { return Ok(()) };

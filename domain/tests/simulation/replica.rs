@@ -86,7 +86,6 @@ pub(crate) enum Call {
     Sweep,
 }
 
-/// The response to a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// The session has ended, or never existed.
@@ -112,7 +111,6 @@ pub(crate) enum Answer {
 }
 
 impl Replica {
-    /// Starts a replica.
     pub(crate) async fn start(
         shared: Arc<Shared>,
         randomness: Arc<CountingRandomness>,

@@ -5,7 +5,8 @@ use crate::step::Step;
 /// Maximum number of steps for which removing pairs is tried. More steps would have too many pairs.
 const MAX_STEPS_FOR_PAIRS: usize = 40;
 
-/// Returns a part of the steps that still breaks the promise. `fails` says whether a sequence breaks the same promise.
+/// Returns a shorter or simpler sequence that still breaks the promise that `steps` breaks. `fails` says whether a
+/// sequence breaks this promise.
 pub(crate) fn shrink(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     loop {
         let before = steps.clone();
@@ -50,8 +51,8 @@ fn remove_pairs(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<St
     steps
 }
 
-/// Replaces each request or sweep in flight by one that runs to its end within its step, if the steps still break the
-/// promise after this change.
+/// Replaces each request or sweep in flight by one that runs to its end within its step. Undoes a replacement if the
+/// steps then no longer break the promise.
 fn simplify(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     for index in 0..steps.len() {
         let before = steps[index];

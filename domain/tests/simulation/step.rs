@@ -11,8 +11,8 @@ use crate::world::{CLIENTS, REPLICAS};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A client sends a request to a replica. A client that is not registered or logged in registers or logs in
-    /// instead.
+    /// A client sends a request to a replica. If the client first has to register or log in, it sends the registration
+    /// or the login instead.
     Request {
         client: usize,
         replica: usize,
@@ -27,8 +27,8 @@ pub(crate) enum Step {
     Finish(usize),
     /// The connection of a request in flight is cut.
     Cut(usize),
-    /// The fault affects the next operation of a replica on the store. `BeforeCommit` and `AfterCommit` affect the next
-    /// write instead.
+    /// The fault affects the next operation of a replica on the store. If it is `BeforeCommit` or `AfterCommit`, it
+    /// affects the next write instead.
     Fault { replica: usize, fault: Fault },
     /// The next notification on its way to a replica arrives.
     Notify(usize),
@@ -102,8 +102,7 @@ pub(crate) enum Position {
     Start,
     /// The last sequence number of the mailbox plus the given number. The request names no incarnation.
     Beyond(i64),
-    /// The last sequence number that the client has seen. The request names another incarnation than the client has
-    /// seen.
+    /// The last sequence number that the client has seen. The request names a wrong incarnation.
     Elsewhere,
 }
 

@@ -31,7 +31,7 @@ impl VirtualTime {
         Timestamp::from_micros(self.now.load(Ordering::Relaxed))
     }
 
-    /// Returns what the shared clock shows.
+    /// Returns the time that the shared clock shows.
     pub(crate) fn shared(&self) -> Timestamp {
         Timestamp::from_micros(self.now.load(Ordering::Relaxed) + self.lead.load(Ordering::Relaxed))
     }
@@ -56,7 +56,7 @@ impl VirtualTime {
     }
 }
 
-/// The clocks of a replica's machine.
+/// The monotonic clock and the wall clock of a replica's machine.
 pub(crate) struct ReplicaClock {
     pub(crate) time: Arc<VirtualTime>,
     pub(crate) replica: usize,

@@ -25,7 +25,7 @@ pub(crate) const USERS: usize = 3;
 pub(crate) const CLIENTS_PER_USER: usize = 2;
 pub(crate) const CLIENTS: usize = USERS * CLIENTS_PER_USER;
 
-/// Maximum time of a request, in addition to the time that a read asks to wait.
+/// Maximum duration of a request. For a read that waits, the time that it asks to wait is added.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum number of requests in flight.
 const MAX_REQUESTS: usize = 8;

@@ -77,7 +77,7 @@ impl Replica {
         }
     }
 
-    /// Moves the clocks of the machine, in seconds.
+    /// Moves the monotonic clock of the machine by `monotonic` seconds, and its wall clock by `wall` seconds.
     pub(crate) fn pass(&self, monotonic: i64, wall: i64) {
         self.machine.advance(monotonic, wall);
     }
@@ -106,7 +106,7 @@ impl Replica {
     }
 
     /// Does what a server does every ten seconds: checks the clock, deletes expired messages and old idempotency
-    /// keys, and stores the time. Returns a change if the time is in doubt from now on, or no longer in doubt.
+    /// keys, and stores the time. Returns a change if the time is in doubt since this call, or is no longer in doubt.
     pub(crate) async fn upkeep(&self) -> Option<ClockChange> {
         let change = self.keep_time.execute().await.unwrap();
         self.sweep.execute().await.unwrap();
@@ -121,7 +121,7 @@ impl Replica {
         self.stores.mailboxes.read(caller.device, SequenceNumber::ZERO, limit, now).await.unwrap().unwrap()
     }
 
-    /// Returns how many messages are in a mailbox, and how many have expired.
+    /// Returns how many messages the caller can read from its mailbox, and how many others have expired unread there.
     pub(crate) async fn messages(&self, caller: &Caller) -> (usize, i64) {
         let page = self.page(caller).await;
         assert!(page.gaps.iter().all(|gap| gap.reason == GapReason::Expired));
@@ -164,8 +164,8 @@ impl World {
         Self { database, postgres, time: START, test_database: test_database.into() }
     }
 
-    /// Returns the clocks of a new machine. On Postgres, its wall clock is an hour behind the clock of the database, so
-    /// that the tests notice if a server uses the wall clock in place of the clock of the database.
+    /// Returns the clocks of a new machine. On Postgres, the wall clock of the machine is an hour behind the clock of
+    /// the database. So the tests notice if a server uses the wall clock in place of the clock of the database.
     fn machine(&self) -> Arc<Machine> {
         Machine::at(if self.postgres.is_some() { self.time - HOUR } else { self.time })
     }
@@ -174,14 +174,14 @@ impl World {
         Replica::start(&self.database, self.machine()).await
     }
 
-    /// Moves the wall clock of the replica's machine and the clock of the database by `seconds`, and the monotonic
+    /// Moves the wall clock of the replica's machine and the clock of the database by `seconds`. Moves the monotonic
     /// clock of the machine by `passed` seconds.
     pub(crate) async fn advance(&mut self, replica: &Replica, passed: i64, seconds: i64) {
         replica.machine.advance(passed, seconds);
         self.advance_database(seconds).await;
     }
 
-    /// Moves the clock of the database by `seconds` if it is a Postgres database, and adds `seconds` to [`Self::time`].
+    /// Adds `seconds` to [`Self::time`]. If the database is on Postgres, also moves its clock by `seconds`.
     pub(crate) async fn advance_database(&mut self, seconds: i64) {
         if let Some(options) = &self.postgres {
             let mut connection = PgConnection::connect_with(options).await.unwrap();
@@ -195,8 +195,8 @@ impl World {
         self.time += seconds;
     }
 
-    /// Lets `minutes` pass. The replica checks the clock after each minute. Returns the changes: that the time is in
-    /// doubt, or no longer in doubt.
+    /// Lets `minutes` pass, and calls [`Replica::upkeep`] after each minute. Returns the changes that these calls
+    /// returned.
     pub(crate) async fn pass_minutes(&mut self, replica: &Replica, minutes: i64) -> Vec<ClockChange> {
         let mut changes = Vec::new();
         for _ in 0..minutes {

@@ -19,8 +19,8 @@ pub(crate) async fn add(stores: &Stores, name: &str) -> DeviceId {
     stores.users.add(new).await.unwrap().unwrap().device.id
 }
 
-/// Returns a send of one text to all recipients. Its quota allows one message per mailbox: a mailbox that has a message
-/// already is full.
+/// Returns a send of the same text to all recipients. The quota is one message per mailbox: a mailbox that has a
+/// message already is full.
 pub(crate) fn delivery(recipients: &[&str], key: Option<&str>) -> NewDelivery {
     let addressed = |name: &&str| AddressedContents {
         recipient: Username::new(name).unwrap(),

@@ -11,7 +11,7 @@ use woosh_harness::{Backend, TestDatabase};
 
 use super::fixture::{add, delivery, now};
 
-/// Makes every transaction that inserts a row into a table fail when it commits.
+/// Makes every transaction fail at its commit if the transaction inserts a row into the table `{table}`.
 const REFUSE_ON_POSTGRES: &str = "
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
 CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED

@@ -68,7 +68,7 @@ impl Running {
         self.client.get(format!("{}/health/{check}", self.url)).send().await.unwrap().status().as_u16()
     }
 
-    /// Registers a user. Returns its token and its device.
+    /// Registers a user. Returns the token and the identifier of its device.
     pub(crate) async fn register(&self, name: &str) -> (String, i64) {
         let (status, body) = self.post("", "/v1/users", &registration(name)).await;
         assert_eq!(status, 201, "{body}");
@@ -76,8 +76,8 @@ impl Running {
     }
 }
 
-/// Returns the status and the body of a response. Panics if a response with 507 has no `Retry-After`, or if its body
-/// does not have the format of its API.
+/// Returns the status and the body of a response. A response with 507 must have `Retry-After`, and an error body in the
+/// format of the API that was called. Otherwise panics.
 async fn answer(response: Response) -> (u16, Value) {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let is_v1 = response.url().path().starts_with("/v1/");
@@ -103,7 +103,6 @@ pub(crate) fn to(name: &str, contents: &str) -> Value {
     serde_json::json!({ "recipients": [{ "username": name, "contents": contents }] })
 }
 
-/// Waits until `condition` holds.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {

@@ -83,7 +83,7 @@ pub(crate) async fn sqlite(disk: Tmpfs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the SQL that lets writes to a table fail as on a full disk. `write` is the kind of these writes, such as
+/// Returns SQL that makes writes to a table fail as on a full disk. Only writes of the kind `write` fail, such as
 /// `INSERT`.
 fn refuse(write: &str, table: &str) -> String {
     format!(

@@ -71,11 +71,11 @@ enum Step {
         in_current: Option<bool>,
         limit: usize,
     },
-    /// Acknowledges the messages sent before a given time, as the classic API does.
+    /// Acknowledges the messages of a mailbox that were sent before a cutoff, as the classic API does.
     AcknowledgeBefore {
         mailbox: usize,
-        /// The given time: messages that were sent before it are acknowledged. In seconds relative to the current time
-        /// of the test's clock.
+        /// The cutoff, in seconds relative to the current time of the test's clock. Messages with an earlier `sent_at`
+        /// are acknowledged.
         seconds: i64,
     },
     Expire,

@@ -112,8 +112,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Gives all mailboxes a new incarnation. Each call to the store changes at most two mailboxes, so several calls
-    /// are needed.
+    /// Gives all mailboxes a new incarnation. Lets each call of the store change at most two mailboxes, so that several
+    /// calls are needed.
     async fn restored(&mut self) {
         static INCARNATIONS: AtomicI64 = AtomicI64::new(1);
         let incarnation = INCARNATIONS.fetch_add(1, Ordering::Relaxed);

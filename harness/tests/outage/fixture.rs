@@ -73,8 +73,8 @@ impl Fixture {
         response.status() == StatusCode::OK
     }
 
-    /// Waits until `is_ready` returns `ready`. Returns how long this took. The result may be a second late, because the
-    /// server uses the result of a check for a second.
+    /// Waits until `is_ready` returns `ready`. Returns how long this took. This may be up to a second too long, because
+    /// the server checks at most once a second, and gives the same answer in between.
     pub(crate) async fn becomes_ready(&self, ready: bool, limit: Duration) -> Duration {
         let start = Instant::now();
         while self.is_ready().await != ready {
@@ -84,9 +84,9 @@ impl Fixture {
         start.elapsed()
     }
 
-    /// Sends and reads repeatedly, until a send and the read after it both succeed. Panics if a response is neither a
-    /// success nor a 503 with `Retry-After`, or if the requests do not succeed within `limit`. Returns how long that
-    /// took, and how many requests were refused.
+    /// Sends and reads repeatedly, until a send and the read after it both succeed. Returns how long this took, and how
+    /// many requests were refused. Panics if a response is neither a success nor a 503 with `Retry-After`. Also panics
+    /// if this takes longer than `limit`.
     pub(crate) async fn recover(&self, limit: Duration) -> (Duration, usize) {
         let (start, mut refused) = (Instant::now(), 0);
         loop {

@@ -16,11 +16,11 @@ use super::fixture::database;
 
 /// A test fails if its call has not returned after this time. The test does not really wait: its clock is paused.
 const HOUR: Duration = Duration::from_secs(3600);
-/// The pool tests a connection that was unused for over a second before it hands the connection out. These tests use
-/// each connection again within this shorter time, so that the pool does not test it.
+/// If a connection was unused for over a second, the pool first checks that the database still answers on it. The tests
+/// use each connection again within this shorter time, so that there is no such check.
 const UNUSED: Duration = Duration::from_millis(500);
 
-/// A store that connects to Postgres through a proxy.
+/// A store that connects to Postgres through a proxy, which can make Postgres seem to stop answering.
 struct Fixture {
     _test_database: TestDatabase,
     proxy: Proxy,
@@ -37,8 +37,8 @@ impl Fixture {
         Ok(Self { _test_database: test_database, proxy, database, observer })
     }
 
-    /// Opens all connections of the pool for requests, and uses each of them within [`UNUSED`]. Then makes the database
-    /// stop answering, and pauses the clock.
+    /// Makes the database stop answering, and pauses the clock. Before that, opens all connections that the pool may
+    /// have, and uses each of them within [`UNUSED`].
     async fn silence(&mut self) -> anyhow::Result<()> {
         let stores = self.database.stores();
         loop {
@@ -56,7 +56,8 @@ impl Fixture {
         Ok(())
     }
 
-    /// Returns the number of open connections for requests.
+    /// Returns how many connections to Postgres the store has open. Does not count the one that listens for
+    /// notifications.
     async fn pooled(&mut self) -> sqlx::Result<i64> {
         sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()

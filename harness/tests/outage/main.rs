@@ -62,7 +62,7 @@ fn trial(name: &str, test: fn() -> LocalBoxFuture<'static, anyhow::Result<()>>) 
     })
 }
 
-/// Creates a test that may pause the clock, which only a runtime with one thread can do.
+/// Creates a test that may pause the clock of Tokio. Only a runtime with one thread can pause it.
 fn paused_trial(name: &str, test: fn() -> LocalBoxFuture<'static, anyhow::Result<()>>) -> Trial {
     support::trial("postgres", Backend::Postgres, name, move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

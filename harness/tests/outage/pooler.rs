@@ -11,7 +11,7 @@ use woosh_harness::TestDatabase;
 use woosh_harness::postgres::wire::{Stream, dial, read_startup, without_options};
 use woosh_server::database::DatabaseUrl;
 
-/// The connections to the database that no client uses. The pooler takes the connection that was used last.
+/// The connections to the database that no client uses now. A client gets the one among them that was used last.
 type Idle = Arc<Mutex<Vec<Box<dyn Stream>>>>;
 
 /// Starts a pooler. Returns the URL for connecting to the database through the pooler.
@@ -80,7 +80,7 @@ async fn open(options: &PgConnectOptions, startup: &[u8]) -> Option<(Box<dyn Str
     }
 }
 
-/// Reads a message of the protocol of Postgres: its type, its length and its contents.
+/// Reads one message of the Postgres protocol. Returns its bytes: the type, the length and the contents.
 async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut message = vec![0; 5];
     stream.read_exact(&mut message).await.ok()?;

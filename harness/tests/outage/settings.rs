@@ -19,8 +19,8 @@ CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER record AFTER INSERT ON messages EXECUTE FUNCTION record()";
 
-/// Verifies promises D1 (durable) and D4 (idempotent send) of the delivery contract behind a pooler that drops the
-/// settings that the server passes when it connects.
+/// Verifies promises D1 (durable) and D4 (idempotent send) of the delivery contract behind a pooler. The server passes
+/// settings when it connects, but the pooler drops them.
 pub(crate) async fn defaults() -> anyhow::Result<()> {
     for (default, used) in [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")] {
         let database = database().await?;
@@ -86,7 +86,7 @@ pub(crate) async fn transaction_pooler() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Panics unless a server refuses to start, with an error of one line that contains all `parts`.
+/// Panics unless a server refuses to start on the database `url`. The error must be one line, and contain all `parts`.
 async fn assert_refused(url: DatabaseUrl, parts: &[&str]) {
     let error = bind(url, Duration::from_secs(60)).await.err().unwrap().to_string();
     assert_eq!(error.lines().count(), 1, "{error}");
@@ -95,7 +95,6 @@ async fn assert_refused(url: DatabaseUrl, parts: &[&str]) {
     }
 }
 
-/// Alters a database.
 pub(crate) async fn alter(database: &TestDatabase, change: &str) -> anyhow::Result<()> {
     let options = database.postgres_options().unwrap();
     let statement = format!("ALTER DATABASE {} {change}", options.get_database().unwrap());

@@ -7,8 +7,8 @@ use woosh_harness::postgres::Proxy;
 
 use super::fixture::{Fixture, database, start};
 
-/// Number of requests that wait for the database when the database stops answering: more than the server has
-/// connections.
+/// Number of requests that wait for the database when the database stops answering. This is more than the number of
+/// connections that the server has to the database.
 const WAITING: usize = 40;
 /// Maximum time for which the server may refuse requests.
 const MAX_INTERRUPTION: Duration = Duration::from_secs(20);
@@ -16,7 +16,7 @@ const MAX_INTERRUPTION: Duration = Duration::from_secs(20);
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
 /// Verifies promises D1 (durable) and D2 (no loss) of the delivery contract if Postgres stops answering on open
-/// connections while many requests wait for it: every request gets a response, and stored messages stay.
+/// connections while many requests wait for it: every request gets a response, and no stored message is lost.
 pub(crate) async fn under_load() -> anyhow::Result<()> {
     let database = database().await?;
     let proxy = Proxy::start(&database).await?;
@@ -77,8 +77,8 @@ pub(crate) async fn notifications() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends a message to a waiting reader. Returns the time from the response that the sender receives until the reader
-/// receives the message. Calls `happens` while the reader waits, before the message is sent.
+/// Sends a message to a waiting reader. Returns how long after the response to the sender the reader received the
+/// message: zero if it was before. Calls `happens` while the reader waits, before the message is sent.
 async fn delay(reader: &Device, sender: &Device, happens: impl FnOnce()) -> anyhow::Result<Duration> {
     let mut after = 0;
     loop {

@@ -17,14 +17,14 @@ use crate::time::VirtualTime;
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// The numbers of the broken promises, and the rule that was broken.
+    /// The numbers of the broken promises, such as D3, and the rule that was broken.
     pub(crate) check: &'static str,
     pub(crate) detail: String,
 }
 
 pub(crate) type Check = Result<(), Violation>;
 
-/// Returns a violation of the rule `check` if `holds` is false.
+/// Returns `Ok` if `holds` is true. Otherwise returns a violation of the rule `check`.
 pub(crate) fn ensure(holds: bool, check: &'static str, detail: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { Err(Violation { check, detail: detail() }) }
 }
@@ -43,7 +43,7 @@ pub(crate) struct Send {
 }
 
 pub(crate) struct Oracle {
-    /// What the store must hold. A restore resets it to its state at the time of the backup.
+    /// What the store must hold. A restore from a backup replaces this by what the store held when the backup was made.
     pub(crate) truth: Truth,
     /// All sends, including those that a restore from a backup undoes. The text of each send begins with its index in
     /// this list.
@@ -64,7 +64,7 @@ pub(crate) struct Truth {
     pub(crate) sessions: BTreeMap<SessionId, (UserId, DeviceId)>,
     pub(crate) tokens: HashMap<TokenHash, SessionId>,
     keys: BTreeMap<(DeviceId, String), StoredKey>,
-    /// The number of the current generation of keys.
+    /// The current generation of idempotency keys, as a number.
     pub(crate) key_generation: i64,
     pub(crate) ids: BTreeSet<MessageId>,
     /// When each send was stored, by the index of the send.
@@ -87,7 +87,7 @@ struct StoredKey {
     fingerprint: Fingerprint,
     receipt: Receipt,
     stored: Timestamp,
-    /// The number of the generation of keys that was current when the key was stored.
+    /// The generation in which the key was stored, as a number.
     generation: i64,
 }
 
@@ -124,7 +124,7 @@ impl Oracle {
         }
     }
 
-    /// Returns the index of the send whose contents are `text`.
+    /// Returns the index in `sends` of the send whose contents are `text`.
     pub(crate) fn send_of(&self, text: &str) -> Option<usize> {
         text.split(':').next()?.parse().ok().filter(|index| *index < self.sends.len())
     }
@@ -142,7 +142,8 @@ impl Oracle {
         self.are_clocks_wrong || self.now().plus(TOLERANCE) >= expires
     }
 
-    /// Checks that every message that has expired at `now` may have expired by the right time, too (D2).
+    /// Checks that no message of the mailbox expires early (D2). `now` is the time by which the store lets messages
+    /// expire. Every message that has expired by this time must also be allowed to expire by the right time.
     fn check_expiry(&self, mailbox: &MailboxModel, now: Timestamp) -> Check {
         let mut expired = mailbox.pending().filter(|(_, envelope)| envelope.expires_at <= now);
         let early = expired.find(|(_, envelope)| !self.may_be_expired(envelope));

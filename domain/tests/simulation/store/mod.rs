@@ -28,12 +28,13 @@ pub(crate) struct Shared {
     pub(crate) defect: Option<Defect>,
 }
 
-/// The faults of a replica.
+/// The faults that a replica meets when it uses the store.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// The fault that affects the next operation. `BeforeCommit` and `AfterCommit` affect the next write instead.
+    /// The fault that affects the next operation. If it is `BeforeCommit` or `AfterCommit`, it affects the next write
+    /// instead.
     pub(crate) next: Option<Fault>,
-    /// How many operations have failed because of a fault.
+    /// How many operations of the replica on the store have failed because of a fault.
     pub(crate) count: u64,
 }
 
@@ -59,14 +60,14 @@ impl Shared {
     }
 }
 
-/// The store of a replica.
 pub(crate) struct ReplicaStore {
     pub(crate) shared: Arc<Shared>,
     pub(crate) replica: usize,
     pub(crate) notifier: ReplicaNotifier,
     /// The sends that wait to be committed together. `None` if this replica commits each send by itself.
     batch: Option<Mutex<Vec<WaitingSend>>>,
-    /// The owners of all tokens that were looked up: the cache of `Sessions::recall`.
+    /// A cache of the sessions' owners, by token. `Sessions::find` adds every owner that it finds, and
+    /// `Sessions::recall` only reads this cache.
     owners: Mutex<HashMap<TokenHash, SessionOwner>>,
 }
 
@@ -91,7 +92,8 @@ impl ReplicaStore {
         Self { shared, replica, notifier, batch, owners: Mutex::default() }
     }
 
-    /// Returns the fault of the operation that runs now, if it has one. The fault affects no later operation.
+    /// Returns the fault that affects the operation that runs now, if any. Removes this fault, so that it affects no
+    /// later operation.
     fn fault(&self, is_write: bool) -> Option<Fault> {
         let faults = &mut self.shared.faults()[self.replica];
         let fault = faults.next.take_if(|fault| is_write || *fault == Fault::Unreachable)?;
