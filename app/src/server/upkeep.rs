@@ -1,9 +1,11 @@
 //! The background task of a server, which checks the clock and deletes expired data periodically.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use woosh_domain::ports::PortError;
 use woosh_domain::timekeeping::{CONFIRMATION, ClockChange};
+use woosh_domain::use_cases::Sweep;
 
 use crate::logging::causes;
 use crate::services::Services;
@@ -26,11 +28,23 @@ pub(super) async fn run(services: Arc<Services>) {
             Ok(change) => log(change),
             Err(error) => tracing::warn!(%error, causes = causes(&error), "can't check the clock"),
         }
-        for cleaned in [services.sweep.execute().await, services.forget_keys.execute().await] {
+        for cleaned in [sweep(&services.sweep).await, services.forget_keys.execute().await] {
             if let Err(error) = cleaned {
                 tracing::warn!(%error, causes = causes(&error), "cleanup failed");
             }
         }
+    }
+}
+
+/// Deletes all expired data. Pauses after each step for as long as the step took, so that requests have the database for
+/// at least half of the time.
+async fn sweep(sweep: &Sweep) -> Result<(), PortError> {
+    loop {
+        let start = Instant::now();
+        if !sweep.step().await? {
+            return Ok(());
+        }
+        tokio::time::sleep(start.elapsed()).await;
     }
 }
 

@@ -5,6 +5,8 @@ use crate::ports::{Clock, Mailboxes, PortError, StreamTickets};
 /// Maximum number of envelopes, mailboxes, idempotency keys or stream tickets that one call to the store changes.
 /// Larger changes are divided into several calls, so that each call blocks other requests only briefly.
 pub(super) const BATCH: usize = 1000;
+/// Maximum number of rows that one step of a sweep deletes. On SQLite, all other writes wait for a step.
+const STEP: usize = 100;
 
 /// Deletes expired messages and other data that is no longer needed. Each server runs this use case periodically in the
 /// background.
@@ -20,16 +22,27 @@ impl Sweep {
         Self { mailboxes, tickets, clock }
     }
 
-    /// Deletes expired messages and stream tickets, and the remaining envelopes of deleted devices.
+    /// Deletes expired messages and stream tickets, and the remaining envelopes of deleted devices, step by step.
     ///
     /// # Errors
     ///
     /// If the store fails. Some of the data may have been deleted already.
     pub async fn execute(&self) -> Result<(), PortError> {
+        while self.step().await? {}
+        Ok(())
+    }
+
+    /// Deletes at most 100 rows of what [`Self::execute`] deletes. Returns whether more may be left. Between two
+    /// steps, the caller can pause, so that a long sweep leaves the database to requests for a part of the time.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails.
+    pub async fn step(&self) -> Result<bool, PortError> {
         let now = self.clock.expiry_time();
-        while self.mailboxes.expire(now, BATCH).await? >= BATCH as u64 {}
-        while self.tickets.expire_tickets(now, BATCH).await? >= BATCH as u64 {}
-        purge(self.mailboxes.as_ref()).await
+        Ok(self.mailboxes.expire(now, STEP).await? >= STEP as u64
+            || self.tickets.expire_tickets(now, STEP).await? >= STEP as u64
+            || self.mailboxes.purge(STEP).await?)
     }
 }
 
@@ -45,30 +58,30 @@ mod tests {
     use crate::model::Timestamp;
     use crate::ports::{MockClock, MockMailboxes, MockStreamTickets};
 
-    /// Expects three batches of expired envelopes, two of expired stream tickets, and three of envelopes of deleted
-    /// devices. The last batch of each is not full.
+    /// Three steps delete expired envelopes, one deletes expired stream tickets, and two delete envelopes of deleted
+    /// devices. The third step deletes the last three envelopes, and goes on with tickets.
     #[tokio::test]
-    async fn a_sweep_deletes_everything_that_is_due_in_batches() {
+    async fn a_sweep_deletes_everything_that_is_due_in_small_steps() {
         let mut clock = MockClock::new();
         clock.expect_expiry_time().returning(|| Timestamp::from_seconds(1_000_000));
         let mut mailboxes = MockMailboxes::new();
-        let (mut expired, mut purges) = ([1000, 1000, 3].into_iter(), [true, true, false].into_iter());
+        let (mut expired, mut purges) = ([100, 100, 3, 0, 0, 0].into_iter(), [true, true, false].into_iter());
         mailboxes
             .expect_expire()
-            .withf(|now, limit| (now.seconds(), *limit) == (1_000_000, 1000))
-            .times(3)
-            .returning(move |_, _| Ok(expired.next().expect("too many batches")));
+            .withf(|now, limit| (now.seconds(), *limit) == (1_000_000, 100))
+            .times(6)
+            .returning(move |_, _| Ok(expired.next().expect("too many steps")));
         mailboxes
             .expect_purge()
-            .withf(|limit| *limit == 1000)
+            .withf(|limit| *limit == 100)
             .times(3)
-            .returning(move |_| Ok(purges.next().expect("too many batches")));
-        let (mut tickets, mut used) = (MockStreamTickets::new(), [1000, 0].into_iter());
+            .returning(move |_| Ok(purges.next().expect("too many steps")));
+        let (mut tickets, mut used) = (MockStreamTickets::new(), [100, 0, 0, 0].into_iter());
         tickets
             .expect_expire_tickets()
-            .withf(|now, limit| (now.seconds(), *limit) == (1_000_000, 1000))
-            .times(2)
-            .returning(move |_, _| Ok(used.next().expect("too many batches")));
+            .withf(|now, limit| (now.seconds(), *limit) == (1_000_000, 100))
+            .times(4)
+            .returning(move |_, _| Ok(used.next().expect("too many steps")));
         Sweep::new(Arc::new(mailboxes), Arc::new(tickets), Arc::new(clock)).execute().await.unwrap();
     }
 }
