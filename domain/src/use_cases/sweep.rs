@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use crate::ports::{Clock, Mailboxes, PortError, StreamTickets};
 
-/// Maximum number of envelopes, mailboxes, idempotency keys or stream tickets that one call to the store changes.
+/// Maximum number of envelopes, mailboxes or idempotency keys that one call to the store changes, except in a sweep.
 /// Larger changes are divided into several calls, so that each call blocks other requests only briefly.
 pub(super) const BATCH: usize = 1000;
-/// Maximum number of rows that one step of a sweep deletes. On SQLite, all other writes wait for a step.
+/// Maximum number of envelopes or stream tickets that a sweep deletes in one call to the store. On SQLite, all other
+/// writes wait for this call.
 const STEP: usize = 100;
 
 /// Deletes expired messages and other data that is no longer needed. Each server runs this use case periodically in the
@@ -32,8 +33,9 @@ impl Sweep {
         Ok(())
     }
 
-    /// Deletes at most 100 rows of what [`Self::execute`] deletes. Returns whether more may be left. Between two
-    /// steps, the caller can pause, so that a long sweep leaves the database to requests for a part of the time.
+    /// Deletes at most 100 of each: expired envelopes, expired tickets, and envelopes of deleted devices. Returns
+    /// whether more may be left. Between two steps, the caller can pause, so that a long sweep leaves the database to
+    /// requests for a part of the time.
     ///
     /// # Errors
     ///
